@@ -1,0 +1,3 @@
+"""quorate: real Kubernetes, highly available, from binaries."""
+
+__version__ = "0.1.0"

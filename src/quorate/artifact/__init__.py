@@ -1,0 +1,1 @@
+"""Where binaries, packages and images come from, verified and cached."""

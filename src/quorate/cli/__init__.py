@@ -1,0 +1,1 @@
+"""The front door: parse, wire, exit code; one file per verb."""

@@ -1,0 +1,206 @@
+"""The words that every room speaks: keys, states, actions, the resource and transport protocols, errors."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+State = Mapping[str, str]
+"""What is known of one thing, field by field. `{}` means absent. A secret appears only as its digest."""
+
+
+@dataclass(frozen=True, order=True)
+class Key:
+    """The address of one thing, unique in a cluster; prints as `host/kind/name`."""
+
+    host: str
+    kind: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.host}/{self.kind}/{self.name}"
+
+
+@dataclass(frozen=True)
+class Blob:
+    """A file on the operator's machine that is to be on a host, byte for byte.
+
+    `path` is a gzip file of the content; `sha256` and `size` (bytes) are those of the content, unpacked.
+    """
+
+    path: Path
+    sha256: str
+    size: int
+
+
+@dataclass(frozen=True)
+class Action:
+    """One remote effect, as data: a POSIX sh script, run as root, and what it reads on its stdin.
+
+    A `blob` streams its gzip file to the script's stdin; the script unpacks it.
+    `secret` scripts are never printed.
+    """
+
+    script: str
+    blob: Blob | None = None
+    secret: bool = False
+
+
+@dataclass(frozen=True)
+class Probe:
+    """A question to a host: `tool` names the asker that answers many questions of one kind at once."""
+
+    tool: str
+    question: str
+
+
+@runtime_checkable
+class Resource(Protocol):
+    """One desired state of one thing on one host; every member is pure."""
+
+    @property
+    def key(self) -> Key:
+        """The address of the thing."""
+        ...
+
+    @property
+    def needs(self) -> frozenset[Key]:
+        """What must be as desired before this can be."""
+        ...
+
+    @property
+    def desired(self) -> State:
+        """What it should be; `{}` to have it gone."""
+        ...
+
+    def probe(self) -> Probe:
+        """The question whose answer is the state."""
+        ...
+
+    def parse(self, answer: str) -> State | None:
+        """The state an answer tells; None when it can't be known yet."""
+        ...
+
+    def converge(self, actual: State) -> Sequence[Action]:
+        """The orders that lead from the actual state to the desired one."""
+        ...
+
+
+class Transport(Protocol):
+    """The only door to a host."""
+
+    async def run(
+        self,
+        host: str,
+        script: str,
+        *,
+        blob: Blob | None = None,
+        on_line: Callable[[str], None] | None = None,
+        timeout: float | None = None,
+    ) -> str:
+        """Run a POSIX sh script as root and return its stdout.
+
+        `blob`: its gzip file is the script's stdin. `on_line` is told each stdout line as it comes.
+        `timeout` is in seconds. Raises `TransportError` when the host can't be reached or is lost,
+        `CommandFailed` when the script's exit code is not 0.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Close every connection."""
+        ...
+
+
+@dataclass(eq=False)
+class QuorateError(Exception):
+    """Root of all errors that are not bugs: one line, one hint, one exit code per class."""
+
+    message: str
+    hint: str = ""
+    exit_code = 1
+
+    def __str__(self) -> str:
+        return self.message
+
+
+@dataclass(eq=False)
+class Problem:
+    """One thing wrong in a file: where, what, and the fix."""
+
+    path: str
+    line: int
+    field: str
+    value: str
+    rule: str
+    fix: str
+
+    def __str__(self) -> str:
+        where = f"{self.path}:{self.line}" if self.line else self.path
+        shown = f" = {self.value}" if self.value else ""
+        return f"{where}: {self.field}{shown}: {self.rule}. Fix: {self.fix}"
+
+
+@dataclass(eq=False)
+class SpecError(QuorateError):
+    """The cluster file is wrong; carries every problem found."""
+
+    problems: list[Problem] = field(default_factory=list)
+    exit_code = 3
+
+    def __str__(self) -> str:
+        return "\n".join([self.message, *(f"  {problem}" for problem in self.problems)])
+
+
+@dataclass(eq=False)
+class PlanError(QuorateError):
+    """The desired state contradicts itself, or a guard refuses the change."""
+
+    keys: tuple[Key, ...] = ()
+    exit_code = 4
+
+
+@dataclass(eq=False)
+class ArtifactError(QuorateError):
+    """A binary can't be had, or is not what it claims to be."""
+
+    exit_code = 5
+
+
+@dataclass(eq=False)
+class TransportError(QuorateError):
+    """A host can't be reached, refuses the credentials, or was lost."""
+
+    host: str = ""
+    exit_code = 6
+
+    def __str__(self) -> str:
+        return f"{self.host}: {self.message}" if self.host else self.message
+
+
+@dataclass(eq=False)
+class CommandFailed(QuorateError):
+    """A script ended with an exit code other than 0; carries the full evidence."""
+
+    host: str = ""
+    code: int = 0
+    stdout: str = ""
+    stderr: str = ""
+    exit_code = 7
+
+    def __str__(self) -> str:
+        tail = self.stderr.strip().splitlines()[-1:] or [""]
+        return f"{self.host}: {self.message} (exit {self.code}) {tail[0]}".rstrip()
+
+
+@dataclass(eq=False)
+class ApplyFailed(QuorateError):
+    """Some steps failed; the rest was done as far as it did not depend on them."""
+
+    exit_code = 7
+
+
+@dataclass(eq=False)
+class VerifyFailed(QuorateError):
+    """The cluster is up, but checks failed."""
+
+    exit_code = 8

@@ -1,0 +1,1 @@
+"""The only scheduler: observe hosts, walk the plan, keep the state folder."""

@@ -1,0 +1,1 @@
+"""Simulated hosts on this machine, given back as an ordinary inventory."""

@@ -1,0 +1,1 @@
+"""From a cluster to a graph of resources, and from answers to a plan."""

@@ -1,0 +1,1 @@
+"""Day-2 work that is not a state: status, kubeconfig, destroy."""

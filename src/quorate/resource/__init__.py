@@ -1,0 +1,1 @@
+"""The bricks: one kind of desired state each."""

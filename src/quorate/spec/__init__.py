@@ -1,0 +1,1 @@
+"""What the user wants: the cluster file, its rules and the version table."""

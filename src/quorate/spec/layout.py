@@ -1,0 +1,31 @@
+"""Where things are on a host: the one list of paths that components, checks and documents share."""
+
+BIN = "/opt/kubernetes/bin"
+"""Binaries of etcd, Kubernetes and the container runtime; operators' tools are linked into LINKS."""
+LINKS = "/usr/local/bin"
+
+KUBERNETES = "/etc/kubernetes"
+"""Configuration and kubeconfigs (`<component>.kubeconfig`, `<component>.yaml`)."""
+PKI = "/etc/kubernetes/pki"
+ETCD_PKI = "/etc/etcd/pki"
+BALANCER = "/etc/quorate"
+"""Configuration of nginx, haproxy and keepalived, and the health script."""
+
+UNITS = "/etc/systemd/system"
+AUDIT_LOG = "/var/log/kubernetes/audit.log"
+KUBELET_DIR = "/var/lib/kubelet"
+CNI_BIN = "/opt/cni/bin"
+CNI_CONF = "/etc/cni/net.d"
+CONTAINERD_SOCKET = "/run/containerd/containerd.sock"
+
+STATE = "/var/lib/quorate"
+"""What quorate must remember on a host: originals of what it replaced, digests of large files."""
+LOADED = "/run/quorate"
+"""`<unit>.loaded`: digests of the files that the running process was started with."""
+
+BALANCER_LOG = "/var/log/nginx/k8s-access.log"
+
+
+def kubeconfig(component: str) -> str:
+    """Path of a component's kubeconfig."""
+    return f"{KUBERNETES}/{component}.kubeconfig"

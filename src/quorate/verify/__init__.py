@@ -1,0 +1,1 @@
+"""Proof: checks of a running cluster, as data, and their runner."""
