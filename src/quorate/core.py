@@ -82,7 +82,11 @@ class Resource(Protocol):
         ...
 
     def converge(self, actual: State) -> Sequence[Action]:
-        """The orders that lead from the actual state to the desired one."""
+        """The orders that lead to the desired state; harmless when it is reached already."""
+        ...
+
+    def remove(self) -> Sequence[Action]:
+        """The orders that leave the host as it was found; harmless when repeated."""
         ...
 
 

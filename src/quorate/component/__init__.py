@@ -1,1 +1,38 @@
-"""The rooms of the cluster: one module per part, each one pure function."""
+"""The rooms of the cluster: one module per part, each one pure function. This tuple is the table of contents."""
+
+from quorate.component import (
+    access,
+    apiserver,
+    balancer,
+    cni,
+    controller_manager,
+    dns,
+    endpoint,
+    etcd,
+    images,
+    kubelet,
+    proxy,
+    runtime,
+    scheduler,
+    system,
+    trust,
+)
+from quorate.component.context import Component
+
+COMPONENTS: tuple[Component, ...] = (
+    system,
+    trust,
+    etcd,
+    apiserver,
+    controller_manager,
+    scheduler,
+    access,
+    balancer,
+    endpoint,
+    runtime,
+    images,
+    cni,
+    kubelet,
+    proxy,
+    dns,
+)

@@ -1,1 +1,1 @@
-"""Simulated hosts on this machine, given back as an ordinary inventory."""
+"""Simulated hosts on this machine; gives back an ordinary inventory, so nothing else knows that it exists."""

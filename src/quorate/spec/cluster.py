@@ -1,55 +1,74 @@
 """What the user wants: the cluster file as typed, frozen values. Rules across fields live in `rules`."""
 
-from enum import StrEnum
-from ipaddress import IPv4Address, IPv4Network
-from pathlib import Path
+from ipaddress import IPv4Address
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import Field
 
-DnsLabel = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
-DnsName = Annotated[
-    str,
-    StringConstraints(
-        pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$",
-        max_length=253,
-    ),
+from quorate.spec.kinds import (
+    DnsLabel,
+    DnsName,
+    File,
+    Interface,
+    LabelKey,
+    Labels,
+    LabelValue,
+    Model,
+    Port,
+    Role,
+    RoleName,
+    UserName,
+)
+from quorate.spec.sections import (
+    ApiServer,
+    Artifacts,
+    Daemon,
+    Dns,
+    Endpoint,
+    Etcd,
+    Kubelet,
+    LoadBalancer,
+    Network,
+    Os,
+    Pki,
+    Runtime,
+    Verify,
+    Versions,
+)
+
+__all__ = [
+    "ApiServer",
+    "Artifacts",
+    "Cluster",
+    "Daemon",
+    "Dns",
+    "Endpoint",
+    "Etcd",
+    "Host",
+    "Jump",
+    "Kubelet",
+    "LoadBalancer",
+    "Network",
+    "Os",
+    "Pki",
+    "Role",
+    "Runtime",
+    "Ssh",
+    "Taint",
+    "Verify",
+    "Versions",
 ]
-Version = Annotated[str, StringConstraints(pattern=r"^[0-9]+\.[0-9]+\.[0-9]+$")]
-Interface = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,14}$")]
-UserName = Annotated[str, StringConstraints(pattern=r"^[a-z_][a-z0-9_-]{0,31}$")]
-FlagName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")]
-Text = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f]*$", max_length=4096)]
-Port = Annotated[int, Field(ge=1, le=65535)]
-LabelKey = Annotated[
-    str, StringConstraints(pattern=r"^([a-z0-9.-]{1,253}/)?[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?$")
-]
-LabelValue = Annotated[str, StringConstraints(pattern=r"^([A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?)?$")]
-Labels = dict[LabelKey, LabelValue]
-Flags = dict[FlagName, Text]
-
-
-class Model(BaseModel):
-    """Frozen and strict: an unknown field is an error, a string is never guessed from another type."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
-
-
-class Role(StrEnum):
-    """What a host does in the cluster; one host can have several."""
-
-    CONTROL_PLANE = "control-plane"
-    ETCD = "etcd"
-    WORKER = "worker"
-    LOAD_BALANCER = "load-balancer"
 
 
 class Jump(Model):
     """A host to go through to reach the cluster's hosts."""
 
     host: DnsName
+    """Its address or name."""
     port: Port = 22
+    """sshd's port."""
     user: UserName = "root"
+    """Login user."""
 
 
 class Ssh(Model):
@@ -59,17 +78,17 @@ class Ssh(Model):
     """Login user (default root). Another user needs sudo."""
     port: Port | None = None
     """sshd's port (default 22)."""
-    key: Path | None = None
+    key: File | None = None
     """Private key file; without it the agent and the default keys are tried."""
-    password_file: Path | None = None
+    password_file: File | None = None
     """File (mode 0600) with the login password; for `env:NAME` and prompts see the guide."""
-    sudo_password_file: Path | None = None
+    sudo_password_file: File | None = None
     """File (mode 0600) with the sudo password, if sudo asks for one."""
     ask_password: bool = False
     """Ask for the login password on the terminal."""
     ask_sudo_password: bool = False
     """Ask for the sudo password on the terminal."""
-    known_hosts: Path | None = None
+    known_hosts: File | None = None
     """Pinned host keys (default: `.quorate/<cluster>/known_hosts`, filled by `quorate trust`)."""
     jump: Jump | None = None
     """A jump host."""
@@ -81,8 +100,11 @@ class Taint(Model):
     """A taint of a node."""
 
     key: LabelKey
+    """Key of the taint."""
     value: LabelValue = ""
+    """Value of the taint."""
     effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"] = "NoSchedule"
+    """What happens to pods that don't tolerate it."""
 
 
 class Host(Model):
@@ -94,14 +116,15 @@ class Host(Model):
     """The address by which the cluster's hosts reach it; also the SSH address unless `ssh_address` is set."""
     ssh_address: DnsName | None = None
     """Where sshd is reached from here, if that is not `address`."""
-    roles: Annotated[tuple[Role, ...], Field(min_length=1)]
+    roles: Annotated[tuple[RoleName, ...], Field(min_length=1)]
     """What it does: control-plane (or master), etcd, worker, load-balancer."""
     node_name: DnsName | None = None
     """Name of the node object (default: `name`); the described recipe uses the address."""
     interface: Interface | None = None
     """Interface that carries `address` (default: found on the host)."""
     ssh: Ssh = Ssh()
-    labels: Labels = {}
+    """What differs from the cluster's `ssh`."""
+    labels: Labels = Field(default_factory=dict)
     """Labels of the node object (workers)."""
     taints: tuple[Taint, ...] = ()
     """Taints of the node object (workers)."""
@@ -119,174 +142,6 @@ class Host(Model):
     def node(self) -> str:
         """Name of its node object."""
         return self.node_name or self.name
-
-
-class Versions(Model):
-    """Versions of the parts; the defaults follow from `kubernetes` (see the version table)."""
-
-    kubernetes: Version = "1.36.0"
-    etcd: Version | None = None
-    containerd: Version | None = None
-    docker: Version | None = None
-    runc: Version | None = None
-    cni_plugins: Version | None = None
-
-
-class Endpoint(Model):
-    """Where everybody finds the API: a virtual IP of the balancers, or an address that exists already."""
-
-    vip: IPv4Address | None = None
-    """Virtual IP held by one of the load-balancer hosts."""
-    address: DnsName | None = None
-    """An existing address or name (a hardware balancer, DNS), instead of `vip`."""
-    port: Port = 6443
-    """Port of the endpoint."""
-    interface: Interface | Literal["auto"] = "auto"
-    """Interface for the VIP on the balancers; `auto` is the one that carries the host's address."""
-    prefix: Annotated[int, Field(ge=8, le=32)] | None = None
-    """Prefix length of the VIP (default: that of the host's address)."""
-
-
-class LoadBalancer(Model):
-    """The balancers in front of the API servers."""
-
-    kind: Literal["nginx", "haproxy"] = "nginx"
-    virtual_router_id: Annotated[int, Field(ge=1, le=255)] = 109
-    """VRRP router id, unique in the network segment."""
-    advert_interval: Annotated[float, Field(ge=0.01, le=40)] = 0.1
-    """Seconds between VRRP advertisements; the backup takes over after about 3 of them."""
-    connect_timeout_ms: Annotated[int, Field(ge=10, le=60000)] = 250
-    """Milliseconds to connect to an API server before the next is tried."""
-
-
-class Runtime(Model):
-    """The container runtime of the workers."""
-
-    kind: Literal["containerd", "docker"] = "containerd"
-    """`docker` is possible up to Kubernetes 1.23."""
-    pause_image: Text | None = None
-    """Sandbox image (default: the version's own, or the artifact source's)."""
-    registry_mirrors: dict[DnsName, tuple[Text, ...]] = {}
-    """Mirrors by registry, such as `docker.io: [https://mirror.example]`."""
-    insecure_registries: tuple[Text, ...] = ()
-    log_max_size: Annotated[str, StringConstraints(pattern=r"^[0-9]+[kKmMgG]i?$")] = "50Mi"
-    """Size at which a container's log is rotated."""
-    log_max_files: Annotated[int, Field(ge=2, le=100)] = 5
-
-
-class Network(Model):
-    """Pod and service networks."""
-
-    pod_cidr: IPv4Network = IPv4Network("10.244.0.0/16")
-    service_cidr: IPv4Network = IPv4Network("10.96.0.0/16")
-    node_mask: Annotated[int, Field(ge=16, le=30)] = 24
-    """Prefix length of each node's part of the pod network."""
-    dns_domain: DnsName = "cluster.local"
-    cni: Literal["routed", "manifest", "none"] = "routed"
-    """`routed`: bridge and routes kept by quorate. `manifest`: any CNI's YAML. `none`: you bring it."""
-    manifest: Text | None = None
-    """Path or URL of the CNI's YAML, for `cni: manifest`."""
-    node_ports: Annotated[str, StringConstraints(pattern=r"^[0-9]{1,5}-[0-9]{1,5}$")] = "30000-32767"
-    proxy_mode: Literal["iptables", "ipvs", "nftables"] = "iptables"
-    mtu: Annotated[int, Field(ge=576, le=9216)] | None = None
-    """MTU of pod interfaces (default: the host's)."""
-
-
-class Dns(Model):
-    """Cluster DNS (CoreDNS)."""
-
-    enabled: bool = True
-    image: Text | None = None
-    """CoreDNS image (default: the version's own, from registry.k8s.io)."""
-    replicas: Annotated[int, Field(ge=1, le=100)] = 2
-
-
-class Etcd(Model):
-    """The quorum store."""
-
-    heartbeat_ms: Annotated[int, Field(ge=10, le=5000)] = 50
-    election_ms: Annotated[int, Field(ge=50, le=50000)] = 500
-    data_dir: Annotated[str, StringConstraints(pattern=r"^/[A-Za-z0-9._/-]+$")] = "/var/lib/etcd"
-    quota_bytes: Annotated[int, Field(ge=2**28, le=2**34)] = 8 * 2**30
-    extra_flags: Flags = {}
-
-
-class ApiServer(Model):
-    """kube-apiserver."""
-
-    port: Port = 6443
-    """Port on each control-plane host."""
-    extra_sans: tuple[DnsName, ...] = ()
-    """Further names and addresses for its certificate."""
-    audit_policy: Path | None = None
-    """Your own audit policy (default: metadata of writes, nothing of secrets' content)."""
-    encrypt_secrets: bool = True
-    """Encryption of Secret objects at rest in etcd."""
-    extra_flags: Flags = {}
-
-
-class Daemon(Model):
-    """A component with nothing but extra flags."""
-
-    extra_flags: Flags = {}
-
-
-class Kubelet(Model):
-    """kubelet."""
-
-    max_pods: Annotated[int, Field(ge=1, le=1000)] = 110
-    config: dict[str, object] = {}
-    """Further fields of KubeletConfiguration, taken over as they are."""
-    extra_flags: Flags = {}
-
-
-class Pki(Model):
-    """Keys and certificates."""
-
-    algorithm: Literal["ecdsa-p256", "rsa-2048", "rsa-3072", "rsa-4096"] = "ecdsa-p256"
-    leaf_days: Annotated[int, Field(ge=1, le=3650)] = 365
-    ca_days: Annotated[int, Field(ge=2, le=36500)] = 3650
-    renew_before_days: Annotated[int, Field(ge=0, le=3650)] = 60
-    """`plan` shows a renewal when a certificate has fewer days left."""
-
-
-class Os(Model):
-    """Preparation of the hosts."""
-
-    hostname: bool = True
-    """Set the machine's host name."""
-    hosts_file: bool = True
-    """Keep a block with all hosts in /etc/hosts."""
-    swap: Literal["off", "keep"] = "off"
-    firewall: Literal["open-ports", "off", "keep"] = "open-ports"
-    """`open-ports` lets the needed ports in, `off` stops the host's firewall, `keep` touches nothing."""
-    selinux: Literal["keep", "permissive"] = "keep"
-    time_sync: Literal["require", "install", "ignore"] = "install"
-    """`install` puts chrony on hosts without a time daemon, `require` refuses them."""
-    sysctl: dict[Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]+([./][A-Za-z0-9_-]+)+$")], Text] = {}
-
-
-class Artifacts(Model):
-    """Where binaries come from."""
-
-    source: Literal["auto", "release", "directory", "debian"] = "auto"
-    directory: Path | None = None
-    """Folder of binaries with a SHA256SUMS file, for `directory`."""
-    mirrors: dict[Literal["kubernetes", "etcd", "containerd", "docker", "runc", "cni_plugins"], Text] = {}
-    """URL prefixes instead of upstream's, for `release`."""
-    cache: Path | None = None
-    """Cache folder (default: ~/.cache/quorate/artifacts)."""
-    images: tuple[Path, ...] = ()
-    """Image archives (docker save / OCI tar) to load on every worker."""
-    packages: Literal["distribution", "bundle"] = "distribution"
-    """`bundle`: distribution packages come from the artifact source instead of the host's own mirrors."""
-
-
-class Verify(Model):
-    """What `verify` runs in the cluster."""
-
-    image: Text = "docker.io/library/busybox:1.36"
-    """Image of the test pods; needs sh, httpd, wget and nslookup."""
 
 
 class Cluster(Model):

@@ -32,7 +32,7 @@ class HostFacts:
     """Highest RLIMIT_NOFILE that root can get."""
     ipvs: bool = True
     nftables: bool = True
-    firewall: Literal["none", "firewalld", "ufw"] = "none"
+    firewall: Literal["none", "firewalld", "ufw", "iptables"] = "none"
     selinux: Literal["absent", "disabled", "permissive", "enforcing"] = "absent"
     time_sync: str = ""
     """Name of the active time daemon, empty when there is none."""

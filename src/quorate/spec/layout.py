@@ -29,3 +29,21 @@ BALANCER_LOG = "/var/log/nginx/k8s-access.log"
 def kubeconfig(component: str) -> str:
     """Path of a component's kubeconfig."""
     return f"{KUBERNETES}/{component}.kubeconfig"
+
+
+UNIT_NAMES = (
+    "etcd.service",
+    "kube-apiserver.service",
+    "kube-controller-manager.service",
+    "kube-scheduler.service",
+    "containerd.service",
+    "docker.service",
+    "kubelet.service",
+    "kube-proxy.service",
+    "nginx.service",
+    "haproxy.service",
+    "keepalived.service",
+    "quorate-routes.service",
+    "quorate-firewall.service",
+)
+"""Every service that quorate may put on a host."""

@@ -1,0 +1,57 @@
+"""Who may do what in the cluster: the few RBAC objects that the parts need, and nobody else's."""
+
+from collections.abc import Iterator
+
+from quorate.component.context import Context
+from quorate.pki.profiles import ADMINS, KUBELET_CLIENTS
+from quorate.render import yaml
+from quorate.render.kubeconfig import kubeconfig
+from quorate.resource.brick import Brick
+from quorate.resource.kube import Manifest
+from quorate.spec.cluster import Host
+
+NAME = "access"
+AFTER: tuple[str, ...] = ("apiserver",)
+SERIAL = False
+
+
+def _binding(name: str, role: str, group: str) -> dict[str, object]:
+    return {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "ClusterRoleBinding",
+        "metadata": {"name": name},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": role},
+        "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "Group", "name": group}],
+    }
+
+
+BINDINGS = (
+    _binding("quorate:admins", "cluster-admin", ADMINS),
+    # For logs, exec and port-forward: the API servers' own client certificate, and nobody else.
+    _binding("quorate:kubelet-clients", "system:kubelet-api-admin", KUBELET_CLIENTS),
+    # A kubelet renews its own certificate, and only its own.
+    _binding(
+        "quorate:renew-own-certificate",
+        "system:certificates.k8s.io:certificatesigningrequests:selfnodeclient",
+        "system:nodes",
+    ),
+)
+
+
+def resources(context: Context, host: Host) -> Iterator[Brick]:
+    """The bindings, written with the break-glass certificate: before them nobody else may write any."""
+    if host != context.spokesman:
+        return
+    c = context.cluster
+    server = f"https://{host.ip}:{c.apiserver.port}"
+    credential = kubeconfig(
+        server,
+        context.secrets.cert("ca"),
+        "kubernetes-super-admin",
+        cert_pem=context.secrets.cert("super-admin"),
+        key_pem=context.secrets.key("super-admin"),
+        cluster=c.name,
+    )
+    yield Manifest(
+        host=host.name, title="access", text=yaml.dump_all(BINDINGS), server=server, credential=credential
+    )

@@ -1,0 +1,87 @@
+"""kube-apiserver: one on each control-plane host, at the host's own address."""
+
+from collections.abc import Iterator
+
+from quorate.component.context import Context
+from quorate.component.service import arguments, service
+from quorate.component.settings import apiserver, audit, encryption
+from quorate.render import yaml
+from quorate.render.kubeconfig import kubeconfig
+from quorate.resource.brick import Brick
+from quorate.resource.file import Directory, File, Symlink
+from quorate.resource.unit import Ready
+from quorate.spec import layout, pki_files
+from quorate.spec.cluster import Host, Role
+from quorate.spec.secrets import ENCRYPTION_KEY
+
+NAME = "apiserver"
+AFTER: tuple[str, ...] = ("system", "trust", "etcd")
+SERIAL = True
+
+CERTIFICATES = (
+    pki_files.CA,
+    pki_files.APISERVER,
+    pki_files.APISERVER_KEY,
+    pki_files.APISERVER_KUBELET_CLIENT,
+    pki_files.APISERVER_KUBELET_CLIENT_KEY,
+    pki_files.FRONT_PROXY_CA,
+    pki_files.FRONT_PROXY_CLIENT,
+    pki_files.FRONT_PROXY_CLIENT_KEY,
+    pki_files.SA_PUB,
+    pki_files.SA_KEY,
+    pki_files.ETCD_CA,
+    pki_files.APISERVER_ETCD_CLIENT,
+    pki_files.APISERVER_ETCD_CLIENT_KEY,
+)
+
+
+def resources(context: Context, host: Host) -> Iterator[Brick]:
+    """Binaries, policies, the admin's kubeconfig, service, health at its own address."""
+    if not host.has(Role.CONTROL_PLANE):
+        return
+    c, minor = context.cluster, context.minor
+    name = host.name
+    yield from context.binaries(host, "kube-apiserver", "kubectl", linked=("kubectl",))
+    policy = context.texts.get("audit-policy") or yaml.dump(audit.policy())
+    loads = [*CERTIFICATES, apiserver.AUDIT_POLICY]
+    yield File(host=name, path=apiserver.AUDIT_POLICY, content=policy, mode="0600")
+    if c.apiserver.encrypt_secrets:
+        text = yaml.dump(encryption.config(context.secrets.random[ENCRYPTION_KEY]))
+        yield File(host=name, path=apiserver.ENCRYPTION, content=text, mode="0600", secret=True)
+        loads.append(apiserver.ENCRYPTION)
+    if (authentication := apiserver.authentication_config(minor)) is not None:
+        text = yaml.dump(authentication)
+        yield File(host=name, path=apiserver.AUTHENTICATION, content=text, mode="0600")
+        loads.append(apiserver.AUTHENTICATION)
+    yield Directory(host=name, path=layout.AUDIT_LOG.rpartition("/")[0], mode="0700", purge=True)
+    admin = kubeconfig(
+        c.server_url,
+        context.secrets.cert("ca"),
+        "kubernetes-admin",
+        cert_pem=context.secrets.cert("admin", name),
+        key_pem=context.secrets.key("admin", name),
+        cluster=c.name,
+    )
+    yield File(host=name, path=layout.kubeconfig("admin"), content=admin, mode="0600", secret=True)
+    yield Directory(host=name, path="/root/.kube", mode="0700", purge=True)
+    yield Symlink(host=name, path="/root/.kube/config", target=layout.kubeconfig("admin"))
+    yield from service(
+        context,
+        host,
+        "kube-apiserver.service",
+        description="Kubernetes API server",
+        binary="kube-apiserver",
+        exec_start=arguments(apiserver.flags(c, host, minor)),
+        loads=loads,
+        type="notify",
+        limit_nofile=min(1048576, context.of(host).nofile_limit),
+        extra={"TimeoutStartSec": "120"},
+    )
+    yield Ready(
+        host=name,
+        what="kube-apiserver",
+        check=f"curl -gsfk --max-time 3 https://{host.ip}:{c.apiserver.port}/readyz",
+        within=120,
+        evidence=f"curl -gsk --max-time 3 'https://{host.ip}:{c.apiserver.port}/readyz?verbose'; "
+        "journalctl -u kube-apiserver -n 20 --no-pager -o cat",
+    )

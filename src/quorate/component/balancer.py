@@ -1,0 +1,155 @@
+"""The load balancers: nginx or haproxy in front of all API servers, keepalived for the virtual IP."""
+
+from collections.abc import Iterator
+
+from quorate.component.context import Context
+from quorate.component.service import service
+from quorate.render import haproxy, keepalived, nginx
+from quorate.resource.brick import Brick
+from quorate.resource.file import Directory, File
+from quorate.resource.unit import Ready
+from quorate.spec.cluster import Host, Role
+from quorate.spec.facts import HostFacts
+from quorate.spec.layout import BALANCER, BALANCER_LOG
+
+NAME = "balancer"
+AFTER: tuple[str, ...] = ("system",)
+SERIAL = True
+
+NGINX_CONF = f"{BALANCER}/nginx.conf"
+HAPROXY_CONF = f"{BALANCER}/haproxy.cfg"
+KEEPALIVED_CONF = f"{BALANCER}/keepalived.conf"
+CHECK = f"{BALANCER}/check-endpoint"
+TRACK = "/run/quorate/balancer.down"
+"""keepalived watches this file: the balancer's unit writes 0 when it has started and 1 when it has ended."""
+
+
+def resources(context: Context, host: Host) -> Iterator[Brick]:
+    """Packages, balancer, keepalived when there is a virtual IP."""
+    if not host.has(Role.LOAD_BALANCER):
+        return
+    c, facts = context.cluster, context.of(host)
+    kind = c.load_balancer.kind
+    packages = ["nginx", _stream_package(facts)] if kind == "nginx" else ["haproxy"]
+    if c.endpoint.vip:
+        packages.append("keepalived")
+    yield from context.packages(host, "balancer", *packages)
+    yield from (_nginx if kind == "nginx" else _haproxy)(context, host)
+    yield Ready(
+        host=host.name,
+        what=kind,
+        # 7: nobody listens; 28: no answer. Anything else is the balancer's answer, with or without API servers.
+        check=f"curl -sk --noproxy '*' --max-time 3 https://127.0.0.1:{c.endpoint.port}/readyz || "
+        "case $? in 7|28) exit 1;; esac",
+        within=30,
+        evidence=f"journalctl -u {kind} -n 15 --no-pager -o cat",
+    )
+    if c.endpoint.vip:
+        yield from _keepalived(context, host)
+
+
+def _stream_package(facts: HostFacts) -> str:
+    return "libnginx-mod-stream" if facts.package_manager == "apt" else "nginx-mod-stream"
+
+
+def _nginx(context: Context, host: Host) -> Iterator[Brick]:
+    c, facts = context.cluster, context.of(host)
+    debian = facts.package_manager == "apt"
+    library = "/usr/lib/nginx" if debian else "/usr/lib64/nginx"
+    limit = facts.nofile_limit
+    text = nginx.stream(
+        port=c.endpoint.port,
+        servers=[(master.ip, c.apiserver.port) for master in c.masters],
+        connect_timeout_ms=c.load_balancer.connect_timeout_ms,
+        access_log=BALANCER_LOG,
+        user="www-data" if debian else "nginx",
+        module=f"{library}/modules/ngx_stream_module.so",
+        nofile=65536 if limit >= 65536 else None,
+        connections=8192 if limit >= 65536 else max(512, limit // 4),
+    )
+    log = BALANCER_LOG.rpartition("/")[0]
+    yield Directory(host=host.name, path=log, purge=True)
+    yield File(host=host.name, path=NGINX_CONF, content=text)
+    run = ["/usr/sbin/nginx", "-c", NGINX_CONF, "-g", "daemon off;"]
+    yield from service(
+        context,
+        host,
+        "nginx.service",
+        description="nginx, load balancer of the Kubernetes API",
+        exec_start=run,
+        pre=[["/usr/sbin/nginx", "-t", "-q", "-c", NGINX_CONF]],
+        post=[keepalived.mark(TRACK, up=True)],
+        exec_reload=[["/usr/sbin/nginx", "-t", "-q", "-c", NGINX_CONF], "kill -HUP $MAINPID"],
+        exec_stop_post=[keepalived.mark(TRACK, up=False)],
+        restart_sec="500ms",
+        loads=[NGINX_CONF],
+        limit_nofile=min(65536, limit),
+    )
+
+
+def _haproxy(context: Context, host: Host) -> Iterator[Brick]:
+    c, facts = context.cluster, context.of(host)
+    limit = facts.nofile_limit
+    text = haproxy.config(
+        port=c.endpoint.port,
+        servers={master.name: (master.ip, c.apiserver.port) for master in c.masters},
+        connect_timeout_ms=c.load_balancer.connect_timeout_ms,
+        max_connections=8192 if limit >= 65536 else max(256, limit // 4),
+        nofile=limit if limit < 65536 else None,
+    )
+    yield File(host=host.name, path=HAPROXY_CONF, content=text)
+    run = ["/usr/sbin/haproxy", "-W", "-db", "-f", HAPROXY_CONF]
+    yield from service(
+        context,
+        host,
+        "haproxy.service",
+        description="haproxy, load balancer of the Kubernetes API",
+        exec_start=run,
+        pre=[["/usr/sbin/haproxy", "-c", "-q", "-f", HAPROXY_CONF]],
+        post=[keepalived.mark(TRACK, up=True)],
+        exec_stop_post=[keepalived.mark(TRACK, up=False)],
+        restart_sec="500ms",
+        kill_mode="mixed",
+        loads=[HAPROXY_CONF],
+        limit_nofile=min(65536, limit),
+    )
+
+
+def _keepalived(context: Context, host: Host) -> Iterator[Brick]:
+    c, facts = context.cluster, context.of(host)
+    vip = c.endpoint.vip
+    assert vip is not None
+    interface = facts.interface if c.endpoint.interface == "auto" else c.endpoint.interface
+    interface = host.interface or interface
+    prefix = c.endpoint.prefix or facts.prefix
+    rank = [balancer.name for balancer in c.balancers].index(host.name)
+    text = keepalived.config(
+        router_id=host.name,
+        interface=interface,
+        virtual_router_id=c.load_balancer.virtual_router_id,
+        # High and close together: the time that a backup waits shrinks with its priority (RFC 9568: skew).
+        priority=250 - 10 * rank,
+        advert_interval=c.load_balancer.advert_interval,
+        address=host.ip,
+        peers=[balancer.ip for balancer in c.balancers if balancer.name != host.name],
+        vip=str(vip),
+        prefix=prefix,
+        check=CHECK,
+        track_file=TRACK,
+    )
+    script = keepalived.health_script(port=c.endpoint.port)
+    yield File(host=host.name, path=CHECK, content=script, mode="0755")
+    yield File(host=host.name, path=KEEPALIVED_CONF, content=text)
+    yield from service(
+        context,
+        host,
+        "keepalived.service",
+        description="keepalived, virtual IP of the Kubernetes API",
+        exec_start=keepalived.arguments(KEEPALIVED_CONF),
+        pre=[keepalived.drop(str(vip), prefix, interface)],
+        exec_reload=["kill -HUP $MAINPID"],
+        exec_stop_post=[keepalived.drop(str(vip), prefix, interface)],
+        restart_sec="100ms",
+        after=[f"{c.load_balancer.kind}.service"],
+        loads=[KEEPALIVED_CONF, CHECK],
+    )

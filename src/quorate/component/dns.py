@@ -1,0 +1,147 @@
+"""Cluster DNS: CoreDNS from our own manifest, spread over nodes."""
+
+from collections.abc import Iterator
+
+from quorate.component.context import Context
+from quorate.render import yaml
+from quorate.resource.brick import Brick
+from quorate.resource.kube import Manifest
+from quorate.spec.cluster import Cluster, Host
+
+NAME = "dns"
+AFTER: tuple[str, ...] = ("access", "kubelet")
+SERIAL = False
+
+LABELS = {"k8s-app": "kube-dns"}
+"""The label by which the field finds cluster DNS, whatever serves it."""
+
+
+def resources(context: Context, host: Host) -> Iterator[Brick]:
+    """CoreDNS's objects, unless turned off or without workers."""
+    c = context.cluster
+    if not c.dns.enabled or not c.workers or host != context.spokesman:
+        return
+    image = c.dns.image or context.minor.coredns_image
+    if context.supply.images and image not in context.supply.images and not c.dns.image:
+        return  # The source brings its images along, and not this one: nobody could pull it.
+    server = f"https://{host.ip}:{c.apiserver.port}"
+    yield Manifest(host=host.name, title="dns", text=yaml.dump_all(objects(c, image)), server=server)
+
+
+def objects(c: Cluster, image: str) -> list[dict[str, object]]:
+    """Account, rights, Corefile, Deployment and Service."""
+    meta = {"name": "coredns", "namespace": "kube-system"}
+    role = "rbac.authorization.k8s.io"
+    rules = [
+        {
+            "apiGroups": [""],
+            "resources": ["endpoints", "services", "pods", "namespaces"],
+            "verbs": ["list", "watch"],
+        },
+        {"apiGroups": ["discovery.k8s.io"], "resources": ["endpointslices"], "verbs": ["list", "watch"]},
+    ]
+    return [
+        {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": meta},
+        {
+            "apiVersion": f"{role}/v1",
+            "kind": "ClusterRole",
+            "metadata": {"name": "quorate:coredns"},
+            "rules": rules,
+        },
+        {
+            "apiVersion": f"{role}/v1",
+            "kind": "ClusterRoleBinding",
+            "metadata": {"name": "quorate:coredns"},
+            "roleRef": {"apiGroup": role, "kind": "ClusterRole", "name": "quorate:coredns"},
+            "subjects": [{"kind": "ServiceAccount", **meta}],
+        },
+        {"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "data": {"Corefile": corefile(c)}},
+        _deployment(c, meta, image),
+        {
+            "apiVersion": "v1",
+            "kind": "Service",
+            "metadata": {"name": "kube-dns", "namespace": "kube-system", "labels": LABELS},
+            "spec": {
+                "selector": LABELS,
+                "clusterIP": c.dns_ip,
+                "ports": [
+                    {"name": "dns", "port": 53, "protocol": "UDP"},
+                    {"name": "dns-tcp", "port": 53, "protocol": "TCP"},
+                    {"name": "metrics", "port": 9153, "protocol": "TCP"},
+                ],
+            },
+        },
+    ]
+
+
+def corefile(c: Cluster) -> str:
+    """The zone of the cluster, and the node's own resolvers for the rest."""
+    return (
+        ".:53 {\n    errors\n    health {\n        lameduck 5s\n    }\n    ready\n"
+        f"    kubernetes {c.network.dns_domain} in-addr.arpa ip6.arpa {{\n"
+        "        pods insecure\n        fallthrough in-addr.arpa ip6.arpa\n        ttl 30\n    }\n"
+        "    prometheus :9153\n    forward . /etc/resolv.conf\n    cache 30\n    loop\n    reload\n"
+        "    loadbalance\n}\n"
+    )
+
+
+def _deployment(c: Cluster, meta: dict[str, str], image: str) -> dict[str, object]:
+    def ask(path: str, port: int) -> dict[str, object]:
+        return {"httpGet": {"path": path, "port": port}, "periodSeconds": 5, "failureThreshold": 5}
+
+    container = {
+        "name": "coredns",
+        "image": image,
+        "imagePullPolicy": "IfNotPresent",
+        "args": ["-conf", "/etc/coredns/Corefile"],
+        "resources": {"requests": {"cpu": "50m", "memory": "70Mi"}, "limits": {"memory": "256Mi"}},
+        "volumeMounts": [{"name": "config", "mountPath": "/etc/coredns", "readOnly": True}],
+        "ports": [
+            {"name": "dns", "containerPort": 53, "protocol": "UDP"},
+            {"name": "dns-tcp", "containerPort": 53, "protocol": "TCP"},
+            {"name": "metrics", "containerPort": 9153, "protocol": "TCP"},
+        ],
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "capabilities": {"add": ["NET_BIND_SERVICE"], "drop": ["all"]},
+            "readOnlyRootFilesystem": True,
+        },
+        "livenessProbe": ask("/health", 8080) | {"initialDelaySeconds": 30},
+        "readinessProbe": ask("/ready", 8181),
+    }
+    spread = {
+        "podAntiAffinity": {
+            "preferredDuringSchedulingIgnoredDuringExecution": [
+                {
+                    "weight": 100,
+                    "podAffinityTerm": {
+                        "labelSelector": {"matchLabels": LABELS},
+                        "topologyKey": "kubernetes.io/hostname",
+                    },
+                }
+            ]
+        }
+    }
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {**meta, "labels": LABELS},
+        "spec": {
+            "replicas": c.dns.replicas,
+            "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 1}},
+            "selector": {"matchLabels": LABELS},
+            "template": {
+                "metadata": {"labels": LABELS},
+                "spec": {
+                    "priorityClassName": "system-cluster-critical",
+                    "serviceAccountName": "coredns",
+                    "affinity": spread,
+                    "dnsPolicy": "Default",
+                    "nodeSelector": {"kubernetes.io/os": "linux"},
+                    "tolerations": [{"key": "CriticalAddonsOnly", "operator": "Exists"}],
+                    "containers": [container],
+                    "volumes": [{"name": "config", "configMap": {"name": "coredns"}}],
+                },
+            },
+        },
+    }

@@ -1,0 +1,113 @@
+"""etcd: the quorum store, one member on each etcd host."""
+
+from collections.abc import Iterator
+
+from quorate.component.context import Context
+from quorate.component.service import arguments, service
+from quorate.component.settings import tls
+from quorate.pki import profiles
+from quorate.render.sh import sh
+from quorate.resource.brick import Brick
+from quorate.resource.file import Directory, File
+from quorate.resource.system import User
+from quorate.resource.unit import Ready
+from quorate.spec.cluster import Cluster, Host, Role
+from quorate.spec.layout import BIN
+from quorate.spec.secrets import ETCD_TOKEN
+
+NAME = "etcd"
+AFTER: tuple[str, ...] = ("system", "trust")
+SERIAL = True
+
+BOOTSTRAP = "/etc/etcd/bootstrap.env"
+"""What only a member without data reads. It names all members, so it is no reason to restart one."""
+HEALTH = "http://127.0.0.1:2381/health"
+LOADS = (
+    profiles.ETCD_CA,
+    profiles.ETCD_SERVER,
+    profiles.ETCD_SERVER_KEY,
+    profiles.ETCD_PEER,
+    profiles.ETCD_PEER_KEY,
+)
+
+
+def flags(c: Cluster, host: Host) -> dict[str, str]:
+    """Flags of one member. 50/500 ms: an election is over within a second, and 500 ms is 10 heartbeats and
+    far above the round trip of a LAN (etcd's tuning guide: election at least 10 round trips).
+    """
+    return {
+        "name": host.name,
+        "data-dir": c.etcd.data_dir,
+        "listen-peer-urls": f"https://{host.ip}:2380",
+        "listen-client-urls": f"https://{host.ip}:2379,https://127.0.0.1:2379",
+        "initial-advertise-peer-urls": f"https://{host.ip}:2380",
+        "advertise-client-urls": f"https://{host.ip}:2379",
+        # /health and /metrics without a certificate, for this host alone.
+        "listen-metrics-urls": "http://127.0.0.1:2381",
+        "trusted-ca-file": profiles.ETCD_CA,
+        "cert-file": profiles.ETCD_SERVER,
+        "key-file": profiles.ETCD_SERVER_KEY,
+        "client-cert-auth": "true",
+        "peer-trusted-ca-file": profiles.ETCD_CA,
+        "peer-cert-file": profiles.ETCD_PEER,
+        "peer-key-file": profiles.ETCD_PEER_KEY,
+        "peer-client-cert-auth": "true",
+        "cipher-suites": ",".join(tls.CIPHER_SUITES),
+        "heartbeat-interval": str(c.etcd.heartbeat_ms),
+        "election-timeout": str(c.etcd.election_ms),
+        "quota-backend-bytes": str(c.etcd.quota_bytes),
+        "logger": "zap",
+        **c.etcd.extra_flags,
+    }
+
+
+def etcdctl(host: Host) -> str:
+    """etcdctl for the member on this host, as a piece of sh to append arguments to."""
+    return "ETCDCTL_API=3 " + sh(
+        f"{BIN}/etcdctl",
+        f"--endpoints=https://{host.ip}:2379",
+        f"--cacert={profiles.ETCD_CA}",
+        f"--cert={profiles.ETCD_CLIENT}",
+        f"--key={profiles.ETCD_CLIENT_KEY}",
+    )
+
+
+def resources(context: Context, host: Host) -> Iterator[Brick]:
+    """User, binaries, data folder, service, health."""
+    if not host.has(Role.ETCD):
+        return
+    c = context.cluster
+    yield User(host=host.name, user="etcd", home=c.etcd.data_dir)
+    yield from context.packages(host, "libraries of etcd", *context.supply.libraries.get("etcd", ()))
+    yield from context.binaries(host, "etcd", "etcdctl", linked=("etcdctl",))
+    yield Directory(host=host.name, path=c.etcd.data_dir, mode="0700", owner="etcd:etcd", purge=True)
+    members = ",".join(f"{member.name}=https://{member.ip}:2380" for member in c.members)
+    bootstrap = (
+        f"ETCD_INITIAL_CLUSTER={members}\n"
+        f"ETCD_INITIAL_CLUSTER_TOKEN={context.secrets.random[ETCD_TOKEN]}\n"
+        "ETCD_INITIAL_CLUSTER_STATE=new\n"
+    )
+    yield File(host=host.name, path=BOOTSTRAP, content=bootstrap)
+    yield from service(
+        context,
+        host,
+        "etcd.service",
+        description="etcd",
+        binary="etcd",
+        exec_start=arguments(flags(c, host)),
+        loads=LOADS,
+        # The first member can report only when a second is there: never wait for it.
+        block=False,
+        type="notify",
+        user="etcd",
+        environment_files=[BOOTSTRAP],
+        limit_nofile=min(65536, context.of(host).nofile_limit),
+        extra={"TimeoutStartSec": "infinity"},
+    )
+    yield Ready(
+        host=host.name,
+        what="etcd",
+        check=f"{etcdctl(host)} --command-timeout=3s endpoint health",
+        within=90,
+        evidence="journalctl -u etcd -n 20 --no-pager -o cat",
+    )

@@ -1,0 +1,115 @@
+"""The host's own firewall stays on: the ports of the port matrix are opened in it, for whom they are meant."""
+
+from collections.abc import Iterator
+
+from quorate.component.context import Context
+from quorate.component.service import service
+from quorate.resource.brick import Brick
+from quorate.resource.file import File
+from quorate.resource.system import Setting
+from quorate.spec.cluster import Host
+from quorate.spec.layout import BALANCER
+from quorate.spec.ports import Opening, openings
+
+SCRIPT = f"{BALANCER}/firewall"
+
+
+def firewall(context: Context, host: Host) -> Iterator[Brick]:
+    """`open-ports`: rules of ours, kept by a service. `off`: the firewall is stopped. `keep`: nothing."""
+    choice, kind = context.cluster.os.firewall, context.of(host).firewall
+    if choice == "off" and kind in ("firewalld", "ufw"):
+        unit = f"{kind}.service"
+        yield Setting(
+            host=host.name,
+            what="firewall",
+            want=(("active", "no"),),
+            check=f"systemctl is-active -q {unit} && echo active=yes || echo active=no",
+            order=f"systemctl disable --now -q {unit}",
+            undo=f"systemctl enable --now -q {unit}",
+        )
+    if choice != "open-ports" or kind == "none":
+        return
+    rules = openings(context.cluster, host)
+    text = _firewalld(rules) if kind == "firewalld" else _iptables(rules)
+    yield File(host=host.name, path=SCRIPT, content=text, mode="0755")
+    yield from service(
+        context,
+        host,
+        "quorate-firewall.service",
+        description="Ports of the cluster in the firewall of this host",
+        exec_start=[SCRIPT, "open"],
+        loads=[SCRIPT],
+        exec_stop_post=[[SCRIPT, "close"]],
+        type="oneshot",
+        restart="no",
+        after=[f"{kind}.service"] if kind in ("firewalld", "ufw") else [],
+        extra={"RemainAfterExit": True},
+    )
+
+
+def _firewalld(rules: tuple[Opening, ...]) -> str:
+    """Rich rules of the default zone, permanent and now."""
+    lines = []
+    for rule in rules:
+        for source in rule.sources:
+            origin = "" if source == "any" else f'source address="{source}" '
+            family = 'family="ipv4" ' if origin else ""
+            for what in _firewalld_what(rule):
+                lines.append(f"rule {family}{origin}{what} accept".replace("  ", " "))
+    words = "\n".join(dict.fromkeys(lines))
+    return f"""\
+#!/bin/sh
+# open|close: the cluster's ports in firewalld's default zone.
+case "$1" in open) how=add;; *) how=remove;; esac
+while read -r rule; do
+  firewall-cmd -q --permanent --$how-rich-rule="$rule"
+  firewall-cmd -q --$how-rich-rule="$rule"
+done <<'RULES'
+{words}
+RULES
+exit 0
+"""
+
+
+def _firewalld_what(rule: Opening) -> list[str]:
+    if rule.protocol == "vrrp":
+        return ['protocol value="vrrp"']
+    if rule.protocol == "all":
+        return [""]
+    return [f'port port="{port}" protocol="{rule.protocol}"' for port in rule.ports]
+
+
+def _iptables(rules: tuple[Opening, ...]) -> str:
+    """A chain of ours before all else in INPUT, filled in one step; ufw and plain rules stay as they are."""
+    lines = ["-A QUORATE-INPUT -m conntrack --ctstate ESTABLISHED,RELATED -j ACCEPT"]
+    for rule in rules:
+        for source in rule.sources:
+            origin = "" if source == "any" else f" -s {source}"
+            for what in _iptables_what(rule):
+                lines.append(f"-A QUORATE-INPUT{origin}{what} -j ACCEPT")
+    words = "\n".join(dict.fromkeys(lines))
+    return f"""\
+#!/bin/sh
+# open|close: the cluster's ports, in a chain of their own before all other rules.
+PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+while iptables -w -D INPUT -j QUORATE-INPUT 2>/dev/null; do :; done
+if [ "$1" != open ]; then
+  iptables -w -F QUORATE-INPUT 2>/dev/null; iptables -w -X QUORATE-INPUT 2>/dev/null
+  exit 0
+fi
+iptables-restore -w -n <<'RULES' || exit 1
+*filter
+:QUORATE-INPUT - [0:0]
+{words}
+COMMIT
+RULES
+iptables -w -I INPUT 1 -j QUORATE-INPUT
+"""
+
+
+def _iptables_what(rule: Opening) -> list[str]:
+    if rule.protocol == "vrrp":
+        return [" -p 112"]
+    if rule.protocol == "all":
+        return [""]
+    return [f" -p {rule.protocol} --dport {port.replace('-', ':')}" for port in rule.ports]

@@ -1,0 +1,71 @@
+"""kubelet: one on each worker."""
+
+from collections.abc import Iterator
+
+from quorate.component.context import Context
+from quorate.component.service import arguments, service
+from quorate.component.settings import client, kubelet
+from quorate.render import yaml
+from quorate.render.kubeconfig import kubeconfig
+from quorate.resource.brick import Brick
+from quorate.resource.file import Directory, File
+from quorate.resource.unit import Ready
+from quorate.spec import layout, pki_files
+from quorate.spec.cluster import Host, Role
+
+NAME = "kubelet"
+AFTER: tuple[str, ...] = ("trust", "runtime", "images", "cni", "endpoint", "access")
+SERIAL = True
+
+
+def resources(context: Context, host: Host) -> Iterator[Brick]:
+    """Binary, configuration, service, and the node being Ready."""
+    if not host.has(Role.WORKER):
+        return
+    c, name = context.cluster, host.name
+    docker = c.runtime.kind == "docker"
+    yield from context.binaries(host, "kubelet")
+    own = layout.kubeconfig(kubelet.NAME)
+    text = kubeconfig(
+        c.server_url,
+        context.secrets.cert("ca"),
+        f"system:node:{host.node}",
+        cert_file=pki_files.KUBELET_CLIENT,
+        key_file=pki_files.KUBELET_CLIENT_KEY,
+        cluster=c.name,
+    )
+    yield File(host=name, path=own, content=text, mode="0600")
+    config = kubelet.config(c, host, context.of(host), context.minor)
+    yield File(host=name, path=kubelet.CONFIG, content=yaml.dump(config), mode="0600")
+    yield Directory(host=name, path=layout.KUBELET_DIR, mode="0750", purge=True)
+    flags = kubelet.flags(c, host, context.minor)
+    if "pod-infra-container-image" in flags and context.supply.pause_image and not c.runtime.pause_image:
+        flags["pod-infra-container-image"] = context.supply.pause_image
+    yield from service(
+        context,
+        host,
+        "kubelet.service",
+        description="Kubernetes kubelet",
+        binary="kubelet",
+        exec_start=arguments(flags),
+        loads=[own, kubelet.CONFIG, pki_files.CA, pki_files.KUBELET_SERVER, pki_files.KUBELET_SERVER_KEY],
+        after=["docker.service" if docker else "containerd.service"],
+        # Pods outlive the kubelet's restart.
+        kill_mode="process",
+        environment={"PATH": client.SERVICE_PATH, **client.ENVIRONMENT},
+        limit_nofile=min(1048576, context.of(host).nofile_limit),
+    )
+    url = f"{c.server_url}/api/v1/nodes/{host.node}"
+    status = f"curl -gsf --max-time 3 --cacert {pki_files.CA} --cert {pki_files.KUBELET_CLIENT} "
+    status += f"--key {pki_files.KUBELET_CLIENT_KEY} {url}"
+    yield Ready(
+        host=name,
+        what="node",
+        # The conditions are objects of their own; Ready stands as type behind status, in one order or the other.
+        check=f"curl -sf --max-time 3 {kubelet.HEALTH} && {status} | tr -d ' \\n' | "
+        'grep -qE \'"status":"True"[^{}]*"type":"Ready"|"type":"Ready","status":"True"\'',
+        within=120,
+        evidence=f"{status} | tr -d '\\n' | grep -o '\"conditions\": .*' | head -c 2000; "
+        "journalctl -u kubelet -n 15 --no-pager -o cat",
+        interval=0.3,
+    )

@@ -1,0 +1,221 @@
+"""The container runtime of the workers: containerd, or Docker (up to Kubernetes 1.23)."""
+
+import json
+from collections.abc import Iterator
+
+from quorate.component.context import Context
+from quorate.component.service import service
+from quorate.component.settings import client
+from quorate.render import toml
+from quorate.resource.brick import Brick
+from quorate.resource.file import Directory, File
+from quorate.resource.system import Setting
+from quorate.spec.cluster import Host, Role
+from quorate.spec.layout import BIN, CNI_BIN, CNI_CONF, CONTAINERD_SOCKET
+from quorate.spec.versions import containerd_config
+
+NAME = "runtime"
+AFTER: tuple[str, ...] = ("system",)
+SERIAL = True
+
+CONTAINERD = "/etc/containerd/config.toml"
+HOSTS = "/etc/containerd/certs.d"
+DOCKER = "/etc/docker/daemon.json"
+PLAIN_RUNC = "/opt/kubernetes/runc-plain"
+"""runc without what a host refuses: only where a fact says so."""
+
+
+def resources(context: Context, host: Host) -> Iterator[Brick]:
+    """Binaries, configuration, services."""
+    if not host.has(Role.WORKER):
+        return
+    parts = context.supply.parts
+    kind = context.cluster.runtime.kind
+    libraries = sorted(
+        {name for part in ("containerd", "runc", kind) for name in context.supply.libraries.get(part, ())}
+    )
+    yield from context.packages(host, "libraries of the runtime", *libraries)
+    names = [*parts.get("containerd", ("containerd", "containerd-shim-runc-v2", "ctr")), "runc"]
+    if kind == "docker":
+        names += parts.get("docker", ("dockerd", "docker", "docker-proxy", "docker-init"))
+    linked = ("ctr", *(("docker",) if kind == "docker" else ()))
+    yield from context.binaries(host, *dict.fromkeys(names), linked=linked)
+    yield Setting(host=host.name, what="containers", want=(), check=":", order=":", undo=_LEAVE)
+    yield Directory(host=host.name, path="/etc/containerd", purge=True)
+    yield from _containerd(context, host)
+    if kind == "docker":
+        yield from _docker(context, host)
+
+
+def _containerd(context: Context, host: Host) -> Iterator[Brick]:
+    yield File(host=host.name, path=CONTAINERD, content=toml.dump(containerd(context, host)))
+    for registry, mirrors in context.cluster.runtime.registry_mirrors.items():
+        yield Directory(host=host.name, path=HOSTS, purge=True)
+        text = toml.dump({"host": {url: {"capabilities": ["pull", "resolve"]} for url in mirrors}})
+        yield File(host=host.name, path=f"{HOSTS}/{registry}/hosts.toml", content=text)
+        yield Directory(host=host.name, path=f"{HOSTS}/{registry}", purge=True)
+    yield Directory(host=host.name, path="/var/lib/containerd", mode="0711", purge=True)
+    yield from service(
+        context,
+        host,
+        "containerd.service",
+        description="containerd container runtime",
+        binary="containerd",
+        exec_start=[],
+        loads=[CONTAINERD],
+        type="notify",
+        environment={"PATH": client.SERVICE_PATH},
+        # Containers outlive the daemon's restart.
+        kill_mode="process",
+        delegate=True,
+        limit_nofile=min(1048576, context.of(host).nofile_limit),
+        extra={"TasksMax": "infinity"},
+    )
+
+
+def containerd(context: Context, host: Host) -> dict[str, object]:
+    """containerd's configuration; version 3 moved the keys of the CRI plugin."""
+    facts, c = context.of(host), context.cluster
+    version = containerd_config(context.supply.versions.get("containerd", context.minor.containerd))
+    pause = c.runtime.pause_image or context.supply.pause_image or context.minor.pause_image
+    runc: dict[str, object] = {
+        "runtime_type": "io.containerd.runc.v2",
+        "options": {"SystemdCgroup": cgroup_driver(context, host) == "systemd", "BinaryName": f"{BIN}/runc"},
+    }
+    runtimes = {"default_runtime_name": "runc", "runtimes": {"runc": runc}}
+    cni = {"bin_dir": CNI_BIN, "conf_dir": CNI_CONF}
+    if version == 3:
+        plugins: dict[str, object] = {
+            "io.containerd.cri.v1.images": {
+                "pinned_images": {"sandbox": pause},
+                "registry": {"config_path": HOSTS},
+            },
+            "io.containerd.cri.v1.runtime": {
+                "restrict_oom_score_adj": not facts.oom_adjustable,
+                "containerd": runtimes,
+                "cni": {"bin_dirs": [CNI_BIN], "conf_dir": CNI_CONF},
+            },
+        }
+    else:
+        plugins = {
+            "io.containerd.grpc.v1.cri": {
+                "sandbox_image": pause,
+                "restrict_oom_score_adj": not facts.oom_adjustable,
+                "containerd": runtimes,
+                "cni": cni,
+                "registry": {"config_path": HOSTS},
+            }
+        }
+    config: dict[str, object] = {
+        "version": version,
+        "root": "/var/lib/containerd",
+        "state": "/run/containerd",
+    }
+    config["grpc"] = {"address": CONTAINERD_SOCKET}
+    config["oom_score"] = -999 if facts.oom_adjustable else 0
+    return {**config, "plugins": plugins}
+
+
+def cgroup_driver(context: Context, host: Host) -> str:
+    """systemd owns the cgroups on every host that we support; two managers of one tree fight."""
+    return "systemd"
+
+
+def _docker(context: Context, host: Host) -> Iterator[Brick]:
+    facts, runtime = context.of(host), context.cluster.runtime
+    driver = cgroup_driver(context, host)
+    config: dict[str, object] = {
+        "exec-opts": [f"native.cgroupdriver={driver}"],
+        # Pods get their network from CNI: Docker has no bridge and writes no firewall rules.
+        "bridge": "none",
+        "iptables": False,
+        "ip-forward": False,
+        "live-restore": True,
+        "storage-driver": "overlay2",
+        "log-driver": "json-file",
+        "log-opts": {
+            "max-size": runtime.log_max_size.removesuffix("i").lower(),
+            "max-file": str(runtime.log_max_files),
+        },
+        "max-concurrent-downloads": 10,
+        "containerd": CONTAINERD_SOCKET,
+    }
+    if mirrors := [url for urls in runtime.registry_mirrors.values() for url in urls]:
+        config["registry-mirrors"] = mirrors
+    if runtime.insecure_registries:
+        config["insecure-registries"] = list(runtime.insecure_registries)
+    if not facts.oom_adjustable:
+        # Docker always asks for a score below our own, which this host's kernel refuses.
+        config["default-runtime"] = "runc-plain"
+        config["runtimes"] = {"runc-plain": {"path": PLAIN_RUNC}}
+        yield File(host=host.name, path=PLAIN_RUNC, content=_PLAIN, mode="0755")
+    yield Directory(host=host.name, path="/etc/docker", purge=True)
+    yield File(host=host.name, path=DOCKER, content=json.dumps(config, indent=2) + "\n")
+    yield Directory(host=host.name, path="/var/lib/docker", mode="0710", purge=True)
+    # Docker's shims live in containerd's cgroup; their own state goes with it.
+    yield from service(
+        context,
+        host,
+        "docker.service",
+        description="Docker application container engine",
+        binary="dockerd",
+        exec_start=["-H", "unix:///var/run/docker.sock"],
+        loads=[DOCKER],
+        type="notify",
+        environment={"PATH": client.SERVICE_PATH},
+        after=["containerd.service"],
+        requires=["containerd.service"],
+        kill_mode="process",
+        delegate=True,
+        limit_nofile=min(1048576, facts.nofile_limit),
+        extra={"TasksMax": "infinity"},
+    )
+
+
+_PLAIN = f"""\
+#!/bin/sh
+# This host's kernel lets nobody lower oom_score_adj: take a negative one out of the bundle before runc sees it.
+bundle=.
+previous=
+for word; do
+  case "$previous" in --bundle|-b) bundle=$word;; esac
+  case "$word" in --bundle=*) bundle=${{word#--bundle=}};; esac
+  previous=$word
+done
+for word; do
+  case "$word" in create|run)
+    if [ -f "$bundle/config.json" ]; then
+      sed -i 's/"oomScoreAdj":-[0-9]*/"oomScoreAdj":0/' "$bundle/config.json"
+    fi
+    break;;
+  esac
+done
+exec {BIN}/runc "$@"
+"""
+
+
+_LEAVE = """\
+# Containers outlive their daemons: end their shims and what runs in them, then take their mounts away.
+for n in 1 2 3 4 5; do
+  left=
+  for p in /proc/[0-9]*; do
+    case "$(readlink "$p/exe" 2>/dev/null)" in
+    */containerd-shim*) kill -9 "${p#/proc/}" 2>/dev/null || :; left=1;;
+    *) if grep -qsE '/(kubepods|docker)' "$p/cgroup" && [ "${p#/proc/}" != $$ ]; then
+         kill -9 "${p#/proc/}" 2>/dev/null || :; left=1
+       fi;;
+    esac
+  done
+  [ -n "$left" ] || break
+  sleep 0.3
+done
+sort -r /proc/mounts | while read -r d m rest; do
+  case "$m" in /var/lib/kubelet/*|/run/containerd/*|/var/lib/containerd/*|/var/lib/docker/*|/run/docker/*)
+    umount -l "$m" 2>/dev/null || :;;
+  esac
+done
+for n in $(ip netns list 2>/dev/null | while read -r n rest; do case "$n" in cni-*) echo "$n";; esac; done); do
+  ip netns delete "$n" 2>/dev/null || :
+done
+rm -rf /run/containerd /run/docker /run/docker.sock /run/docker.pid /var/lib/dockershim
+"""

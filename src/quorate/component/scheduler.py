@@ -1,0 +1,55 @@
+"""kube-scheduler: one on each control-plane host, talking to the API server of its own host."""
+
+from collections.abc import Iterator
+
+from quorate.component.context import Context
+from quorate.component.service import arguments, service
+from quorate.component.settings import scheduler
+from quorate.render import yaml
+from quorate.render.kubeconfig import kubeconfig
+from quorate.resource.brick import Brick
+from quorate.resource.file import File
+from quorate.resource.unit import Ready
+from quorate.spec import layout, pki_files
+from quorate.spec.cluster import Host, Role
+
+NAME = "scheduler"
+AFTER: tuple[str, ...] = ("apiserver",)
+SERIAL = True
+
+
+def resources(context: Context, host: Host) -> Iterator[Brick]:
+    """Binary, kubeconfig, service, health."""
+    if not host.has(Role.CONTROL_PLANE):
+        return
+    c = context.cluster
+    yield from context.binaries(host, "kube-scheduler")
+    own = layout.kubeconfig(scheduler.NAME)
+    text = kubeconfig(
+        # Its own API server: a master that depended on another one would be no second master.
+        f"https://{host.ip}:{c.apiserver.port}",
+        context.secrets.cert("ca"),
+        "system:kube-scheduler",
+        cert_pem=context.secrets.cert("scheduler", host.name),
+        key_pem=context.secrets.key("scheduler", host.name),
+        cluster=c.name,
+    )
+    yield File(host=host.name, path=own, content=text, mode="0600", secret=True)
+    config = yaml.dump(scheduler.config(context.minor))
+    yield File(host=host.name, path=scheduler.CONFIG, content=config, mode="0600")
+    yield from service(
+        context,
+        host,
+        "kube-scheduler.service",
+        description="Kubernetes scheduler",
+        binary="kube-scheduler",
+        exec_start=arguments(scheduler.flags(c)),
+        loads=[own, pki_files.CA, scheduler.CONFIG],
+    )
+    yield Ready(
+        host=host.name,
+        what="kube-scheduler",
+        check=f"curl -sfk --max-time 3 https://127.0.0.1:{scheduler.PORT}/healthz",
+        within=60,
+        evidence="journalctl -u kube-scheduler -n 20 --no-pager -o cat",
+    )

@@ -1,0 +1,147 @@
+"""kube-apiserver's settings: flags, and who may come without a name."""
+
+from quorate.component.settings import tls
+from quorate.spec import layout, pki_files
+from quorate.spec.cluster import Cluster, Host, Role
+from quorate.spec.versions import Minor
+
+AUDIT_POLICY = f"{layout.KUBERNETES}/audit-policy.yaml"
+ENCRYPTION = f"{layout.KUBERNETES}/encryption.yaml"
+"""Holds the key of Secrets at rest: mode 0600."""
+AUTHENTICATION = f"{layout.KUBERNETES}/authentication.yaml"
+"""Only where `authentication_config` gives something."""
+
+ANONYMOUS_PATHS = ("/healthz", "/livez", "/readyz", "/version")
+"""What the balancers' checks and `verify` ask without a certificate."""
+
+SHUTDOWN_DELAY = "3s"
+"""How long a stopping API server goes on serving while /readyz already fails: longer than the balancers
+take to see that (2 checks 200 ms apart) and than kube-proxy takes to drop its endpoint (1 s `minSyncPeriod`
+plus the watch), so that a restart refuses nobody. Costs 3 s of each restart; upstream's default 0 s drops
+requests."""
+
+GOAWAY_CHANCE = "0.001"
+"""One HTTP/2 request of a thousand is answered with GOAWAY, so that long-lived clients spread over the
+servers again after a failover. kubernetes.io recommends 0.001 to begin with and warns of it where there is
+only one server."""
+
+
+def flags(c: Cluster, h: Host, minor: Minor) -> dict[str, str]:
+    """Flags of one host's API server, without dashes, in the order in which they are written."""
+    flags = {
+        "advertise-address": h.ip,
+        "bind-address": h.ip,
+        "secure-port": str(c.apiserver.port),
+        **_etcd(c, h),
+        **_serving(),
+        **_authentication(c, minor),
+        # Node limits a kubelet to what its pods need; NodeRestriction to its own node (CIS 1.2.6-8, 1.2.14).
+        "authorization-mode": "Node,RBAC",
+        "enable-admission-plugins": "NodeRestriction",
+        # CNI and storage agents are privileged pods.
+        "allow-privileged": "true",
+        **_audit(),
+        **_kubelet(),
+        **_aggregation(),
+        "service-cluster-ip-range": str(c.network.service_cidr),
+        "service-node-port-range": c.network.node_ports,
+        "profiling": "false",  # CIS 1.2.15
+        "shutdown-delay-duration": SHUTDOWN_DELAY,
+    }
+    if c.apiserver.encrypt_secrets:
+        flags["encryption-provider-config"] = ENCRYPTION
+    if len(c.masters) > 1:
+        flags["goaway-chance"] = GOAWAY_CHANCE
+    return {**flags, **c.apiserver.extra_flags}
+
+
+def authentication_config(minor: Minor) -> dict[str, object] | None:
+    """AuthenticationConfiguration: the nameless may come to `ANONYMOUS_PATHS` alone. None where not
+    usable."""
+    if minor.authentication_api is None:
+        return None
+    return {
+        "apiVersion": minor.authentication_api,
+        "kind": "AuthenticationConfiguration",
+        "anonymous": {"enabled": True, "conditions": [{"path": path} for path in ANONYMOUS_PATHS]},
+    }
+
+
+def etcd_servers(c: Cluster, h: Host) -> str:
+    """URLs of the etcd members that a host's API server talks to.
+
+    A host with a member uses that alone: with all of them listed, the API server goes on dialling a dead
+    one (10 to 40 s: performance reference 2.1), while the balancers leave a host without a healthy member
+    at once.
+    """
+    members = (h,) if h.has(Role.ETCD) else c.members
+    return ",".join(f"https://{member.ip}:2379" for member in members)
+
+
+def _etcd(c: Cluster, h: Host) -> dict[str, str]:
+    return {
+        "etcd-servers": etcd_servers(c, h),
+        "etcd-cafile": pki_files.ETCD_CA,
+        "etcd-certfile": pki_files.APISERVER_ETCD_CLIENT,
+        "etcd-keyfile": pki_files.APISERVER_ETCD_CLIENT_KEY,
+    }
+
+
+def _serving() -> dict[str, str]:
+    return {
+        "tls-cert-file": pki_files.APISERVER,
+        "tls-private-key-file": pki_files.APISERVER_KEY,
+        "tls-min-version": tls.MIN_VERSION,
+        "tls-cipher-suites": ",".join(tls.CIPHER_SUITES),
+    }
+
+
+def _authentication(c: Cluster, minor: Minor) -> dict[str, str]:
+    # Without the file, RBAC keeps the nameless at health and version (ClusterRole system:public-info-viewer).
+    # The file and the flag exclude each other.
+    configured = minor.authentication_api is not None
+    anonymous = {"authentication-config": AUTHENTICATION} if configured else {"anonymous-auth": "true"}
+    return {
+        "client-ca-file": pki_files.CA,
+        **anonymous,
+        "service-account-issuer": f"https://kubernetes.default.svc.{c.network.dns_domain}",
+        "service-account-key-file": pki_files.SA_PUB,
+        "service-account-signing-key-file": pki_files.SA_KEY,
+        # Else a pod's token of one hour is made valid for a year (CIS 1.2.30).
+        "service-account-extend-token-expiration": "false",
+    }
+
+
+def _audit() -> dict[str, str]:
+    return {
+        "audit-policy-file": AUDIT_POLICY,
+        "audit-log-path": layout.AUDIT_LOG,
+        # Days, files and megabytes: CIS 1.2.17-19.
+        "audit-log-maxage": "30",
+        "audit-log-maxbackup": "10",
+        "audit-log-maxsize": "100",
+    }
+
+
+def _kubelet() -> dict[str, str]:
+    return {
+        "kubelet-certificate-authority": pki_files.CA,
+        "kubelet-client-certificate": pki_files.APISERVER_KUBELET_CLIENT,
+        "kubelet-client-key": pki_files.APISERVER_KUBELET_CLIENT_KEY,
+        # Addresses first: node names needn't be known to the masters' DNS.
+        "kubelet-preferred-address-types": "InternalIP,Hostname,InternalDNS,ExternalDNS,ExternalIP",
+    }
+
+
+def _aggregation() -> dict[str, str]:
+    return {
+        "requestheader-client-ca-file": pki_files.FRONT_PROXY_CA,
+        "requestheader-allowed-names": pki_files.FRONT_PROXY_CLIENT_CN,
+        "requestheader-extra-headers-prefix": "X-Remote-Extra-",
+        "requestheader-group-headers": "X-Remote-Group",
+        "requestheader-username-headers": "X-Remote-User",
+        "proxy-client-cert-file": pki_files.FRONT_PROXY_CLIENT,
+        "proxy-client-key-file": pki_files.FRONT_PROXY_CLIENT_KEY,
+        # Masters without kube-proxy can't reach service addresses: go to the endpoints.
+        "enable-aggregator-routing": "true",
+    }

@@ -1,0 +1,137 @@
+"""The operating system: names, kernel, packages, time, firewall; nothing is turned off unless the file says so."""
+
+from collections.abc import Iterator, Mapping
+
+from quorate.component.context import Context
+from quorate.component.firewall import firewall
+from quorate.render.sh import quote
+from quorate.resource.brick import Brick
+from quorate.resource.file import Block, Directory, File
+from quorate.resource.system import Setting, module, sysctl
+from quorate.spec.cluster import Host, Role
+from quorate.spec.layout import BALANCER, BIN, STATE
+
+NAME = "system"
+AFTER: tuple[str, ...] = ()
+SERIAL = False
+
+_NAMES: Mapping[str, Mapping[str, str]] = {
+    "apt": {"conntrack": "conntrack"},
+    "dnf": {"conntrack": "conntrack-tools"},
+    "yum": {"conntrack": "conntrack-tools"},
+    "zypper": {"conntrack": "conntrack-tools"},
+}
+"""Packages that distributions name differently."""
+
+
+def package_names(host: Host, manager: str) -> tuple[str, ...]:
+    """What the parts call at run time: curl by health checks; the rest by kubelet and kube-proxy."""
+    names = []
+    if host.has(Role.CONTROL_PLANE) or host.has(Role.LOAD_BALANCER) or host.has(Role.WORKER):
+        names.append("curl")
+    if host.has(Role.CONTROL_PLANE) or host.has(Role.WORKER):
+        names.append("iptables")
+    if host.has(Role.WORKER):
+        names += ["conntrack", "ethtool", "ipset", "kmod", "socat"]
+    return tuple(_NAMES.get(manager, {}).get(name, name) for name in names)
+
+
+def resources(context: Context, host: Host) -> Iterator[Brick]:
+    """Names, packages, kernel, swap, time, SELinux, firewall."""
+    c, facts, name = context.cluster, context.of(host), host.name
+    if c.os.hostname:
+        yield _hostname(host)
+    if c.os.hosts_file:
+        lines = tuple(f"{other.ip} {other.name}" for other in c.hosts)
+        yield Block(host=name, path="/etc/hosts", title=c.name, lines=lines)
+    yield Directory(host=name, path=BIN.rpartition("/")[0], purge=True)
+    yield Directory(host=name, path=BIN, purge=True)
+    yield Directory(host=name, path=BALANCER, purge=True)
+    yield from context.packages(host, "tools", *package_names(host, facts.package_manager))
+    yield from _kernel(context, host)
+    if c.os.swap == "off" and host.has(Role.WORKER):
+        yield _swap(name)
+    if c.os.time_sync == "install" and not facts.time_sync and not facts.container:
+        yield from context.packages(host, "time", "chrony")
+        unit = "chrony" if facts.package_manager == "apt" else "chronyd"
+        yield Setting(
+            host=name,
+            what="time daemon",
+            want=(("active", "yes"),),
+            check=f"systemctl is-active -q {unit} && echo active=yes",
+            order=f"systemctl enable --now -q {unit}",
+        )
+    if c.os.selinux == "permissive" and facts.selinux == "enforcing":
+        yield Setting(
+            host=name,
+            what="SELinux",
+            want=(("mode", "Permissive"),),
+            check="echo mode=$(getenforce)",
+            order="keep /etc/selinux/config; setenforce 0; "
+            "sed -i 's/^SELINUX=enforcing/SELINUX=permissive/' /etc/selinux/config",
+            undo="setenforce 1 || :; putback /etc/selinux/config",
+        )
+    yield from firewall(context, host)
+
+
+def _kernel(context: Context, host: Host) -> Iterator[Brick]:
+    """Modules and settings, as far as this host has them and lets us set them."""
+    facts, name = context.of(host), host.name
+    wanted: dict[str, str] = {}
+    modules: list[str] = []
+    if host.has(Role.WORKER) or host.has(Role.CONTROL_PLANE):
+        wanted["net.ipv4.ip_forward"] = "1"
+    if host.has(Role.WORKER):
+        modules = ["overlay", "br_netfilter", "nf_conntrack"]
+        if context.cluster.network.proxy_mode == "ipvs":
+            modules += ["ip_vs", "ip_vs_rr", "ip_vs_wrr", "ip_vs_sh"]
+        wanted |= {
+            "net.bridge.bridge-nf-call-iptables": "1",
+            "net.bridge.bridge-nf-call-ip6tables": "1",
+            # Each container's runtime and log watcher takes some; 128 and 8192 are soon used up.
+            "fs.inotify.max_user_instances": "8192",
+            "fs.inotify.max_user_watches": "524288",
+        }
+    wanted |= context.cluster.os.sysctl
+    modules = [each for each in modules if each in facts.modules]
+    if modules:
+        text = "".join(f"{each}\n" for each in modules)
+        yield File(host=name, path="/etc/modules-load.d/90-quorate.conf", content=text)
+        for each in modules:
+            yield module(name, each)
+    # The bridge's keys appear with its module, after the facts were asked.
+    late = "net.bridge." if "br_netfilter" in facts.modules else "\0"
+    can = {key: value for key, value in wanted.items() if key in facts.sysctls or key.startswith(late)}
+    if can:
+        text = "".join(f"{key} = {value}\n" for key, value in sorted(can.items()))
+        yield File(host=name, path="/etc/sysctl.d/90-quorate.conf", content=text)
+        for key, value in sorted(can.items()):
+            yield sysctl(name, key, value)
+
+
+def _hostname(host: Host) -> Brick:
+    old = f"{STATE}/hostname"
+    return Setting(
+        host=host.name,
+        what="host name",
+        want=(("name", host.name),),
+        check="echo name=$(cat /proc/sys/kernel/hostname)",
+        order=f"[ -e {old} ] || cat /proc/sys/kernel/hostname >{old}; keep /etc/hostname\n"
+        f"printf '%s\\n' {quote(host.name)} >/etc/hostname\n"
+        f"hostnamectl set-hostname {quote(host.name)} 2>/dev/null || "
+        f"printf '%s' {quote(host.name)} >/proc/sys/kernel/hostname",
+        undo=f"if [ -e {old} ]; then cat {old} >/proc/sys/kernel/hostname; putback /etc/hostname; rm -f {old}; fi",
+    )
+
+
+def _swap(host: str) -> Brick:
+    return Setting(
+        host=host,
+        what="swap",
+        want=(("swap", "off"), ("fstab", "off")),
+        check='if [ "$(wc -l </proc/swaps)" -le 1 ]; then echo swap=off; else echo swap=on; fi\n'
+        "if grep -qsE '^[^#].*[[:space:]]swap[[:space:]]' /etc/fstab; then echo fstab=on; else echo fstab=off; fi",
+        order="swapoff -a\nif grep -qsE '^[^#].*[[:space:]]swap[[:space:]]' /etc/fstab; then keep /etc/fstab; "
+        "sed -i -E 's/^([^#].*[[:space:]]swap[[:space:]])/# \\1/' /etc/fstab; fi",
+        undo='if [ -e "$FOUND/etc/fstab" ]; then putback /etc/fstab; swapon -a || :; fi',
+    )

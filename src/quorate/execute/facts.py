@@ -1,0 +1,144 @@
+"""What is true of the hosts: one script per host, asked before anything is compiled."""
+
+import asyncio
+from collections.abc import Mapping
+
+from quorate.core import Transport, TransportError
+from quorate.render.sh import quote
+from quorate.spec.cluster import Cluster, Host
+from quorate.spec.facts import HostFacts
+from quorate.spec.layout import UNIT_NAMES
+
+_ARCHES = {"x86_64": "amd64", "aarch64": "arm64", "ppc64le": "ppc64le", "s390x": "s390x"}
+
+SYSCTLS = (
+    "net.ipv4.ip_forward",
+    "net.bridge.bridge-nf-call-iptables",
+    "net.bridge.bridge-nf-call-ip6tables",
+    "net.ipv4.conf.all.rp_filter",
+    "net.ipv4.conf.all.forwarding",
+    "fs.inotify.max_user_instances",
+    "fs.inotify.max_user_watches",
+    "vm.overcommit_memory",
+    "kernel.panic",
+)
+"""Keys that components may want; only those that a host has, and lets us write, are set there."""
+
+MODULES = (
+    "overlay",
+    "br_netfilter",
+    "nf_conntrack",
+    "ip_vs",
+    "ip_vs_rr",
+    "ip_vs_wrr",
+    "ip_vs_sh",
+    "nf_tables",
+)
+
+
+def script(cluster: Cluster, host: Host) -> str:
+    """The questions, as sh that prints `name=value` lines and never fails."""
+    keys = " ".join(quote(key.replace(".", "/")) for key in sorted({*SYSCTLS, *cluster.os.sysctl}))
+    units = " ".join(UNIT_NAMES)
+    return f"""\
+. /etc/os-release 2>/dev/null
+echo "os_id=$ID"; echo "os_like=$ID_LIKE"; echo "os_version=$VERSION_ID"
+for m in apt-get dnf yum zypper; do
+  if command -v $m >/dev/null 2>&1; then echo "package_manager=${{m%-get}}"; break; fi
+done
+echo "arch=$(uname -m)"; echo "kernel=$(uname -r)"
+if [ -e /sys/fs/cgroup/cgroup.controllers ]; then echo cgroup=v2; else echo cgroup=v1; fi
+ip -4 -o addr show 2>/dev/null | while read -r n dev fam cidr rest; do
+  case "$cidr" in {quote(host.ip)}/*) echo "interface=${{dev%%@*}}"; echo "prefix=${{cidr#*/}}";; esac
+done
+while read -r k v u; do case "$k" in MemTotal:) echo "memory_kib=$v";; esac; done </proc/meminfo
+echo "cpus=$(nproc)"
+if systemd-detect-virt -c -q 2>/dev/null; then echo container=yes; fi
+if ! ( : >>/proc/sys/net/netfilter/nf_conntrack_max ) 2>/dev/null; then
+  if [ -e /proc/sys/net/netfilter/nf_conntrack_max ]; then echo conntrack_writable=no; fi
+fi
+if ! ( echo -500 >/proc/self/oom_score_adj ) 2>/dev/null; then echo oom_adjustable=no; fi
+for n in 1048576 524288 65536; do
+  if ( ulimit -n $n ) 2>/dev/null; then echo "nofile_limit=$n"; break; fi
+done || :
+echo "nofile_hard=$(ulimit -H -n)"
+for m in {" ".join(MODULES)}; do
+  if [ -d /sys/module/$m ] || modprobe -n -q $m 2>/dev/null; then echo "module=$m"; fi
+done
+for k in {keys}; do
+  if [ -w "/proc/sys/$k" ] && ( v=$(cat "/proc/sys/$k") && printf '%s\\n' "$v" >"/proc/sys/$k" ) 2>/dev/null
+  then echo "sysctl=$k"; fi
+done
+if systemctl is-active -q firewalld 2>/dev/null; then echo firewall=firewalld
+elif command -v ufw >/dev/null && ufw status 2>/dev/null | grep -q '^Status: active'; then echo firewall=ufw
+elif iptables -S INPUT 2>/dev/null | grep -v QUORATE | grep -qE '^-P INPUT (DROP|REJECT)|-j (DROP|REJECT)'
+then echo firewall=iptables; fi
+if [ -e /sys/fs/selinux/enforce ]; then
+  if [ "$(cat /sys/fs/selinux/enforce)" = 1 ]; then echo selinux=enforcing; else echo selinux=permissive; fi
+elif [ -e /etc/selinux/config ]; then echo selinux=disabled; fi
+for d in chronyd chrony systemd-timesyncd ntpd ntpsec ntp openntpd; do
+  if systemctl is-active -q $d 2>/dev/null; then echo "time_sync=$d"; break; fi
+done
+if [ -s /run/systemd/resolve/resolv.conf ]; then echo resolv_conf=/run/systemd/resolve/resolv.conf; fi
+if [ -d {quote(cluster.etcd.data_dir)}/member ]; then echo etcd_member=yes; fi
+for u in {units}; do if systemctl is-active -q $u; then echo "running=$u"; fi; done
+exit 0
+"""
+
+
+def parse(output: str) -> HostFacts:
+    """The answers as facts; what a host did not say keeps its default."""
+    said: dict[str, list[str]] = {}
+    for line in output.splitlines():
+        name, _, value = line.partition("=")
+        said.setdefault(name, []).append(value)
+
+    def last(name: str, default: str = "") -> str:
+        return said.get(name, [default])[-1]
+
+    nofile = last("nofile_limit") or last("nofile_hard")
+    values: dict[str, object] = {
+        "os_id": last("os_id"),
+        "os_like": tuple(last("os_like").split()),
+        "os_version": last("os_version"),
+        "package_manager": said.get("package_manager", ["none"])[0],
+        "arch": _ARCHES.get(last("arch"), last("arch")),
+        "kernel": last("kernel"),
+        "cgroup": last("cgroup", "v2"),
+        "interface": last("interface"),
+        "prefix": int(last("prefix", "24")),
+        "memory_bytes": int(last("memory_kib", "0")) * 1024,
+        "cpus": int(last("cpus", "1")),
+        "container": last("container") == "yes",
+        "conntrack_writable": last("conntrack_writable") != "no",
+        "oom_adjustable": last("oom_adjustable") != "no",
+        "nofile_limit": int(nofile) if nofile.isdigit() else 1048576,
+        "ipvs": "ip_vs" in said.get("module", []),
+        "nftables": "nf_tables" in said.get("module", []),
+        "firewall": last("firewall", "none"),
+        "selinux": last("selinux", "absent"),
+        "time_sync": last("time_sync"),
+        "sysctls": frozenset(key.replace("/", ".") for key in said.get("sysctl", [])),
+        "modules": frozenset(said.get("module", [])),
+        "resolv_conf": last("resolv_conf", "/etc/resolv.conf"),
+        "etcd_member": last("etcd_member") == "yes",
+        "running": frozenset(said.get("running", [])),
+    }
+    return HostFacts(**values)  # type: ignore[arg-type]
+
+
+async def gather(
+    cluster: Cluster, via: Transport
+) -> tuple[Mapping[str, HostFacts], dict[str, TransportError]]:
+    """The facts of every host that answers, and why the others do not."""
+    found: dict[str, HostFacts] = {}
+    lost: dict[str, TransportError] = {}
+
+    async def one(host: Host) -> None:
+        try:
+            found[host.name] = parse(await via.run(host.name, script(cluster, host)))
+        except TransportError as error:
+            lost[host.name] = error
+
+    await asyncio.gather(*(one(host) for host in cluster.hosts))
+    return found, lost

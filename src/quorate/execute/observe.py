@@ -1,0 +1,64 @@
+"""Look at hosts: one script per host asks everything; nothing is changed."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+
+from quorate.core import Key, Resource, State, Transport, TransportError
+from quorate.render.sh import quote
+from quorate.resource import ask
+
+
+def questions(resources: Sequence[Resource]) -> dict[str, list[str]]:
+    """The questions of the resources, grouped by tool."""
+    grouped: dict[str, list[str]] = defaultdict(list)
+    for resource in resources:
+        probe = resource.probe()
+        grouped[probe.tool].append(probe.question)
+    return dict(grouped)
+
+
+def states(resources: Sequence[Resource], output: str) -> dict[Key, State | None]:
+    """The states that the answers tell."""
+    replies = {tool: iter(found) for tool, found in ask.answers(questions(resources), output).items()}
+    return {resource.key: resource.parse(next(replies[resource.probe().tool])) for resource in resources}
+
+
+async def look(
+    resources: Iterable[Resource], via: Transport
+) -> tuple[dict[Key, State | None], dict[str, str]]:
+    """The state of every resource, and the hosts that did not answer with the reason.
+
+    Resources of an unreachable host have the state None.
+    """
+    by_host: dict[str, list[Resource]] = defaultdict(list)
+    for resource in resources:
+        by_host[resource.key.host].append(resource)
+    lost: dict[str, str] = {}
+
+    async def one(host: str, mine: Sequence[Resource]) -> Mapping[Key, State | None]:
+        try:
+            output = await via.run(host, ask.script(questions(mine)))
+        except TransportError as error:
+            lost[host] = error.message
+            return dict.fromkeys((resource.key for resource in mine), None)
+        return states(mine, output)
+
+    found = await asyncio.gather(*(one(host, mine) for host, mine in by_host.items()))
+    return {key: state for part in found for key, state in part.items()}, lost
+
+
+async def texts(paths: Mapping[Key, str], via: Transport) -> dict[Key, str]:
+    """The present text of files, for a diff; files that are not text or not there are left out."""
+    by_host: dict[str, dict[Key, str]] = defaultdict(dict)
+    for key, path in paths.items():
+        by_host[key.host][key] = path
+
+    async def one(host: str, mine: Mapping[Key, str]) -> dict[Key, str]:
+        asked = {"script": [f"cat -- {quote(path)}" for path in mine.values()]}
+        output = await via.run(host, ask.script(asked))
+        return dict(zip(mine, ask.answers(asked, output)["script"], strict=True))
+
+    found = await asyncio.gather(*(one(host, mine) for host, mine in by_host.items()))
+    return {key: text for part in found for key, text in part.items()}
+

@@ -1,0 +1,98 @@
+"""From a cluster file to a plan: ask the hosts, gather supply and secrets, compile, look."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from quorate.artifact.resolve import resolve
+from quorate.component.context import Context
+from quorate.core import Key, PlanError, Transport
+from quorate.execute import facts as facts_of
+from quorate.execute.observe import look, texts
+from quorate.execute.store import Store
+from quorate.plan.compile import Compiled, compile_cluster
+from quorate.plan.step import Plan, Step
+from quorate.report.event import Emit, Said
+from quorate.resource.file import File
+from quorate.spec.cluster import Cluster
+from quorate.spec.facts import Facts
+from quorate.spec.supply import Supply
+from quorate.spec.versions import table
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A plan and all that it was made from."""
+
+    context: Context
+    compiled: Compiled
+    plan: Plan
+    store: Store
+    lost: Mapping[str, str]
+    """Hosts that did not answer, with the reason."""
+
+
+async def prepare(cluster: Cluster, file: Path, via: Transport, emit: Emit, *, persist: bool) -> Prepared:
+    """The plan for a cluster. Nothing is changed on a host; without `persist` nothing here either."""
+    supply = await resolve(cluster, lambda text: emit(Said(text)))
+    found, lost = await facts_of.gather(cluster, via)
+    store = Store.beside(file, cluster.name)
+    context = build(cluster, store, supply, Facts(hosts=found), persist=persist)
+    compiled = compile_cluster(context)
+    plan = await observe(compiled, via, lost=tuple(lost), notes=(*store.changes, *store.warnings))
+    return Prepared(context, compiled, plan, store, {host: str(error) for host, error in lost.items()})
+
+
+def build(cluster: Cluster, store: Store, supply: Supply, facts: Facts, *, persist: bool) -> Context:
+    """The inputs of `compile`."""
+    cidrs = store.allocations(cluster, persist=persist) if cluster.network.cni == "routed" else {}
+    secrets = store.secrets(cluster, datetime.now(UTC), persist=persist)
+    version = supply.versions.get("kubernetes", cluster.versions.kubernetes)
+    return Context(
+        cluster,
+        replace(facts, pod_cidrs=cidrs),
+        supply,
+        secrets,
+        table(version),
+        _texts(cluster),
+    )
+
+
+def _texts(cluster: Cluster) -> dict[str, str]:
+    """Files of the user's that go into the cluster as they are."""
+    found: dict[str, str] = {}
+    if cluster.apiserver.audit_policy:
+        found["audit-policy"] = cluster.apiserver.audit_policy.read_text()
+    if cluster.network.cni == "manifest" and cluster.network.manifest:
+        source = cluster.network.manifest
+        if source.startswith(("http://", "https://")):
+            import httpx2
+
+            reply = httpx2.get(source, follow_redirects=True, timeout=30)
+            if reply.status_code != 200:
+                raise PlanError(f"network.manifest: {source} answers {reply.status_code}")
+            found["cni-manifest"] = reply.text
+        else:
+            found["cni-manifest"] = Path(source).read_text()
+    return found
+
+
+async def observe(
+    compiled: Compiled, via: Transport, *, lost: Sequence[str] = (), notes: tuple[str, ...] = ()
+) -> Plan:
+    """Look at every resource; hosts known to be lost are not asked again."""
+    asked = [brick for brick in compiled.resources if brick.host not in lost]
+    states, more = await look(asked, via)
+    steps = {brick.key: Step(brick, states.get(brick.key)) for brick in compiled.resources}
+    return Plan(steps, compiled.needs, notes, tuple(sorted({*lost, *more})), compiled.component_of)
+
+
+async def present_texts(plan: Plan, via: Transport) -> dict[Key, str]:
+    """What stands now in the text files that would change; secret ones are left out."""
+    paths = {
+        step.key: step.resource.path
+        for step in plan.changes
+        if isinstance(step.resource, File) and not step.resource.secret and step.actual
+    }
+    return await texts(paths, via)

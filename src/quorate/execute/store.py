@@ -1,0 +1,205 @@
+"""The state folder beside the cluster file: keys, subnets, the last applied file, the journal.
+
+```
+.quorate/.gitignore               keeps all of it out of git
+.quorate/<cluster>/pki/           <id>.crt, <id>.key
+.quorate/<cluster>/random/        encryption-key, keepalived-auth, etcd-token
+.quorate/<cluster>/allocations.json, last-applied.yaml, journal.jsonl
+```
+
+Folders are 0700 and files 0600. Nothing in it is ever removed.
+"""
+
+import json
+import os
+import stat
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime
+from ipaddress import IPv4Network
+from pathlib import Path
+from typing import Self
+
+from quorate.core import QuorateError
+from quorate.execute import atomic
+from quorate.execute.subnets import Subnets, allocate
+from quorate.pki.keyring import RANDOM, Keyring, pem_ids
+from quorate.pki.profiles import certificates
+from quorate.spec.cluster import Cluster
+from quorate.spec.secrets import Secrets
+
+
+class Store:
+    """One cluster's state folder.
+
+    `changes` says what `secrets` made and why; `warnings` what will need the operator. What is made but not
+    yet written is kept in memory, so that `apply` uses the keys whose digests the plan has shown.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.changes: list[str] = []
+        self.warnings: list[str] = []
+        self._pending: dict[Path, bytes] = {}
+        self._new: set[Path] = set()
+
+    @classmethod
+    def beside(cls, cluster_file: Path, name: str) -> Self:
+        """The state folder of the cluster of that name, beside its file."""
+        return cls(cluster_file.absolute().parent / ".quorate" / name)
+
+    def secrets(self, cluster: Cluster, now: datetime, *, persist: bool) -> Secrets:
+        """All keys and certificates, those that are missing or do not fit made anew.
+
+        With `persist` False nothing is written; `keep` writes it later. `now` has a time zone. Raises
+        QuorateError, with file and fix, for a file that can't be used or that others may read.
+        """
+        ids = [*RANDOM, *pem_ids(certificates(cluster))]
+        if not self._pending:
+            self.changes = []
+        self._guard()
+        places = {id: self._place(id) for id in ids}
+        keyring = Keyring(cluster, self._found(places), now, lambda id: str(places[id]))
+        secrets = keyring.complete()
+        self.changes += keyring.changes
+        self.warnings = keyring.warnings
+        for id, content in keyring.made.items():
+            self._make(places[id], content)
+        if persist:
+            self.keep()
+        return secrets
+
+    def allocations(self, cluster: Cluster, *, persist: bool) -> Mapping[str, str]:
+        """Each worker's part of the pod network, by host name; see `subnets.allocate`."""
+        path = self.path / "allocations.json"
+        text = self._pending.get(path) or self._read(path)
+        try:
+            kept = _subnets(json.loads(text)) if text is not None else Subnets({}, {})
+        except (ValueError, TypeError, KeyError, AttributeError):
+            raise QuorateError(
+                f"{path}: is damaged", "put it back from a backup; it says which node has which pod subnet"
+            ) from None
+        now = allocate(cluster, kept)
+        # Order counts too: it says who left first.
+        content = json.dumps({"given": dict(now.given), "left": dict(now.left)}, indent=2) + "\n"
+        if content.encode() != text:
+            self._make(path, content.encode())
+        if persist:
+            self.keep()
+        return now.given
+
+    def keep(self) -> None:
+        """Write what was made since the last time; does nothing when that is nothing.
+
+        Raises QuorateError when it can't be written, or another run made the same meanwhile.
+        """
+        pending, new = self._pending, self._new
+        if not pending:
+            return
+        self._pending, self._new = {}, set()
+        folders = dict.fromkeys(path.parent for path in pending)
+        with self._writing():
+            self._open(folders)
+            for path, content in pending.items():
+                try:
+                    atomic.write(path, content, new=path in new, sync_folder=False)
+                except FileExistsError:
+                    raise QuorateError(
+                        f"{path}: another run made it meanwhile",
+                        "run the command again: it will use what is there",
+                    ) from None
+            for folder in folders:
+                atomic.sync(folder)
+
+    def last_spec(self) -> str | None:
+        """Text of the cluster file that was applied last; None before the first time."""
+        content = self._read(self.path / "last-applied.yaml")
+        return None if content is None else content.decode()
+
+    def save_spec(self, text: str) -> None:
+        """Remember the text of the cluster file that was applied."""
+        with self._writing():
+            self._open(())
+            atomic.write(self.path / "last-applied.yaml", text.encode())
+
+    def journal(self, entry: Mapping[str, object]) -> None:
+        """Append one entry, as a JSON line; who writes it sees to it that no secret is in it."""
+        line = json.dumps(entry, default=str, sort_keys=True) + "\n"
+        with self._writing():
+            self._open(())
+            handle = os.open(self.path / "journal.jsonl", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+            try:
+                os.write(handle, line.encode())
+            finally:
+                os.close(handle)
+
+    def _place(self, id: str) -> Path:
+        return self.path / ("random" if id in RANDOM else "pki") / id
+
+    def _make(self, path: Path, content: bytes) -> None:
+        """Remember what to write; what does not exist yet must not exist then either."""
+        self._pending[path] = content
+        if not path.exists():
+            self._new.add(path)
+
+    def _guard(self) -> None:
+        """Refuse folders in which others could exchange a key for theirs."""
+        for folder in (self.path, self.path / "pki", self.path / "random"):
+            if folder.is_dir() and stat.S_IMODE(folder.stat().st_mode) & 0o022:
+                raise QuorateError(f"{folder}: others can write to it", f"chmod 700 {folder}")
+
+    def _found(self, places: Mapping[str, Path]) -> dict[str, bytes]:
+        """Content of those that exist or are about to; keys must be closed to others."""
+        found = {}
+        for id, path in places.items():
+            content = self._read(path, private=not id.endswith((".crt", ".pub")))
+            content = self._pending.get(path, content)
+            if content is not None:
+                found[id] = content
+        return found
+
+    def _read(self, path: Path, *, private: bool = False) -> bytes | None:
+        """Content of a file, None when there is none."""
+        try:
+            with path.open("rb") as file:
+                mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
+                if private and mode & 0o077:
+                    raise QuorateError(
+                        f"{path}: others can read it (mode {mode:04o})",
+                        f"chmod 600 {path}, and if others had access take the key as known to them",
+                    )
+                return file.read()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise QuorateError(
+                f"{path}: can't be read: {error.strerror}", "run as the user who owns the state folder"
+            ) from None
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise QuorateError(
+                f"{error.filename or self.path}: can't be written: {error.strerror}",
+                "check the folder's owner and the disk",
+            ) from None
+
+    def _open(self, folders: Iterable[Path]) -> None:
+        """Make the folders, closed to others, and keep them out of git."""
+        for folder in (self.path.parent, self.path, *folders):
+            folder.mkdir(mode=0o700, exist_ok=True)
+            if stat.S_IMODE(folder.stat().st_mode) & 0o077:
+                folder.chmod(0o700)
+        ignore = self.path.parent / ".gitignore"
+        if not ignore.exists():
+            atomic.write(ignore, b"*\n")
+
+
+def _subnets(data: object) -> Subnets:
+    """Check what was read. Raises TypeError, KeyError or ValueError."""
+    if not isinstance(data, dict):
+        raise TypeError
+    given, left = ({str(k): str(IPv4Network(v)) for k, v in data[part].items()} for part in ("given", "left"))
+    return Subnets(given, left)

@@ -1,0 +1,62 @@
+"""SSH to the lab's hosts: the lab's key, the hosts' own keys, and the settings for the cluster's loader."""
+
+import json
+from pathlib import Path
+
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+
+from quorate.lab.record import LabInfo
+
+HOST_KEYS = ("ed25519", "ecdsa")
+
+
+def _private(kind: str) -> ed25519.Ed25519PrivateKey | ec.EllipticCurvePrivateKey:
+    return (
+        ed25519.Ed25519PrivateKey.generate() if kind == "ed25519" else ec.generate_private_key(ec.SECP256R1())
+    )
+
+
+def write_key(path: Path, kind: str = "ed25519") -> str:
+    """Make an SSH key pair at `path` and `path`.pub unless there is one; returns the public line."""
+    public = path.with_name(f"{path.name}.pub")
+    if not public.is_file():
+        key = _private(kind)
+        path.touch(mode=0o600)
+        path.write_bytes(
+            key.private_bytes(
+                serialization.Encoding.PEM,
+                serialization.PrivateFormat.OpenSSH,
+                serialization.NoEncryption(),
+            )
+        )
+        line = key.public_key().public_bytes(
+            serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH
+        )
+        public.write_bytes(line + b"\n")
+    return public.read_text().strip()
+
+
+def write_settings(lab: LabInfo, host_keys: dict[str, tuple[str, ...]]) -> None:
+    """Pin the hosts' keys, and write `ssh.yaml` beside the cluster file; `host_keys` is by host name."""
+    lines = [
+        f"{machine.address} {line}" for machine in lab.machines for line in host_keys.get(machine.name, ())
+    ]
+    lab.known_hosts.write_text("".join(f"{line}\n" for line in lines))
+    settings = {"user": "root", "port": 22, "key": str(lab.key), "known_hosts": str(lab.known_hosts)}
+    lab.ssh_file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    text = "".join(f"{name}: {json.dumps(value)}\n" for name, value in settings.items())
+    lab.ssh_file.write_text(f"# Written by `quorate lab up`, removed by `quorate lab down`.\n{text}")
+
+
+def remove_settings(lab: LabInfo) -> None:
+    """Take `ssh.yaml` away, if it is this lab's, and its folder if nothing else is in it."""
+    try:
+        ours = str(lab.key) in lab.ssh_file.read_text()
+    except FileNotFoundError:
+        return
+    if ours:
+        lab.ssh_file.unlink()
+        for folder in (lab.ssh_file.parent, lab.ssh_file.parent.parent):
+            if not any(folder.iterdir()):
+                folder.rmdir()

@@ -1,0 +1,57 @@
+"""A plan: one step per resource, with the difference between what is and what should be."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from quorate.core import Key, Resource, State
+
+
+@dataclass(frozen=True)
+class Step:
+    """One resource and its actual state; None when that can be known only after other steps."""
+
+    resource: Resource
+    actual: State | None
+
+    @property
+    def key(self) -> Key:
+        """The resource's address."""
+        return self.resource.key
+
+    @property
+    def diff(self) -> dict[str, tuple[str | None, str]]:
+        """Field -> (now, wanted) for each field that differs."""
+        return difference(self.resource.desired, self.actual)
+
+
+def difference(desired: State, actual: State | None) -> dict[str, tuple[str | None, str]]:
+    """Field -> (now, wanted); nothing wanted at all means that every field present must go."""
+    now = actual or {}
+    want = desired or dict.fromkeys(now, "")
+    return {name: (now.get(name), value) for name, value in want.items() if now.get(name) != value}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Every resource of the cluster as found, and the order in which they may be touched."""
+
+    steps: Mapping[Key, Step]
+    needs: Mapping[Key, frozenset[Key]]
+    notes: tuple[str, ...] = ()
+    """What a reader should know: certificates about to be issued, parts left out, and why."""
+    unreachable: tuple[str, ...] = ()
+    component_of: Mapping[Key, str] = field(default_factory=dict)
+
+    @property
+    def changes(self) -> tuple[Step, ...]:
+        """The steps that would change something, in the order of the graph."""
+        return tuple(step for step in self.steps.values() if step.diff)
+
+    def restarts(self) -> tuple[Key, ...]:
+        """Units that nothing is wrong with but a file that they have loaded changes."""
+        changing = {step.key for step in self.changes}
+        return tuple(
+            key
+            for key, step in self.steps.items()
+            if key.kind == "unit" and key not in changing and self.needs.get(key, frozenset()) & changing
+        )

@@ -1,0 +1,101 @@
+"""haproxy as the API's balancer: TCP passed through, with checks that cut the sessions of a dead API server."""
+
+from collections.abc import Mapping, Sequence
+
+from quorate.render import token
+
+NAME = "k8s-apiserver"
+"""Name of the frontend and of the backend with checks; `<NAME>-any` is the backend without."""
+CHECK_INTERVAL_MS = 200
+FALL = 2
+"""Failed checks until a server is out: refused or unreachable, it is found dead after at most 0.6 s (a
+check has its interval's time to connect, and a loaded host still connects at once: its kernel does that).
+"""
+RISE = 2
+CHECK_TIMEOUT_MS = 3000
+"""Time for the answer of a check once connected. /readyz asks etcd and waits up to 2 s for it, so an etcd
+election (about 1 s) makes checks slow, and must not cut every session of the cluster.
+"""
+SESSION_TIMEOUT = "4h"
+"""Silence after which a session is cut; that of the kubelet for `exec` and `attach`."""
+
+
+def config(
+    *,
+    port: int,
+    servers: Mapping[str, tuple[str, int]],
+    connect_timeout_ms: int,
+    address: str = "0.0.0.0",
+    ca_file: str | None = None,
+    client_pem: str | None = None,
+    expect: Sequence[int] = (200,),
+    log: str = "stdout",
+    stats_socket: str = "/run/quorate-haproxy.sock",
+    user: str | None = "haproxy",
+    max_connections: int = 8192,
+    nofile: int | None = None,
+) -> str:
+    """The whole haproxy.cfg.
+
+    `servers` are address and port of the API servers by name. With `ca_file`, checks verify the servers'
+    certificates, and `client_pem` (certificate and key in one file) is shown to them. `expect` are the HTTP
+    status codes of /readyz that count as healthy; API servers without anonymous access answer 401 to a
+    check without certificate. `log` is `stdout` (the journal; haproxy 1.9 and later) or a socket such as
+    /dev/log; its lines are in the form of nginx'. `nofile` is set where the host can't raise RLIMIT_NOFILE,
+    to keep haproxy from trying. Raises ValueError for what is no plain address, port, name or path.
+    """
+    if not servers or not expect:
+        raise ValueError("a balancer needs at least one server and one status to expect")
+    targets = [
+        (token.name(name), f"{token.address(ip)}:{token.port(number)}")
+        for name, (ip, number) in servers.items()
+    ]
+    verify = f"verify required ca-file {token.path(ca_file)}" if ca_file else "verify none"
+    identity = f" crt {token.path(client_pem)}" if client_pem else ""
+    pace = f"inter {CHECK_INTERVAL_MS}ms fall {FALL} rise {RISE}"
+    statuses = "|".join(str(token.number(status, 100, 599)) for status in expect)
+    lines = [
+        "global",
+        f"    log {'stdout format raw' if log == 'stdout' else token.path(log)} daemon",
+        f"    maxconn {token.number(max_connections, 16, 2**20)}",
+        *([f"    ulimit-n {token.number(nofile, 64, 2**30)}"] if nofile is not None else []),
+        *([f"    user {token.name(user)}", f"    group {token.name(user)}"] if user else []),
+        f"    stats socket {token.path(stats_socket)} mode 600 level admin",
+        "    # After a reload, old processes end after this time at the latest.",
+        "    hard-stop-after 30s",
+        "",
+        "defaults",
+        "    mode tcp",
+        "    log global",
+        "    option clitcpka",
+        "    option srvtcpka",
+        "    # A dead server costs a new connection this long, then another one is tried.",
+        f"    timeout connect {token.number(connect_timeout_ms, 1, 3600000)}ms",
+        "    retries 3",
+        "    option redispatch 1",
+        "    # Sessions are long and often silent; dead peers are found by checks and keepalive.",
+        f"    timeout client {SESSION_TIMEOUT}",
+        f"    timeout server {SESSION_TIMEOUT}",
+        f"    timeout check {CHECK_TIMEOUT_MS}ms",
+        "",
+        f"frontend {NAME}-in",
+        f"    bind {token.address(address)}:{token.port(port)} backlog 4096",
+        '    log-format "%ci %si:%sp - [%t] %ts %B"',
+        "    # The health check asks from here once a second; its lines would fill the disk.",
+        "    tcp-request content set-log-level silent if { src 127.0.0.1 }",
+        "    # When no check succeeds, a try is better than a refusal: reads work without etcd.",
+        f"    use_backend {NAME}-any if {{ nbsrv({NAME}) eq 0 }}",
+        f"    default_backend {NAME}",
+        "",
+        f"backend {NAME}",
+        "    balance roundrobin",
+        "    option httpchk GET /readyz",
+        f"    http-check expect rstatus ^({statuses})$",
+        f"    default-server check check-ssl {verify}{identity} {pace} on-marked-down shutdown-sessions",
+        *(f"    server {name} {target}" for name, target in targets),
+        "",
+        f"backend {NAME}-any",
+        "    balance roundrobin",
+        *(f"    server {name} {target}" for name, target in targets),
+    ]
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,159 @@
+"""keepalived: one balancer holds the virtual IP, and gives it away when it can't balance.
+
+Three mechanisms, from fast to thorough. The balancer's own unit writes a track file when its process ends,
+and keepalived sees that within milliseconds. The advertisements stop when the host is lost. The health
+script finds a balancer that runs but does not answer. Each of them puts the instance into FAULT (weight 0),
+never to a lower priority: FAULT is announced by an advertisement of priority 0, after which the backup
+waits only its skew time, while a lower priority would not move the address at all with `nopreempt`.
+"""
+
+import math
+from collections.abc import Sequence
+
+from quorate.render import token
+from quorate.render.sh import quote, sh
+
+CHECK_INTERVAL_S = 1
+CHECK_TIMEOUT_S = 3
+"""Longer than the script's own deadline, so that the verdict is the script's."""
+ANSWER_TIMEOUT_S = 2
+"""Seconds for an answer through the balancer; a TLS handshake takes some 100 ms on a host with all CPUs
+busy.
+"""
+FALL = 2
+"""Two silent answers: a balancer that hangs loses the address after at most 5 s, a hiccup does not move it."""
+RISE = 1
+"""One answer is proof enough, and waiting for a second would lengthen an outage of all API servers."""
+TOP_PRIORITY = 250
+"""Priority of the first balancer, counting down. The higher, the shorter the skew time (256 - priority) /
+256 of an advertisement interval that a backup waits; 255 is the address' owner and 0 is reserved.
+"""
+GARP_REFRESH_S = 10
+"""The holder repeats its gratuitous ARP this often, which heals a lost one and a split that has ended."""
+
+
+def config(
+    *,
+    router_id: str,
+    interface: str,
+    virtual_router_id: int,
+    priority: int,
+    advert_interval: float,
+    address: str,
+    peers: Sequence[str],
+    vip: str,
+    prefix: int,
+    check: str,
+    track_file: str,
+) -> str:
+    """The whole keepalived.conf.
+
+    `router_id` is the host's name, `address` its own address on `interface`, `peers` the other balancers'.
+    `advert_interval` is in seconds, in steps of 0.01. `check` is the path of the health script,
+    `track_file` that of the file to which the balancer's unit writes (see `mark`). All balancers start as
+    BACKUP with `nopreempt`: a host that comes back does not take the address, which would be a second
+    interruption. There is no password: VRRPv3 (needed for intervals below 1 s) has none, and that of VRRPv2
+    was plain text. Instead adverts go to the peers alone and are accepted only from them. Raises ValueError
+    for what is no plain address, number, name or path.
+    """
+    hundredths = advert_interval * 100
+    if not (math.isfinite(hundredths) and 1 <= round(hundredths) <= 4095):
+        raise ValueError(f"an advertisement interval is from 0.01 to 40.95 s: {advert_interval!r}")
+    own = token.address(address)
+    others = [token.address(peer) for peer in peers]
+    if own in others:
+        raise ValueError(f"{own} can't be its own peer")
+    unicast = [
+        f"    unicast_src_ip {own}",
+        "    unicast_peer {",
+        *(f"        {peer}" for peer in others),
+        "    }",
+    ]
+    lines = [
+        "global_defs {",
+        f"    router_id {token.name(router_id)}",
+        "    vrrp_version 3",
+        "    vrrp_check_unicast_src",
+        f"    vrrp_garp_master_refresh {GARP_REFRESH_S}",
+        "    # Adverts must go out on a busy host, too.",
+        "    vrrp_priority -20",
+        "    script_user root",
+        "    enable_script_security",
+        "}",
+        "",
+        "# Written by the balancer's unit: 0 when it has started, 1 when it has ended.",
+        "track_file balancer_runs {",
+        f"    file {token.path(track_file)}",
+        "    weight 0",
+        "    init_file 1",
+        "}",
+        "",
+        "vrrp_script balancer_answers {",
+        f"    script {token.path(check)}",
+        f"    interval {CHECK_INTERVAL_S}",
+        f"    timeout {CHECK_TIMEOUT_S}",
+        f"    fall {FALL}",
+        f"    rise {RISE}",
+        "    weight 0",
+        "}",
+        "",
+        "vrrp_instance kubernetes {",
+        "    state BACKUP",
+        "    nopreempt",
+        f"    interface {token.interface(interface)}",
+        f"    virtual_router_id {token.number(virtual_router_id, 1, 255)}",
+        f"    priority {token.number(priority, 1, 254)}",
+        f"    advert_int {round(hundredths) / 100}",
+        *(unicast if others else []),
+        "    virtual_ipaddress {",
+        f"        {token.address(vip)}/{token.number(prefix, 1, 32)} dev {interface}",
+        "    }",
+        "    track_file {",
+        "        balancer_runs",
+        "    }",
+        "    track_script {",
+        "        balancer_answers",
+        "    }",
+        "}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def health_script(*, port: int) -> str:
+    """A sh script that fails when no API server answers through the balancer of its own host.
+
+    Any HTTP status is an answer: whether API servers are ready is the balancer's business, and the same for
+    all balancers. If a 401 (no anonymous access) or a 500 (etcd elects a leader) counted as failure, every
+    balancer would drop the address at once.
+    """
+    deadline = str(ANSWER_TIMEOUT_S)
+    ask = sh("curl", "-ks", "--noproxy", "*", "-o", "/dev/null", "--max-time", deadline)
+    return (
+        "#!/bin/sh\n"
+        "# Does an API server answer through this host's balancer? Any HTTP status is an answer.\n"
+        "command -v curl >/dev/null || exit 0\n"
+        f"exec {ask} https://127.0.0.1:{token.port(port)}/readyz\n"
+    )
+
+
+def mark(track_file: str, *, up: bool) -> str:
+    """sh that tells keepalived that the balancer runs (for its ExecStartPost) or has ended (ExecStopPost)."""
+    return f"echo {0 if up else 1} >{quote(token.path(track_file))}"
+
+
+def drop(vip: str, prefix: int, interface: str) -> str:
+    """sh that takes the address from the interface if it is there: ExecStopPost of keepalived's unit.
+
+    A killed keepalived leaves the address behind, and then two hosts have it.
+    """
+    target = f"{token.address(vip)}/{token.number(prefix, 1, 32)}"
+    return sh("ip", "address", "del", target, "dev", token.interface(interface)) + " 2>/dev/null || :"
+
+
+def arguments(path: str, executable: str = "/usr/sbin/keepalived") -> list[str]:
+    """The command line: VRRP alone, in the foreground, logging to the journal.
+
+    A child that dies is not respawned by its parent, so that systemd sees the end and runs ExecStopPost.
+    """
+    flags = ["--dont-fork", "--vrrp", "--dont-respawn", "--log-console", "--no-syslog", "--log-detail"]
+    return [token.path(executable), *flags, f"--use-file={token.path(path)}"]

@@ -1,0 +1,100 @@
+"""nginx as the API's balancer: TCP passed through to the API servers in turn, TLS untouched.
+
+The free nginx has no active checks. What it does have is tuned so that a dead API server costs a new
+connection little, and a kept one is found dead by TCP keepalive instead of by a timeout of minutes.
+"""
+
+from collections.abc import Sequence
+
+from quorate.render import token
+
+NAME = "k8s-apiserver"
+"""Name of the upstream and of its shared memory zone."""
+FAIL_TIMEOUT_S = 1
+"""Seconds that a failed server is left out. Then one new connection tries it and pays the connect timeout
+if it is still dead. When all servers have failed, nobody is served for as long, so it must be short.
+"""
+PROXY_TIMEOUT = "4h"
+"""Silence after which a session is cut: that of the kubelet for `exec` and `attach`, so that nginx is never
+the first to give up. Dead peers are found by keepalive, not by this.
+"""
+KEEPALIVE = "10s:2s:3"
+"""TCP keepalive of clients (idle:interval:probes): a vanished client is dropped after 16 s. Towards the API
+servers nginx can only switch keepalive on; its times are the host's net.ipv4.tcp_keepalive_* settings.
+"""
+BACKLOG = 4096
+"""Connections waiting to be accepted (nginx: 511), for the moment when all nodes of a cluster come at once
+after a failover; the kernel cuts it to net.core.somaxconn.
+"""
+SHUTDOWN_TIMEOUT = "30s"
+"""After a reload, old workers end after this time at the latest, or watches would keep them for hours."""
+
+
+def stream(
+    *,
+    port: int,
+    servers: Sequence[tuple[str, int]],
+    connect_timeout_ms: int,
+    access_log: str,
+    address: str = "0.0.0.0",
+    error_log: str = "/var/log/nginx/error.log",
+    pid: str = "/run/nginx.pid",
+    user: str = "www-data",
+    module: str | None = None,
+    workers: int | None = None,
+    connections: int = 8192,
+    nofile: int | None = None,
+) -> str:
+    """The whole nginx.conf.
+
+    `servers` are addresses and ports of the API servers. `user`: www-data on Debian, nginx on RPM
+    distributions. `module` is the path of ngx_stream_module.so where it is not built in. `workers`: None is
+    one for each CPU. `connections` is per worker and counts both sides of a session. `nofile` raises the
+    workers' RLIMIT_NOFILE, where the host allows that. Raises ValueError for what is no plain address,
+    port, name or path.
+    """
+    if not servers:
+        raise ValueError("a balancer needs at least one server")
+    targets = [f"{token.address(ip)}:{token.port(number)}" for ip, number in servers]
+    listen = f"{token.address(address)}:{token.port(port)}"
+    lines = [
+        *([f"load_module {token.path(module)};"] if module else []),
+        f"user {token.name(user)};",
+        f"pid {token.path(pid)};",
+        f"error_log {token.path(error_log)} error;",
+        f"worker_processes {'auto' if workers is None else token.number(workers, 1, 1024)};",
+        *([f"worker_rlimit_nofile {token.number(nofile, 64, 2**30)};"] if nofile is not None else []),
+        f"worker_shutdown_timeout {SHUTDOWN_TIMEOUT};",
+        "",
+        "events {",
+        f"    worker_connections {token.number(connections, 16, 2**20)};",
+        "}",
+        "",
+        "stream {",
+        "    log_format main '$remote_addr $upstream_addr - [$time_local] $status $upstream_bytes_sent';",
+        "    # The health check asks from here once a second; its lines would fill the disk.",
+        "    map $remote_addr $from_outside {",
+        "        127.0.0.1 0;",
+        "        default 1;",
+        "    }",
+        f"    access_log {token.path(access_log)} main if=$from_outside;",
+        "",
+        f"    upstream {NAME} {{",
+        "        # In turn; the zone lets all workers share the turn and what they know of failures.",
+        f"        zone {NAME} 64k;",
+        *(f"        server {target} max_fails=1 fail_timeout={FAIL_TIMEOUT_S}s;" for target in targets),
+        "    }",
+        "",
+        "    server {",
+        f"        listen {listen} backlog={BACKLOG} so_keepalive={KEEPALIVE};",
+        f"        proxy_pass {NAME};",
+        "        # A dead server costs a new connection this long, then the next one is tried.",
+        f"        proxy_connect_timeout {token.number(connect_timeout_ms, 1, 3600000)}ms;",
+        "        proxy_next_upstream on;",
+        "        # Sessions are long and often silent; dead peers are found by keepalive.",
+        f"        proxy_timeout {PROXY_TIMEOUT};",
+        "        proxy_socket_keepalive on;",
+        "    }",
+        "}",
+    ]
+    return "\n".join(lines) + "\n"

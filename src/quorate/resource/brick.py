@@ -1,0 +1,57 @@
+"""What all bricks share: a host, a name, explicit needs, and where a brick stands in the order."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from quorate.core import Action, Key, Probe, State
+
+
+@dataclass(frozen=True, kw_only=True)
+class Brick:
+    """Base of resources. `kind` names the brick; the graph derives most edges from the class marks."""
+
+    kind: ClassVar[str] = ""
+    passive: ClassVar[bool] = True
+    """Passive bricks only lie on the disk; active ones need all earlier bricks of their component."""
+    waits: ClassVar[bool] = False
+    """Waiting bricks run alone, so that they hold nothing else up; they are the gates between components."""
+
+    host: str
+    explicit: frozenset[Key] = field(default=frozenset(), repr=False)
+
+    @property
+    def name(self) -> str:
+        """The name within its kind and host."""
+        raise NotImplementedError
+
+    @property
+    def key(self) -> Key:
+        """The address of the thing."""
+        return Key(self.host, self.kind, self.name)
+
+    @property
+    def needs(self) -> frozenset[Key]:
+        """Needs that no rule derives."""
+        return self.explicit
+
+    @property
+    def desired(self) -> State:
+        """What it should be."""
+        raise NotImplementedError
+
+    def probe(self) -> Probe:
+        """The question whose answer is the state."""
+        raise NotImplementedError
+
+    def parse(self, answer: str) -> State | None:
+        """Fields as `name=value` lines, the form in which most tools answer."""
+        return dict(line.split("=", 1) for line in answer.splitlines() if "=" in line)
+
+    def converge(self, actual: State) -> Sequence[Action]:
+        """The orders that lead to the desired state."""
+        raise NotImplementedError
+
+    def remove(self) -> Sequence[Action]:
+        """The orders that leave the host as it was found."""
+        raise NotImplementedError

@@ -1,0 +1,243 @@
+"""Things on the disk: file, directory, symlink, binary, and a managed block in somebody else's file."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from quorate.core import Action, Blob, Probe, State
+from quorate.render.sh import heredoc, quote, sh
+from quorate.resource.brick import Brick
+from quorate.spec.layout import STATE
+
+
+@dataclass(frozen=True, kw_only=True)
+class File(Brick):
+    """A file with this content, mode and owner."""
+
+    kind: ClassVar[str] = "file"
+
+    path: str
+    content: str = field(repr=False)
+    mode: str = "0644"
+    owner: str = "root:root"
+    secret: bool = False
+    """The content is shown only as its digest."""
+
+    @property
+    def name(self) -> str:
+        """Its path."""
+        return self.path
+
+    @property
+    def desired(self) -> State:
+        """Digest, mode and owner."""
+        digest = hashlib.sha256(self.content.encode()).hexdigest()
+        return {"type": "file", "sha256": digest, "mode": self.mode, "owner": self.owner}
+
+    def probe(self) -> Probe:
+        """Ask for the path."""
+        return Probe("path", self.path)
+
+    def converge(self, actual: State) -> Sequence[Action]:
+        """Write it whole beside the old one and rename; a directory in the way is an error of the host."""
+        order = f"place {self.mode} {quote(self.owner)} {quote(self.path)} {heredoc(self.content)}"
+        return [Action(order, secret=self.secret)]
+
+    def remove(self) -> Sequence[Action]:
+        """Put back what was found there."""
+        return [Action(sh("putback", self.path))]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Directory(Brick):
+    """A directory; `purge` takes its content with it on removal."""
+
+    kind: ClassVar[str] = "directory"
+
+    path: str
+    mode: str = "0755"
+    owner: str = "root:root"
+    purge: bool = False
+
+    @property
+    def name(self) -> str:
+        """Its path."""
+        return self.path
+
+    @property
+    def desired(self) -> State:
+        """Mode and owner."""
+        return {"type": "directory", "mode": self.mode, "owner": self.owner}
+
+    def probe(self) -> Probe:
+        """Ask for the path."""
+        return Probe("path", self.path)
+
+    def converge(self, actual: State) -> Sequence[Action]:
+        """Make it, with its parents, and remember which of them were not there."""
+        path = quote(self.path)
+        return [
+            Action(
+                f'p={path}; while [ -n "$p" ] && ! [ -d "$p" ]; do keep "$p"; p=${{p%/*}}; done\n'
+                f"umask 022; mkdir -p -- {path}; umask 077\n"
+                f"chown -- {quote(self.owner)} {path}; chmod -- {self.mode} {path}"
+            )
+        ]
+
+    def remove(self) -> Sequence[Action]:
+        """Take it away if we made it: with everything in it, or only when it is empty."""
+        path = quote(self.path)
+        take = f"rm -rf -- {path}" if self.purge else f"rmdir -- {path} 2>/dev/null || :"
+        return [
+            Action(
+                f'if [ -d {path} ] && grep -qxF -- {path} "$MADE" 2>/dev/null; then {take}; fi\n'
+                f'p={path}; p=${{p%/*}}; while [ -n "$p" ] && grep -qxF -- "$p" "$MADE" 2>/dev/null; do '
+                'rmdir -- "$p" 2>/dev/null || :; p=${p%/*}; done'
+            )
+        ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Symlink(Brick):
+    """A symbolic link."""
+
+    kind: ClassVar[str] = "link"
+
+    path: str
+    target: str
+
+    @property
+    def name(self) -> str:
+        """Its path."""
+        return self.path
+
+    @property
+    def desired(self) -> State:
+        """Where it points."""
+        return {"type": "link", "target": self.target}
+
+    def probe(self) -> Probe:
+        """Ask for the path."""
+        return Probe("path", self.path)
+
+    def converge(self, actual: State) -> Sequence[Action]:
+        """Make it beside the old one and rename."""
+        new = f"{self.path}.quorate-new"
+        return [
+            Action(
+                f"{sh('keep', self.path)}; {sh('ln', '-sfn', '--', self.target, new)}; "
+                f"{sh('mv', '-fT', '--', new, self.path)}"
+            )
+        ]
+
+    def remove(self) -> Sequence[Action]:
+        """Put back what was found there."""
+        return [Action(sh("putback", self.path))]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Binary(Brick):
+    """A large file that is streamed to the host; one that is there already, by digest, is never sent."""
+
+    kind: ClassVar[str] = "binary"
+
+    path: str
+    blob: Blob
+    mode: str = "0755"
+
+    @property
+    def name(self) -> str:
+        """Its path."""
+        return self.path
+
+    @property
+    def desired(self) -> State:
+        """Digest, mode and owner."""
+        return {"sha256": self.blob.sha256, "mode": self.mode, "owner": "root:root"}
+
+    def probe(self) -> Probe:
+        """Ask for the path; the host remembers digests of large files by size, times and inode."""
+        return Probe("binary", self.path)
+
+    def converge(self, actual: State) -> Sequence[Action]:
+        """Unpack beside the old one, compare digests, rename, remember the digest."""
+        path, new = quote(self.path), quote(f"{self.path}.quorate-new")
+        settle = (
+            f"chown root:root {new}; chmod {self.mode} {new}; sync -- {new}; mv -f -- {new} {path}\n"
+            f"printf '%s %s\\n' \"$(stat -c '%n %s %.9Y %.9Z %i' -- {path})\" {self.blob.sha256} >>{STATE}/sums"
+        )
+        if actual.get("sha256") == self.blob.sha256:
+            return [Action(f"chown root:root {path}; chmod {self.mode} {path}")]
+        return [
+            Action(
+                f"{sh('keep', self.path)}; gzip -dc >{new}\n"
+                f"d=$(sha256sum -- {new}); d=${{d%% *}}\n"
+                f'if [ "$d" != {self.blob.sha256} ]; then rm -f -- {new}; '
+                f'echo {quote(self.path)}: digest "$d" is not that of the artifact >&2; exit 1; fi\n{settle}',
+                blob=self.blob,
+            )
+        ]
+
+    def remove(self) -> Sequence[Action]:
+        """Put back what was found there."""
+        return [Action(sh("putback", self.path))]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Block(Brick):
+    """Lines of ours in a file of somebody else's, between two marker lines."""
+
+    kind: ClassVar[str] = "block"
+
+    path: str
+    title: str
+    lines: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """Path and title."""
+        return f"{self.path}:{self.title}"
+
+    @property
+    def desired(self) -> State:
+        """The lines."""
+        return {"lines": "\n".join(self.lines)}
+
+    def _marks(self) -> tuple[str, str]:
+        return f"# begin quorate {self.title}", f"# end quorate {self.title}"
+
+    def probe(self) -> Probe:
+        """Print what stands between the markers."""
+        begin, end = self._marks()
+        return Probe("script", f"sed -n {quote(f'/^{begin}$/,/^{end}$/p')} {quote(self.path)}")
+
+    def parse(self, answer: str) -> State | None:
+        """The lines without the markers."""
+        lines = answer.splitlines()
+        return {"lines": "\n".join(lines[1:-1])} if len(lines) >= 2 else {}
+
+    def converge(self, actual: State) -> Sequence[Action]:
+        """Write the file anew with the block at its end; the rest stays as it is."""
+        begin, end = self._marks()
+        text = "\n".join([begin, *self.lines, end, ""])
+        path = quote(self.path)
+        return [
+            Action(
+                f"t=$(cat {path} 2>/dev/null | sed {quote(f'/^{begin}$/,/^{end}$/d')}; echo .)\n"
+                f'n={path}.quorate-new; {{ printf \'%s\' "${{t%.}}"; cat {heredoc(text)}\n}} >"$n"\n'
+                f'[ ! -e {path} ] || {{ chmod --reference={path} "$n"; chown --reference={path} "$n"; }}\n'
+                f'sync -- "$n"; mv -f -- "$n" {path}'
+            )
+        ]
+
+    def remove(self) -> Sequence[Action]:
+        """Cut the block out."""
+        begin, end = self._marks()
+        path = quote(self.path)
+        return [
+            Action(
+                f"if [ -e {path} ]; then t=$(sed {quote(f'/^{begin}$/,/^{end}$/d')} {path}; echo .); "
+                f"printf '%s' \"${{t%.}}\" >{path}; fi"
+            )
+        ]

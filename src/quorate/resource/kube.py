@@ -1,0 +1,138 @@
+"""Things inside the cluster and its runtimes: API objects and container images."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from quorate.core import Action, Blob, Probe, State
+from quorate.render.sh import heredoc, quote, sh
+from quorate.resource.brick import Brick
+from quorate.spec.layout import BIN, LOADED, STATE, kubeconfig
+
+
+def kubectl(server: str, config: str = kubeconfig("admin")) -> str:
+    """kubectl as the admin, at one API server, as a piece of sh to append arguments to."""
+    return sh(f"{BIN}/kubectl", f"--kubeconfig={config}", f"--server={server}", "--request-timeout=10s")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Manifest(Brick):
+    """API objects, applied server-side by kubectl on a control-plane host."""
+
+    kind: ClassVar[str] = "manifest"
+    passive: ClassVar[bool] = False
+    waits: ClassVar[bool] = True
+
+    title: str
+    text: str = field(repr=False)
+    server: str
+    """The API server to talk to: the host's own."""
+    credential: str = field(default="", repr=False)
+    """A kubeconfig for applying, where the admin's rights are not there yet; it touches no disk."""
+
+    @property
+    def name(self) -> str:
+        """Its title."""
+        return self.title
+
+    @property
+    def desired(self) -> State:
+        """As in the text; the digest tells versions of the text apart in a plan."""
+        return {"objects": "as wanted", "text": hashlib.sha256(self.text.encode()).hexdigest()}
+
+    def probe(self) -> Probe:
+        """Let the API server compare, field by field."""
+        digest, run = self.desired["text"], kubectl(self.server)
+        return Probe(
+            "script",
+            f"{run} get --raw /readyz >/dev/null || exit 0\n"
+            f"{run} diff --server-side --force-conflicts -f - {heredoc(self.text)}\n"
+            f"case $? in 0) echo 'objects=as wanted'; echo text={digest};; 1) echo objects=differ;; esac",
+        )
+
+    def parse(self, answer: str) -> State | None:
+        """Not knowable while the API is away."""
+        fields = dict(
+            line.split("=", 1) for line in answer.splitlines() if line.startswith(("objects=", "text="))
+        )
+        return fields or None
+
+    def converge(self, actual: State) -> Sequence[Action]:
+        """Apply; tried for a while, since admission and RBAC of a new API server settle within seconds."""
+        config, before = kubeconfig("admin"), ""
+        if self.credential:
+            config = f"{LOADED}/credential"
+            before = f"trap 'rm -f {config}' EXIT; cat >{config} {heredoc(self.credential)}\n"
+        apply = (
+            f"{kubectl(self.server, config)} apply --server-side --force-conflicts -f - {heredoc(self.text)}"
+        )
+        return [
+            Action(
+                f"{before}for q_try in 1 2 3 4 5; do\nif {apply}\nthen exit 0; fi; sleep 1\ndone; exit 1",
+                secret=bool(self.credential),
+            )
+        ]
+
+    def remove(self) -> Sequence[Action]:
+        """Goes with the cluster."""
+        return []
+
+
+_RUNTIME = {
+    "docker": (
+        f"{BIN}/docker image inspect --format '{{{{.Id}}}}' -- ",
+        f"gzip -dc | {BIN}/docker load -q",
+    ),
+    "containerd": (
+        f"{BIN}/ctr -n k8s.io images ls -q | grep -xF -- ",
+        f"gzip -dc | {BIN}/ctr -n k8s.io images import -",
+    ),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Image(Brick):
+    """A container image that a worker has without asking a registry."""
+
+    kind: ClassVar[str] = "image"
+    passive: ClassVar[bool] = False
+
+    reference: str
+    runtime: str
+    blob: Blob
+
+    @property
+    def name(self) -> str:
+        """Its reference."""
+        return self.reference
+
+    @property
+    def desired(self) -> State:
+        """Loaded from this archive."""
+        return {"archive": self.blob.sha256}
+
+    def _record(self) -> str:
+        return f"{STATE}/image-{hashlib.sha256(self.reference.encode()).hexdigest()[:16]}"
+
+    def probe(self) -> Probe:
+        """Ask the runtime whether it has it, and the host's notes from which archive."""
+        look = _RUNTIME[self.runtime][0]
+        return Probe(
+            "script",
+            f"{look}{quote(self.reference)} >/dev/null && echo archive=$(cat {quote(self._record())})",
+        )
+
+    def converge(self, actual: State) -> Sequence[Action]:
+        """Stream the archive into the runtime."""
+        load = _RUNTIME[self.runtime][1]
+        return [
+            Action(
+                f"{load} >/dev/null\nprintf '%s\\n' {self.blob.sha256} >{quote(self._record())}",
+                blob=self.blob,
+            )
+        ]
+
+    def remove(self) -> Sequence[Action]:
+        """Goes with the runtime's data."""
+        return []

@@ -1,0 +1,110 @@
+"""Packages of the distribution: from its own mirrors, or from files that quorate brings along."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from quorate.core import Action, Probe, State
+from quorate.render.sh import quote, sh
+from quorate.resource.brick import Brick
+from quorate.spec.layout import STATE
+from quorate.spec.supply import PackageFile
+
+_HOLD = (
+    "[ -e /usr/sbin/policy-rc.d ] || { printf '#!/bin/sh\\nexit 101\\n' >/usr/sbin/policy-rc.d; "
+    "chmod 755 /usr/sbin/policy-rc.d; trap 'rm -f /usr/sbin/policy-rc.d' EXIT; }\n"
+)
+"""Debian starts services as it installs them, with their sample configuration; this holds that back."""
+
+_INSTALL = {
+    "apt": "apt-get -qq -o Dpkg::Use-Pty=0 update && apt-get -y -qq -o Dpkg::Use-Pty=0 "
+    "--no-install-recommends install $missing </dev/null",
+    "dnf": "dnf -y -q install $missing </dev/null",
+    "yum": "yum -y -q install $missing </dev/null",
+    "zypper": "zypper -n -q install $missing </dev/null",
+}
+
+_LIST = {
+    "apt": "dpkg-query -W -f '${db:Status-Status} ${Package}\\n' 2>/dev/null | sed -n 's/^installed //p' | sort -u",
+    "rpm": "rpm -qa --qf '%{NAME}\\n' | sort -u",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Packages(Brick):
+    """Packages that must be installed; what comes with them is remembered and leaves with them."""
+
+    kind: ClassVar[str] = "packages"
+
+    purpose: str
+    packages: tuple[str, ...]
+    manager: str
+    files: tuple[PackageFile, ...] = field(default=(), repr=False)
+    """Package files with all they need; without them the host's own mirrors are asked."""
+
+    @property
+    def name(self) -> str:
+        """What they are for."""
+        return self.purpose
+
+    @property
+    def desired(self) -> State:
+        """Each installed."""
+        return dict.fromkeys(self.packages, "installed")
+
+    def _list(self) -> str:
+        return _LIST["apt" if self.manager == "apt" else "rpm"]
+
+    def probe(self) -> Probe:
+        """Ask the package database."""
+        names = " ".join(quote(name) for name in self.packages)
+        if self.manager == "apt":
+            return Probe(
+                "script",
+                f"dpkg-query -W -f '${{Package}}=${{db:Status-Status}}\\n' -- {names} 2>/dev/null | grep '=installed$'",
+            )
+        return Probe(
+            "script", f"rpm -q --qf '%{{NAME}}=installed\\n' -- {names} 2>/dev/null | grep '=installed$'"
+        )
+
+    def converge(self, actual: State) -> Sequence[Action]:
+        """Install what is missing in one go, and remember every package that was not there before."""
+        missing = " ".join(quote(name) for name in self.packages if actual.get(name) != "installed")
+        if not missing:
+            return []
+        hold = _HOLD if self.manager == "apt" else ""
+        note = (
+            f'before=$({self._list()})\nrecord() {{ {self._list()} | while read -r p; do case "\n$before\n" in '
+            f'*"\n$p\n"*) ;; *) echo "$p";; esac; done >>{STATE}/packages; }}\n'
+        )
+        if not self.files:
+            return [Action(f"missing={quote(missing)}\n{hold}{note}{_INSTALL[self.manager]}\nrecord")]
+        folder = f"{STATE}/install"
+        sends = [
+            Action(
+                f"mkdir -p {folder}; gzip -dc >{folder}/{quote(file.filename)}.part; "
+                f"mv -f -- {folder}/{quote(file.filename)}.part {folder}/{quote(file.filename)}",
+                blob=file.blob,
+            )
+            for file in self.files
+        ]
+        names = " ".join(f"{folder}/{quote(file.filename)}" for file in self.files)
+        install = {
+            "apt": f"dpkg --force-unsafe-io --force-confold --skip-same-version --refuse-downgrade -i {names} "
+            "</dev/null >/dev/null; sync",
+        }.get(self.manager, f"rpm -U --quiet --oldpackage --replacepkgs {names} </dev/null")
+        return [*sends, Action(f"{hold}{note}{install}\nrecord; rm -rf {folder}")]
+
+    def remove(self) -> Sequence[Action]:
+        """Purge what came with us, once, for all bricks of this kind."""
+        drop = (
+            "dpkg --force-depends --purge $gone </dev/null >/dev/null 2>&1 || apt-get -y -qq purge $gone </dev/null"
+            if self.manager == "apt"
+            else "rpm -e --nodeps $gone"
+        )
+        return [
+            Action(
+                f"if [ -e {STATE}/packages ]; then gone=$(sort -u {STATE}/packages | tr '\\n' ' ')\n"
+                f'if [ -n "$gone" ]; then {drop}; fi; {sh("rm", "-f", f"{STATE}/packages")}; fi'
+            )
+        ]

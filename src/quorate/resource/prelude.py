@@ -1,0 +1,38 @@
+"""The sh functions that every script of bricks may call: keep what is replaced, write whole or not at all."""
+
+from quorate.spec.layout import LOADED, STATE
+
+PRELUDE = f"""\
+set -eu
+umask 077
+export LC_ALL=C DEBIAN_FRONTEND=noninteractive
+FOUND={STATE}/found MADE={STATE}/made
+mkdir -p {STATE} {LOADED}
+# keep PATH: remember once how PATH was found, so that it can be put back.
+keep() {{
+  if [ -e "$FOUND$1" ] || [ -L "$FOUND$1" ]; then return 0; fi
+  if [ -e "$MADE" ] && grep -qxF -- "$1" "$MADE"; then return 0; fi
+  if [ -e "$1" ] || [ -L "$1" ]; then
+    mkdir -p "$FOUND${{1%/*}}"; cp -a -- "$1" "$FOUND$1.part"; mv -f -- "$FOUND$1.part" "$FOUND$1"
+  else
+    printf '%s\\n' "$1" >>"$MADE"
+  fi
+}}
+# place MODE OWNER PATH: stdin becomes PATH, whole or not at all.
+place() {{
+  keep "$3"
+  cat >"$3.quorate-new"
+  chown -- "$2" "$3.quorate-new"; chmod -- "$1" "$3.quorate-new"
+  sync -- "$3.quorate-new"; mv -f -- "$3.quorate-new" "$3"
+}}
+# putback PATH: what was found there, or nothing.
+putback() {{
+  rm -f -- "$1.quorate-new"
+  if [ -e "$FOUND$1" ] || [ -L "$FOUND$1" ]; then
+    rm -rf -- "$1"; mv -f -- "$FOUND$1" "$1"
+  else
+    rm -f -- "$1"
+  fi
+}}
+changed() {{ printf '\\035changed\\n'; }}
+"""

@@ -1,0 +1,122 @@
+"""The host itself: users, kernel settings, modules, and settings that have a check, an order and an undo."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from quorate.core import Action, Probe, State
+from quorate.render.sh import quote, sh
+from quorate.resource.brick import Brick
+from quorate.spec.layout import STATE
+
+
+@dataclass(frozen=True, kw_only=True)
+class User(Brick):
+    """A system user without login, with a group of its own name."""
+
+    kind: ClassVar[str] = "user"
+
+    user: str
+    home: str = "/nonexistent"
+
+    @property
+    def name(self) -> str:
+        """User name."""
+        return self.user
+
+    @property
+    def desired(self) -> State:
+        """Present."""
+        return {"user": self.user}
+
+    def probe(self) -> Probe:
+        """Ask the name service."""
+        return Probe("script", f"echo user=$(id -un {quote(self.user)})")
+
+    def parse(self, answer: str) -> State | None:
+        """Absent when the name is unknown."""
+        return {"user": self.user} if f"user={self.user}" in answer.splitlines() else {}
+
+    def converge(self, actual: State) -> Sequence[Action]:
+        """Make group and user."""
+        user = quote(self.user)
+        return [
+            Action(
+                f"keep /quorate-user-{user}\n"
+                f"id -u {user} >/dev/null 2>&1 || useradd --system --user-group --no-create-home "
+                f"--home-dir {quote(self.home)} --shell /usr/sbin/nologin {user}"
+            )
+        ]
+
+    def remove(self) -> Sequence[Action]:
+        """Delete it if we made it."""
+        user = quote(self.user)
+        return [
+            Action(
+                f'if grep -qxF -- /quorate-user-{user} "$MADE" 2>/dev/null && id -u {user} >/dev/null 2>&1; '
+                f"then userdel {user}; fi"
+            )
+        ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setting(Brick):
+    """Something with a check that prints `name=value` lines, an order, and an undo."""
+
+    kind: ClassVar[str] = "setting"
+    passive: ClassVar[bool] = False
+
+    what: str
+    want: tuple[tuple[str, str], ...]
+    check: str
+    order: str
+    undo: str = ""
+
+    @property
+    def name(self) -> str:
+        """What is set."""
+        return self.what
+
+    @property
+    def desired(self) -> State:
+        """The wanted values."""
+        return dict(self.want)
+
+    def probe(self) -> Probe:
+        """Run the check."""
+        return Probe("script", self.check)
+
+    def converge(self, actual: State) -> Sequence[Action]:
+        """Run the order."""
+        return [Action(self.order)]
+
+    def remove(self) -> Sequence[Action]:
+        """Run the undo."""
+        return [Action(self.undo)] if self.undo else []
+
+
+def sysctl(host: str, key: str, value: str) -> Setting:
+    """A kernel setting, now; that it comes back after a reboot is the file in /etc/sysctl.d."""
+    path, old = f"/proc/sys/{key.replace('.', '/')}", f"{STATE}/sysctl-{key.replace('/', '.')}"
+    return Setting(
+        host=host,
+        what=f"sysctl {key}",
+        want=(("value", value),),
+        check=f"echo value=$(tr '\\t' ' ' <{quote(path)})",
+        order=f"[ -e {quote(old)} ] || cat {quote(path)} >{quote(old)}\n"
+        f"printf '%s\\n' {quote(value)} >{quote(path)}",
+        undo=f"if [ -e {quote(old)} ]; then cat {quote(old)} >{quote(path)} || :; {sh('rm', '-f', old)}; fi",
+    )
+
+
+def module(host: str, name: str) -> Setting:
+    """A kernel module, loaded or built in."""
+    path = f"/sys/module/{name.replace('-', '_')}"
+    return Setting(
+        host=host,
+        what=f"module {name}",
+        want=(("loaded", "yes"),),
+        check=f"if [ -d {path} ] || modprobe -q --show-depends {quote(name)} | grep -q '^builtin'; "
+        "then echo loaded=yes; fi",
+        order=sh("modprobe", name),
+    )

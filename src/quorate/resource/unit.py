@@ -1,0 +1,130 @@
+"""A systemd service: enabled, running, and running with the files that lie on the disk now."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from quorate.core import Action, Probe, State
+from quorate.render.sh import quote, sh
+from quorate.resource.brick import Brick
+from quorate.spec.layout import LOADED
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unit(Brick):
+    """A service. What it has loaded is recorded by its own ExecStartPre, so a stale process is seen as such
+    after a crash between write and restart, after a reboot and after a human's edit.
+    """
+
+    kind: ClassVar[str] = "unit"
+    passive: ClassVar[bool] = False
+
+    unit: str
+    """Unit name with its suffix."""
+    loads: tuple[str, ...] = ()
+    """Files that the process reads at its start, the unit file included."""
+    reload: bool = False
+    """The service takes new configuration by a reload; a changed unit file still restarts it."""
+    block: bool = True
+    """Wait for the start to be reported (etcd's first member can't report before a second is there)."""
+
+    @property
+    def name(self) -> str:
+        """Unit name."""
+        return self.unit
+
+    @property
+    def desired(self) -> State:
+        """Enabled, active, loaded what is there."""
+        state = {"active": "active", "enabled": "enabled", "reload": "no"}
+        return state | ({"loaded": "current"} if self.loads else {})
+
+    def probe(self) -> Probe:
+        """Ask systemd, and compare digests of loaded files."""
+        return Probe("unit", self.unit)
+
+    def converge(self, actual: State) -> Sequence[Action]:
+        """Enable; restart (or reload) when stale, start when not running."""
+        unit, record = quote(self.unit), quote(f"{LOADED}/{self.unit}.loaded")
+        how = "" if self.block else "--no-block "
+        stale = f"! sha256sum -c --status -- {record} 2>/dev/null" if self.loads else "false"
+        again = f"systemctl {how}restart {unit}"
+        if self.reload:
+            own = quote(f"/etc/systemd/system/{self.unit}")
+            again = (
+                f"if grep -F {own} {record} 2>/dev/null | sha256sum -c --status 2>/dev/null; "
+                f"then systemctl {how}reload {unit}; else systemctl {how}restart {unit}; fi"
+            )
+        return [
+            Action(
+                f'if [ "$(systemctl show -p NeedDaemonReload --value -- {unit})" = yes ] || '
+                f'[ "$(systemctl show -p LoadState --value -- {unit})" != loaded ]; '
+                "then systemctl daemon-reload; fi\n"
+                f"systemctl is-enabled --quiet {unit} || systemctl enable --quiet {unit}\n"
+                f"if ! systemctl is-active --quiet {unit}; then systemctl reset-failed {unit} 2>/dev/null || :; "
+                f"systemctl {how}restart {unit}; changed\n"
+                f"elif {stale}; then {again}; changed; fi"
+            )
+        ]
+
+    def remove(self) -> Sequence[Action]:
+        """Stop and disable it; the unit file goes by its own brick."""
+        unit = quote(self.unit)
+        return [
+            Action(
+                f"systemctl disable --quiet --now {unit} 2>/dev/null || :\n"
+                f"systemctl stop {unit} 2>/dev/null || :; systemctl reset-failed {unit} 2>/dev/null || :\n"
+                + sh("rm", "-f", "--", f"{LOADED}/{self.unit}.loaded")
+            )
+        ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ready(Brick):
+    """A service that answers: one remote loop with a deadline. The gates between components are these."""
+
+    kind: ClassVar[str] = "ready"
+    passive: ClassVar[bool] = False
+    waits: ClassVar[bool] = True
+
+    what: str
+    check: str
+    """sh that succeeds when it is ready; it must end by itself within seconds."""
+    within: int = 60
+    """Seconds until it counts as failed."""
+    evidence: str = ""
+    """sh that prints why it is not ready, for the error."""
+    interval: float = 0.2
+
+    @property
+    def name(self) -> str:
+        """What is ready."""
+        return self.what
+
+    @property
+    def desired(self) -> State:
+        """Ready."""
+        return {"ready": "yes"}
+
+    def probe(self) -> Probe:
+        """Check once."""
+        return Probe(
+            "script", f"if {{ {self.check}\n}} >/dev/null 2>&1; then echo ready=yes; else echo ready=no; fi"
+        )
+
+    def converge(self, actual: State) -> Sequence[Action]:
+        """Wait."""
+        return [
+            Action(
+                f"end=$(( $(date +%s) + {self.within} ))\n"
+                f"until ( {self.check}\n) >/dev/null 2>&1; do\n"
+                f'  if [ "$(date +%s)" -ge "$end" ]; then echo \'not ready after {self.within} s\' >&2; '
+                f"( {self.evidence or ':'}\n) >&2 2>&1 || :; exit 1; fi\n"
+                f"  sleep {self.interval}\n"
+                "done"
+            )
+        ]
+
+    def remove(self) -> Sequence[Action]:
+        """Nothing to undo."""
+        return []

@@ -1,0 +1,118 @@
+"""Who listens where, and who may talk to it: the port matrix, computed from the cluster file as plain data.
+
+Firewall rules, the check for port clashes and the documentation are views of these two tables. Ports are
+those of kubernetes.io "Ports and Protocols", etcd's defaults, and VRRP (RFC 9568: IP protocol 112).
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+from quorate.spec.cluster import Cluster, Host, Role
+
+ETCD_CLIENT = 2379
+ETCD_PEER = 2380
+ETCD_METRICS = 2381
+"""Health and metrics without TLS, on loopback only."""
+KUBELET = 10250
+KUBELET_HEALTH = 10248
+PROXY_METRICS = 10249
+PROXY_HEALTH = 10256
+CONTROLLER_MANAGER = 10257
+SCHEDULER = 10259
+ANY = ("any",)
+
+
+@dataclass(frozen=True)
+class Listener:
+    """A process with a port of its host; `field` is the setting that gives the port, or the process."""
+
+    port: int
+    field: str
+    local: bool = False
+    """On loopback only."""
+
+
+@dataclass(frozen=True)
+class Opening:
+    """Something to let in on a host; `ports` are ports or ranges `first-last`, none for `vrrp` and `all`."""
+
+    protocol: Literal["tcp", "udp", "vrrp", "all"]
+    ports: tuple[str, ...]
+    sources: tuple[str, ...]
+    """Addresses and networks, sorted; `("any",)` for everybody."""
+    purpose: str
+
+
+def listeners(cluster: Cluster, host: Host) -> tuple[Listener, ...]:
+    """The ports that processes take on a host, NodePorts aside."""
+    found = [Listener(host.ssh.port or cluster.ssh.port or 22, "ssh.port")] if not host.ssh_address else []
+    if host.has(Role.ETCD):
+        found += [Listener(ETCD_CLIENT, "etcd"), Listener(ETCD_PEER, "etcd peers")]
+        found += [Listener(ETCD_METRICS, "etcd metrics", local=True)]
+    if host.has(Role.CONTROL_PLANE):
+        found += [Listener(cluster.apiserver.port, "apiserver.port")]
+        found += [Listener(CONTROLLER_MANAGER, "kube-controller-manager", local=True)]
+        found += [Listener(SCHEDULER, "kube-scheduler", local=True)]
+    if host.has(Role.WORKER):
+        found += [Listener(KUBELET, "kubelet"), Listener(KUBELET_HEALTH, "kubelet health", local=True)]
+        found += [Listener(PROXY_METRICS, "kube-proxy metrics", local=True)]
+        found += [Listener(PROXY_HEALTH, "kube-proxy health")]
+    if host.has(Role.LOAD_BALANCER):
+        found += [Listener(cluster.endpoint.port, "endpoint.port")]
+    return tuple(found)
+
+
+def openings(cluster: Cluster, host: Host) -> tuple[Opening, ...]:
+    """What a host must let in from outside itself; nothing else is needed.
+
+    kube-apiserver is open to all hosts, to pods (which reach it as the `kubernetes` service) and, where it is
+    itself the endpoint or behind an address that quorate does not run, to everybody.
+    """
+    masters, members, workers = _ips(cluster.masters), _ips(cluster.members), _ips(cluster.workers)
+    balancers, everyone = _ips(cluster.balancers), _ips(cluster.hosts)
+    pods = str(cluster.network.pod_cidr)
+    found = [_tcp(host.ssh.port or cluster.ssh.port or 22, ANY, "SSH")]
+    if host.has(Role.ETCD):
+        found.append(_tcp(ETCD_CLIENT, [*masters, *members], "etcd clients"))
+        found.append(_tcp(ETCD_PEER, members, "etcd peers"))
+    if host.has(Role.CONTROL_PLANE):
+        fronted = bool(cluster.endpoint.vip or (cluster.endpoint.address and balancers))
+        found.append(_tcp(cluster.apiserver.port, [*everyone, pods] if fronted else ANY, "kube-apiserver"))
+    if host.has(Role.LOAD_BALANCER):
+        found.append(_tcp(cluster.endpoint.port, ANY, "API endpoint"))
+        if cluster.endpoint.vip and len(balancers) > 1:
+            found.append(Opening("vrrp", (), _sorted(balancers), "VRRP of the balancers"))
+    if host.has(Role.WORKER):
+        found.append(_tcp(KUBELET, [*masters, *workers, pods], "kubelet"))
+        span = cluster.network.node_ports
+        found += [Opening(protocol, (span,), ANY, "NodePorts") for protocol in ("tcp", "udp")]
+        found.append(
+            Opening("all", (), _sorted([pods, *workers]), "pods and overlay networks of other nodes")
+        )
+    own = host.ip
+    peers = (_without(opening, own) for opening in found)
+    return tuple(opening for opening in peers if opening.sources)
+
+
+def _tcp(port: int, sources: Iterable[str], purpose: str) -> Opening:
+    return Opening("tcp", (str(port),), _sorted(sources), purpose)
+
+
+def _without(opening: Opening, own: str) -> Opening:
+    """The opening for others: a host's own traffic never meets its firewall."""
+    sources = tuple(source for source in opening.sources if source != own)
+    return Opening(opening.protocol, opening.ports, sources, opening.purpose)
+
+
+def _ips(hosts: Iterable[Host]) -> list[str]:
+    return [host.ip for host in hosts]
+
+
+def _sorted(sources: Iterable[str]) -> tuple[str, ...]:
+    """Addresses in numeric order, each once, so that rules are the same whatever the order of the file."""
+
+    def rank(source: str) -> tuple[tuple[int, ...], str]:
+        return tuple(int(part) for part in source.partition("/")[0].split(".") if part.isdigit()), source
+
+    return tuple(sorted(set(sources), key=rank))

@@ -1,0 +1,18 @@
+"""Rules across fields of the cluster file: tables of small functions from a cluster to what is wrong with it.
+
+A rule names the top-level sections that it reads; it is skipped where one of them is itself broken, so that
+one mistake is told once. Only `files` looks outside of the value, at the files that the cluster names.
+"""
+
+from collections.abc import Collection
+
+from quorate.spec.cluster import Cluster
+from quorate.spec.rules import endpoint, files, hosts, network, parts
+from quorate.spec.tree import Fault
+
+RULES = hosts.RULES + endpoint.RULES + network.RULES + parts.RULES + files.RULES
+
+
+def check(cluster: Cluster, broken: Collection[str] = ()) -> list[Fault]:
+    """Everything wrong with a cluster, from the rules that read no broken section."""
+    return [fault for rule in RULES if not rule.reads & set(broken) for fault in rule.check(cluster)]

@@ -1,0 +1,152 @@
+"""Rules about the way to the API: virtual IP, balancers, and which process gets which port of a host."""
+
+from collections.abc import Iterator
+from ipaddress import AddressValueError, IPv4Address, IPv4Network
+
+from quorate.spec.cluster import Cluster, Role
+from quorate.spec.ports import listeners
+from quorate.spec.rules.rule import rule
+from quorate.spec.tree import Fault
+
+ASSUMED_PREFIX = 24
+"""Prefix length of the balancers' network where the file says nothing; `plan` compares with the hosts."""
+
+
+def choice(cluster: Cluster) -> Iterator[Fault]:
+    """There is one way to the API, and it has what it needs."""
+    endpoint, balancers, masters = cluster.endpoint, cluster.balancers, cluster.masters
+    if endpoint.vip and endpoint.address:
+        yield Fault(
+            ("endpoint", "address"),
+            "endpoint.vip and endpoint.address exclude each other",
+            "keep `vip` for a virtual IP of the load-balancer hosts, `address` for one that exists already",
+        )
+    if endpoint.vip and not balancers:
+        fix = "give two hosts the role load-balancer; they may be control-plane hosts"
+        yield Fault(("endpoint", "vip"), "no host has the role load-balancer to hold the virtual IP", fix)
+    if balancers and not endpoint.vip and not endpoint.address:
+        index = cluster.hosts.index(balancers[0])
+        fix = "write `endpoint: {vip: <a free address of their network>}`"
+        rule_ = f"load-balancer host {balancers[0].name} has no virtual IP to hold"
+        yield Fault(("hosts", index, "roles"), rule_, fix)
+    elif len(masters) > 1 and not endpoint.vip and not endpoint.address:
+        rule_ = (
+            f"{len(masters)} control-plane hosts without an endpoint: everything would depend on the first"
+        )
+        fix = "write endpoint.vip and give two hosts the role load-balancer, or write endpoint.address"
+        yield Fault(("endpoint",), rule_, fix)
+    alone = not (endpoint.vip or endpoint.address)
+    if alone and "port" in endpoint.model_fields_set and endpoint.port != cluster.apiserver.port:
+        rule_ = "has no effect without endpoint.vip or endpoint.address"
+        yield Fault(("endpoint", "port"), rule_, "write apiserver.port instead")
+
+
+def vip(cluster: Cluster) -> Iterator[Fault]:
+    """The virtual IP is free, usable, and in the network of each balancer."""
+    address, where = cluster.endpoint.vip, ("endpoint", "vip")
+    if address is None:
+        return
+    for host in cluster.hosts:
+        if host.address == address:
+            fix = "write an address of the balancers' network that no machine has"
+            yield Fault(where, f"is the address of host {host.name}", fix)
+            return
+    if address.is_multicast or address.is_loopback or address.is_unspecified or address.is_reserved:
+        yield Fault(where, "is no address of a machine", "write a free address of the balancers' network")
+        return
+    prefix = cluster.endpoint.prefix
+    length = prefix if prefix and prefix < 31 else ASSUMED_PREFIX
+    for host in cluster.balancers:
+        network = IPv4Network(f"{host.ip}/{length}", strict=False)
+        if address not in network:
+            assumed = "" if prefix else f" (taking it as /{ASSUMED_PREFIX})"
+            fix = f"write a free address of {network}" + (
+                "" if prefix else ", or endpoint.prefix if it is wider"
+            )
+            yield Fault(where, f"is outside of {network}, the network of balancer {host.name}{assumed}", fix)
+            return
+        if address in (network.network_address, network.broadcast_address):
+            yield Fault(where, f"is the first or last address of {network}", "write one between them")
+            return
+
+
+def outside(cluster: Cluster) -> Iterator[Fault]:
+    """An existing endpoint is not one of several masters, nor this machine."""
+    where, given = ("endpoint", "address"), cluster.endpoint.address
+    try:
+        address = IPv4Address(given or "")
+    except AddressValueError:
+        if given == "localhost":
+            yield Fault(
+                where, "localhost is another machine on each host", "write a name that all hosts resolve"
+            )
+        return
+    if address.is_loopback or address.is_unspecified or address.is_multicast:
+        yield Fault(where, "is no address that all hosts can reach", "write the address of the balancer")
+    for host in cluster.masters:
+        if host.address == address and len(cluster.masters) > 1 and not host.has(Role.LOAD_BALANCER):
+            rule_ = f"is control-plane host {host.name}: all would depend on it"
+            yield Fault(where, rule_, "write the address of a balancer in front of all control-plane hosts")
+
+
+def ports(cluster: Cluster) -> Iterator[Fault]:
+    """On each host, each port has one owner."""
+    told: set[tuple[str, str]] = set()
+    for host in cluster.hosts:
+        taken: dict[int, str] = {}
+        for listener in listeners(cluster, host):
+            other = taken.setdefault(listener.port, listener.field)
+            pair = (other, listener.field)
+            if other == listener.field or pair in told:
+                continue
+            told.add(pair)
+            ours, theirs = pair if _ours(listener.field) < _ours(other) else pair[::-1]
+            fix = "write another port"
+            if {ours, theirs} == {"endpoint.port", "apiserver.port"}:
+                fix = "write `endpoint: {port: 8443}`: balancer and kube-apiserver share this host"
+            rule_ = f"port {listener.port} of host {host.name} is also that of {theirs}"
+            yield Fault(tuple(ours.split(".")), rule_, fix, value=str(listener.port))
+
+
+def _ours(field: str) -> int:
+    """Rank of a field by how likely it is the one to change; processes with a fixed port have no field."""
+    order = ("endpoint.port", "apiserver.port", "ssh.port")
+    return order.index(field) if field in order else len(order)
+
+
+def node_ports(cluster: Cluster) -> Iterator[Fault]:
+    """The NodePort range is a range, and no process listens within it."""
+    where = ("network", "node_ports")
+    first, last = (int(part) for part in cluster.network.node_ports.split("-"))
+    if last > 65535 or first > last:
+        yield Fault(where, "must go from a lower to a higher port, up to 65535", "write 30000-32767")
+        return
+    told = set()
+    for host in cluster.workers:
+        for listener in listeners(cluster, host):
+            if first <= listener.port <= last and listener.field not in told:
+                told.add(listener.field)
+                rule_ = (
+                    f"contains port {listener.port}, on which {listener.field} of host {host.name} listens"
+                )
+                yield Fault(where, rule_, "write a range without it, such as 30000-32767")
+
+
+def advertisement(cluster: Cluster) -> Iterator[Fault]:
+    """VRRP version 3 counts advertisement intervals in hundredths of a second (RFC 9568, 5.2.7)."""
+    interval = cluster.load_balancer.advert_interval
+    if abs(interval * 100 - round(interval * 100)) > 1e-6:
+        fix = f"write {max(1, round(interval * 100)) / 100:g}"
+        yield Fault(
+            ("load_balancer", "advert_interval"), "must be a multiple of 0.01 s: VRRP can't say less", fix
+        )
+
+
+RULES = (
+    rule("hosts endpoint apiserver", choice),
+    rule("hosts endpoint", vip),
+    rule("hosts endpoint", outside),
+    rule("hosts endpoint apiserver ssh", ports),
+    rule("hosts endpoint apiserver ssh network", node_ports),
+    rule("load_balancer", advertisement),
+)

@@ -1,0 +1,102 @@
+"""Rules about the files that the cluster file names: they exist, and secrets are for their owner alone."""
+
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+from quorate.spec.cluster import Cluster, Ssh
+from quorate.spec.rules.rule import rule
+from quorate.spec.tree import Fault, Where
+
+SECRETS = ("key", "password_file", "sudo_password_file")
+
+
+def _missing(path: Path, where: Where, folder: bool = False) -> Iterator[Fault]:
+    try:
+        mode = path.stat().st_mode
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "is no path"
+        yield Fault(
+            where, f"{path} can't be used: {reason}", "create it, or correct the path", value=str(path)
+        )
+        return
+    kind = stat.S_ISDIR(mode) if folder else stat.S_ISREG(mode)
+    if not kind:
+        what = "folder" if folder else "file"
+        yield Fault(where, f"{path} is no {what}", f"name a {what}", value=str(path))
+    elif not os.access(path, os.R_OK):
+        yield Fault(where, f"{path} is not readable for you", f"chown or chmod it: `chmod u+r {path.name}`")
+
+
+def _secret(path: Path, where: Where) -> Iterator[Fault]:
+    if str(path).startswith("env:"):
+        return
+    if wrong := list(_missing(path, where)):
+        yield from wrong
+        return
+    found = path.stat()
+    if found.st_mode & 0o077:
+        rule_ = f"{path} has mode {found.st_mode & 0o777:04o}: others can read or change this secret"
+        yield Fault(where, rule_, f"run `chmod 600 {path}`", value=str(path))
+    if found.st_size == 0:
+        yield Fault(where, f"{path} is empty", "write the secret into it", value=str(path))
+
+
+def _ssh(ssh: Ssh, around: Where) -> Iterator[Fault]:
+    for field in SECRETS:
+        path: Path | None = getattr(ssh, field)
+        if path is not None:
+            yield from _secret(path, (*around, field))
+
+
+def secrets(cluster: Cluster) -> Iterator[Fault]:
+    """Keys and password files exist and have mode 0600 or less."""
+    yield from _ssh(cluster.ssh, ("ssh",))
+    for index, host in enumerate(cluster.hosts):
+        yield from _ssh(host.ssh, ("hosts", index, "ssh"))
+
+
+def manifest(cluster: Cluster) -> Iterator[Fault]:
+    """The CNI's YAML exists, unless it is a URL."""
+    name = cluster.network.manifest
+    if name and "://" in name:
+        if not name.startswith("https://"):
+            rule_ = "is fetched without protection: it runs with all rights in the cluster"
+            yield Fault(("network", "manifest"), rule_, "write an https URL or the path of a file")
+    elif name:
+        yield from _missing(Path(name), ("network", "manifest"))
+
+
+def audit_policy(cluster: Cluster) -> Iterator[Fault]:
+    """The audit policy exists."""
+    if cluster.apiserver.audit_policy:
+        yield from _missing(cluster.apiserver.audit_policy, ("apiserver", "audit_policy"))
+
+
+def artifacts(cluster: Cluster) -> Iterator[Fault]:
+    """Images and the folder of binaries exist; the folder has its checksums."""
+    given = cluster.artifacts
+    where: Where = ("artifacts", "directory")
+    for index, image in enumerate(given.images):
+        yield from _missing(image, ("artifacts", "images", index))
+    if given.source == "directory" and given.directory is None:
+        yield Fault(where, "is missing for source: directory", "write the folder of binaries")
+    if given.directory is not None:
+        if given.source in ("release", "debian"):
+            yield Fault(
+                where, f"has no effect with source: {given.source}", "write `source: directory`, or remove it"
+            )
+        wrong = list(_missing(given.directory, where, folder=True))
+        yield from wrong
+        if not wrong and not (given.directory / "SHA256SUMS").is_file():
+            fix = "write it with `sha256sum * > SHA256SUMS` where you trust the binaries"
+            yield Fault(where, f"{given.directory} has no SHA256SUMS file: nothing proves its binaries", fix)
+
+
+RULES = (
+    rule("hosts ssh", secrets),
+    rule("network", manifest),
+    rule("apiserver", audit_policy),
+    rule("artifacts", artifacts),
+)

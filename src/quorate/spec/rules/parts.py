@@ -1,0 +1,152 @@
+"""Rules about the parts of the cluster: versions, etcd's clocks, certificates, and owned flags."""
+
+from collections.abc import Iterator
+from ipaddress import IPv4Network
+
+from quorate.core import QuorateError
+from quorate.spec.cluster import Cluster, Daemon, Etcd
+from quorate.spec.rules.owned import OWNED
+from quorate.spec.rules.rule import rule
+from quorate.spec.tree import Fault
+from quorate.spec.versions import table
+
+ELECTION_FACTOR = 5
+"""etcd refuses to start with an election timeout below five heartbeats."""
+_SYSTEM = ("/bin", "/boot", "/dev", "/etc", "/lib", "/proc", "/root", "/run", "/sbin", "/sys", "/tmp", "/usr")
+_SHARED = (
+    "/var/cache",
+    "/var/lib",
+    "/var/lib/kubelet",
+    "/var/lib/quorate",
+    "/var/log",
+    "/var/run",
+    "/var/tmp",
+)
+
+
+def versions(cluster: Cluster) -> Iterator[Fault]:
+    """Every part is of a version that quorate knows and that fits the chosen Kubernetes."""
+    given = cluster.versions
+    try:
+        minor = table(given.kubernetes)
+    except QuorateError as error:
+        where = ("versions", "kubernetes")
+        yield Fault(where, str(error), error.hint, value=given.kubernetes)
+        return
+    for part, fitting in (
+        ("etcd", minor.etcd_range),
+        ("containerd", minor.containerd_range),
+        ("docker", minor.docker_range),
+    ):
+        version = getattr(given, part)
+        if version and fitting and version not in fitting:
+            rule_ = f"{part} {version} does not fit Kubernetes {given.kubernetes}: it wants {fitting}"
+            yield Fault(("versions", part), rule_, "remove it for the tried version")
+
+
+def runtime(cluster: Cluster) -> Iterator[Fault]:
+    """The runtime and proxy mode exist in the chosen Kubernetes."""
+    text = cluster.versions.kubernetes
+    try:
+        minor = table(text)
+    except QuorateError:  # told by `versions`
+        return
+    if cluster.runtime.kind == "docker" and not minor.dockershim:
+        rule_ = f"Kubernetes {text} has no dockershim any more (gone in 1.24)"
+        yield Fault(("runtime", "kind"), rule_, "write `kind: containerd`, or a version up to 1.23")
+    if cluster.network.proxy_mode not in minor.proxy_modes:
+        rule_ = f"kube-proxy {text} has no such mode"
+        yield Fault(("network", "proxy_mode"), rule_, f"write one of {', '.join(minor.proxy_modes)}")
+    for index, registry in enumerate(cluster.runtime.insecure_registries):
+        if int(registry.partition(":")[2] or 1) > 65535:
+            yield Fault(
+                ("runtime", "insecure_registries", index), "has a port over 65535", "correct the port"
+            )
+
+
+def etcd(cluster: Cluster) -> Iterator[Fault]:
+    """etcd's clocks fit, and its folder is its own: `destroy` removes it."""
+    given = cluster.etcd
+    if given.election_ms < ELECTION_FACTOR * given.heartbeat_ms:
+        least = ELECTION_FACTOR * given.heartbeat_ms
+        field = "election_ms" if "election_ms" in given.model_fields_set else "heartbeat_ms"
+        rule_ = (
+            f"election_ms {given.election_ms} is below {ELECTION_FACTOR} * heartbeat_ms {given.heartbeat_ms}"
+        )
+        yield Fault(("etcd", field), rule_, f"write election_ms of at least {least}; 10 heartbeats are usual")
+    if given.data_dir in _SHARED or any(f"{given.data_dir}/".startswith(f"{path}/") for path in _SYSTEM):
+        rule_ = "is a folder of the system; etcd needs one of its own, which `destroy` removes"
+        yield Fault(("etcd", "data_dir"), rule_, "write /var/lib/etcd")
+
+
+def certificates(cluster: Cluster) -> Iterator[Fault]:
+    """A certificate ends before its CA does, and is renewed during its life."""
+    pki = cluster.pki
+    if pki.leaf_days >= pki.ca_days:
+        field = "leaf_days" if "leaf_days" in pki.model_fields_set else "ca_days"
+        rule_ = f"certificates of {pki.leaf_days} days outlive their CA of {pki.ca_days} days"
+        yield Fault(("pki", field), rule_, "write leaf_days below ca_days")
+    if pki.renew_before_days >= pki.leaf_days:
+        field = "renew_before_days" if "renew_before_days" in pki.model_fields_set else "leaf_days"
+        rule_ = (
+            f"renewal {pki.renew_before_days} days before the end of {pki.leaf_days} days would never cease"
+        )
+        yield Fault(("pki", field), rule_, f"write renew_before_days of about {max(1, pki.leaf_days // 6)}")
+
+
+def flags(cluster: Cluster) -> Iterator[Fault]:
+    """Flags on which the cluster's parts agree are not for one part to change."""
+    for part, owned in OWNED.items():
+        given: Etcd | Daemon = getattr(cluster, part)
+        for flag in given.extra_flags:
+            if fix := owned.get(flag):
+                yield Fault(
+                    (part, "extra_flags", flag), f"--{flag} is set by quorate, which other parts rely on", fix
+                )
+
+
+def kubelet_config(cluster: Cluster) -> Iterator[Fault]:
+    """Fields of KubeletConfiguration on which other parts rely stay as they are."""
+    owned = {
+        "apiVersion": "remove it",
+        "kind": "remove it",
+        "authentication": "remove it: client certificates and webhook, never anonymous",
+        "authorization": "remove it: requests are authorized by the API (Webhook)",
+        "cgroupDriver": "remove it: it must equal the runtime's",
+        "clusterDNS": "write network.service_cidr: the DNS address follows from it",
+        "clusterDomain": "write network.dns_domain",
+        "maxPods": "write kubelet.max_pods",
+        "port": "remove it: the API reaches kubelets at 10250",
+        "readOnlyPort": "remove it: the unprotected port stays closed",
+        "tlsCertFile": "remove it: quorate issues the certificate",
+        "tlsPrivateKeyFile": "remove it: quorate issues the key",
+    }
+    for field, fix in owned.items():
+        if field in cluster.kubelet.config:
+            yield Fault(("kubelet", "config", field), "is set by quorate, which other parts rely on", fix)
+
+
+def names_in_certificate(cluster: Cluster) -> Iterator[Fault]:
+    """Further names for the API's certificate are given once and are not networks."""
+    sans = cluster.apiserver.extra_sans
+    for index, name in enumerate(sans):
+        if name in sans[:index]:
+            yield Fault(("apiserver", "extra_sans", index), "is given twice", "keep one of the two")
+        elif name.replace(".", "").isdigit():
+            try:
+                IPv4Network(name)
+            except ValueError:
+                yield Fault(
+                    ("apiserver", "extra_sans", index), "is neither a name nor an IPv4 address", "correct it"
+                )
+
+
+RULES = (
+    rule("versions", versions),
+    rule("versions runtime network", runtime),
+    rule("etcd", etcd),
+    rule("pki", certificates),
+    rule("etcd apiserver controller_manager scheduler kubelet proxy", flags),
+    rule("kubelet", kubelet_config),
+    rule("apiserver", names_in_certificate),
+)

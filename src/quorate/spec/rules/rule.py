@@ -1,0 +1,22 @@
+"""What a rule is."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from quorate.spec.cluster import Cluster
+from quorate.spec.tree import Fault
+
+Check = Callable[[Cluster], Iterator[Fault]]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A check and the top-level sections of the file that it reads."""
+
+    check: Check
+    reads: frozenset[str]
+
+
+def rule(sections: str, check: Check) -> Rule:
+    """A rule that reads the named sections (separated by spaces)."""
+    return Rule(check, frozenset(sections.split()))

@@ -1,0 +1,227 @@
+"""The sections of the cluster file: versions, endpoint, network, parts; all have defaults."""
+
+from ipaddress import IPv4Address, IPv4Network
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from quorate.spec.kinds import (
+    Data,
+    DnsName,
+    File,
+    Flags,
+    Image,
+    Interface,
+    Location,
+    Model,
+    Port,
+    PortRange,
+    Registry,
+    Size,
+    Sysctl,
+    Text,
+    Url,
+    Version,
+)
+
+Part = Literal["kubernetes", "etcd", "containerd", "docker", "runc", "cni_plugins"]
+
+
+class Versions(Model):
+    """Versions of the parts; the defaults follow from `kubernetes` (see the version table)."""
+
+    kubernetes: Version = "1.36.0"
+    """Kubernetes, from 1.20 to 1.36."""
+    etcd: Version | None = None
+    """etcd."""
+    containerd: Version | None = None
+    """containerd, also below Docker."""
+    docker: Version | None = None
+    """Docker, for `runtime: {kind: docker}`."""
+    runc: Version | None = None
+    """runc."""
+    cni_plugins: Version | None = None
+    """The CNI project's plugins (bridge, host-local, ...)."""
+
+
+class Endpoint(Model):
+    """Where everybody finds the API: a virtual IP of the balancers, or an address that exists already."""
+
+    vip: IPv4Address | None = None
+    """Virtual IP held by one of the load-balancer hosts."""
+    address: DnsName | None = None
+    """An existing address or name (a hardware balancer, DNS), instead of `vip`."""
+    port: Port = 6443
+    """Port of the endpoint."""
+    interface: Interface = "auto"
+    """Interface for the VIP on the balancers; `auto` is the one that carries the host's address."""
+    prefix: Annotated[int, Field(ge=8, le=32)] | None = None
+    """Prefix length of the VIP (default: that of the host's address)."""
+
+
+class LoadBalancer(Model):
+    """The balancers in front of the API servers."""
+
+    kind: Literal["nginx", "haproxy"] = "nginx"
+    """The program in front of the API servers."""
+    virtual_router_id: Annotated[int, Field(ge=1, le=255)] = 109
+    """VRRP router id, unique in the network segment."""
+    advert_interval: Annotated[float, Field(ge=0.01, le=40)] = 0.1
+    """Seconds between VRRP advertisements; the backup takes over after about 3 of them."""
+    connect_timeout_ms: Annotated[int, Field(ge=10, le=60000)] = 250
+    """Milliseconds to connect to an API server before the next is tried."""
+
+
+class Runtime(Model):
+    """The container runtime of the workers."""
+
+    kind: Literal["containerd", "docker"] = "containerd"
+    """`docker` is possible up to Kubernetes 1.23."""
+    pause_image: Image | None = None
+    """Sandbox image (default: the version's own, or the artifact source's)."""
+    registry_mirrors: dict[Registry, tuple[Url, ...]] = Field(default_factory=dict)
+    """Mirrors by registry, such as `docker.io: [https://mirror.example]`."""
+    insecure_registries: tuple[Registry, ...] = ()
+    """Registries without TLS, or with certificates that nobody trusts."""
+    log_max_size: Size = "50Mi"
+    """Size at which a container's log is rotated."""
+    log_max_files: Annotated[int, Field(ge=2, le=100)] = 5
+    """Rotated logs kept of each container."""
+
+
+class Network(Model):
+    """Pod and service networks."""
+
+    pod_cidr: IPv4Network = IPv4Network("10.244.0.0/16")
+    """Network of all pods; each worker gets a part of it."""
+    service_cidr: IPv4Network = IPv4Network("10.96.0.0/16")
+    """Network of services: its first address is the API's."""
+    node_mask: Annotated[int, Field(ge=16, le=30)] = 24
+    """Prefix length of each node's part of the pod network."""
+    dns_domain: DnsName = "cluster.local"
+    """Domain of the cluster's DNS."""
+    cni: Literal["routed", "manifest", "none"] = "routed"
+    """`routed`: bridge and routes kept by quorate. `manifest`: any CNI's YAML. `none`: you bring it."""
+    manifest: Location | None = None
+    """Path or URL of the CNI's YAML, for `cni: manifest`."""
+    node_ports: PortRange = "30000-32767"
+    """Ports for services of type NodePort."""
+    proxy_mode: Literal["iptables", "ipvs", "nftables"] = "iptables"
+    """How kube-proxy leads services to pods."""
+    mtu: Annotated[int, Field(ge=576, le=9216)] | None = None
+    """MTU of pod interfaces (default: the host's)."""
+
+
+class Dns(Model):
+    """Cluster DNS (CoreDNS)."""
+
+    enabled: bool = True
+    """Whether CoreDNS is installed."""
+    image: Image | None = None
+    """CoreDNS image (default: the version's own, from registry.k8s.io)."""
+    replicas: Annotated[int, Field(ge=1, le=100)] = 2
+    """How many CoreDNS pods run."""
+
+
+class Etcd(Model):
+    """The quorum store."""
+
+    heartbeat_ms: Annotated[int, Field(ge=10, le=5000)] = 50
+    """Milliseconds between the leader's heartbeats."""
+    election_ms: Annotated[int, Field(ge=50, le=50000)] = 500
+    """Milliseconds without a heartbeat after which a member wants to lead; at least 5 heartbeats."""
+    data_dir: Data = "/var/lib/etcd"
+    """Folder of the members' data."""
+    quota_bytes: Annotated[int, Field(ge=2**28, le=2**34)] = 8 * 2**30
+    """Size of the store at which writes are refused."""
+    extra_flags: Flags = Field(default_factory=dict)
+    """Further flags, without their dashes: `{v: "2"}`."""
+
+
+class ApiServer(Model):
+    """kube-apiserver."""
+
+    port: Port = 6443
+    """Port on each control-plane host."""
+    extra_sans: tuple[DnsName, ...] = ()
+    """Further names and addresses for its certificate."""
+    audit_policy: File | None = None
+    """Your own audit policy (default: metadata of writes, nothing of secrets' content)."""
+    encrypt_secrets: bool = True
+    """Encryption of Secret objects at rest in etcd."""
+    extra_flags: Flags = Field(default_factory=dict)
+    """Further flags, without their dashes: `{v: "2"}`."""
+
+
+class Daemon(Model):
+    """A component with nothing but extra flags."""
+
+    extra_flags: Flags = Field(default_factory=dict)
+    """Further flags, without their dashes: `{v: "2"}`."""
+
+
+class Kubelet(Model):
+    """kubelet."""
+
+    max_pods: Annotated[int, Field(ge=1, le=1000)] = 110
+    """Most pods on a node; `network.node_mask` must have addresses for them."""
+    config: dict[str, object] = Field(default_factory=dict)
+    """Further fields of KubeletConfiguration, taken over as they are."""
+    extra_flags: Flags = Field(default_factory=dict)
+    """Further flags, without their dashes: `{v: "2"}`."""
+
+
+class Pki(Model):
+    """Keys and certificates."""
+
+    algorithm: Literal["ecdsa-p256", "rsa-2048", "rsa-3072", "rsa-4096"] = "ecdsa-p256"
+    """Algorithm of all keys."""
+    leaf_days: Annotated[int, Field(ge=1, le=3650)] = 365
+    """Life of a certificate, in days."""
+    ca_days: Annotated[int, Field(ge=2, le=36500)] = 3650
+    """Life of a certificate authority, in days."""
+    renew_before_days: Annotated[int, Field(ge=0, le=3650)] = 60
+    """`plan` shows a renewal when a certificate has fewer days left."""
+
+
+class Os(Model):
+    """Preparation of the hosts."""
+
+    hostname: bool = True
+    """Set the machine's host name."""
+    hosts_file: bool = True
+    """Keep a block with all hosts in /etc/hosts."""
+    swap: Literal["off", "keep"] = "off"
+    """`off` switches swap off, now and at boot."""
+    firewall: Literal["open-ports", "off", "keep"] = "open-ports"
+    """`open-ports` lets the needed ports in, `off` stops the host's firewall, `keep` touches nothing."""
+    selinux: Literal["keep", "permissive"] = "keep"
+    """`permissive` makes SELinux warn instead of refuse."""
+    time_sync: Literal["require", "install", "ignore"] = "install"
+    """`install` puts chrony on hosts without a time daemon, `require` refuses them."""
+    sysctl: dict[Sysctl, Text] = Field(default_factory=dict)
+    """Further kernel settings."""
+
+
+class Artifacts(Model):
+    """Where binaries come from."""
+
+    source: Literal["auto", "release", "directory", "debian"] = "auto"
+    """`release`: upstream's releases; `directory`: a folder; `debian`: Debian packages; `auto`: whichever can be reached."""
+    directory: File | None = None
+    """Folder of binaries with a SHA256SUMS file, for `directory`."""
+    mirrors: dict[Part, Url] = Field(default_factory=dict)
+    """URL prefixes instead of upstream's, for `release`."""
+    cache: File | None = None
+    """Cache folder (default: ~/.cache/quorate/artifacts)."""
+    images: tuple[File, ...] = ()
+    """Image archives (docker save / OCI tar) to load on every worker."""
+    packages: Literal["distribution", "bundle"] = "distribution"
+    """`bundle`: distribution packages come from the artifact source instead of the host's own mirrors."""
+
+
+class Verify(Model):
+    """What `verify` runs in the cluster."""
+
+    image: Image = "docker.io/library/busybox:1.36"
+    """Image of the test pods; needs sh, httpd, wget and nslookup."""

@@ -1,0 +1,67 @@
+"""The first cluster file: what `quorate init` writes. The live lines are the least that is needed."""
+
+from quorate.spec.cluster import Cluster
+
+_TEXT = """\
+# A highly available Kubernetes cluster. Every field: docs/reference.md. Paths start at this file's folder.
+name: {name}
+
+hosts: # replace the addresses; a host can have several roles
+  - {{name: master01, address: 192.168.109.131, roles: [control-plane, etcd, load-balancer]}}
+  - {{name: master02, address: 192.168.109.132, roles: [control-plane, etcd, load-balancer]}}
+  - {{name: master03, address: 192.168.109.133, roles: [control-plane, etcd]}}
+  - {{name: node01, address: 192.168.109.141, roles: [worker]}}
+  - {{name: node02, address: 192.168.109.142, roles: [worker]}}
+
+endpoint:
+  vip: 192.168.109.200 # a free address in the network of the load-balancer hosts
+  port: 8443 # 6443 is free only where balancers are hosts of their own
+
+versions:
+  kubernetes: "{kubernetes}" # in quotes: 1.30 is a number to YAML
+
+# All below is commented out and shows the defaults.
+# ssh: # any host can override it: `ssh: {{user: admin}}`
+#   user: root # another user needs sudo
+#   port: 22
+#   key: ~/.ssh/id_ed25519 # without it: the agent and the usual keys
+#   password_file: ssh-password # mode 0600
+# load_balancer:
+#   kind: {balancer} # or haproxy
+#   virtual_router_id: {vrid} # unique in the network segment
+# runtime:
+#   kind: {runtime} # or docker, up to Kubernetes 1.23
+# network:
+#   pod_cidr: {pods}
+#   service_cidr: {services}
+#   cni: {cni} # or manifest, none
+# pki:
+#   algorithm: {algorithm}
+#   leaf_days: {days}
+# os:
+#   firewall: {firewall} # or off, keep
+#   time_sync: {time} # or require, ignore
+# artifacts:
+#   source: {source} # or release, directory, debian
+"""
+
+
+def starter(name: str = "my-cluster") -> str:
+    """Text of a commented cluster file that loads as it is; `name` must be a DNS label."""
+    hosts = [{"name": "x", "address": "192.0.2.1", "roles": ["worker"]}]
+    defaults = Cluster.model_validate({"name": name, "hosts": hosts})
+    return _TEXT.format(
+        name=name if not name.isdigit() and name not in ("null", "true", "false") else f"'{name}'",
+        kubernetes=defaults.versions.kubernetes,
+        balancer=defaults.load_balancer.kind,
+        vrid=defaults.load_balancer.virtual_router_id,
+        runtime=defaults.runtime.kind,
+        pods=defaults.network.pod_cidr,
+        services=defaults.network.service_cidr,
+        cni=defaults.network.cni,
+        algorithm=defaults.pki.algorithm,
+        days=defaults.pki.leaf_days,
+        firewall=defaults.os.firewall,
+        time=defaults.os.time_sync,
+        source=defaults.artifacts.source,
+    )

@@ -1,0 +1,68 @@
+"""The few words that start a script on a host: everything else travels over stdin, never in argv.
+
+The remote command is `/bin/sh -c BOOT`. BOOT says that it lives (marker and pid on stdout), reads exactly the
+script's bytes from stdin into a variable, checks that all of them came (a cut script must not run), and evals
+it; what is left on stdin is the script's own. `dd iflag=fullblock` reads exactly `bs` bytes from a pipe with
+GNU coreutils, uutils and busybox alike; `head -c` over-reads in busybox (measured), `bs=1` is too slow.
+"""
+
+from quorate.render.sh import quote
+
+MARK = b"quorate-go "
+"""What BOOT prints first, followed by its pid; all stdout before it is noise of login scripts."""
+
+ASK = "quorate-asks:"
+"""The prompt that sudo is told to use, so that a question is recognised in any language."""
+
+LOST = 253
+"""Exit code of BOOT when the script did not arrive whole."""
+
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+def body(script: str) -> bytes:
+    """The bytes to send for a script; the comment at its end keeps `$(...)` from eating newlines.
+
+    Raises ValueError for a NUL byte, which no shell can hold.
+    """
+    data = script.encode("utf-8", "surrogateescape") + b"\n#"
+    if b"\0" in data:
+        raise ValueError("a script with a NUL byte can't be run")
+    return data
+
+
+def boot(size: int) -> str:
+    """The bootstrap for a script of `size` bytes: one line, without quotes, backslashes or `!`.
+
+    So it is the same text inside single quotes for every login shell (sh, bash, zsh, csh, fish).
+    """
+    return (
+        f"umask 077; LC_ALL=C; HOME=/root; PATH={PATH}; export LC_ALL HOME PATH; cd /; echo {MARK.decode()}$$; "
+        f"_q=$(dd bs={size} count=1 iflag=fullblock 2>/dev/null); "
+        f"[ ${{#_q}} -eq {size} ] || exit {LOST}; "
+        'eval "$_q"'
+    )
+
+
+def command(size: int, *, sudo: bool, password: bool) -> str:
+    """The remote command line for the login shell.
+
+    Without a password sudo may not ask (`-n`); with one it asks on stderr and reads from stdin (`-S`).
+    """
+    shell = f"/bin/sh -c {quote(boot(size))}"
+    if not sudo:
+        return f"exec {shell}"
+    if password:
+        return f"exec env LC_ALL=C SUDO_PROMPT={ASK} sudo -S -- {shell}"
+    return f"exec env LC_ALL=C sudo -n -- {shell}"
+
+
+def kill(pid: int) -> str:
+    """A script that ends the process group of `pid`: TERM, then KILL after 2 s."""
+    return (
+        f"stat=$(cat /proc/{pid}/stat 2>/dev/null) || exit 0\n"
+        'set -- ${stat##*)}\ngroup=$3\n[ "$group" -gt 1 ] || exit 0\n'
+        'kill -TERM "-$group" 2>/dev/null || exit 0\n'
+        'for i in 1 2 3 4 5 6 7 8 9 10; do sleep 0.2; kill -0 "-$group" 2>/dev/null || exit 0; done\n'
+        'kill -KILL "-$group" 2>/dev/null || exit 0'
+    )

@@ -1,0 +1,79 @@
+"""Passwords: from files of mode 0600, from a named variable, or asked once on the terminal."""
+
+import asyncio
+import getpass
+import os
+import stat
+from pathlib import Path
+
+from quorate.core import TransportError
+
+
+def stored(path: Path) -> str:
+    """The password in a file: its first line. `env:NAME` names a variable instead, which is then removed.
+
+    Raises TransportError when it can't be read, is empty, or others may read the file.
+    """
+    if str(path).startswith("env:"):
+        return _variable(str(path)[4:])
+    try:
+        with path.open(encoding="utf-8") as file:
+            mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
+            line = file.readline().rstrip("\r\n")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "not text"
+        raise TransportError(f"password file {path}: {reason}", "Give a file with one line.") from error
+    if mode & 0o077:
+        raise TransportError(f"password file {path} has mode {mode:04o}", f"chmod 600 {path}")
+    if not line:
+        raise TransportError(f"password file {path} is empty", "Put the password in its first line.")
+    return line
+
+
+_taken: dict[str, str] = {}
+
+
+def _variable(name: str) -> str:
+    """The variable's value; it leaves the environment, so that no child process inherits it."""
+    value = os.environ.pop(name, "")
+    if value:
+        _taken[name] = value
+    if name not in _taken:
+        raise TransportError(f"variable {name} is not set", f"Set {name} to the password, or use a file.")
+    return _taken[name]
+
+
+class Prompt:
+    """Asks for secrets on the terminal, each question once in a run.
+
+    `allowed=False` (as with `--json`) refuses to ask. Override `read` to ask in another way.
+    """
+
+    def __init__(self, *, allowed: bool = True) -> None:
+        self._allowed = allowed
+        self._answers: dict[str, str] = {}
+        self._lock = asyncio.Lock()
+
+    def read(self, question: str) -> str:
+        """Ask on the terminal without echo. Raises TransportError without a terminal."""
+        try:
+            with open("/dev/tty", "rb"):
+                pass
+        except OSError as error:
+            raise self._refusal(question) from error
+        return getpass.getpass(f"{question}: ")
+
+    async def ask(self, question: str) -> str:
+        """The answer to a question, asked at most once. Raises TransportError when asking is impossible."""
+        async with self._lock:
+            if question not in self._answers:
+                if not self._allowed:
+                    raise self._refusal(question)
+                self._answers[question] = await asyncio.to_thread(self.read, question)
+            return self._answers[question]
+
+    def _refusal(self, question: str) -> TransportError:
+        hint = (
+            "Run it on a terminal without --json, or give ssh.password_file / ssh.sudo_password_file / a key "
+        )
+        return TransportError(f"no terminal to ask for: {question}", hint + "in the agent.")

@@ -1,0 +1,234 @@
+"""SSH: the door to real hosts. One kept connection per host; scripts and secrets travel over stdin only.
+
+asyncssh is imported when the first connection is made: it takes 0.3 s, which `--help` should not pay.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from quorate.core import ArtifactError, Blob, TransportError
+from quorate.spec.cluster import Cluster
+from quorate.spec.ssh import ResolvedSsh, ssh_of
+from quorate.transport import bootstrap, sudo
+from quorate.transport.password import Prompt, stored
+
+if TYPE_CHECKING:
+    import asyncssh
+
+    from quorate.transport.link import Link
+    from quorate.transport.session import Session
+
+SESSIONS = 8
+"""Sessions at once on one host: sshd's MaxSessions is 10, and one is kept to end a script that hangs."""
+
+CONNECTS = 64
+"""Connections being opened at once, over all hosts."""
+
+CONNECTS_BY_JUMP = 10
+"""The same through one jump host: the first number of sshd's MaxStartups 10:30:100."""
+
+UPLOADS = 6
+"""Blobs being sent at once, over all hosts: more only share the same line."""
+
+SUDO_PATIENCE = 60.0
+"""Seconds for sudo to take or refuse a password; PAM delays refusals by some seconds."""
+
+
+class SshTransport:
+    """The hosts by name, and how each is reached.
+
+    All runs share the connections; a lost connection is opened again by the next run. `prompt` is asked for
+    passwords and passphrases, each once.
+    """
+
+    def __init__(
+        self, targets: Mapping[str, ResolvedSsh], *, prompt: Prompt | None = None, sessions: int = SESSIONS
+    ) -> None:
+        self._targets = dict(targets)
+        self._prompt = prompt or Prompt()
+        self._sessions = sessions
+        self._links: dict[str, Link] = {}
+        self._jumps: dict[ResolvedSsh, tuple[Link, asyncio.Semaphore]] = {}
+        self._connects = asyncio.Semaphore(CONNECTS)
+        self._uploads = asyncio.Semaphore(UPLOADS)
+        self._keyring: object = None
+
+    @classmethod
+    def of(cls, cluster: Cluster, *, prompt: Prompt | None = None) -> "SshTransport":
+        """The door to all hosts of a cluster."""
+        return cls({host.name: ssh_of(cluster, host) for host in cluster.hosts}, prompt=prompt)
+
+    async def run(
+        self,
+        host: str,
+        script: str,
+        *,
+        blob: Blob | None = None,
+        on_line: Callable[[str], None] | None = None,
+        timeout: float | None = None,
+    ) -> str:
+        """Run a script as root; see `core.Transport`.
+
+        The shell has umask 077, LC_ALL=C, HOME=/root, a full PATH and `/` as its folder; stdin is the blob's
+        gzip file or at its end. `timeout` counts from the start of the script; then its process group is
+        ended and `CommandFailed` has code 124. Bytes of stdout that are not UTF-8 are surrogate escapes.
+        Raises ArtifactError when the blob can't be read, ValueError for a NUL in the script.
+        """
+        ssh = self._targets[host]
+        link = self._link(host)
+        data = bootstrap.body(script)
+        password = await self._sudo_password(ssh)
+        command = bootstrap.command(len(data), sudo=ssh.user != "root", password=password is not None)
+        if blob is not None and not blob.path.is_file():
+            raise ArtifactError(f"{blob.path} is gone", "Run again: it is made anew.")
+        async with self._uploads if blob is not None else nullcontext():
+            while True:
+                async with link.slots.one():
+                    session = await self._start(link, command, on_line)
+                    if session is not None:
+                        return await self._converse(link, ssh, session, data, blob, password, timeout)
+
+    async def close(self) -> None:
+        """Close every connection, those to jump hosts last."""
+        await asyncio.gather(*(link.close() for link in self._links.values()))
+        await asyncio.gather(*(link.close() for link, _ in self._jumps.values()))
+        self._links.clear()
+        self._jumps.clear()
+
+    async def _start(
+        self, link: "Link", command: str, on_line: Callable[[str], None] | None
+    ) -> "Session | None":
+        """A session that runs the command; None when the host allows fewer sessions: wait for a slot again."""
+        import asyncssh
+
+        from quorate.transport.session import Session
+
+        session = Session(on_line)
+        try:
+            await link.session(command, session)
+        except asyncssh.ChannelOpenError as error:
+            if link.slots.used > 1:
+                link.slots.limit = min(link.slots.limit, link.slots.used - 1)
+                return None
+            hint = "Does sshd there forbid sessions (MaxSessions 0, ForceCommand, a restricted key)?"
+            raise TransportError(f"no session: {error.reason}", hint, host=link.host) from error
+        return session
+
+    async def _converse(
+        self,
+        link: "Link",
+        ssh: ResolvedSsh,
+        session: "Session",
+        data: bytes,
+        blob: Blob | None,
+        password: str | None,
+        timeout: float | None,
+    ) -> str:
+        try:
+            if password is not None:
+                await self._unlock(link, ssh, session, password)
+            async with asyncio.timeout(timeout) as clock:
+                await asyncio.gather(session.feed(data, blob), session.ended())
+        except TimeoutError as error:
+            if not clock.expired() or timeout is None:
+                raise
+            await self._stop(link, session)
+            raise session.output.timed_out(link.host, timeout) from error
+        except asyncio.CancelledError:
+            await asyncio.shield(self._stop(link, session))
+            raise
+        finally:
+            session.close()
+        return self._result(link, ssh, session)
+
+    def _result(self, link: "Link", ssh: ResolvedSsh, session: "Session") -> str:
+        output = session.output
+        if output.broken is not None:
+            raise output.broken
+        if session.code is None:
+            hint = "The script may have been run in part, or still run; quorate looks before it goes on."
+            raise TransportError("connection lost while a script ran", hint, host=link.host)
+        if output.pid is None:
+            message, hint = sudo.why(ssh, output.noise, output.stderr())
+            link.refused = TransportError(message, hint, host=link.host)
+            raise link.refused
+        if session.code != 0:
+            raise output.failed(link.host, session.code)
+        return output.stdout()
+
+    async def _unlock(self, link: "Link", ssh: ResolvedSsh, session: "Session", password: str) -> None:
+        """Give sudo its password, once; a refused one is never tried again on this host."""
+        try:
+            async with asyncio.timeout(SUDO_PATIENCE):
+                accepted = await session.answer(password)
+        except TimeoutError as error:
+            raise TransportError("sudo does not answer", "Try sudo there by hand.", host=link.host) from error
+        if not accepted:
+            link.refused = TransportError(*sudo.wrong(ssh), host=link.host)
+            raise link.refused
+
+    async def _stop(self, link: "Link", session: "Session") -> None:
+        """End the script's process group, as far as the host lets us, within 6 s."""
+        if session.output.pid is None or session.over or session.code is not None:
+            return
+        try:
+            async with asyncio.timeout(6):
+                await self._kill(link, session.output.pid)
+        except (TimeoutError, TransportError, OSError):
+            return
+
+    async def _kill(self, link: "Link", pid: int) -> None:
+        """Beside the slots: the session that hangs holds one."""
+        ssh = self._targets[link.host]
+        data = bootstrap.body(bootstrap.kill(pid))
+        password = await self._sudo_password(ssh)
+        command = bootstrap.command(len(data), sudo=ssh.user != "root", password=password is not None)
+        session = await self._start(link, command, None)
+        if session is not None:
+            await self._converse(link, ssh, session, data, None, password, 5)
+
+    async def _sudo_password(self, ssh: ResolvedSsh) -> str | None:
+        if ssh.user == "root":
+            return None
+        if ssh.sudo_password_file is not None:
+            return stored(ssh.sudo_password_file)
+        if ssh.ask_sudo_password:
+            return await self._prompt.ask(f"sudo password of {ssh.user}")
+        return None
+
+    def _link(self, host: str) -> "Link":
+        from quorate.transport.link import Link
+
+        if host not in self._links:
+            self._links[host] = Link(host, lambda: self._open(host, self._targets[host]), self._sessions)
+        return self._links[host]
+
+    def _jump(self, ssh: ResolvedSsh) -> "tuple[Link, asyncio.Semaphore]":
+        from quorate.transport.link import Link
+
+        if ssh not in self._jumps:
+            name = f"jump host {ssh.address}"
+            link = Link(name, lambda: self._open(name, ssh), self._sessions)
+            self._jumps[ssh] = (link, asyncio.Semaphore(CONNECTS_BY_JUMP))
+        return self._jumps[ssh]
+
+    async def _open(self, host: str, ssh: ResolvedSsh) -> "asyncssh.SSHClientConnection":
+        from quorate.transport.connect import Keyring, connect
+
+        if not isinstance(self._keyring, Keyring):
+            self._keyring = Keyring(self._prompt)
+        try:
+            login = await self._keyring.login(ssh)
+        except TransportError as error:
+            raise TransportError(error.message, error.hint, host=host) from error
+        if ssh.jump is None:
+            async with self._connects:
+                return await connect(host, ssh, login)
+        way = replace(ssh, address=ssh.jump.host, port=ssh.jump.port, user=ssh.jump.user, jump=None)
+        link, gate = self._jump(way)
+        tunnel = await link.connection()
+        async with gate:
+            return await connect(host, ssh, login, tunnel)

@@ -1,0 +1,215 @@
+"""Two real simulated hosts: booted, broken in every way, healed, and gone without a trace."""
+
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from quorate.artifact.root import default_cache
+from quorate.lab import cgroup, fault, kernel, listing, network
+from quorate.lab.record import LabError, LabInfo, labs_folder
+from quorate.lab.up import down, start, up
+from quorate.spec.cluster import Cluster, Endpoint, Host, Role
+
+pytestmark = pytest.mark.lab
+SUBNET = "192.168.78"
+NAME = "hosts-test"
+
+
+def cluster(name: str = NAME) -> Cluster:
+    hosts = tuple(
+        Host(name=name, address=f"{SUBNET}.{number}", roles=(Role.WORKER,))  # type: ignore[arg-type]
+        for number, name in enumerate(("alpha", "beta"), start=11)
+    )
+    return Cluster(name=name, hosts=hosts, endpoint=Endpoint(vip=f"{SUBNET}.100"))  # type: ignore[arg-type]
+
+
+def traces() -> dict[str, str]:
+    """What a lab of ours could leave on this machine."""
+    commands = {
+        "links": "ip -o link | grep -o 'ql[0-9a-f-]*' | sort -u",
+        "routes": f"ip route | grep -F {SUBNET}. || :",
+        "rules": "iptables-save | grep -o 'quorate-lab-[0-9a-f]*' | sort -u",
+        "mounts": f"grep -F labs/{NAME} /proc/mounts || :",
+        "groups": "ls -d /sys/fs/cgroup/quorate/* /sys/fs/cgroup/*/quorate/* 2> /dev/null || :",
+        "processes": f"ps -eo args | grep -F 'labs/{NAME}' | grep -v grep || :",
+        "namespaces": "ls /run/netns 2> /dev/null || :",
+    }
+    done = {
+        name: subprocess.run(["sh", "-c", one], capture_output=True, text=True, check=False).stdout
+        for name, one in commands.items()
+    }
+    return {**done, "kernel": str(kernel.read())}
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabInfo]:
+    file = tmp_path_factory.mktemp("cluster") / "cluster.yaml"
+    before = traces()
+    made = up(cluster(), file)
+    try:
+        yield made
+    finally:
+        down(NAME)
+    assert traces() == before
+    assert not made.folder.exists()
+    assert not (file.parent / ".quorate").exists()
+
+
+def ask(lab: LabInfo, host: str, command: str, user: str = "root", timeout: float = 20) -> str:
+    argv = listing.ssh_argv(lab, host, [command], user)
+    argv[1:1] = ["-o", "BatchMode=yes", "-o", "ConnectTimeout=2"]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=timeout, check=False)
+    assert done.returncode == 0, (command, done.stdout, done.stderr)
+    return done.stdout.strip()
+
+
+def answers(lab: LabInfo, host: str) -> bool:
+    try:
+        with socket.create_connection((lab.machine(host).address, 22), timeout=1) as connection:
+            return connection.recv(4) == b"SSH-"
+    except OSError:
+        return False
+
+
+def within(seconds: float, condition: Callable[[], bool]) -> bool:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.1)
+    return True
+
+
+def state(host: str) -> tuple[str, bool]:
+    for lab, hosts in listing.listing():
+        if lab.name == NAME:
+            return next((one.state, one.cut) for one in hosts if one.name == host)
+    raise AssertionError(host)
+
+
+def test_hosts_are_bare_and_whole(lab: LabInfo) -> None:
+    for user in ("root", "debian"):
+        assert ask(lab, "alpha", "sudo id -u", user) == "0"
+    assert within(10, lambda: ask(lab, "alpha", "systemctl is-system-running || :") == "running")
+    assert ask(lab, "alpha", "cat /proc/1/comm") == "systemd"
+    assert ask(lab, "alpha", "cat /proc/sys/net/ipv4/ip_forward") == "0"
+    assert (
+        ask(lab, "alpha", "command -v kubelet docker containerd nginx keepalived python3 || echo none")
+        == "none"
+    )
+    assert ask(lab, "alpha", "ip -o -4 addr show dev eth0 | grep -c ' 192.168.78.11/24 '") == "1"
+    assert "unreachable 169.254.0.0/16" in ask(lab, "alpha", "ip route")
+
+
+def test_each_host_has_its_own_control_groups(lab: LabInfo) -> None:
+    folder = "$(ls -d /sys/fs/cgroup/cpu 2> /dev/null || echo /sys/fs/cgroup)/probe-alpha"
+    ask(lab, "alpha", f"mkdir {folder}")
+    assert ask(lab, "beta", f"test -e {folder} && echo shared || echo own") == "own"
+    ask(lab, "alpha", f"rmdir {folder}")
+    assert ask(lab, "alpha", "systemd-run --quiet --wait true && echo ran") == "ran"
+
+
+def test_hosts_differ_and_reach_each_other(lab: LabInfo) -> None:
+    for question in (
+        "cat /etc/machine-id",
+        "cat /etc/ssh/ssh_host_ed25519_key.pub",
+        "cat /sys/class/net/eth0/address",
+    ):
+        assert ask(lab, "alpha", question) != ask(lab, "beta", question)
+    ask(lab, "alpha", "ping -c 1 -W 2 192.168.78.12")
+
+
+def test_plain_folders_carry_an_overlay(lab: LabInfo) -> None:
+    ask(lab, "alpha", "cd /var/lib/containerd && mkdir l u w m")
+    mount = "mount -t overlay o -o lowerdir=l,upperdir=u,workdir=w m"
+    ask(lab, "alpha", f"cd /var/lib/containerd && {mount} && touch m/x && umount m && rm -r l u w m")
+
+
+def test_a_vip_is_reached_from_here(lab: LabInfo) -> None:
+    ask(lab, "beta", "ip addr add 192.168.78.100/24 dev eth0")
+    subprocess.run(["ping", "-c", "1", "-W", "2", "192.168.78.100"], check=True, capture_output=True)
+    fault.kill(NAME, "beta")
+    done = subprocess.run(["ping", "-c", "1", "-W", "1", "192.168.78.100"], check=False, capture_output=True)
+    assert done.returncode != 0
+    start(NAME, "beta")
+    assert "192.168.78.100" not in ask(lab, "beta", "ip addr")
+
+
+def test_cut_and_heal(lab: LabInfo) -> None:
+    fault.cut(NAME, "beta")
+    assert state("beta") == ("running", True)
+    assert not answers(lab, "beta")
+    fault.heal(NAME, "beta")
+    assert within(5, lambda: answers(lab, "beta"))
+
+
+def test_a_cable_stays_cut_over_a_power_cut(lab: LabInfo) -> None:
+    fault.cut(NAME, "beta")
+    fault.kill(NAME, "beta")
+    start(NAME, "beta")
+    time.sleep(2)
+    assert not answers(lab, "beta")
+    fault.heal(NAME, "beta")
+    assert within(20, lambda: answers(lab, "beta"))
+
+
+def test_kill_and_start_keep_the_disk(lab: LabInfo) -> None:
+    ask(lab, "beta", "echo kept > /var/kept; echo kept > /var/lib/etcd/kept")
+    boot = ask(lab, "beta", "cat /proc/sys/kernel/random/boot_id")
+    fault.kill(NAME, "beta")
+    assert state("beta") == ("off", False)
+    assert not answers(lab, "beta")
+    start(NAME, "beta")
+    assert ask(lab, "beta", "cat /var/kept /var/lib/etcd/kept").split() == ["kept", "kept"]
+    assert ask(lab, "beta", "cat /proc/sys/kernel/random/boot_id") != boot
+
+
+def test_freeze_and_thaw(lab: LabInfo) -> None:
+    fault.freeze(NAME, "beta")
+    assert state("beta") == ("frozen", False)
+    assert not answers(lab, "beta")
+    fault.thaw(NAME, "beta")
+    assert within(5, lambda: answers(lab, "beta"))
+    fault.freeze(NAME, "beta")
+    fault.kill(NAME, "beta")
+    assert state("beta") == ("off", False)
+    with pytest.raises(LabError):
+        fault.freeze(NAME, "beta")
+    start(NAME, "beta")
+
+
+def test_reboot_from_inside(lab: LabInfo) -> None:
+    boot = ask(lab, "beta", "cat /proc/sys/kernel/random/boot_id")
+    subprocess.run(listing.ssh_argv(lab, "beta", ["reboot"]), check=False, capture_output=True)
+    assert within(30, lambda: not answers(lab, "beta"))
+    assert within(30, lambda: answers(lab, "beta"))
+    assert ask(lab, "beta", "cat /proc/sys/kernel/random/boot_id") != boot
+
+
+def test_power_off_from_inside_and_up_again(lab: LabInfo) -> None:
+    subprocess.run(listing.ssh_argv(lab, "beta", ["poweroff"]), check=False, capture_output=True)
+    assert within(30, lambda: state("beta") == ("off", False))
+    assert up(cluster(), lab.cluster_file) == lab
+    assert answers(lab, "beta")
+
+
+def test_a_second_lab_on_the_same_subnet_is_refused(lab: LabInfo, tmp_path: Path) -> None:
+    with pytest.raises(LabError, match=f"lab {NAME}"):
+        up(cluster("hosts-test-two"), tmp_path / "cluster.yaml")
+    assert not (labs_folder(default_cache()) / "hosts-test-two").exists()
+    with pytest.raises(LabError, match="belongs to"):
+        up(cluster(), tmp_path / "cluster.yaml")
+
+
+def test_up_repairs_what_a_crash_left(lab: LabInfo) -> None:
+    cgroup.kill(lab.id, "beta.loop")
+    cgroup.kill(lab.id, "beta")
+    network.drop_bridge(lab)
+    assert not answers(lab, "alpha")
+    up(cluster(), lab.cluster_file)
+    assert answers(lab, "alpha")
+    assert answers(lab, "beta")
