@@ -1,4 +1,4 @@
-"""The cache of verified files: each content once, as gzip, under its SHA-256; small index files say what is where.
+"""The cache of verified files: each content once, as gzip, under its SHA-256; an index says what is where.
 
 An index entry is trusted while each of its blobs has the size and the modification time that it had when it
 was verified; otherwise the blob is hashed again. Writers make a temporary file and rename it.
@@ -102,7 +102,7 @@ class Cache:
 
     @asynccontextmanager
     async def lock(self, name: str, waiting: Callable[[], None] | None = None) -> AsyncIterator[None]:
-        """Hold an exclusive lock against other processes and tasks; `waiting` is called once if it takes time."""
+        """Hold a lock against other processes and tasks; `waiting` is called once if that takes time."""
         with (self.partial / f"{name}.lock").open("w") as file:
             while True:
                 try:
@@ -117,8 +117,12 @@ class Cache:
 
     @contextmanager
     def scratch(self) -> Iterator[Path]:
-        """A temporary folder on the cache's file system, gone afterwards."""
-        with tempfile.TemporaryDirectory(dir=self.partial, prefix="scratch-") as folder:
+        """A temporary folder on the cache's file system, gone afterwards; so are those of runs that were killed."""
+        for left in self.partial.glob("scratch-*"):
+            if not Path("/proc", left.name.split("-")[1]).exists():
+                shutil.rmtree(left, ignore_errors=True)
+        prefix = f"scratch-{os.getpid()}-"
+        with tempfile.TemporaryDirectory(dir=self.partial, prefix=prefix, ignore_cleanup_errors=True) as folder:
             yield Path(folder)
 
     def _entry(self, key: str) -> Path:

@@ -1,4 +1,4 @@
-"""The source `debian`: Kubernetes built from Debian's source package, everything else out of Debian's packages.
+"""The source `debian`: Kubernetes built from Debian's source package, all else out of Debian's packages.
 
 The first run takes minutes; afterwards all is in the cache, under the digest of the recipe that made it.
 """
@@ -9,7 +9,7 @@ import platform
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
-from quorate.artifact import debs, kubernetes
+from quorate.artifact import debs, image, kubernetes
 from quorate.artifact.cache import Cache, Entry, short
 from quorate.artifact.root import SUITE, default_cache, ensure_root, ensure_tools
 from quorate.core import ArtifactError
@@ -17,6 +17,10 @@ from quorate.spec.cluster import Versions
 from quorate.spec.supply import PackageFile, Supply
 
 Say = Callable[[str], None]
+
+TEST_IMAGE = "docker.io/library/busybox:1.36"
+PAUSE_IMAGE = "quorate.local/pause:3.2"
+"""Names of the image made here; the name of the pause image says that it is not upstream's."""
 
 _MACHINES = {"x86_64": "amd64", "aarch64": "arm64"}
 
@@ -32,6 +36,12 @@ def packages_key(arch: str) -> str:
     return f"debian {arch} packages {short(debs.recipe(SUITE))}"
 
 
+def images_key(arch: str) -> str:
+    """The cache key of the image for pause and test pods."""
+    recipe = json.dumps([SUITE, TEST_IMAGE, PAUSE_IMAGE, image.APPLETS, image.PAUSE])
+    return f"debian {arch} images {short(recipe)}"
+
+
 def offers(versions: Versions) -> bool:
     """Whether Debian has the wanted Kubernetes."""
     return versions.kubernetes == kubernetes.VERSION
@@ -39,7 +49,8 @@ def offers(versions: Versions) -> bool:
 
 def cached(cache: Cache, arch: str) -> bool:
     """Whether nothing has to be built or downloaded."""
-    return cache.find(kubernetes_key(arch)) is not None and cache.find(packages_key(arch)) is not None
+    keys = (kubernetes_key(arch), packages_key(arch), images_key(arch))
+    return all(cache.find(key) is not None for key in keys)
 
 
 async def resolve_debian(versions: Versions, cache: Cache, say: Say, arch: str = "amd64") -> Supply:
@@ -56,6 +67,7 @@ async def resolve_debian(versions: Versions, cache: Cache, say: Say, arch: str =
         )
     packages = await _entry(cache, packages_key(arch), _packages, say)
     _agree(versions, packages.facts["versions"])
+    images = await _entry(cache, images_key(arch), _images, say)
     built = await _entry(cache, kubernetes_key(arch), _kubernetes, say)
     facts = packages.facts
     return Supply(
@@ -72,6 +84,8 @@ async def resolve_debian(versions: Versions, cache: Cache, say: Say, arch: str =
             )
             for name, files in facts["closures"].items()
         },
+        images=dict.fromkeys((TEST_IMAGE, PAUSE_IMAGE), images.blobs["image"]),
+        pause_image=PAUSE_IMAGE,
     )
 
 
@@ -108,6 +122,13 @@ async def _kubernetes(cache: Cache, work: Path, say: Say) -> Entry:
     files = await asyncio.to_thread(kubernetes.build, root, work, say)
     say(f"kubernetes {kubernetes.VERSION}: packing {len(files)} binaries")
     return Entry(await cache.add(files))
+
+
+async def _images(cache: Cache, work: Path, say: Say) -> Entry:
+    root = await asyncio.to_thread(ensure_root, default_cache(), say)
+    say("making the image for pause and test pods")
+    path = await asyncio.to_thread(image.build_image, work, root, (TEST_IMAGE, PAUSE_IMAGE))
+    return Entry(await cache.add({"image": path}))
 
 
 async def _packages(cache: Cache, work: Path, say: Say) -> Entry:

@@ -28,10 +28,11 @@ EXTRACT: Mapping[str, tuple[tuple[str, str], ...]] = {
 
 RENAMED = {"tini-static": "docker-init"}
 
-TOOLS = tuple(
-    "nginx libnginx-mod-stream haproxy keepalived chrony conntrack ethtool socat ipset ipvsadm iptables nftables "
-    "iproute2 curl kmod procps psmisc ca-certificates".split()
-)
+_TOOLS = """
+nginx libnginx-mod-stream haproxy keepalived chrony conntrack ethtool socat ipset ipvsadm iptables nftables
+iproute2 curl kmod procps psmisc ca-certificates
+"""
+TOOLS = tuple(_TOOLS.split())
 """Packages that hosts may need beside the binaries."""
 
 FLOOR = ("libc6",)
@@ -52,7 +53,8 @@ done
 rm -rf debs && mkdir debs
 sed -s -n '2p' depends/* | tr ',|' '\n\n' | sed -n 's/^ *\(lib[^ ]*\).*/\1/p' | sort -u > libraries
 for name in $TOOLS $(cat libraries); do
-    apt-get -s -o Dir::State::status=/exchange/status --no-install-recommends --reinstall install "$name" > plan
+    apt-get -s -o Dir::State::status=/exchange/status --no-install-recommends --reinstall \
+        install "$name" > plan
     sed -n 's/^Inst \([^ ]*\) \(\[[^]]*\] \)\{0,1\}(\([^ ]*\) .*/\1=\3/p' plan > closures/"$name"
 done
 cd debs && apt-get -qq -o APT::Sandbox::User=root download $(cat ../closures/* | sort -u)
@@ -125,7 +127,10 @@ def identity(filename: str) -> tuple[str, str]:
 
 
 def upstream_version(version: str) -> str:
-    """Upstream's version in a Debian one: no epoch, no revision, no `+dfsg1`, `~ds1`; `1.20.5+really1.20.2` is 1.20.2."""
+    """Upstream's version in a Debian one, without epoch, revision, `+dfsg1` and `~ds1`.
+
+    `1.20.5+really1.20.2-1` is 1.20.2.
+    """
     plain = version.split(":", 1)[-1].rsplit("-", 1)[0]
     plain = plain.split("+really", 1)[-1]
     return plain.split("+", 1)[0].split("~", 1)[0]
@@ -139,7 +144,7 @@ def depends(field: str) -> list[str]:
 
 
 def minimal_status(status: str) -> str:
-    """The part of a dpkg status that even the smallest Debian has: essential and required, and their needs."""
+    """The part of a dpkg status that the smallest Debian has: what is essential or required, and its needs."""
     paragraphs: dict[str, tuple[str, dict[str, str]]] = {}
     provided: dict[str, str] = {}
     for text in status.split("\n\n"):

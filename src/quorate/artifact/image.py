@@ -20,8 +20,8 @@ from quorate.core import ArtifactError
 
 _APPLETS = """
 [ awk base64 basename cat chmod chown cp cut date dd df dirname du echo env expr false find free grep gunzip
-gzip head hostname httpd id ifconfig ip kill killall ln ls md5sum mkdir mktemp mount mv nc netstat nslookup od ping
-printf ps pwd readlink rm rmdir route sed seq sh sha256sum sleep sort stat tail tar tee telnet test time
+gzip head hostname httpd id ifconfig ip kill killall ln ls md5sum mkdir mktemp mount mv nc netstat nslookup od
+ping printf ps pwd readlink rm rmdir route sed seq sh sha256sum sleep sort stat tail tar tee telnet test time
 timeout top touch tr traceroute true umount uname uniq uptime vi wc wget which whoami xargs yes
 """
 APPLETS = tuple(_APPLETS.split())

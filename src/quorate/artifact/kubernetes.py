@@ -27,13 +27,21 @@ export DEBIAN_FRONTEND=noninteractive LC_ALL=C HOME=/root
 cp /exchange/source.sources /etc/apt/sources.list.d/source.sources
 apt-get -qq update
 echo "step: installing Go and what the build needs"
-apt-get -qq -y -o Dpkg::Use-Pty=0 --no-install-recommends install golang-go jq rsync make dpkg-dev git >/dev/null
+apt-get -qq -y -o Dpkg::Use-Pty=0 --no-install-recommends \
+    install golang-go golang-github-modern-go-reflect2-dev jq rsync make dpkg-dev git >/dev/null
 echo "step: unpacking the source"
 mkdir -p /build
 cd /build
 apt-get -qq -o APT::Sandbox::User=root source kubernetes
 cd kubernetes-*/
 dpkg-parsechangelog -S Version > /exchange/version
+# The tree's reflect2 1.0.1 iterates maps by the runtime of Go 1.17 and before: with Go 1.19 the API server dies of
+# "fatal error: fault" as soon as it sorts a map's keys. Debian's reflect2 1.0.2 knows newer runtimes.
+reflect2=vendor/github.com/modern-go/reflect2
+rm -f $reflect2/*.go $reflect2/*.s
+cp /usr/share/gocode/src/github.com/modern-go/reflect2/*.go $reflect2/
+cp /usr/share/gocode/src/github.com/modern-go/reflect2/*.s $reflect2/ 2>/dev/null || :
+rm -f $reflect2/*_test.go
 mkdir -p .go/src/k8s.io
 ln -s ../../.. .go/src/k8s.io/kubernetes
 what=

@@ -13,9 +13,9 @@ import subprocess
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
+from quorate.artifact.apt import Source, parse_deb822, parse_list
 from quorate.core import ArtifactError
 
 SUITE = "bookworm"
@@ -35,6 +35,7 @@ TOOLS = {
     "unshare": "util-linux",
     "mount": "mount",
     "setsid": "util-linux",
+    "nsenter": "util-linux",
     "ssh": "openssh-client",
 }
 """Commands that this machine needs, and their Debian packages."""
@@ -66,59 +67,6 @@ def silent(_: str) -> None:
 def default_cache() -> Path:
     """The folder of everything that can be made again: `$QUORATE_CACHE`, else `~/.cache/quorate`."""
     return Path(os.environ.get("QUORATE_CACHE") or Path.home() / ".cache" / "quorate")
-
-
-@dataclass(frozen=True)
-class Source:
-    """One package source of this machine's apt."""
-
-    uri: str
-    suites: tuple[str, ...]
-    components: tuple[str, ...]
-    signed_by: str = ""
-
-    def stanza(self, types: str = "deb") -> str:
-        """The source in deb822 form."""
-        lines = [f"Types: {types}", f"URIs: {self.uri}", f"Suites: {' '.join(self.suites)}"]
-        lines += [f"Components: {' '.join(self.components)}"] if self.components else []
-        lines += [f"Signed-By: {self.signed_by}"] if self.signed_by else []
-        return "\n".join(lines) + "\n"
-
-
-def parse_deb822(text: str) -> Iterator[Source]:
-    """The binary package sources of a `.sources` file; a key given inline is passed over."""
-    for paragraph in re.split(r"\n\s*\n", text):
-        fields: dict[str, str] = {}
-        name = ""
-        for line in paragraph.splitlines():
-            if line.startswith("#"):
-                continue
-            if line[:1].isspace():
-                fields[name] = f"{fields.get(name, '')} {line.strip()}"
-            elif ":" in line:
-                name, _, value = line.partition(":")
-                name = name.strip().lower()
-                fields[name] = value.strip()
-        if "deb" not in fields.get("types", "").split() or fields.get("enabled", "yes") == "no":
-            continue
-        signed = fields.get("signed-by", "")
-        for uri in fields.get("uris", "").split():
-            yield Source(
-                uri,
-                tuple(fields.get("suites", "").split()),
-                tuple(fields.get("components", "").split()),
-                signed if signed.startswith("/") and " " not in signed else "",
-            )
-
-
-def parse_list(text: str) -> Iterator[Source]:
-    """The binary package sources of a `sources.list` file."""
-    for line in text.splitlines():
-        found = re.match(r"^\s*deb\s+(?:\[([^\]]*)\]\s+)?(\S+)\s+(\S+)([^#]*)", line)
-        if found:
-            options, uri, suite, components = found.groups()
-            signed = re.search(r"signed-by=(/\S+)", options or "")
-            yield Source(uri, (suite,), tuple(components.split()), signed.group(1) if signed else "")
 
 
 def machine_sources(suite: str = SUITE, etc: Path = Path("/etc/apt")) -> tuple[Source, ...]:
@@ -216,7 +164,8 @@ def _debootstrap(part: Path) -> None:
     source = machine_sources()[0]
     proxy = _apt_settings().get("Acquire::http::Proxy", "")
     environment = {**os.environ, "LC_ALL": "C", **({"http_proxy": proxy} if proxy else {})}
-    argv = ["debootstrap", "--variant=minbase", f"--include={','.join(PACKAGES)}"]
+    argv = ["unshare", "--mount", "--propagation", "private"]  # so that no mount outlives it
+    argv += ["debootstrap", "--variant=minbase", f"--include={','.join(PACKAGES)}"]
     argv += [f"--keyring={source.signed_by}"] if source.signed_by else []
     log = part.with_name("debootstrap.log")
     with log.open("w") as file:
@@ -291,7 +240,7 @@ def run_in_root(
     outside = ["unshare", "--mount", "--propagation", "private", "sh", "-c", "\n".join(script)]
     lines: list[str] = []
     with subprocess.Popen(
-        ["timeout", "--signal=KILL", str(timeout or 0), *outside],
+        ["timeout", "--foreground", "--signal=KILL", str(timeout or 0), *outside],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -299,10 +248,14 @@ def run_in_root(
         errors="replace",
     ) as process:
         assert process.stdout is not None
-        for line in process.stdout:
-            lines.append(line)
-            if on_line is not None:
-                on_line(line.rstrip("\n"))
+        try:
+            for line in process.stdout:
+                lines.append(line)
+                if on_line is not None:
+                    on_line(line.rstrip("\n"))
+        except BaseException:
+            process.terminate()
+            raise
     if process.returncode != 0:
         tail = "".join(lines).strip()[-600:]
         what = f"{shlex.join(argv)[:120]} failed inside {root.name} ({process.returncode})"

@@ -102,6 +102,9 @@ def _kernel(context: Context, host: Host) -> Iterator[Brick]:
     # The bridge's keys appear with its module, after the facts were asked.
     late = "net.bridge." if "br_netfilter" in facts.modules else "\0"
     can = {key: value for key, value in wanted.items() if key in facts.sysctls or key.startswith(late)}
+    if facts.container:
+        # Only the network settings are the host's own; the others belong to a kernel that it shares.
+        can = {key: value for key, value in can.items() if key.startswith("net.")}
     if can:
         text = "".join(f"{key} = {value}\n" for key, value in sorted(can.items()))
         yield File(host=name, path="/etc/sysctl.d/90-quorate.conf", content=text)

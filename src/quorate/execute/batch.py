@@ -9,8 +9,8 @@ from quorate.plan.step import Step
 from quorate.resource import ask
 from quorate.resource.prelude import PRELUDE
 
-BEGIN, END, CHANGED, LOOK = "\x1c>", "\x1c<", "\x1dchanged", "\x1c?"
-"""Marks at the beginning of a line (ASCII file separator): step begins, step ends, did something, answers."""
+BEGIN, END, CHANGED, LOOK = "\x03>", "\x03<", "\x03changed", "\x03?"
+"""Marks at the beginning of a line: step begins, step ends, did something, answers."""
 
 
 @dataclass

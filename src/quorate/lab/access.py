@@ -12,9 +12,7 @@ HOST_KEYS = ("ed25519", "ecdsa")
 
 
 def _private(kind: str) -> ed25519.Ed25519PrivateKey | ec.EllipticCurvePrivateKey:
-    return (
-        ed25519.Ed25519PrivateKey.generate() if kind == "ed25519" else ec.generate_private_key(ec.SECP256R1())
-    )
+    return ed25519.Ed25519PrivateKey.generate() if kind == "ed25519" else ec.generate_private_key(ec.SECP256R1())
 
 
 def write_key(path: Path, kind: str = "ed25519") -> str:
@@ -30,18 +28,14 @@ def write_key(path: Path, kind: str = "ed25519") -> str:
                 serialization.NoEncryption(),
             )
         )
-        line = key.public_key().public_bytes(
-            serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH
-        )
+        line = key.public_key().public_bytes(serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH)
         public.write_bytes(line + b"\n")
     return public.read_text().strip()
 
 
 def write_settings(lab: LabInfo, host_keys: dict[str, tuple[str, ...]]) -> None:
     """Pin the hosts' keys, and write `ssh.yaml` beside the cluster file; `host_keys` is by host name."""
-    lines = [
-        f"{machine.address} {line}" for machine in lab.machines for line in host_keys.get(machine.name, ())
-    ]
+    lines = [f"{machine.address} {line}" for machine in lab.machines for line in host_keys.get(machine.name, ())]
     lab.known_hosts.write_text("".join(f"{line}\n" for line in lines))
     settings = {"user": "root", "port": 22, "key": str(lab.key), "known_hosts": str(lab.known_hosts)}
     lab.ssh_file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

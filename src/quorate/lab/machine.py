@@ -30,6 +30,9 @@ HOSTNAME = "debian"
 """The name of every bare host: to name it is the work of whoever builds the cluster."""
 USER_ID = 1000
 
+NETWORK = ("nsenter", "--net=/run/netns/host")
+"""systemd-nspawn starts within the host's network, or /sys/class/net inside would show this machine's."""
+
 _GUARD = """[Unit]
 Description=Give this host its own control groups
 DefaultDependencies=no
@@ -95,6 +98,8 @@ def furnish(lab: LabInfo, machine: Machine) -> None:
     wants.mkdir(parents=True, exist_ok=True)
     (wants / "lab-guard.service").unlink(missing_ok=True)
     (wants / "lab-guard.service").symlink_to("/etc/systemd/system/lab-guard.service")
+    (upper / "etc/systemd/system/e2scrub_reap.service").unlink(missing_ok=True)
+    (upper / "etc/systemd/system/e2scrub_reap.service").symlink_to("/dev/null")
     for home, owner in ((upper / "root", 0), (upper / f"home/{USER}", USER_ID)):
         _write(home / ".ssh/authorized_keys", access.write_key(lab.key) + "\n", 0o600)
         for path in (home, home / ".ssh", home / ".ssh/authorized_keys"):
@@ -116,9 +121,7 @@ def host_keys(machine: Machine) -> tuple[str, ...]:
     return tuple(access.write_key(folder / f"ssh_host_{kind}_key", kind) for kind in access.HOST_KEYS)
 
 
-def boot_script(
-    lab: LabInfo, machine: Machine, root: Path, groups: Iterable[Path], loop: Iterable[Path], modules: bool
-) -> str:
+def boot_script(lab: LabInfo, machine: Machine, groups: Iterable[Path], loop: Iterable[Path], modules: bool) -> str:
     """The loop that boots the host: `groups` and `loop` are the control groups of host and loop."""
     place = machine.folder
     nspawn = ["systemd-nspawn", "--boot", f"--directory={place / 'root'}", f"--machine={machine.name}"]
@@ -127,8 +130,8 @@ def boot_script(
     nspawn += ["--resolv-conf=off", "--timezone=off", "--link-journal=no", "--console=read-only"]
     nspawn += ["--bind=/dev/kmsg", *(["--bind-ro=/lib/modules"] if modules else [])]
     nspawn += [f"--bind={place / 'data' / name}:/var/lib/{name}" for name in PLAIN]
-    start = f"{_join(groups)}\nexport SYSTEMD_NSPAWN_API_VFS_WRITABLE=1\nexec {shlex.join(nspawn)}"
-    options = f"lowerdir={root},upperdir={place / 'upper'},workdir={place / 'work'}"
+    start = f"{_join(groups)}\nexport SYSTEMD_NSPAWN_API_VFS_WRITABLE=1\nexec {shlex.join([*NETWORK, *nspawn])}"
+    options = f"lowerdir={lab.root},upperdir={place / 'upper'},workdir={place / 'work'}"
     overlay = shlex.join(["mount", "-t", "overlay", "overlay", "-o", options, str(place / "root")])
     return _BOOT.format(
         join_loop=_join(loop),
@@ -154,7 +157,7 @@ def is_on(lab: LabInfo, machine: Machine) -> bool:
     return cgroup.alive(lab.id, f"{machine.name}.loop") or cgroup.alive(lab.id, machine.name)
 
 
-def power_on(lab: LabInfo, machine: Machine, root: Path) -> None:
+def power_on(lab: LabInfo, machine: Machine) -> None:
     """Boot the host, detached from this process; it has no effect on a host that is on."""
     if is_on(lab, machine):
         return
@@ -162,7 +165,7 @@ def power_on(lab: LabInfo, machine: Machine, root: Path) -> None:
     loop = cgroup.make(lab.id, f"{machine.name}.loop")
     modules = Path("/lib/modules").is_dir()
     script = machine.folder / "boot.sh"
-    _write(script, boot_script(lab, machine, root, groups, loop, modules), 0o700)
+    _write(script, boot_script(lab, machine, groups, loop, modules), 0o700)
     with machine.console.open("ab") as console:
         subprocess.run(
             ["setsid", "--fork", "unshare", "--mount", "--propagation", "private", "sh", str(script)],

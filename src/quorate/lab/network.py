@@ -46,9 +46,7 @@ def gateways(cluster: Cluster) -> dict[IPv4Network, IPv4Address]:
     return found
 
 
-def refuse_overlap(
-    wanted: Iterable[IPv4Network], taken: Iterable[Taken], bridges: Mapping[str, str], own: str
-) -> None:
+def refuse_overlap(wanted: Iterable[IPv4Network], taken: Iterable[Taken], bridges: Mapping[str, str], own: str) -> None:
     """Raise `LabError` if a subnet is in use on this machine; `bridges` says which lab has which bridge."""
     present = list(taken)
     for network in wanted:
@@ -56,9 +54,7 @@ def refuse_overlap(
             if other.device != own and other.network.prefixlen > 0 and network.overlaps(other.network):
                 holder = bridges.get(other.device)
                 where = f"lab {holder}" if holder else f"this machine ({other.device or 'a route'})"
-                hint = (
-                    f"`quorate lab down {holder}`" if holder else "give the hosts addresses of another subnet"
-                )
+                hint = f"`quorate lab down {holder}`" if holder else "give the hosts addresses of another subnet"
                 raise LabError(f"{network} overlaps {other.network} of {where}", hint)
 
 
@@ -80,9 +76,7 @@ def taken() -> list[Taken]:
                 found.append(Taken(interface.network, link["ifname"]))
     routes = json.loads(run("ip", "-j", "-4", "route") or "[]")
     return found + [
-        Taken(IPv4Network(route["dst"]), route.get("dev", ""))
-        for route in routes
-        if route["dst"] != "default"
+        Taken(IPv4Network(route["dst"]), route.get("dev", "")) for route in routes if route["dst"] != "default"
     ]
 
 
@@ -92,12 +86,15 @@ def exists(interface: str) -> bool:
 
 
 def raise_bridge(lab: LabInfo) -> None:
-    """Make the bridge and its addresses, if not there, and the rules that let its packets through."""
+    """Make the bridge and its addresses, if not there, with the cables of hosts that are on, and the rules."""
     if not exists(lab.bridge):
         options = ["type", "bridge", "mcast_snooping", "0", "forward_delay", "0"]
         run("ip", "link", "add", lab.bridge, "address", mac(lab.id, "gateway"), *options)
     for address in lab.gateways:
         run("ip", "addr", "replace", address, "dev", lab.bridge)
+    for machine in lab.machines:
+        if exists(machine.cable):
+            run("ip", "link", "set", machine.cable, "master", lab.bridge)
     run("ip", "link", "set", lab.bridge, "up")
     _forget_rules(lab)
     for rule in rules(lab):

@@ -52,6 +52,8 @@ class LabInfo:
     """Addresses of this machine on the bridge, with prefix length; one for each subnet."""
     machines: tuple[Machine, ...]
     internet: bool = True
+    root: Path = Path()
+    """The bare root beneath every host's disk; a lab keeps the one that it began with."""
 
     @property
     def id(self) -> str:
@@ -113,7 +115,7 @@ def _read(folder: Path) -> LabInfo | None:
     except FileNotFoundError:
         return None
     machines = tuple(Machine(**{**one, "folder": Path(one["folder"])}) for one in raw.pop("machines"))
-    paths = {name: Path(raw.pop(name)) for name in ("cluster_file", "folder")}
+    paths = {name: Path(raw.pop(name)) for name in ("cluster_file", "folder", "root") if name in raw}
     return LabInfo(**{**raw, **paths, "gateways": tuple(raw["gateways"]), "machines": machines})
 
 

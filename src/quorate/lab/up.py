@@ -15,7 +15,7 @@ BOOT_DEADLINE = 90.0
 """Seconds for all hosts to answer; a few are usual."""
 
 
-def design(cluster: Cluster, cluster_file: Path, folder: Path, internet: bool = True) -> LabInfo:
+def design(cluster: Cluster, cluster_file: Path, folder: Path, internet: bool = True, root: Path = Path()) -> LabInfo:
     """The lab of a cluster, as a value."""
     found = network.gateways(cluster)
     name = lab_id(folder)
@@ -32,7 +32,7 @@ def design(cluster: Cluster, cluster_file: Path, folder: Path, internet: bool = 
         for index, host in enumerate(cluster.hosts)
     )
     gateways = tuple(f"{address}/{subnet.prefixlen}" for subnet, address in found.items())
-    return LabInfo(cluster.name, cluster_file.resolve(), folder, gateways, machines, internet)
+    return LabInfo(cluster.name, cluster_file.resolve(), folder, gateways, machines, internet, root)
 
 
 def require_root() -> None:
@@ -57,9 +57,10 @@ def up(
     `LabError` and `ArtifactError`.
     """
     require_root()
-    ensure_tools(("systemd-nspawn", "ip", "iptables", "unshare", "mount", "setsid"), say)
-    root = ensure_root((cache or default_cache()).resolve(), say)
-    lab = design(cluster, cluster_file, labs_folder(cache) / cluster.name, internet)
+    ensure_tools(("systemd-nspawn", "ip", "iptables", "unshare", "mount", "setsid", "nsenter"), say)
+    old = find(cluster.name, cache)
+    root = old.root if old and old.root.is_absolute() else ensure_root(cache or default_cache(), say)
+    lab = design(cluster, cluster_file, labs_folder(cache) / cluster.name, internet, root.resolve())
     began = time.monotonic()
     with kernel.whole_machine():
         old = find(lab.name, cache)
@@ -87,7 +88,9 @@ def up(
             keys[host.name] = machine.host_keys(host)
         access.write_settings(lab, keys)
         for host in lab.machines:
-            machine.power_on(lab, host, root)
+            if not network.exists(host.cable):  # off, or on without its cable after a crash of ours
+                machine.power_off(lab, host)
+            machine.power_on(lab, host)
     for host in lab.machines:
         if not host.cut_mark.exists() and not cgroup.is_frozen(lab.id, host.name):
             machine.wait_ssh(lab, host, began + deadline)
@@ -113,10 +116,9 @@ def down(name: str, say: Callable[[str], None] = silent, *, cache: Path | None =
 def start(name: str, host: str, *, cache: Path | None = None, deadline: float = BOOT_DEADLINE) -> None:
     """Boot a host that was killed or powered off, from the disk it had; returns when it answers SSH."""
     require_root()
-    root = ensure_root((cache or default_cache()).resolve())
     lab = need(name, cache)
     with kernel.whole_machine():
-        machine.power_on(lab, lab.machine(host), root)
+        machine.power_on(lab, lab.machine(host))
     if not lab.machine(host).cut_mark.exists():
         machine.wait_ssh(lab, lab.machine(host), time.monotonic() + deadline)
 

@@ -47,8 +47,7 @@ def config(
     if not servers or not expect:
         raise ValueError("a balancer needs at least one server and one status to expect")
     targets = [
-        (token.name(name), f"{token.address(ip)}:{token.port(number)}")
-        for name, (ip, number) in servers.items()
+        (token.name(name), f"{token.address(ip)}:{token.port(number)}") for name, (ip, number) in servers.items()
     ]
     verify = f"verify required ca-file {token.path(ca_file)}" if ca_file else "verify none"
     identity = f" crt {token.path(client_pem)}" if client_pem else ""

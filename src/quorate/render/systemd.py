@@ -141,6 +141,7 @@ def unit(
     pre: Sequence[Command] = (),
     post: Sequence[Command] = (),
     exec_reload: Sequence[Command] = (),
+    exec_stop: Sequence[Command] = (),
     exec_stop_post: Sequence[Command] = (),
     restart: str = "always",
     restart_sec: str = "1s",
@@ -191,6 +192,7 @@ def unit(
         ("ExecStart", command(tuple(exec_start))),
         *(("ExecStartPost", command(each)) for each in post),
         *(("ExecReload", command(each)) for each in again),
+        *(("ExecStop", command(each)) for each in exec_stop),
         *(("ExecStopPost", command(each)) for each in exec_stop_post),
         *_tokens(("Restart", restart), ("RestartSec", restart_sec), ("LimitNOFILE", limit_nofile)),
         *_tokens(("Delegate", "yes" if delegate else None), ("KillMode", kill_mode)),
@@ -200,6 +202,5 @@ def unit(
     ]
     sections = {"Unit": head, "Service": body, "Install": _names("WantedBy", [wanted_by])}
     return "\n".join(
-        "".join([f"[{title}]\n", *(f"{key}={text}\n" for key, text in lines)])
-        for title, lines in sections.items()
+        "".join([f"[{title}]\n", *(f"{key}={text}\n" for key, text in lines)]) for title, lines in sections.items()
     )

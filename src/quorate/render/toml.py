@@ -11,13 +11,7 @@ def _char(char: str) -> str:
     """One character inside a basic string."""
     if char in '"\\':
         return f"\\{char}"
-    return (
-        char
-        if " " <= char <= "~"
-        else f"\\u{ord(char):04x}"
-        if ord(char) < 0x10000
-        else f"\\U{ord(char):08x}"
-    )
+    return char if " " <= char <= "~" else f"\\u{ord(char):04x}" if ord(char) < 0x10000 else f"\\U{ord(char):08x}"
 
 
 def _string(text: str) -> str:

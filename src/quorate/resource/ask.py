@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from quorate.render.sh import quote
 from quorate.spec.layout import LOADED, STATE
 
-MARK = "\x1e"
-"""Separates answers; no answer contains it (ASCII record separator)."""
+MARK = "\x01"
+"""Separates answers; no answer contains it (and no line-splitting function takes it for a line end)."""
 
 
 @dataclass(frozen=True)
@@ -138,8 +138,8 @@ TOOLS: Mapping[str, Tool] = {
     "script": Tool(_scripts_script, _scripts_answers),
 }
 
-_PART = "\x1d"
-"""Separates the output of tools (ASCII group separator)."""
+_PART = "\x02"
+"""Separates the output of tools."""
 
 
 def script(questions: Mapping[str, Sequence[str]]) -> str:

@@ -34,5 +34,5 @@ putback() {{
     rm -f -- "$1"
   fi
 }}
-changed() {{ printf '\\035changed\\n'; }}
+changed() {{ printf '\\003changed\\n'; }}
 """

@@ -43,6 +43,13 @@ class Unit(Brick):
         """Ask systemd, and compare digests of loaded files."""
         return Probe("unit", self.unit)
 
+    def parse(self, answer: str) -> State | None:
+        """A service that nobody waits for counts when it is on its way; its Ready brick waits for it."""
+        state = dict(super().parse(answer) or {})
+        if not self.block and state.get("active") == "activating":
+            state |= {"active": "active", "loaded": "current"}
+        return state
+
     def converge(self, actual: State) -> Sequence[Action]:
         """Enable; restart (or reload) when stale, start when not running."""
         unit, record = quote(self.unit), quote(f"{LOADED}/{self.unit}.loaded")

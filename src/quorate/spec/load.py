@@ -60,9 +60,7 @@ def parse_file(path: Path) -> Tree:
             f"can't read {path}", hint, [Problem(str(path), 0, "file", "", f"can't be read: {reason}", hint)]
         ) from error
     if len(content) > LIMIT:
-        fault = Fault(
-            (), f"is larger than {LIMIT} bytes", "name the cluster file; images and keys are named in it"
-        )
+        fault = Fault((), f"is larger than {LIMIT} bytes", "name the cluster file; images and keys are named in it")
         raise _error(path, Tree(), [fault])
     try:
         text = content.decode("utf-8-sig")
@@ -86,9 +84,7 @@ def _read(tree: Tree, model: type[M], folder: Path) -> tuple[M | None, list[Faul
         told = {fault.where for fault in tree.faults}
         errors = error.errors(include_url=False)
         found = [explain.fault(each, tree, model) for each in errors if not _consequence(each)]
-        fresh = [
-            each for each in found if not any(each.where[:n] in told for n in range(1, len(each.where) + 1))
-        ]
+        fresh = [each for each in found if not any(each.where[:n] in told for n in range(1, len(each.where) + 1))]
         return None, [*tree.faults, *fresh]
 
 

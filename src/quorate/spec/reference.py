@@ -13,7 +13,7 @@ _HEAD = """\
 Made from the model by `python -m quorate.spec.reference > docs/reference.md`; do not edit it here.
 
 The file is plain YAML in UTF-8: no anchors, no tags, no duplicate keys, one document. A field left out has its
-default. A version is text: `"1.20.2"`, in quotes where it has one dot. Paths start at the folder of the file.
+default. Paths start at the folder of the file.
 Whatever is wrong is told at once, each with its line and a fix; nothing is touched before the file is right.
 """
 _FORMATS = {"ipv4": "IPv4 address", "ipv4network": "IPv4 network", "path": "path"}
@@ -47,7 +47,7 @@ def _table(model: dict[str, Any]) -> Iterator[str]:
 
 
 def _sentence(field: str) -> str:
-    return "Further flags." if field == "extra_flags" else f"See [{field}](#{field.replace('_', '_')})."
+    return "Further flags." if field == "extra_flags" else f"See [{field}](#{field})."
 
 
 def _described(model: dict[str, Any]) -> str:
@@ -96,7 +96,17 @@ def _number(about: dict[str, Any]) -> str:
     high = about.get("maximum")
     noun = "number" if about["type"] == "number" else "whole number"
     over = "over " if "exclusiveMinimum" in about else ""
-    return noun if low is None else f"{noun}, {over}{low:.10g} to {high:.10g}" if high else f"{noun}, {over}{low}"
+    return (
+        noun
+        if low is None
+        else f"{noun}, {over}{_plain(low)} to {_plain(high)}"
+        if high
+        else f"{noun}, {over}{_plain(low)}"
+    )
+
+
+def _plain(number: float) -> str:
+    return f"{number:g}" if isinstance(number, float) else str(number)
 
 
 def _owned() -> Iterator[str]:

@@ -207,7 +207,7 @@ class Artifacts(Model):
     """Where binaries come from."""
 
     source: Literal["auto", "release", "directory", "debian"] = "auto"
-    """`release`: upstream's releases; `directory`: a folder; `debian`: Debian packages; `auto`: whichever can be reached."""
+    """`release`: upstream's; `directory`: a folder; `debian`: Debian packages; `auto`: what can be reached."""
     directory: File | None = None
     """Folder of binaries with a SHA256SUMS file, for `directory`."""
     mirrors: dict[Part, Url] = Field(default_factory=dict)

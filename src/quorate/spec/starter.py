@@ -1,6 +1,13 @@
 """The first cluster file: what `quorate init` writes. The live lines are the least that is needed."""
 
+import re
+
+from quorate.core import Problem, SpecError
 from quorate.spec.cluster import Cluster
+from quorate.spec.words import DNS_LABEL
+
+_WORDS = {"null", "true", "false", "yes", "no", "on", "off", "y", "n"}
+"""Names that YAML, by its version, reads as something else."""
 
 _TEXT = """\
 # A highly available Kubernetes cluster. Every field: docs/reference.md. Paths start at this file's folder.
@@ -47,11 +54,14 @@ versions:
 
 
 def starter(name: str = "my-cluster") -> str:
-    """Text of a commented cluster file that loads as it is; `name` must be a DNS label."""
+    """Text of a commented cluster file that loads as it is. Raises `SpecError` when `name` is no DNS label."""
+    if not re.fullmatch(DNS_LABEL.pattern, name):
+        problem = Problem("name", 0, "name", ascii(name)[1:-1], DNS_LABEL.rule, DNS_LABEL.fix)
+        raise SpecError(f"{name!a} is no name for a cluster", DNS_LABEL.fix, [problem])
     hosts = [{"name": "x", "address": "192.0.2.1", "roles": ["worker"]}]
     defaults = Cluster.model_validate({"name": name, "hosts": hosts})
     return _TEXT.format(
-        name=name if not name.isdigit() and name not in ("null", "true", "false") else f"'{name}'",
+        name=f'"{name}"' if name[0].isdigit() or name in _WORDS else name,
         kubernetes=defaults.versions.kubernetes,
         balancer=defaults.load_balancer.kind,
         vrid=defaults.load_balancer.virtual_router_id,

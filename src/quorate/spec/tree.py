@@ -21,11 +21,11 @@ _PLAIN_TAGS = {
     f"tag:yaml.org,2002:{kind}"
     for kind in ("map", "seq", "str", "int", "float", "bool", "null", "timestamp", "merge", "value")
 }
+MOST_LEVELS = 50
+_NESTING = re.compile(r"[\[\]{}]|(?:[-?:] ){50}")
 _INT = re.compile(r"-?(0|[1-9][0-9]{0,30})")
 _FLOAT = re.compile(r"-?[0-9]{1,30}\.[0-9]{0,30}([eE][+-]?[0-9]{1,4})?")
-_ODD_NUMBER = re.compile(
-    r"[-+]?0[0-9_]+|[-+]?0[oxb][0-9a-fA-F_]+|[-+]?[0-9][0-9_]*_[0-9_]*|\+[0-9.]+|[-+]?\.[0-9]+"
-)
+_ODD_NUMBER = re.compile(r"[-+]?0[0-9_]+|[-+]?0[oxb][0-9a-fA-F_]+|[-+]?[0-9][0-9_]*_[0-9_]*|\+[0-9.]+|[-+]?\.[0-9]+")
 _HINTS = (
     ("'\\t'", "replace the tab by spaces: YAML is indented by spaces only"),
     ("another document", "keep one cluster per file: remove the line `---`"),
@@ -72,12 +72,13 @@ def parse(text: str) -> Tree:
         line = text.count("\n", 0, at) + 1
         tree.faults.append(Fault((), "must be text, and this is a NUL character", "remove it", line))
         return tree
+    if deep := _deep(text):
+        tree.faults.append(Fault((), "is nested too deeply", "remove the needless brackets or levels", deep))
+        return tree
     try:
         node = YAML(typ="safe", pure=True).compose(text)
         if node is None:
-            tree.faults.append(
-                Fault((), "is empty", "write a cluster, or begin with `quorate init > cluster.yaml`", 1)
-            )
+            tree.faults.append(Fault((), "is empty", "write a cluster, or begin with `quorate init > cluster.yaml`", 1))
         else:
             tree.data = _value(node, (), tree)
     except MarkedYAMLError as error:
@@ -94,12 +95,21 @@ def parse(text: str) -> Tree:
     return tree
 
 
+def _deep(text: str) -> int:
+    """The line where brackets nest deeper than any cluster file; 0 when none do. The scanner is quadratic there."""
+    depth = 0
+    for found in _NESTING.finditer(text):
+        depth = depth + 1 if found[0] in "[{" else max(0, depth - 1) if found[0] in "]}" else MOST_LEVELS + 1
+        if depth > MOST_LEVELS:
+            return text.count("\n", 0, found.start()) + 1
+    return 0
+
+
 def _syntax(error: MarkedYAMLError) -> Fault:
-    mark = error.problem_mark or error.context_mark
     said = " ".join(f"{error.context or ''} {error.problem or ''}".split())
-    fix = next(
-        (fix for word, fix in _HINTS if word in said or word in str(error)), "check quotes and indentation"
-    )
+    unclosed = "end of stream" in said and error.context_mark
+    mark = error.context_mark if unclosed else error.problem_mark or error.context_mark
+    fix = next((fix for word, fix in _HINTS if word in said or word in str(error)), "check quotes and indentation")
     return Fault((), f"is not YAML: {said}", fix, mark.line + 1 if mark else 1)
 
 
@@ -160,9 +170,7 @@ def _scalar(node: ScalarNode, where: Where, tree: Tree) -> object:
     if _FLOAT.fullmatch(text) and math.isfinite(float(text)):
         return float(text)
     if _ODD_NUMBER.fullmatch(text):
-        rule = (
-            "is a number in a notation that programs read differently (octal, hexadecimal, sign, underscore)"
-        )
+        rule = "is a number in a notation that programs read differently (octal, hexadecimal, sign, underscore)"
         tree.faults.append(Fault(where, rule, "write a plain decimal number, or quotes if it is text"))
         return None
     return text

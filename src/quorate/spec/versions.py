@@ -63,10 +63,15 @@ class Minor:
 
     scheduler_api: str
     """apiVersion of KubeSchedulerConfiguration."""
-    plain_ports: bool
-    """controller-manager and scheduler still open plain HTTP ports (10252, 10251) unless told otherwise."""
+    controller_plain_port: bool
+    """controller-manager still opens plain HTTP at port 10252, on all addresses unless told otherwise."""
+    scheduler_plain_port: bool
+    """scheduler still opens plain HTTP at port 10251, on all addresses unless told otherwise."""
     authentication_api: str | None
     """apiVersion of AuthenticationConfiguration, where its `anonymous` needs no feature gate."""
+
+    watch_termination_flag: bool
+    """API server has `--shutdown-watch-termination-grace-period`."""
 
     dockershim: bool
     """kubelet has `--network-plugin` and `--cni-*`, and starts containers with Docker by default."""

@@ -1,8 +1,9 @@
 """The version table: what each Kubernetes minor needs, from 1.20 to 1.36.
 
 Each entry of `_CHANGES` says only what is new in a minor; the rest is as in the minor before it. Sources:
-kubeadm's constants (etcd, pause, CoreDNS), containerd's RELEASES.md (its range), and the changelogs and
-command line references of kubernetes.io.
+kubeadm's constants (pause, CoreDNS, etcd's line and least version), containerd's RELEASES.md (its range), and the
+changelogs and command line references of kubernetes.io. The default of etcd, containerd, runc and CNI plugins is a
+late patch of the line that fits: fixes alone.
 """
 
 from dataclasses import replace
@@ -11,14 +12,14 @@ from quorate.spec.versions import Minor, Range
 
 _FIRST = Minor(
     kubernetes="1.20",
-    # kubeadm's is 3.4.13; 3.4 gets fixes alone since then.
-    etcd="3.4.37",
+    # kubeadm's is 3.4.13; later patches of 3.4 are fixes alone.
+    etcd="3.4.34",
     etcd_range=Range("3.4.0", "3.6.0"),
-    # CRI v1alpha2, which containerd 2.0 dropped.
-    containerd="1.6.39",
+    # CRI v1alpha2, which containerd 2.0 dropped; 1.7 is the last with it, and supported for long.
+    containerd="1.7.34",
     containerd_range=Range("1.4.0", "2.0.0"),
-    runc="1.2.8",
-    cni_plugins="1.6.2",
+    runc="1.2.9",
+    cni_plugins="1.9.1",
     docker="20.10.24",
     docker_range=Range("19.3.0", "25.0.0"),
     pause_image="registry.k8s.io/pause:3.2",
@@ -27,8 +28,10 @@ _FIRST = Minor(
     control_plane_labels=("node-role.kubernetes.io/control-plane", "node-role.kubernetes.io/master"),
     control_plane_taints=("node-role.kubernetes.io/master",),
     scheduler_api="kubescheduler.config.k8s.io/v1beta1",
-    plain_ports=True,
+    controller_plain_port=True,
+    scheduler_plain_port=True,
     authentication_api=None,
+    watch_termination_flag=False,
     dockershim=True,
     runtime_flag=True,
     runtime_endpoint_field=False,
@@ -53,12 +56,11 @@ _CHANGES: dict[str, dict[str, object]] = {
     "1.22": {
         "oldest_kubelet": "1.20",
         # 3.5.0 to 3.5.2 may lose data (etcd issue 13766).
-        "etcd": "3.5.21",
-        "etcd_range": Range("3.4.0", "3.7.0"),
+        "etcd": "3.5.33",
         "pause_image": f"{_PAUSE}:3.5",
         "coredns_image": f"{_COREDNS}:v1.8.4",
         "scheduler_api": "kubescheduler.config.k8s.io/v1beta2",
-        "plain_ports": False,
+        "controller_plain_port": False,
     },
     "1.23": {
         "oldest_kubelet": "1.21",
@@ -67,6 +69,7 @@ _CHANGES: dict[str, dict[str, object]] = {
         "pause_image": f"{_PAUSE}:3.6",
         "coredns_image": f"{_COREDNS}:v1.8.6",
         "scheduler_api": "kubescheduler.config.k8s.io/v1beta3",
+        "scheduler_plain_port": False,
     },
     "1.24": {
         "oldest_kubelet": "1.22",
@@ -87,13 +90,13 @@ _CHANGES: dict[str, dict[str, object]] = {
     "1.26": {
         "oldest_kubelet": "1.24",
         # CRI v1 only.
-        "containerd": "1.7.29",
         "containerd_range": Range("1.6.0", "3.0.0"),
         "pause_image": f"{_PAUSE}:3.9",
     },
     "1.27": {
         "oldest_kubelet": "1.25",
         "coredns_image": f"{_COREDNS}:v1.10.1",
+        "watch_termination_flag": True,
         "runtime_flag": False,
         "runtime_endpoint_field": True,
     },
@@ -101,6 +104,7 @@ _CHANGES: dict[str, dict[str, object]] = {
     "1.28": {"oldest_kubelet": "1.25"},
     "1.29": {
         "oldest_kubelet": "1.26",
+        "etcd_range": Range("3.5.0", "3.6.0"),
         "coredns_image": f"{_COREDNS}:v1.11.1",
         "proxy_modes": ("iptables", "ipvs", "nftables"),
         "nftables_gate": True,
@@ -119,14 +123,14 @@ _CHANGES: dict[str, dict[str, object]] = {
     },
     "1.33": {
         "oldest_kubelet": "1.30",
-        "containerd": "2.1.5",
-        "runc": "1.3.3",
-        "cni_plugins": "1.8.0",
+        "etcd_range": Range("3.5.0", "3.7.0"),
+        "containerd": "2.3.4",
+        "runc": "1.3.6",
         "coredns_image": f"{_COREDNS}:v1.12.0",
     },
     "1.34": {
         "oldest_kubelet": "1.31",
-        "etcd": "3.6.6",
+        "etcd": "3.6.14",
         "etcd_range": Range("3.5.21", "3.7.0"),
         "pause_image": f"{_PAUSE}:3.10.1",
         "coredns_image": f"{_COREDNS}:v1.12.1",
@@ -135,14 +139,16 @@ _CHANGES: dict[str, dict[str, object]] = {
     "1.35": {
         "oldest_kubelet": "1.32",
         "etcd_range": Range("3.5.24", "3.7.0"),
-        "containerd": "2.2.0",
         "coredns_image": f"{_COREDNS}:v1.13.1",
         "sandbox_image_flag": False,
         "ipvs_deprecated": True,
     },
     "1.36": {
         "oldest_kubelet": "1.33",
+        # kubelet asks the runtime for its cgroup driver, which containerd 1.7 does not tell.
         "containerd_range": Range("2.0.0", "3.0.0"),
+        "pause_image": f"{_PAUSE}:3.10.2",
+        "coredns_image": f"{_COREDNS}:v1.14.2",
     },
 }
 

@@ -37,7 +37,8 @@ def boot(size: int) -> str:
     So it is the same text inside single quotes for every login shell (sh, bash, zsh, csh, fish).
     """
     return (
-        f"umask 077; LC_ALL=C; HOME=/root; PATH={PATH}; export LC_ALL HOME PATH; cd /; echo {MARK.decode()}$$; "
+        f"umask 077; LC_ALL=C; HOME=/root; PATH={PATH}; export LC_ALL HOME PATH; cd /; "
+        f"echo {MARK.decode()}$$; "
         f"_q=$(dd bs={size} count=1 iflag=fullblock 2>/dev/null); "
         f"[ ${{#_q}} -eq {size} ] || exit {LOST}; "
         'eval "$_q"'
@@ -58,11 +59,16 @@ def command(size: int, *, sudo: bool, password: bool) -> str:
 
 
 def kill(pid: int) -> str:
-    """A script that ends the process group of `pid`: TERM, then KILL after 2 s."""
+    """A script that ends what the bootstrap `pid` started: TERM to its process group, KILL after 2 s.
+
+    The group is the session's own when the bootstrap leads it or sudo does; else only `pid` is ended.
+    `kill -TERM -N` is the one form that dash, bash and busybox all take (tried; `--` is not).
+    """
     return (
         f"stat=$(cat /proc/{pid}/stat 2>/dev/null) || exit 0\n"
-        'set -- ${stat##*)}\ngroup=$3\n[ "$group" -gt 1 ] || exit 0\n'
-        'kill -TERM "-$group" 2>/dev/null || exit 0\n'
-        'for i in 1 2 3 4 5 6 7 8 9 10; do sleep 0.2; kill -0 "-$group" 2>/dev/null || exit 0; done\n'
-        'kill -KILL "-$group" 2>/dev/null || exit 0'
+        "set -- ${stat##*)}\n"
+        f'if [ "$3" -eq {pid} ] || [ "$(cat /proc/$3/comm)" = sudo ]; then target=-$3; else target={pid}; fi\n'
+        'kill -TERM "$target" 2>/dev/null || exit 0\n'
+        'for i in 1 2 3 4 5 6 7 8 9 10; do sleep 0.2; kill -0 "$target" 2>/dev/null || exit 0; done\n'
+        'kill -KILL "$target" 2>/dev/null || exit 0'
     )

@@ -1,19 +1,16 @@
-"""Opens one SSH connection, strictly: pinned host keys only, one try per method, a clear word for each failure."""
+"""Opens one SSH connection, strictly: pinned host keys only, one try per method, a word for each failure."""
 
 import asyncio
 import errno
-import os
 import socket
 from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
 
 import asyncssh
 
 from quorate.core import TransportError
 from quorate.spec.ssh import ResolvedSsh
 from quorate.transport import known
-from quorate.transport.password import Prompt, stored
+from quorate.transport.keyring import Login
 
 CIPHERS = (
     "aes128-gcm@openssh.com",
@@ -27,18 +24,6 @@ CIPHERS = (
 
 KEEPALIVE = 5.0
 """Seconds between signs of life; three missing ones mean that the host is lost."""
-
-
-@dataclass(frozen=True)
-class Login:
-    """What a host is offered as proof of who we are."""
-
-    keys: Sequence[asyncssh.SSHKey | asyncssh.SSHKeyPair] | None
-    """Keys to offer; () stands for agent and default keys, None for no key at all."""
-    password: str | None
-
-    def __repr__(self) -> str:
-        return "Login(...)"
 
 
 class Client(asyncssh.SSHClient):
@@ -75,66 +60,18 @@ class Client(asyncssh.SSHClient):
         return None if password is None else [password]
 
 
-class Keyring:
-    """Loads each private key once in a run, with its passphrase from the terminal if it needs one."""
-
-    def __init__(self, prompt: Prompt) -> None:
-        self._prompt = prompt
-        self._loaded: dict[Path, Sequence[asyncssh.SSHKey | asyncssh.SSHKeyPair]] = {}
-        self._lock = asyncio.Lock()
-
-    async def login(self, ssh: ResolvedSsh) -> Login:
-        """What to offer. Raises TransportError for a key or password that can't be had."""
-        password = None
-        if ssh.password_file is not None:
-            password = stored(ssh.password_file)
-        elif ssh.ask_password:
-            password = await self._prompt.ask(f"SSH password of {ssh.user}")
-        if ssh.key is None:
-            return Login(None if password is not None else (), password)
-        async with self._lock:
-            if ssh.key not in self._loaded:
-                self._loaded[ssh.key] = await self._load(ssh.key.expanduser())
-        return Login(self._loaded[ssh.key], password)
-
-    async def _load(self, path: Path) -> Sequence[asyncssh.SSHKey | asyncssh.SSHKeyPair]:
-        try:
-            return [asyncssh.read_private_key(path)]
-        except OSError as error:
-            raise TransportError(
-                f"key {path}: {error.strerror}", "Set ssh.key to a private key file."
-            ) from error
-        except asyncssh.KeyEncryptionError:
-            pass
-        except asyncssh.KeyImportError as error:
-            if "assphrase" not in str(error):
-                raise TransportError(f"key {path}: {error}", "Set ssh.key to a private key file.") from error
-        if held := await self._agent(path):
-            return held
-        passphrase = await self._prompt.ask(f"Passphrase of {path}")
-        try:
-            return [await asyncio.to_thread(asyncssh.read_private_key, path, passphrase)]
-        except (asyncssh.KeyImportError, asyncssh.KeyEncryptionError) as error:
-            raise TransportError(f"key {path}: wrong passphrase", "Try again, or use ssh-add.") from error
-
-    async def _agent(self, path: Path) -> Sequence[asyncssh.SSHKeyPair]:
-        """The agent's half of an encrypted key, found by its `.pub` file."""
-        public = path.with_name(f"{path.name}.pub")
-        if not os.environ.get("SSH_AUTH_SOCK") or not public.exists():
-            return []
-        try:
-            wanted = asyncssh.read_public_key(public).public_data
-            agent = await asyncssh.connect_agent()
-            return [pair for pair in await agent.get_keys() if pair.public_data == wanted]
-        except (OSError, ValueError):
-            return []
-
-
 async def connect(
-    host: str, ssh: ResolvedSsh, login: Login, tunnel: asyncssh.SSHClientConnection | None = None
+    host: str,
+    ssh: ResolvedSsh,
+    login: Login,
+    tunnel: asyncssh.SSHClientConnection | None = None,
+    trusted: asyncssh.SSHKnownHosts | None = None,
 ) -> asyncssh.SSHClientConnection:
-    """Connect and log in. Raises TransportError with what failed and what to do about it."""
-    keys = known.read(ssh.known_hosts)
+    """Connect and log in; `trusted` stands in for the pinned keys.
+
+    Raises TransportError with what failed and what to do about it.
+    """
+    keys = known.read(ssh.known_hosts) if trusted is None else trusted
     client = Client(login.password)
     try:
         async with asyncio.timeout(ssh.connect_timeout):
@@ -169,14 +106,14 @@ def explain(
     match error:
         case TimeoutError():
             return f"no answer from {place} within {ssh.connect_timeout:g} s", (
-                "Is the host up, the address right, and no firewall between? ssh.connect_timeout is the patience."
+                "Is the host up, the address right, no firewall between? ssh.connect_timeout is the patience."
             )
         case ConnectionRefusedError():
             return f"{place} refuses connections", "Is sshd running there? Is ssh.port right?"
         case socket.gaierror():
             return (
                 f"{ssh.address} is not a known name",
-                "Check the address, or name resolution on this machine.",
+                "Check the address, or DNS on this machine.",
             )
         case asyncssh.HostKeyNotVerifiable():
             return _key_refused(place, ssh, client, pins)
@@ -207,9 +144,7 @@ def explain(
             return f"can't log in to {place}: {error}", "Check the ssh settings."
 
 
-def _key_refused(
-    place: str, ssh: ResolvedSsh, client: Client, pins: Sequence[asyncssh.SSHKey]
-) -> tuple[str, str]:
+def _key_refused(place: str, ssh: ResolvedSsh, client: Client, pins: Sequence[asyncssh.SSHKey]) -> tuple[str, str]:
     seen = client.seen.get_fingerprint() if client.seen else "a certificate"
     if not pins:
         return f"host key of {place} is not known ({seen})", (

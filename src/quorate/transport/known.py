@@ -27,9 +27,8 @@ def read(path: Path | None) -> asyncssh.SSHKnownHosts:
     except FileNotFoundError:
         return asyncssh.import_known_hosts("")
     except (OSError, ValueError) as error:
-        raise TransportError(
-            f"{path}: {error}", "Repair the file, or remove it and run `quorate trust`."
-        ) from error
+        hint = "Repair the file, or remove it and run `quorate trust`."
+        raise TransportError(f"{path}: {error}", hint) from error
 
 
 @lru_cache(maxsize=8)
@@ -44,7 +43,10 @@ def pinned(known: asyncssh.SSHKnownHosts, address: str, port: int) -> tuple[asyn
 
 
 def write(path: Path, replaced: Iterable[str], lines: Iterable[str]) -> None:
-    """Put `lines` in the place of all lines for the names `replaced`; other lines stay. Whole or not at all, 0600."""
+    """Put `lines` in the place of all lines for the names `replaced`; other lines stay.
+
+    The file is replaced whole or not at all, and has mode 0600.
+    """
     names = set(replaced)
     old = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
     kept = [line for line in old if not names & set(line.split(" ", 1)[0].split(","))]

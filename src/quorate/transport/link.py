@@ -11,6 +11,12 @@ from quorate.transport.session import Session
 
 Opener = Callable[[], Awaitable[asyncssh.SSHClientConnection]]
 
+WINDOW = 4 * 2**20
+"""Bytes a host may send ahead of us."""
+
+PACKET = 2**17
+"""Bytes in one packet from a host; sshd itself sends at most 32 KiB."""
+
 
 class Slots:
     """At most `limit` at once; the limit shrinks when the host allows less."""
@@ -54,8 +60,8 @@ class Link:
 
     async def connection(self) -> asyncssh.SSHClientConnection:
         """The live connection. Raises TransportError."""
-        if self.refused is not None:
-            raise self.refused
+        if (refused := self.refused) is not None:
+            raise TransportError(refused.message, refused.hint, host=refused.host) from refused
         if self._connection is not None and not self._connection.is_closed():
             return self._connection
         if self._opening is None:
@@ -64,22 +70,23 @@ class Link:
 
     async def _open(self) -> asyncssh.SSHClientConnection:
         try:
-            self._connection = await self._opener()
-            return self._connection
+            self._connection = connection = await self._opener()
         except TransportError as error:
             if isinstance(error.__cause__, asyncssh.PermissionDenied | asyncssh.HostKeyNotVerifiable):
                 self.refused = error
             raise
+        else:
+            return connection
         finally:
             self._opening = None
 
     async def session(self, command: str, session: Session) -> None:
-        """Start a command in a new session of the connection; hold a slot meanwhile.
+        """Start a command in a new session of the connection.
 
-        A connection that turns out to be dead is opened again: nothing of the script was sent yet. A host that
-        refuses a session is asked for fewer at once.
+        A connection that turns out to be dead is opened again: nothing of the script was sent yet.
+        Raises asyncssh.ChannelOpenError when the host refuses one more session.
         """
-        for last in (False, True):
+        for _ in range(2):
             connection = await self.connection()
             try:
                 await connection.create_session(
@@ -87,16 +94,18 @@ class Link:
                     command,
                     encoding=None,
                     request_pty=False,
-                    window=4 * 2**20,
-                    max_pktsize=2**17,
+                    window=WINDOW,
+                    max_pktsize=PACKET,
                 )
-                return
             except (asyncssh.Error, OSError) as error:
-                if not connection.is_closed() and isinstance(error, asyncssh.ChannelOpenError):
-                    raise
-                if last:
-                    raise TransportError("connection lost", "", host=self.host) from error
-                connection.abort()
+                await asyncio.sleep(0.05)  # a dying connection needs a turn of the loop to know it
+                if not connection.is_closed():
+                    if isinstance(error, asyncssh.ChannelOpenError):
+                        raise
+                    raise TransportError(f"no session: {error}", host=self.host) from error
+            else:
+                return
+        raise TransportError("connection lost, twice", "Is the host restarting?", host=self.host)
 
     async def close(self) -> None:
         """Close the connection, and give up opening one."""

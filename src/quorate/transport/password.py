@@ -73,7 +73,5 @@ class Prompt:
             return self._answers[question]
 
     def _refusal(self, question: str) -> TransportError:
-        hint = (
-            "Run it on a terminal without --json, or give ssh.password_file / ssh.sudo_password_file / a key "
-        )
+        hint = "Use a terminal without --json, or ssh.password_file, ssh.sudo_password_file, a key "
         return TransportError(f"no terminal to ask for: {question}", hint + "in the agent.")

@@ -15,7 +15,7 @@ HIGH_WATER = 2 * 1024 * 1024
 """Bytes waiting in a channel at which the reader of the blob pauses: sshd's own window."""
 
 SILENCE = 1.0
-"""Seconds of silence after the exit code at which a session is over, though a child still holds its stdout."""
+"""Seconds of silence after the exit code that end a session, though a child still holds its stdout."""
 
 
 class Session(asyncssh.SSHClientSession[bytes]):
@@ -24,6 +24,7 @@ class Session(asyncssh.SSHClientSession[bytes]):
     def __init__(self, on_line: Callable[[str], None] | None = None) -> None:
         self.output = Output(on_line)
         self.code: int | None = None
+        self.failure: OSError | None = None
         self._channel: asyncssh.SSHClientChannel[bytes] | None = None
         self._changed = asyncio.Event()
         self._writable = asyncio.Event()
@@ -54,6 +55,7 @@ class Session(asyncssh.SSHClientSession[bytes]):
         """The script ended."""
         self.code = status
         self._exited.set()
+        self._writable.set()
         self._changed.set()
 
     def exit_signal_received(self, signal: str, core_dumped: bool, msg: str, lang: str) -> None:
@@ -100,17 +102,25 @@ class Session(asyncssh.SSHClientSession[bytes]):
         return True
 
     async def feed(self, script: bytes, blob: Blob | None) -> None:
-        """Send the script, then the blob's gzip file, then end of file; stops when the script is over."""
+        """Send the script, then the blob's gzip file, then end of file; stops when the script is over.
+
+        A blob that can't be read ends the session; the reason is in `failure`.
+        """
         self._write(script)
         if blob is not None:
-            with blob.path.open("rb", buffering=0) as file:
-                while chunk := file.read(CHUNK):
-                    await self._writable.wait()
-                    if self._exited.is_set():
-                        break
-                    self._write(chunk)
+            try:
+                await self._pour(blob)
+            except OSError as error:
+                self.failure = error
+                self.close()
         if self._channel is not None and not self._exited.is_set():
             self._channel.write_eof()
+
+    async def _pour(self, blob: Blob) -> None:
+        with blob.path.open("rb", buffering=0) as file:
+            while (chunk := file.read(CHUNK)) and not self._exited.is_set():
+                self._write(chunk)
+                await self._writable.wait()
 
     async def ended(self) -> None:
         """Wait for the end: channel closed, or exit code and then silence."""
@@ -127,9 +137,9 @@ class Session(asyncssh.SSHClientSession[bytes]):
         self.output.end()
 
     def close(self) -> None:
-        """Give the channel up."""
+        """Give the channel up; what waits to be sent is dropped."""
         if self._channel is not None:
-            self._channel.close()
+            self._channel.abort()
 
     def _write(self, data: bytes) -> None:
         if self._channel is not None and not self._exited.is_set():

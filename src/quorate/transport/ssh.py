@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from quorate.core import ArtifactError, Blob, TransportError
-from quorate.spec.cluster import Cluster
+from quorate.spec.cluster import Cluster, Jump
 from quorate.spec.ssh import ResolvedSsh, ssh_of
 from quorate.transport import bootstrap, sudo
 from quorate.transport.password import Prompt, stored
@@ -35,6 +35,11 @@ UPLOADS = 6
 
 SUDO_PATIENCE = 60.0
 """Seconds for sudo to take or refuse a password; PAM delays refusals by some seconds."""
+
+
+def way(ssh: ResolvedSsh, jump: Jump) -> ResolvedSsh:
+    """How the jump host itself is reached: its own place and user, the host's key and pins."""
+    return replace(ssh, address=jump.host, port=jump.port, user=jump.user, jump=None)
 
 
 class SshTransport:
@@ -98,10 +103,8 @@ class SshTransport:
         self._links.clear()
         self._jumps.clear()
 
-    async def _start(
-        self, link: "Link", command: str, on_line: Callable[[str], None] | None
-    ) -> "Session | None":
-        """A session that runs the command; None when the host allows fewer sessions: wait for a slot again."""
+    async def _start(self, link: "Link", command: str, on_line: Callable[[str], None] | None) -> "Session | None":
+        """A session that runs the command; None when the host wants fewer at once: wait for a slot again."""
         import asyncssh
 
         from quorate.transport.session import Session
@@ -130,19 +133,29 @@ class SshTransport:
         try:
             if password is not None:
                 await self._unlock(link, ssh, session, password)
-            async with asyncio.timeout(timeout) as clock:
-                await asyncio.gather(session.feed(data, blob), session.ended())
-        except TimeoutError as error:
-            if not clock.expired() or timeout is None:
-                raise
-            await self._stop(link, session)
-            raise session.output.timed_out(link.host, timeout) from error
+            await self._talk(link, session, data, blob, timeout)
         except asyncio.CancelledError:
             await asyncio.shield(self._stop(link, session))
             raise
         finally:
             session.close()
         return self._result(link, ssh, session)
+
+    async def _talk(
+        self, link: "Link", session: "Session", data: bytes, blob: Blob | None, timeout: float | None
+    ) -> None:
+        feeding = asyncio.create_task(session.feed(data, blob))
+        try:
+            async with asyncio.timeout(timeout):
+                await session.ended()
+        except TimeoutError as error:
+            await self._stop(link, session)
+            raise session.output.timed_out(link.host, timeout or 0) from error
+        finally:
+            feeding.cancel()
+        if blob is not None and session.failure is not None:
+            reason = session.failure.strerror or "unreadable"
+            raise ArtifactError(f"{blob.path}: {reason}", "Run again: it is made anew.") from session.failure
 
     def _result(self, link: "Link", ssh: ResolvedSsh, session: "Session") -> str:
         output = session.output
@@ -216,7 +229,8 @@ class SshTransport:
         return self._jumps[ssh]
 
     async def _open(self, host: str, ssh: ResolvedSsh) -> "asyncssh.SSHClientConnection":
-        from quorate.transport.connect import Keyring, connect
+        from quorate.transport.connect import connect
+        from quorate.transport.keyring import Keyring
 
         if not isinstance(self._keyring, Keyring):
             self._keyring = Keyring(self._prompt)
@@ -227,8 +241,7 @@ class SshTransport:
         if ssh.jump is None:
             async with self._connects:
                 return await connect(host, ssh, login)
-        way = replace(ssh, address=ssh.jump.host, port=ssh.jump.port, user=ssh.jump.user, jump=None)
-        link, gate = self._jump(way)
+        link, gate = self._jump(way(ssh, ssh.jump))
         tunnel = await link.connection()
         async with gate:
             return await connect(host, ssh, login, tunnel)

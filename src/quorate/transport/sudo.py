@@ -23,14 +23,14 @@ def why(ssh: ResolvedSsh, noise: bytes, stderr: str) -> tuple[str, str]:
         return any(part in low for part in parts)
 
     if ssh.user != "root":
-        if has("must have a tty", "no tty present"):
+        if has("must have a tty"):
             fix = f"Put `Defaults:{ssh.user} !requiretty` in its sudoers."
             return "sudo there wants a terminal (requiretty)", fix
         if has("not in the sudoers", "not allowed to execute", "may not run sudo", "i'm afraid i can't"):
             return f"{ssh.user} may not use sudo for /bin/sh", rights
         if has("incorrect password", "try again", "authentication failed"):
             return wrong(ssh)
-        if has("password is required", "authentication is required", "no password was provided"):
+        if has("password is required", "authentication is required", "no password was provided", "no tty present"):
             return "sudo there asks for a password", (
                 "Set ssh.sudo_password_file or ssh.ask_sudo_password, or allow NOPASSWD."
             )

@@ -35,7 +35,7 @@ def flags(c: Cluster, minor: Minor) -> dict[str, str]:
         "leader-elect-retry-period": election.RETRY_PERIOD,
         "profiling": "false",  # CIS 1.3.2
     }
-    if minor.plain_ports:
+    if minor.controller_plain_port:
         # Port 10252 stays, for `kubectl get componentstatuses` asks there, but on loopback only.
         flags["address"] = "127.0.0.1"
     return {**flags, **c.controller_manager.extra_flags}

@@ -18,8 +18,11 @@ _RESERVED = ("kubernetes.io", "k8s.io")
 _FREE = ("kubelet.kubernetes.io", "node.kubernetes.io")
 
 
-def flags(c: Cluster, h: Host, minor: Minor) -> dict[str, str]:
-    """Flags of one node's kubelet, without dashes, in the order in which they are written."""
+def flags(c: Cluster, h: Host, minor: Minor, pause_image: str | None = None) -> dict[str, str]:
+    """Flags of one node's kubelet, without dashes, in the order in which they are written.
+
+    `pause_image` is the artifact source's sandbox image, if it brings one; the cluster file's goes before it.
+    """
     flags = {
         "config": CONFIG,
         "kubeconfig": layout.kubeconfig(NAME),
@@ -31,7 +34,7 @@ def flags(c: Cluster, h: Host, minor: Minor) -> dict[str, str]:
     }
     if minor.sandbox_image_flag:
         # For dockershim the image itself; for containerd it only keeps garbage collection off it.
-        flags["pod-infra-container-image"] = c.runtime.pause_image or minor.pause_image
+        flags["pod-infra-container-image"] = c.runtime.pause_image or pause_image or minor.pause_image
     if labels := own_labels(h):
         flags["node-labels"] = ",".join(f"{key}={value}" for key, value in labels.items())
     if h.taints:
@@ -74,6 +77,7 @@ def config(
             "nodefs.available": "10%",
             "nodefs.inodesFree": "5%",
             "imagefs.available": "15%",
+            "imagefs.inodesFree": "5%",
         },
         "containerLogMaxSize": c.runtime.log_max_size,
         "containerLogMaxFiles": c.runtime.log_max_files,

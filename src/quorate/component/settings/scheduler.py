@@ -27,7 +27,7 @@ def config(minor: Minor) -> dict[str, object]:
     """KubeSchedulerConfiguration; its kubeconfig names the API server of its own host."""
     # Port 10251 stays, for `kubectl get componentstatuses` asks there, but on loopback only.
     plain = "127.0.0.1:10251"
-    ports = {"healthzBindAddress": plain, "metricsBindAddress": plain} if minor.plain_ports else {}
+    ports = {"healthzBindAddress": plain, "metricsBindAddress": plain} if minor.scheduler_plain_port else {}
     return {
         "apiVersion": minor.scheduler_api,
         "kind": "KubeSchedulerConfiguration",

@@ -30,9 +30,7 @@ def choice(cluster: Cluster) -> Iterator[Fault]:
         rule_ = f"load-balancer host {balancers[0].name} has no virtual IP to hold"
         yield Fault(("hosts", index, "roles"), rule_, fix)
     elif len(masters) > 1 and not endpoint.vip and not endpoint.address:
-        rule_ = (
-            f"{len(masters)} control-plane hosts without an endpoint: everything would depend on the first"
-        )
+        rule_ = f"{len(masters)} control-plane hosts without an endpoint: everything would depend on the first"
         fix = "write endpoint.vip and give two hosts the role load-balancer, or write endpoint.address"
         yield Fault(("endpoint",), rule_, fix)
     alone = not (endpoint.vip or endpoint.address)
@@ -60,9 +58,7 @@ def vip(cluster: Cluster) -> Iterator[Fault]:
         network = IPv4Network(f"{host.ip}/{length}", strict=False)
         if address not in network:
             assumed = "" if prefix else f" (taking it as /{ASSUMED_PREFIX})"
-            fix = f"write a free address of {network}" + (
-                "" if prefix else ", or endpoint.prefix if it is wider"
-            )
+            fix = f"write a free address of {network}" + ("" if prefix else ", or endpoint.prefix if it is wider")
             yield Fault(where, f"is outside of {network}, the network of balancer {host.name}{assumed}", fix)
             return
         if address in (network.network_address, network.broadcast_address):
@@ -77,9 +73,7 @@ def outside(cluster: Cluster) -> Iterator[Fault]:
         address = IPv4Address(given or "")
     except AddressValueError:
         if given == "localhost":
-            yield Fault(
-                where, "localhost is another machine on each host", "write a name that all hosts resolve"
-            )
+            yield Fault(where, "localhost is another machine on each host", "write a name that all hosts resolve")
         return
     if address.is_loopback or address.is_unspecified or address.is_multicast:
         yield Fault(where, "is no address that all hosts can reach", "write the address of the balancer")
@@ -100,7 +94,7 @@ def ports(cluster: Cluster) -> Iterator[Fault]:
             if other == listener.field or pair in told:
                 continue
             told.add(pair)
-            ours, theirs = pair if _ours(listener.field) < _ours(other) else pair[::-1]
+            ours, theirs = sorted(pair, key=_rank)
             fix = "write another port"
             if {ours, theirs} == {"endpoint.port", "apiserver.port"}:
                 fix = "write `endpoint: {port: 8443}`: balancer and kube-apiserver share this host"
@@ -108,7 +102,7 @@ def ports(cluster: Cluster) -> Iterator[Fault]:
             yield Fault(tuple(ours.split(".")), rule_, fix, value=str(listener.port))
 
 
-def _ours(field: str) -> int:
+def _rank(field: str) -> int:
     """Rank of a field by how likely it is the one to change; processes with a fixed port have no field."""
     order = ("endpoint.port", "apiserver.port", "ssh.port")
     return order.index(field) if field in order else len(order)
@@ -126,9 +120,7 @@ def node_ports(cluster: Cluster) -> Iterator[Fault]:
         for listener in listeners(cluster, host):
             if first <= listener.port <= last and listener.field not in told:
                 told.add(listener.field)
-                rule_ = (
-                    f"contains port {listener.port}, on which {listener.field} of host {host.name} listens"
-                )
+                rule_ = f"contains port {listener.port}, on which {listener.field} of host {host.name} listens"
                 yield Fault(where, rule_, "write a range without it, such as 30000-32767")
 
 
@@ -137,9 +129,7 @@ def advertisement(cluster: Cluster) -> Iterator[Fault]:
     interval = cluster.load_balancer.advert_interval
     if abs(interval * 100 - round(interval * 100)) > 1e-6:
         fix = f"write {max(1, round(interval * 100)) / 100:g}"
-        yield Fault(
-            ("load_balancer", "advert_interval"), "must be a multiple of 0.01 s: VRRP can't say less", fix
-        )
+        yield Fault(("load_balancer", "advert_interval"), "must be a multiple of 0.01 s: VRRP can't say less", fix)
 
 
 RULES = (

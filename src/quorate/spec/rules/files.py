@@ -17,9 +17,7 @@ def _missing(path: Path, where: Where, folder: bool = False) -> Iterator[Fault]:
         mode = path.stat().st_mode
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "is no path"
-        yield Fault(
-            where, f"{path} can't be used: {reason}", "create it, or correct the path", value=str(path)
-        )
+        yield Fault(where, f"{path} can't be used: {reason}", "create it, or correct the path", value=str(path))
         return
     kind = stat.S_ISDIR(mode) if folder else stat.S_ISREG(mode)
     if not kind:
@@ -84,9 +82,7 @@ def artifacts(cluster: Cluster) -> Iterator[Fault]:
         yield Fault(where, "is missing for source: directory", "write the folder of binaries")
     if given.directory is not None:
         if given.source in ("release", "debian"):
-            yield Fault(
-                where, f"has no effect with source: {given.source}", "write `source: directory`, or remove it"
-            )
+            yield Fault(where, f"has no effect with source: {given.source}", "write `source: directory`, or remove it")
         wrong = list(_missing(given.directory, where, folder=True))
         yield from wrong
         if not wrong and not (given.directory / "SHA256SUMS").is_file():

@@ -75,9 +75,7 @@ def addresses(cluster: Cluster) -> Iterator[Fault]:
     for index, host in enumerate(cluster.hosts):
         if kind := unusable(host):
             where: Where = ("hosts", index, "address")
-            yield Fault(
-                where, f"{kind} is no address of a machine", "write the address that other hosts reach it by"
-            )
+            yield Fault(where, f"{kind} is no address of a machine", "write the address that other hosts reach it by")
 
 
 def unusable(host: Host) -> str:
@@ -131,9 +129,7 @@ def quorum(cluster: Cluster) -> Iterator[Fault]:
         rule_ = f"{have} etcd members ({names_}) survive no more than {have - 1}: the number must be odd"
         yield Fault(where, rule_, fix)
     elif have == 1 and len(cluster.masters) > 1:
-        rule_ = (
-            f"{len(cluster.masters)} control-plane hosts on one etcd member: its loss would stop all of them"
-        )
+        rule_ = f"{len(cluster.masters)} control-plane hosts on one etcd member: its loss would stop all of them"
         yield Fault(where, rule_, "give three hosts the role etcd")
     elif have > MOST_MEMBERS:
         fix = f"give {MOST_MEMBERS} or fewer hosts the role etcd"
@@ -161,13 +157,9 @@ def node_objects(cluster: Cluster) -> Iterator[Fault]:
         for at, taint in enumerate(host.taints):
             if taint.key.startswith(TAINTS_OF_KUBERNETES):
                 fix = "use a prefix of your own, such as example.org/"
-                yield Fault(
-                    (*here, "taints", at, "key"), "is a taint that Kubernetes sets and clears itself", fix
-                )
+                yield Fault((*here, "taints", at, "key"), "is a taint that Kubernetes sets and clears itself", fix)
             if (taint.key, taint.effect) in seen:
-                yield Fault(
-                    (*here, "taints", at), f"{taint.key}:{taint.effect} is given twice", "keep one of the two"
-                )
+                yield Fault((*here, "taints", at), f"{taint.key}:{taint.effect} is given twice", "keep one of the two")
             seen.add((taint.key, taint.effect))
 
 

@@ -77,17 +77,11 @@ def node_parts(cluster: Cluster) -> Iterator[Fault]:
     parts = 2 ** (mask - length)
     if parts < workers:
         wanted = mask - (workers - 1).bit_length()
-        rule_ = (
-            f"{network.pod_cidr} has room for {parts} workers with a /{mask} each, and there are {workers}"
-        )
-        yield Fault(
-            ("network", "pod_cidr"), rule_, f"write a network of /{wanted} or larger, or a larger node_mask"
-        )
+        rule_ = f"{network.pod_cidr} has room for {parts} workers with a /{mask} each, and there are {workers}"
+        yield Fault(("network", "pod_cidr"), rule_, f"write a network of /{wanted} or larger, or a larger node_mask")
     usable = 2 ** (32 - mask) - 3  # network, broadcast and the bridge's own address
     if cluster.kubelet.max_pods > usable:
-        rule_ = (
-            f"a /{mask} has {usable} addresses for pods, and kubelet.max_pods is {cluster.kubelet.max_pods}"
-        )
+        rule_ = f"a /{mask} has {usable} addresses for pods, and kubelet.max_pods is {cluster.kubelet.max_pods}"
         fix = f"write max_pods of at most {usable}, or a smaller node_mask"
         explicit = "max_pods" in cluster.kubelet.model_fields_set
         yield Fault(("kubelet", "max_pods") if explicit else where, rule_, fix)

@@ -59,9 +59,7 @@ def runtime(cluster: Cluster) -> Iterator[Fault]:
         yield Fault(("network", "proxy_mode"), rule_, f"write one of {', '.join(minor.proxy_modes)}")
     for index, registry in enumerate(cluster.runtime.insecure_registries):
         if int(registry.partition(":")[2] or 1) > 65535:
-            yield Fault(
-                ("runtime", "insecure_registries", index), "has a port over 65535", "correct the port"
-            )
+            yield Fault(("runtime", "insecure_registries", index), "has a port over 65535", "correct the port")
 
 
 def etcd(cluster: Cluster) -> Iterator[Fault]:
@@ -70,9 +68,7 @@ def etcd(cluster: Cluster) -> Iterator[Fault]:
     if given.election_ms < ELECTION_FACTOR * given.heartbeat_ms:
         least = ELECTION_FACTOR * given.heartbeat_ms
         field = "election_ms" if "election_ms" in given.model_fields_set else "heartbeat_ms"
-        rule_ = (
-            f"election_ms {given.election_ms} is below {ELECTION_FACTOR} * heartbeat_ms {given.heartbeat_ms}"
-        )
+        rule_ = f"election_ms {given.election_ms} is below {ELECTION_FACTOR} * heartbeat_ms {given.heartbeat_ms}"
         yield Fault(("etcd", field), rule_, f"write election_ms of at least {least}; 10 heartbeats are usual")
     if given.data_dir in _SHARED or any(f"{given.data_dir}/".startswith(f"{path}/") for path in _SYSTEM):
         rule_ = "is a folder of the system; etcd needs one of its own, which `destroy` removes"
@@ -88,9 +84,7 @@ def certificates(cluster: Cluster) -> Iterator[Fault]:
         yield Fault(("pki", field), rule_, "write leaf_days below ca_days")
     if pki.renew_before_days >= pki.leaf_days:
         field = "renew_before_days" if "renew_before_days" in pki.model_fields_set else "leaf_days"
-        rule_ = (
-            f"renewal {pki.renew_before_days} days before the end of {pki.leaf_days} days would never cease"
-        )
+        rule_ = f"renewal {pki.renew_before_days} days before the end of {pki.leaf_days} days would never cease"
         yield Fault(("pki", field), rule_, f"write renew_before_days of about {max(1, pki.leaf_days // 6)}")
 
 
@@ -100,9 +94,7 @@ def flags(cluster: Cluster) -> Iterator[Fault]:
         given: Etcd | Daemon = getattr(cluster, part)
         for flag in given.extra_flags:
             if fix := owned.get(flag):
-                yield Fault(
-                    (part, "extra_flags", flag), f"--{flag} is set by quorate, which other parts rely on", fix
-                )
+                yield Fault((part, "extra_flags", flag), f"--{flag} is set by quorate, which other parts rely on", fix)
 
 
 def kubelet_config(cluster: Cluster) -> Iterator[Fault]:
@@ -136,9 +128,7 @@ def names_in_certificate(cluster: Cluster) -> Iterator[Fault]:
             try:
                 IPv4Network(name)
             except ValueError:
-                yield Fault(
-                    ("apiserver", "extra_sans", index), "is neither a name nor an IPv4 address", "correct it"
-                )
+                yield Fault(("apiserver", "extra_sans", index), "is neither a name nor an IPv4 address", "correct it")
 
 
 RULES = (

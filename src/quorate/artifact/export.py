@@ -1,0 +1,94 @@
+"""A supply as a folder that the source `directory` reads, to carry to a site without network; and as rows."""
+
+import asyncio
+import json
+import shutil
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from quorate.artifact.cache import file_digest, unpacked
+from quorate.artifact.directory import FACTS, SUMS
+from quorate.core import ArtifactError, Blob
+from quorate.spec.supply import Supply
+
+
+@dataclass(frozen=True)
+class Row:
+    """One artifact, for a listing; `size` in bytes, unpacked."""
+
+    kind: str
+    name: str
+    version: str
+    size: int
+    sha256: str
+
+
+def listing(supply: Supply) -> list[Row]:
+    """Binaries part by part, then package files, then images."""
+    rows: list[Row] = []
+    for part, names in supply.parts.items():
+        for name in names:
+            blob = supply.binaries[name]
+            rows.append(Row(part, name, supply.versions.get(part, ""), blob.size, blob.sha256))
+    files = {file.filename: file for closure in supply.packages.values() for file in closure}
+    for _, file in sorted(files.items()):
+        rows.append(Row("package", file.name, file.version, file.blob.size, file.blob.sha256))
+    for reference, blob in sorted(supply.images.items()):
+        rows.append(Row("image", reference, "", blob.size, blob.sha256))
+    return rows
+
+
+async def export(supply: Supply, folder: Path) -> None:
+    """Write a new folder with everything in it; it is complete when it exists. Raises `ArtifactError`."""
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise ArtifactError(f"{folder} is there already", "name a new folder, or remove it first")
+    part = folder.with_name(f"{folder.name}.part-{uuid.uuid4().hex[:8]}")
+    try:
+        await asyncio.to_thread(_fill, supply, part)
+        if folder.exists():
+            folder.rmdir()
+        part.rename(folder)
+    except OSError as error:
+        raise ArtifactError(f"{folder}: {error.strerror}", "free some space, or name another folder") from error
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def _fill(supply: Supply, part: Path) -> None:
+    for folder in (part, part / "packages", part / "images"):
+        folder.mkdir(parents=True)
+    sums: dict[str, str] = {}
+    for name, blob, mode in _files(supply):
+        with (part / name).open("wb") as file:
+            file.writelines(unpacked(blob))
+        (part / name).chmod(mode)
+        sums[name] = blob.sha256
+    (part / FACTS).write_text(json.dumps(_facts(supply), indent=1, sort_keys=True) + "\n")
+    sums[FACTS] = file_digest(part / FACTS)
+    (part / SUMS).write_text("".join(f"{digest}  {name}\n" for name, digest in sorted(sums.items())))
+
+
+def _files(supply: Supply) -> Iterator[tuple[str, Blob, int]]:
+    """Name in the folder, content and mode of every file, each once."""
+    for name, blob in supply.binaries.items():
+        yield name, blob, 0o755
+    files = {file.filename: file.blob for closure in supply.packages.values() for file in closure}
+    for name, blob in files.items():
+        yield f"packages/{name}", blob, 0o644
+    # One archive carries several references: it is written once.
+    images = {blob.sha256: (reference, blob) for reference, blob in sorted(supply.images.items(), reverse=True)}
+    for digest, (reference, blob) in images.items():
+        plain = "".join(letter if letter.isalnum() or letter in "._-" else "_" for letter in reference)
+        yield f"images/{plain}-{digest[:8]}.tar", blob, 0o644
+
+
+def _facts(supply: Supply) -> dict[str, object]:
+    return {
+        "versions": dict(supply.versions),
+        "parts": {part: list(names) for part, names in supply.parts.items()},
+        "libraries": {part: list(names) for part, names in supply.libraries.items()},
+        "closures": {name: [file.filename for file in files] for name, files in supply.packages.items()},
+        "pause_image": supply.pause_image,
+    }

@@ -1,0 +1,80 @@
+"""Private keys and login passwords: loaded once in a run, asked for when they must be."""
+
+import asyncio
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import asyncssh
+
+from quorate.core import TransportError
+from quorate.spec.ssh import ResolvedSsh
+from quorate.transport.password import Prompt, stored
+
+NO_KEY = "Set ssh.key to a private key file."
+
+
+@dataclass(frozen=True)
+class Login:
+    """What a host is offered as proof of who we are."""
+
+    keys: Sequence[asyncssh.SSHKey | asyncssh.SSHKeyPair] | None
+    """Keys to offer; () stands for agent and default keys, None for no key at all."""
+    password: str | None
+
+    def __repr__(self) -> str:
+        return "Login(...)"
+
+
+class Keyring:
+    """Loads each private key once in a run, with its passphrase from the terminal if it needs one."""
+
+    def __init__(self, prompt: Prompt) -> None:
+        self._prompt = prompt
+        self._loaded: dict[Path, Sequence[asyncssh.SSHKey | asyncssh.SSHKeyPair]] = {}
+        self._lock = asyncio.Lock()
+
+    async def login(self, ssh: ResolvedSsh) -> Login:
+        """What to offer. Raises TransportError for a key or password that can't be had."""
+        password = None
+        if ssh.password_file is not None:
+            password = stored(ssh.password_file)
+        elif ssh.ask_password:
+            password = await self._prompt.ask(f"SSH password of {ssh.user}")
+        if ssh.key is None:
+            return Login(None if password is not None else (), password)
+        async with self._lock:
+            if ssh.key not in self._loaded:
+                self._loaded[ssh.key] = await self._load(ssh.key.expanduser())
+        return Login(self._loaded[ssh.key], password)
+
+    async def _load(self, path: Path) -> Sequence[asyncssh.SSHKey | asyncssh.SSHKeyPair]:
+        try:
+            return [asyncssh.read_private_key(path)]
+        except OSError as error:
+            raise TransportError(f"key {path}: {error.strerror}", NO_KEY) from error
+        except asyncssh.KeyEncryptionError:
+            pass
+        except asyncssh.KeyImportError as error:
+            if "assphrase" not in str(error):
+                raise TransportError(f"key {path}: {error}", NO_KEY) from error
+        if held := await self._agent(path):
+            return held
+        passphrase = await self._prompt.ask(f"Passphrase of {path}")
+        try:
+            return [await asyncio.to_thread(asyncssh.read_private_key, path, passphrase)]
+        except (asyncssh.KeyImportError, asyncssh.KeyEncryptionError) as error:
+            raise TransportError(f"key {path}: wrong passphrase", "Try again, or use ssh-add.") from error
+
+    async def _agent(self, path: Path) -> Sequence[asyncssh.SSHKeyPair]:
+        """The agent's half of an encrypted key, found by its `.pub` file."""
+        public = path.with_name(f"{path.name}.pub")
+        if not os.environ.get("SSH_AUTH_SOCK") or not public.exists():
+            return []
+        try:
+            wanted = asyncssh.read_public_key(public).public_data
+            agent = await asyncssh.connect_agent()
+            return [pair for pair in await agent.get_keys() if pair.public_data == wanted]
+        except (OSError, ValueError):
+            return []

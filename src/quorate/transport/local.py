@@ -1,0 +1,111 @@
+"""This machine as a host: the same bootstrap and the same semantics, for tests of bricks and for chroots."""
+
+import asyncio
+import contextlib
+import os
+import signal
+from collections.abc import Callable, Mapping, Sequence
+
+from quorate.core import ArtifactError, Blob, TransportError
+from quorate.transport import bootstrap
+from quorate.transport.output import Output
+
+CHUNK = 256 * 1024
+"""Bytes that are moved at once."""
+
+
+class LocalTransport:
+    """Runs scripts with /bin/sh here, each host behind its own prefix command.
+
+    `prefixes`: by host, such as `("chroot", "/srv/m1")` or `("ip", "netns", "exec", "m1")`; a host without one
+    is this machine. Needs the rights that the prefix and the scripts need.
+    """
+
+    def __init__(self, prefixes: Mapping[str, Sequence[str]] | None = None) -> None:
+        self._prefixes = dict(prefixes or {})
+
+    async def run(
+        self,
+        host: str,
+        script: str,
+        *,
+        blob: Blob | None = None,
+        on_line: Callable[[str], None] | None = None,
+        timeout: float | None = None,
+    ) -> str:
+        """Run a script; see `core.Transport` and `SshTransport.run`."""
+        data = bootstrap.body(script)
+        output = Output(on_line)
+        argv = (*self._prefixes.get(host, ()), "/bin/sh", "-c", bootstrap.boot(len(data)))
+        pipe = asyncio.subprocess.PIPE
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *argv, stdin=pipe, stdout=pipe, stderr=pipe, start_new_session=True
+            )
+        except OSError as error:
+            raise TransportError(f"can't start {argv[0]}: {error.strerror}", host=host) from error
+        try:
+            async with asyncio.timeout(timeout):
+                await self._talk(process, data, blob, output)
+        except TimeoutError as error:
+            raise output.timed_out(host, timeout or 0) from error
+        except OSError as error:
+            raise ArtifactError(f"{blob.path if blob else argv[0]}: {error.strerror}") from error
+        finally:
+            if process.returncode is None:
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
+                await process.wait()
+        if output.broken is not None:
+            raise output.broken
+        if output.pid is None:
+            said = output.stderr().strip() or "no word from /bin/sh"
+            raise TransportError(f"the script did not start: {said}", "Is the prefix command right?", host=host)
+        code = process.returncode or 0
+        if code != 0:
+            raise output.failed(host, code if code > 0 else 128 - code)
+        return output.stdout()
+
+    async def close(self) -> None:
+        """Nothing is kept open."""
+
+    async def _talk(self, process: asyncio.subprocess.Process, data: bytes, blob: Blob | None, output: Output) -> None:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        drains = [
+            asyncio.create_task(_drain(process.stdout, output.out)),
+            asyncio.create_task(_drain(process.stderr, output.err)),
+        ]
+        feeding = asyncio.create_task(_feed(process, data, blob))
+        try:
+            await process.wait()
+            await asyncio.wait(drains, timeout=1)
+            if feeding.done():
+                feeding.result()
+        finally:
+            for task in (*drains, feeding):
+                task.cancel()
+            await asyncio.gather(*drains, feeding, return_exceptions=True)
+            output.end()
+
+
+async def _drain(stream: asyncio.StreamReader, take: Callable[[bytes], None]) -> None:
+    while data := await stream.read(CHUNK):
+        take(data)
+
+
+async def _feed(process: asyncio.subprocess.Process, data: bytes, blob: Blob | None) -> None:
+    """Send script and blob. A script that does not read its stdin to the end is in its right."""
+    stdin = process.stdin
+    assert stdin is not None
+    try:
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            stdin.write(data)
+            await stdin.drain()
+            if blob is not None:
+                with blob.path.open("rb", buffering=0) as file:
+                    while chunk := file.read(CHUNK):
+                        stdin.write(chunk)
+                        await stdin.drain()
+    finally:
+        stdin.close()

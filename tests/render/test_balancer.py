@@ -1,0 +1,268 @@
+"""nginx, haproxy and keepalived: exact texts of small inputs; whatever is no plain token is refused."""
+
+import ipaddress
+import re
+import subprocess
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hostile import hostile
+from hypothesis import given
+
+from quorate.render import haproxy, keepalived, nginx
+
+NGINX: dict[str, Any] = {
+    "port": 6443,
+    "servers": [("10.0.0.1", 6443), ("10.0.0.2", 6443)],
+    "connect_timeout_ms": 250,
+    "access_log": "/var/log/nginx/k8s-access.log",
+}
+HAPROXY: dict[str, Any] = {
+    "port": 6443,
+    "servers": {"m1": ("10.0.0.1", 6443), "m2": ("10.0.0.2", 6443)},
+    "connect_timeout_ms": 250,
+}
+KEEPALIVED: dict[str, Any] = {
+    "router_id": "lb1",
+    "interface": "eth0",
+    "virtual_router_id": 109,
+    "priority": 250,
+    "advert_interval": 0.1,
+    "address": "10.0.0.3",
+    "peers": ["10.0.0.4"],
+    "vip": "10.0.0.100",
+    "prefix": 24,
+    "check": "/etc/quorate/check-balancer",
+    "track_file": "/run/quorate/balancer",
+}
+
+
+def bare(text: str) -> list[str]:
+    """Lines without indentation, comments and blank lines."""
+    return [line.strip() for line in text.splitlines() if line.strip() and not line.strip().startswith("#")]
+
+
+def test_nginx() -> None:
+    module = "/usr/lib/nginx/modules/ngx_stream_module.so"
+    assert bare(nginx.stream(**NGINX, module=module, nofile=65536)) == [
+        f"load_module {module};",
+        "user www-data;",
+        "pid /run/nginx.pid;",
+        "error_log /var/log/nginx/error.log error;",
+        "worker_processes auto;",
+        "worker_rlimit_nofile 65536;",
+        "worker_shutdown_timeout 30s;",
+        "events {",
+        "worker_connections 8192;",
+        "}",
+        "stream {",
+        "log_format main '$remote_addr $upstream_addr - [$time_local] $status $upstream_bytes_sent';",
+        "map $remote_addr $from_outside {",
+        "127.0.0.1 0;",
+        "default 1;",
+        "}",
+        "access_log /var/log/nginx/k8s-access.log main if=$from_outside;",
+        "upstream k8s-apiserver {",
+        "zone k8s-apiserver 64k;",
+        "server 10.0.0.1:6443 max_fails=1 fail_timeout=1s;",
+        "server 10.0.0.2:6443 max_fails=1 fail_timeout=1s;",
+        "}",
+        "server {",
+        "listen 0.0.0.0:6443 backlog=4096 so_keepalive=10s:2s:3;",
+        "proxy_pass k8s-apiserver;",
+        "proxy_connect_timeout 250ms;",
+        "proxy_next_upstream on;",
+        "proxy_timeout 4h;",
+        "proxy_socket_keepalive on;",
+        "}",
+        "}",
+    ]
+
+
+def test_nginx_asks_nothing_that_was_not_wanted() -> None:
+    text = nginx.stream(**NGINX)
+    assert "load_module" not in text
+    assert "rlimit" not in text
+
+
+def test_haproxy() -> None:
+    assert bare(haproxy.config(**HAPROXY)) == [
+        "global",
+        "log stdout format raw daemon",
+        "maxconn 8192",
+        "user haproxy",
+        "group haproxy",
+        "stats socket /run/quorate-haproxy.sock mode 600 level admin",
+        "hard-stop-after 30s",
+        "defaults",
+        "mode tcp",
+        "log global",
+        "option clitcpka",
+        "option srvtcpka",
+        "timeout connect 250ms",
+        "retries 3",
+        "option redispatch 1",
+        "timeout client 4h",
+        "timeout server 4h",
+        "timeout check 3000ms",
+        "frontend k8s-apiserver-in",
+        "bind 0.0.0.0:6443 backlog 4096",
+        'log-format "%ci %si:%sp - [%t] %ts %B"',
+        "tcp-request content set-log-level silent if { src 127.0.0.1 }",
+        "use_backend k8s-apiserver-any if { nbsrv(k8s-apiserver) eq 0 }",
+        "default_backend k8s-apiserver",
+        "backend k8s-apiserver",
+        "balance roundrobin",
+        "option httpchk GET /readyz",
+        "http-check expect rstatus ^(200)$",
+        "default-server check check-ssl verify none inter 200ms fall 2 rise 2 on-marked-down shutdown-sessions",
+        "server m1 10.0.0.1:6443",
+        "server m2 10.0.0.2:6443",
+        "backend k8s-apiserver-any",
+        "balance roundrobin",
+        "server m1 10.0.0.1:6443",
+        "server m2 10.0.0.2:6443",
+    ]
+
+
+def test_haproxy_verifies_when_it_can() -> None:
+    text = haproxy.config(**HAPROXY, ca_file="/etc/ca.crt", client_pem="/etc/c.pem", expect=(200, 401), log="/dev/log")
+    assert "check-ssl verify required ca-file /etc/ca.crt crt /etc/c.pem inter" in text
+    assert "rstatus ^(200|401)$" in text
+    assert "log /dev/log daemon" in text
+
+
+def test_keepalived() -> None:
+    assert bare(keepalived.config(**KEEPALIVED)) == [
+        "global_defs {",
+        "router_id lb1",
+        "vrrp_version 3",
+        "vrrp_check_unicast_src",
+        "vrrp_garp_master_refresh 10",
+        "vrrp_priority -20",
+        "script_user root",
+        "enable_script_security",
+        "}",
+        "track_file balancer_runs {",
+        "file /run/quorate/balancer",
+        "weight 0",
+        "init_file 1",
+        "}",
+        "vrrp_script balancer_answers {",
+        "script /etc/quorate/check-balancer",
+        "interval 1",
+        "timeout 3",
+        "fall 2",
+        "rise 1",
+        "weight 0",
+        "}",
+        "vrrp_instance kubernetes {",
+        "state BACKUP",
+        "nopreempt",
+        "interface eth0",
+        "virtual_router_id 109",
+        "priority 250",
+        "advert_int 0.1",
+        "unicast_src_ip 10.0.0.3",
+        "unicast_peer {",
+        "10.0.0.4",
+        "}",
+        "virtual_ipaddress {",
+        "10.0.0.100/24 dev eth0",
+        "}",
+        "track_file {",
+        "balancer_runs",
+        "}",
+        "track_script {",
+        "balancer_answers",
+        "}",
+        "}",
+    ]
+
+
+def test_keepalived_alone_has_no_unicast() -> None:
+    assert "unicast_peer" not in keepalived.config(**{**KEEPALIVED, "peers": []})
+
+
+def test_health_script() -> None:
+    text = keepalived.health_script(port=6443)
+    assert text.startswith("#!/bin/sh\n")
+    assert "--max-time 2 https://127.0.0.1:6443/readyz" in text
+    subprocess.run(["/bin/sh", "-n"], input=text, text=True, check=True)
+
+
+def test_health_script_fails_without_an_answer() -> None:
+    done = subprocess.run(["/bin/sh"], input=keepalived.health_script(port=1), text=True, check=False)
+    assert done.returncode != 0
+
+
+def test_mark_and_drop(tmp_path: Path) -> None:
+    path = tmp_path / "balancer"
+    for up, said in ((True, "0\n"), (False, "1\n")):
+        subprocess.run(["/bin/sh", "-ec", keepalived.mark(str(path), up=up)], check=True)
+        assert path.read_text() == said
+    assert keepalived.drop("10.0.0.100", 24, "eth0") == "ip address del 10.0.0.100/24 dev eth0 2>/dev/null || :"
+
+
+RENDERERS: list[tuple[Callable[..., str], Mapping[str, Any], list[str]]] = [
+    (nginx.stream, NGINX, ["access_log", "address", "error_log", "pid", "user", "module"]),
+    (haproxy.config, HAPROXY, ["address", "ca_file", "client_pem", "log", "stats_socket", "user"]),
+    (keepalived.config, KEEPALIVED, ["router_id", "interface", "address", "vip", "check", "track_file"]),
+]
+FIELDS = [(call, good, field) for call, good, fields in RENDERERS for field in fields]
+NAMES = [f"{call.__module__.rpartition('.')[2]}-{field}" for call, _, field in FIELDS]
+
+
+@pytest.mark.parametrize(("call", "good", "field"), FIELDS, ids=NAMES)
+@given(hostile())
+def test_only_plain_tokens(call: Callable[..., str], good: Mapping[str, Any], field: str, text: str) -> None:
+    try:
+        made = call(**{**good, field: text})
+    except ValueError:
+        return
+    if text or field not in ("module", "ca_file", "client_pem", "user"):
+        assert re.fullmatch(r"[A-Za-z0-9_./+-]+", text)
+        assert text in made
+
+
+@given(hostile())
+def test_servers_and_peers_are_addresses(text: str) -> None:
+    try:
+        ipaddress.IPv4Address(text)
+    except ValueError:
+        for call, good, bad in [
+            (nginx.stream, NGINX, {"servers": [(text, 1)]}),
+            (haproxy.config, HAPROXY, {"servers": {"a": (text, 1)}}),
+            (haproxy.config, HAPROXY, {"servers": {f"a {text}": ("10.0.0.1", 1)}}),
+            (keepalived.config, KEEPALIVED, {"peers": [text]}),
+        ]:
+            with pytest.raises(ValueError, match="not a"):
+                call(**{**good, **bad})
+
+
+@pytest.mark.parametrize(
+    ("call", "good", "bad"),
+    [
+        (nginx.stream, NGINX, {"port": 0}),
+        (nginx.stream, NGINX, {"port": 65536}),
+        (nginx.stream, NGINX, {"port": True}),
+        (nginx.stream, NGINX, {"port": "6443; include x"}),
+        (nginx.stream, NGINX, {"servers": []}),
+        (nginx.stream, NGINX, {"workers": 0}),
+        (nginx.stream, NGINX, {"access_log": "/var/../etc/passwd"}),
+        (haproxy.config, HAPROXY, {"servers": {}}),
+        (haproxy.config, HAPROXY, {"expect": ()}),
+        (haproxy.config, HAPROXY, {"expect": (20,)}),
+        (keepalived.config, KEEPALIVED, {"virtual_router_id": 0}),
+        (keepalived.config, KEEPALIVED, {"priority": 255}),
+        (keepalived.config, KEEPALIVED, {"prefix": 33}),
+        (keepalived.config, KEEPALIVED, {"advert_interval": 0.001}),
+        (keepalived.config, KEEPALIVED, {"advert_interval": float("nan")}),
+        (keepalived.config, KEEPALIVED, {"peers": ["10.0.0.3"]}),
+    ],
+)
+def test_refused(call: Callable[..., str], good: Mapping[str, Any], bad: Mapping[str, Any]) -> None:
+    with pytest.raises(ValueError):  # noqa: PT011
+        call(**{**good, **bad})

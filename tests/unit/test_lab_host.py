@@ -1,0 +1,94 @@
+"""A simulated host as values: record, boot script, control groups, settings."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from quorate.lab import access, cgroup, machine
+from quorate.lab.record import LabError, LabInfo, every, find, labs_folder, need, save
+from quorate.lab.up import design
+from quorate.spec.cluster import Cluster, Host, Role
+
+
+def lab(cache: Path, name: str = "c") -> LabInfo:
+    host = Host(name="a", address="10.1.2.3", roles=(Role.WORKER,))  # type: ignore[arg-type]
+    return design(Cluster(name=name, hosts=(host,)), cache / "cluster.yaml", labs_folder(cache) / name)
+
+
+def test_a_lab_is_remembered(tmp_path: Path) -> None:
+    one = lab(tmp_path)
+    assert find("c", tmp_path) is None
+    save(one)
+    assert find("c", tmp_path) == one
+    assert list(every(tmp_path)) == [one]
+    with pytest.raises(LabError, match="no lab d") as caught:
+        need("d", tmp_path)
+    assert caught.value.hint == "labs: c"
+    with pytest.raises(LabError, match="no host b"):
+        one.machine("b")
+
+
+def test_settings_come_and_go(tmp_path: Path) -> None:
+    one = lab(tmp_path)
+    save(one)
+    access.write_settings(one, {"a": ("ssh-ed25519 AAAA",)})
+    assert one.known_hosts.read_text() == "10.1.2.3 ssh-ed25519 AAAA\n"
+    assert f'key: "{one.key}"' in one.ssh_file.read_text()
+    access.remove_settings(one)
+    assert not (tmp_path / ".quorate").exists()
+    access.remove_settings(one)
+
+
+def test_settings_of_others_stay(tmp_path: Path) -> None:
+    one = lab(tmp_path)
+    one.ssh_file.parent.mkdir(parents=True)
+    one.ssh_file.write_text("key: /elsewhere\n")
+    access.remove_settings(one)
+    assert one.ssh_file.exists()
+
+
+def test_keys_are_made_once_and_private(tmp_path: Path) -> None:
+    for kind in access.HOST_KEYS:
+        path = tmp_path / kind
+        line = access.write_key(path, kind)
+        assert line.split()[0] in ("ssh-ed25519", "ecdsa-sha2-nistp256")
+        assert access.write_key(path, kind) == line
+        assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_the_boot_script_is_sound_shell(tmp_path: Path) -> None:
+    cache = tmp_path / "it's $(here)"
+    one = lab(cache)
+    groups = [Path("/sys/fs/cgroup/cpu/quorate/x/a")]
+    script = machine.boot_script(one, one.machines[0], groups, groups, modules=True)
+    subprocess.run(["sh", "-n"], input=script, text=True, check=True)
+    assert "--bind-ro=/lib/modules" in script
+    assert script.index("> /sys/fs/cgroup/cpu/quorate/x/a/cgroup.procs") < script.index("systemd-nspawn --boot")
+
+
+V1 = """31 23 0:28 / /sys/fs/cgroup rw - tmpfs tmpfs rw,mode=755
+32 31 0:29 / /sys/fs/cgroup/cpu rw,relatime - cgroup cgroup rw,cpu
+32 31 0:29 / /again/cpu rw,relatime - cgroup cgroup rw,cpu
+33 31 0:30 /inner /elsewhere rw,relatime - cgroup cgroup rw,pids
+41 31 0:38 / /sys/fs/cgroup/unified rw,relatime shared:9 - cgroup2 cgroup2 rw
+"""
+
+
+def test_hierarchies_are_found_once() -> None:
+    first, second = cgroup.parse(V1)
+    assert (first.mount, first.unified) == (Path("/sys/fs/cgroup/cpu"), False)
+    assert "cpu" in first.options
+    assert (second.mount, second.unified) == (Path("/sys/fs/cgroup/unified"), True)
+
+
+def test_a_pure_v2_machine_delegates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    only = cgroup.Hierarchy(tmp_path, True, frozenset({"rw"}))
+    monkeypatch.setattr(cgroup, "hierarchies", lambda: (only,))
+    for folder in (tmp_path, tmp_path / "quorate", tmp_path / "quorate/x"):
+        folder.mkdir(exist_ok=True)
+        (folder / "cgroup.controllers").write_text("cpu memory\n")
+    assert cgroup.make("x", "a") == [tmp_path / "quorate/x/a"]
+    assert (tmp_path / "quorate/x/cgroup.subtree_control").read_text() == "+memory"
+    assert (tmp_path / "quorate/x/a").is_dir()
+    assert not (tmp_path / "quorate/x/a/cgroup.subtree_control").exists()
