@@ -186,16 +186,34 @@ def test_keepalived_alone_has_no_unicast() -> None:
     assert "unicast_peer" not in keepalived.config(**{**KEEPALIVED, "peers": []})
 
 
-def test_health_script() -> None:
-    text = keepalived.health_script(port=6443)
+PEERS = ("10.0.0.12", "10.0.0.13")
+
+
+def test_health_script_is_sh() -> None:
+    text = keepalived.health_script(port=6443, peers=PEERS)
     assert text.startswith("#!/bin/sh\n")
-    assert "--max-time 2 https://127.0.0.1:6443/readyz" in text
     subprocess.run(["/bin/sh", "-n"], input=text, text=True, check=True)
 
 
-def test_health_script_fails_without_an_answer() -> None:
-    done = subprocess.run(["/bin/sh"], input=keepalived.health_script(port=1), text=True, check=False)
-    assert done.returncode != 0
+@pytest.mark.parametrize(
+    ("answering", "code"),
+    [
+        (["127.0.0.1", *PEERS], 0),
+        (["127.0.0.1"], 0),
+        (["10.0.0.12"], 1),
+        (["10.0.0.13"], 1),
+        ([], 0),
+    ],
+    ids=["all", "only ours", "one peer does better", "another does better", "nobody: moving helps nobody"],
+)
+def test_health_script_fails_only_when_a_peer_does_better(tmp_path: Path, answering: list[str], code: int) -> None:
+    cases = "\n".join(f"*//{address}:6443/readyz) exit 0;;" for address in answering)
+    curl = tmp_path / "curl"
+    curl.write_text(f'#!/bin/sh\nfor last; do :; done\ncase "$last" in\n{cases}\nesac\nexit 28\n')
+    curl.chmod(0o755)
+    text = keepalived.health_script(port=6443, peers=PEERS)
+    done = subprocess.run(["/bin/sh"], input=text, text=True, check=False, env={"PATH": f"{tmp_path}:/usr/bin:/bin"})
+    assert done.returncode == code
 
 
 def test_mark_and_drop(tmp_path: Path) -> None:

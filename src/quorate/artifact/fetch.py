@@ -25,7 +25,6 @@ CONNECT = 10.0
 """Seconds to wait for a connection."""
 SMALL = 1 << 20
 """Largest file of checksums, in bytes."""
-_PIECE = 1 << 18
 _RETRY_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
 _REACH = "check this machine's network, or set artifacts.mirrors, or use artifacts.source: directory"
 _CHANGED = (
@@ -85,7 +84,8 @@ class Fetcher:
         async with self._slots, self.cache.lock(part.stem, lambda: self.say(f"waiting: {url} is under way")):
             transfer = Transfer(url, part, self.say)
             resumed = await asyncio.to_thread(transfer.load)
-            await self._persist(url, lambda: transfer.run(self._client))
+            if not resumed or transfer.sha256 != expected:
+                await self._persist(url, lambda: transfer.run(self._client))
             if resumed and expected and transfer.sha256 != expected:
                 transfer.restart()
                 await self._persist(url, lambda: transfer.run(self._client))
@@ -164,7 +164,7 @@ class Transfer:
             length = reply.headers.get("Content-Length", "")
             total = self.size + int(length) if length.isdigit() else None
             with self.part.open("ab") as file:
-                async for piece in reply.aiter_raw(_PIECE):
+                async for piece in reply.aiter_raw():
                     file.write(piece)
                     self._digest.update(piece)
                     self.size += len(piece)

@@ -82,7 +82,7 @@ def wanted_versions(cluster: Cluster) -> dict[str, str]:
 
 def downloads(cluster: Cluster, arch: str) -> list[Download]:
     """All files to fetch."""
-    mirrors = dict(PREFIXES) | {part: url for part, url in cluster.artifacts.mirrors.items()}
+    mirrors = dict(PREFIXES) | {str(part): url for part, url in cluster.artifacts.mirrors.items()}
     found: list[Download] = []
     for part, version in wanted_versions(cluster).items():
         prefix = mirrors[part].rstrip("/")

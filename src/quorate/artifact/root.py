@@ -9,6 +9,7 @@ import os
 import re
 import shlex
 import shutil
+import signal
 import subprocess
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -240,8 +241,9 @@ def run_in_root(
     outside = ["unshare", "--mount", "--propagation", "private", "sh", "-c", "\n".join(script)]
     lines: list[str] = []
     with subprocess.Popen(
-        ["timeout", "--foreground", "--signal=KILL", str(timeout or 0), *outside],
+        ["timeout", "--signal=KILL", str(timeout or 0), *outside],
         stdin=subprocess.DEVNULL,
+        start_new_session=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -254,7 +256,7 @@ def run_in_root(
                 if on_line is not None:
                     on_line(line.rstrip("\n"))
         except BaseException:
-            process.terminate()
+            os.killpg(process.pid, signal.SIGKILL)  # what runs inside dies with systemd-nspawn
             raise
     if process.returncode != 0:
         tail = "".join(lines).strip()[-600:]

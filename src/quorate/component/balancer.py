@@ -70,7 +70,7 @@ def _nginx(context: Context, host: Host) -> Iterator[Brick]:
     log = BALANCER_LOG.rpartition("/")[0]
     yield Directory(host=host.name, path=log, purge=True)
     yield File(host=host.name, path=NGINX_CONF, content=text)
-    run = ["/usr/sbin/nginx", "-c", NGINX_CONF, "-g", "daemon off;"]
+    run = ["/usr/sbin/nginx", "-c", NGINX_CONF]
     yield from service(
         context,
         host,
@@ -81,6 +81,9 @@ def _nginx(context: Context, host: Host) -> Iterator[Brick]:
         post=[keepalived.mark(TRACK, up=True)],
         exec_reload=[["/usr/sbin/nginx", "-t", "-q", "-c", NGINX_CONF], "kill -HUP $MAINPID"],
         exec_stop_post=[keepalived.mark(TRACK, up=False)],
+        # nginx is its own parent here: started means listening, and only then may keepalived be told.
+        type="forking",
+        extra={"PIDFile": "/run/nginx.pid"},
         restart_sec="500ms",
         loads=[NGINX_CONF],
         limit_nofile=min(65536, limit),
@@ -98,13 +101,14 @@ def _haproxy(context: Context, host: Host) -> Iterator[Brick]:
         nofile=limit if limit < 65536 else None,
     )
     yield File(host=host.name, path=HAPROXY_CONF, content=text)
-    run = ["/usr/sbin/haproxy", "-W", "-db", "-f", HAPROXY_CONF]
+    run = ["/usr/sbin/haproxy", "-Ws", "-f", HAPROXY_CONF]
     yield from service(
         context,
         host,
         "haproxy.service",
         description="haproxy, load balancer of the Kubernetes API",
         exec_start=run,
+        type="notify",
         pre=[["/usr/sbin/haproxy", "-c", "-q", "-f", HAPROXY_CONF]],
         post=[keepalived.mark(TRACK, up=True)],
         exec_stop_post=[keepalived.mark(TRACK, up=False)],
@@ -137,7 +141,9 @@ def _keepalived(context: Context, host: Host) -> Iterator[Brick]:
         check=CHECK,
         track_file=TRACK,
     )
-    script = keepalived.health_script(port=c.endpoint.port)
+    script = keepalived.health_script(
+        port=c.endpoint.port, peers=[peer.ip for peer in c.balancers if peer.name != host.name]
+    )
     yield File(host=host.name, path=CHECK, content=script, mode="0755")
     yield File(host=host.name, path=KEEPALIVED_CONF, content=text)
     yield from service(

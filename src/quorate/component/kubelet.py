@@ -38,6 +38,8 @@ def resources(context: Context, host: Host) -> Iterator[Brick]:
     config = kubelet.config(c, host, context.of(host), context.minor)
     yield File(host=name, path=kubelet.CONFIG, content=yaml.dump(config), mode="0600")
     yield Directory(host=name, path=layout.KUBELET_DIR, mode="0750", purge=True)
+    yield Directory(host=name, path="/var/log/pods", mode="0755", purge=True)
+    yield Directory(host=name, path="/var/log/containers", mode="0755", purge=True)
     flags = kubelet.flags(c, host, context.minor)
     if "pod-infra-container-image" in flags and context.supply.pause_image and not c.runtime.pause_image:
         flags["pod-infra-container-image"] = context.supply.pause_image

@@ -9,6 +9,7 @@ from quorate.render import yaml
 from quorate.render.kubeconfig import kubeconfig
 from quorate.resource.brick import Brick
 from quorate.resource.file import File
+from quorate.resource.system import Setting
 from quorate.resource.unit import Ready
 from quorate.spec import layout
 from quorate.spec.cluster import Host, Role
@@ -36,6 +37,7 @@ def resources(context: Context, host: Host) -> Iterator[Brick]:
     yield File(host=name, path=own, content=text, mode="0600", secret=True)
     config = proxy.config(c, host, context.of(host), context.minor)
     yield File(host=name, path=proxy.CONFIG, content=yaml.dump(config), mode="0600")
+    yield Setting(host=name, what="service rules", want=(), check=":", order=":", undo=_LEAVE)
     yield from service(
         context,
         host,
@@ -54,3 +56,17 @@ def resources(context: Context, host: Host) -> Iterator[Brick]:
         within=60,
         evidence="journalctl -u kube-proxy -n 15 --no-pager -o cat",
     )
+
+
+_LEAVE = """\
+# What kube-proxy, kubelet and CNI plugins have put into the firewall.
+for t in iptables ip6tables; do
+  if command -v $t-save >/dev/null && $t-save 2>/dev/null | grep -qE 'KUBE-|CNI-'; then
+    $t-save | grep -vE 'KUBE-|CNI-' | $t-restore
+  fi
+done
+if command -v nft >/dev/null; then
+  for f in ip ip6; do nft delete table $f kube-proxy 2>/dev/null || :; done
+fi
+ip link delete kube-ipvs0 2>/dev/null || :
+"""

@@ -16,10 +16,8 @@ from quorate.render.sh import quote, sh
 CHECK_INTERVAL_S = 1
 CHECK_TIMEOUT_S = 3
 """Longer than the script's own deadline, so that the verdict is the script's."""
-ANSWER_TIMEOUT_S = 2
-"""Seconds for an answer through the balancer; a TLS handshake takes some 100 ms on a host with all CPUs
-busy.
-"""
+ANSWER_TIMEOUT_S = 1
+"""Seconds for an answer through a balancer; a TLS handshake takes some 100 ms on a host with all CPUs busy."""
 FALL = 2
 """Two silent answers: a balancer that hangs loses the address after at most 5 s, a hiccup does not move it."""
 RISE = 1
@@ -119,20 +117,25 @@ def config(
     return "\n".join(lines) + "\n"
 
 
-def health_script(*, port: int) -> str:
-    """A sh script that fails when no API server answers through the balancer of its own host.
+def health_script(*, port: int, peers: Sequence[str]) -> str:
+    """A sh script that fails when another balancer answers /readyz and this host's own does not.
 
-    Any HTTP status is an answer: whether API servers are ready is the balancer's business, and the same for
-    all balancers. If a 401 (no anonymous access) or a 500 (etcd elects a leader) counted as failure, every
-    balancer would drop the address at once.
+    The address must go where an answer is, and nowhere else: if API servers are slow or gone for everybody,
+    moving it would cut all sessions and help nobody. So a silent balancer counts as failed only when a peer
+    does better. Any HTTP status is an answer: a 500 (etcd elects a leader) or 401 comes through all of them.
     """
-    deadline = str(ANSWER_TIMEOUT_S)
-    ask = sh("curl", "-ks", "--noproxy", "*", "-o", "/dev/null", "--max-time", deadline)
-    return (
-        "#!/bin/sh\n"
-        "# Does an API server answer through this host's balancer? Any HTTP status is an answer.\n"
-        "command -v curl >/dev/null || exit 0\n"
-        f"exec {ask} https://127.0.0.1:{token.port(port)}/readyz\n"
+    ask = sh("curl", "-ks", "--noproxy", "*", "-o", "/dev/null", "--max-time", str(ANSWER_TIMEOUT_S))
+    lines = [f"{ask} https://{token.address(peer)}:{token.port(port)}/readyz && exit 1" for peer in peers]
+    return "\n".join(
+        [
+            "#!/bin/sh",
+            "# Does an API server answer through this host's balancer? If not, does one through another balancer?",
+            "command -v curl >/dev/null || exit 0",
+            f"{ask} https://127.0.0.1:{token.port(port)}/readyz && exit 0",
+            *lines,
+            "exit 0",
+            "",
+        ]
     )
 
 

@@ -77,9 +77,7 @@ def _explain(error: ErrorDetails, where: Where, tree: Tree, root: type[BaseModel
             plain = re.fullmatch(r"-?[0-9]+", str(given))
             return f"must be {what}", f"write {given} without quotes" if plain else f"write {what}"
         case "greater_than_equal" | "less_than_equal" | "greater_than" | "less_than":
-            return _bound(
-                kind, context
-            ), "choose a value within the limit, or remove the field for its default"
+            return _bound(kind, context), "choose a value within the limit, or remove the field for its default"
         case "enum" | "literal_error":
             return _choice(given, str(context["expected"]))
         case "too_short":
@@ -126,9 +124,7 @@ def _boolean(given: object) -> str:
 def _bound(kind: str, context: dict[str, Any]) -> str:
     words = {"ge": "at least", "le": "at most", "gt": "more than", "lt": "less than"}
     short, limit = next(iter(context.items()))
-    return (
-        f"must be {words[short]} {limit:g}" if isinstance(limit, float) else f"must be {words[short]} {limit}"
-    )
+    return f"must be {words[short]} {limit:g}" if isinstance(limit, float) else f"must be {words[short]} {limit}"
 
 
 def _choice(given: object, expected: str) -> tuple[str, str]:

@@ -87,9 +87,7 @@ def openings(cluster: Cluster, host: Host) -> tuple[Opening, ...]:
         found.append(_tcp(KUBELET, [*masters, *workers, pods], "kubelet"))
         span = cluster.network.node_ports
         found += [Opening(protocol, (span,), ANY, "NodePorts") for protocol in ("tcp", "udp")]
-        found.append(
-            Opening("all", (), _sorted([pods, *workers]), "pods and overlay networks of other nodes")
-        )
+        found.append(Opening("all", (), _sorted([pods, *workers]), "pods and overlay networks of other nodes"))
     own = host.ip
     peers = (_without(opening, own) for opening in found)
     return tuple(opening for opening in peers if opening.sources)

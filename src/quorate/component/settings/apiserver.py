@@ -79,11 +79,12 @@ def authentication_config(minor: Minor) -> dict[str, object] | None:
 def etcd_servers(c: Cluster, h: Host) -> str:
     """URLs of the etcd members that a host's API server talks to.
 
-    A host with a member uses that alone: with all of them listed, the API server goes on dialling a dead
-    one (10 to 40 s: performance reference 2.1), while the balancers leave a host without a healthy member
-    at once.
+    A host with a member uses that alone where the balancers notice an API server without a healthy member
+    (haproxy asks each for /readyz): with all members listed, it goes on dialling a dead one (10 to 40 s:
+    performance reference 2.1). nginx asks nobody, so there every API server must live without its own member.
     """
-    members = (h,) if h.has(Role.ETCD) else c.members
+    alone = h.has(Role.ETCD) and c.load_balancer.kind == "haproxy" and c.balancers
+    members = (h,) if alone else (*(m for m in c.members if m == h), *(m for m in c.members if m != h))
     return ",".join(f"https://{member.ip}:2379" for member in members)
 
 
