@@ -26,11 +26,19 @@ class Blob:
     """A file on the operator's machine that is to be on a host, byte for byte.
 
     `path` is a gzip file of the content; `sha256` and `size` (bytes) are those of the content, unpacked.
+    `rest` are further files that follow in the same stream: gzip reads them as one, and a script splits them
+    by their sizes, so that thirty small files are one session and not thirty.
     """
 
     path: Path
     sha256: str
     size: int
+    rest: tuple["Blob", ...] = ()
+
+    @property
+    def files(self) -> tuple["Blob", ...]:
+        """This file and all that follow it."""
+        return (self, *self.rest)
 
 
 @dataclass(frozen=True)

@@ -238,7 +238,8 @@ def run_in_root(
     nspawn += [f"--setenv={name}={value}" for name, value in (env or {}).items()]
     nspawn += [] if network else ["--private-network"]
     script.append("exec " + shlex.join([*nspawn, "--", *argv]))
-    outside = ["unshare", "--mount", "--propagation", "private", "sh", "-c", "\n".join(script)]
+    outside = ["unshare", "--mount", "--propagation", "private", "--pid", "--fork", "--kill-child"]
+    outside += ["--mount-proc", "sh", "-c", "\n".join(script)]
     lines: list[str] = []
     with subprocess.Popen(
         ["timeout", "--signal=KILL", str(timeout or 0), *outside],
@@ -256,10 +257,12 @@ def run_in_root(
                 if on_line is not None:
                     on_line(line.rstrip("\n"))
         except BaseException:
-            os.killpg(process.pid, signal.SIGKILL)  # what runs inside dies with systemd-nspawn
+            os.killpg(process.pid, signal.SIGKILL)  # its process namespace ends with it
             raise
     if process.returncode != 0:
         tail = "".join(lines).strip()[-600:]
-        what = f"{shlex.join(argv)[:120]} failed inside {root.name} ({process.returncode})"
+        late = timeout is not None and process.returncode in (-signal.SIGKILL, 128 + signal.SIGKILL)
+        how = f"did not end within {timeout} s" if late else f"failed ({process.returncode})"
+        what = f"{shlex.join(argv)[:120]} {how} inside {root.name}"
         raise ArtifactError(f"{what}: {tail}")
     return "".join(lines)

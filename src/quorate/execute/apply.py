@@ -178,7 +178,7 @@ class Walk:
             )
             for action in blobs:
                 assert action.blob is not None
-                size = action.blob.path.stat().st_size
+                size = sum(file.path.stat().st_size for file in action.blob.files)
                 self.outcome.sent[host] = self.outcome.sent.get(host, 0) + size
                 self._emit(Sent(host, step.key.name, size))
             for action in actions:

@@ -1,7 +1,7 @@
 """Packages of the distribution: from its own mirrors, or from files that quorate brings along."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 from quorate.core import Action, Probe, State
@@ -80,20 +80,19 @@ class Packages(Brick):
         if not self.files:
             return [Action(f"missing={quote(missing)}\n{hold}{note}{_INSTALL[self.manager]}\nrecord")]
         folder = f"{STATE}/install"
-        sends = [
-            Action(
-                f"mkdir -p {folder}; gzip -dc >{folder}/{quote(file.filename)}.part; "
-                f"mv -f -- {folder}/{quote(file.filename)}.part {folder}/{quote(file.filename)}",
-                blob=file.blob,
-            )
+        # Each file is as long as it says: split the one stream by lengths.
+        split = "\n".join(
+            f"dd bs={file.blob.size} count=1 iflag=fullblock status=none >{folder}/{quote(file.filename)}"
             for file in self.files
-        ]
+        )
+        blob = replace(self.files[0].blob, rest=tuple(file.blob for file in self.files[1:]))
+        send = Action(f"rm -rf {folder}; mkdir -p {folder}; gzip -dc | {{\n{split}\n}}", blob=blob)
         names = " ".join(f"{folder}/{quote(file.filename)}" for file in self.files)
         install = {
             "apt": f"dpkg --force-unsafe-io --force-confold --skip-same-version --refuse-downgrade -i {names} "
             "</dev/null >/dev/null; sync",
         }.get(self.manager, f"rpm -U --quiet --oldpackage --replacepkgs {names} </dev/null")
-        return [*sends, Action(f"{hold}{note}{install}\nrecord; rm -rf {folder}")]
+        return [send, Action(f"{hold}{note}{install}\nrecord; rm -rf {folder}")]
 
     def remove(self) -> Sequence[Action]:
         """Purge what came with us, once, for all bricks of this kind."""

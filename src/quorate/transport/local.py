@@ -102,8 +102,8 @@ async def _feed(process: asyncio.subprocess.Process, data: bytes, blob: Blob | N
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
             stdin.write(data)
             await stdin.drain()
-            if blob is not None:
-                with blob.path.open("rb", buffering=0) as file:
+            for each in blob.files if blob is not None else ():
+                with each.path.open("rb", buffering=0) as file:
                     while chunk := file.read(CHUNK):
                         stdin.write(chunk)
                         await stdin.drain()

@@ -117,10 +117,11 @@ class Session(asyncssh.SSHClientSession[bytes]):
             self._channel.write_eof()
 
     async def _pour(self, blob: Blob) -> None:
-        with blob.path.open("rb", buffering=0) as file:
-            while (chunk := file.read(CHUNK)) and not self._exited.is_set():
-                self._write(chunk)
-                await self._writable.wait()
+        for each in blob.files:
+            with each.path.open("rb", buffering=0) as file:
+                while (chunk := file.read(CHUNK)) and not self._exited.is_set():
+                    self._write(chunk)
+                    await self._writable.wait()
 
     async def ended(self) -> None:
         """Wait for the end: channel closed, or exit code and then silence."""

@@ -1,0 +1,68 @@
+"""The source `debian`: what it refuses, and on a machine with root the real thing."""
+
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from quorate.artifact.binary import REQUIRED
+from quorate.artifact.cache import Cache, unpacked
+from quorate.artifact.debian import TEST_IMAGE, kubernetes_key
+from quorate.artifact.resolve import resolve
+from quorate.core import ArtifactError
+from quorate.spec.cluster import Cluster
+
+Make = Callable[..., Cluster]
+
+
+async def test_a_kubernetes_that_debian_lacks_is_refused(cluster: Make, tmp_path: Path) -> None:
+    with pytest.raises(ArtifactError) as caught:
+        await resolve(cluster(source="debian", versions={"kubernetes": "1.36.0"}), print, cache=tmp_path)
+    assert str(caught.value) == "Debian has Kubernetes 1.20.2, not 1.36.0"
+    assert "1.20.2" in caught.value.hint
+
+
+async def test_another_processor_is_refused(cluster: Make, tmp_path: Path) -> None:
+    with pytest.raises(ArtifactError, match="builds for this machine's architecture"):
+        await resolve(cluster(source="debian"), print, cache=tmp_path, arch="riscv64")
+
+
+@pytest.mark.lab
+async def test_the_real_thing(cluster: Make, tmp_path: Path) -> None:
+    """Builds if the cache is cold: minutes."""
+    given = cluster("docker", versions={"kubernetes": "1.20.2"}, source="debian", packages="bundle")
+    supply = await resolve(given, print)
+    for part, names in REQUIRED.items():
+        assert set(names) <= set(supply.parts[part])
+    for name in ("kubelet", "etcd", "runc", "bridge"):
+        path = tmp_path / name
+        with path.open("wb") as file:
+            file.writelines(unpacked(supply.binaries[name]))
+        path.chmod(0o755)
+    told = subprocess.run([tmp_path / "kubelet", "--version"], capture_output=True, text=True, check=True)
+    assert told.stdout == "Kubernetes v1.20.2\n"
+    told = subprocess.run([tmp_path / "etcd", "--version"], capture_output=True, text=True, check=True)
+    assert supply.versions["etcd"] in told.stdout
+    for names in supply.libraries.values():
+        assert set(names) <= set(supply.packages)
+    nginx = {file.name for file in supply.packages["libnginx-mod-stream"]}
+    assert {"nginx-common", "libnginx-mod-stream"} <= nginx
+    assert TEST_IMAGE in supply.images
+    assert supply.pause_image in supply.images
+    with pytest.raises(ArtifactError, match=r"Debian has etcd 3\.4\.23, not 3\.5\.0"):
+        await resolve(cluster(versions={"kubernetes": "1.20.2", "etcd": "3.5.0"}, source="debian"), print)
+
+
+@pytest.mark.lab
+async def test_an_interrupted_build_leaves_nothing(cluster: Make, tmp_path: Path) -> None:
+    import asyncio
+
+    given = cluster(versions={"kubernetes": "1.20.2"}, source="debian")
+    task = asyncio.create_task(resolve(given, print, cache=tmp_path))
+    await asyncio.sleep(2)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert Cache(tmp_path).find(kubernetes_key("amd64")) is None
+    assert not list((tmp_path / "index").iterdir())
