@@ -8,12 +8,18 @@ import pytest
 
 from quorate.artifact.binary import REQUIRED
 from quorate.artifact.cache import Cache, unpacked
-from quorate.artifact.debian import TEST_IMAGE, kubernetes_key
+from quorate.artifact.debian import TEST_IMAGE, kubernetes_key, packages_key
+from quorate.artifact.debs import Debs
 from quorate.artifact.resolve import resolve
 from quorate.core import ArtifactError
 from quorate.spec.cluster import Cluster
 
 Make = Callable[..., Cluster]
+
+
+def said(*argv: Path | str) -> str:
+    """The output of a command."""
+    return subprocess.run(argv, capture_output=True, text=True, check=True).stdout
 
 
 async def test_a_kubernetes_that_debian_lacks_is_refused(cluster: Make, tmp_path: Path) -> None:
@@ -40,10 +46,8 @@ async def test_the_real_thing(cluster: Make, tmp_path: Path) -> None:
         with path.open("wb") as file:
             file.writelines(unpacked(supply.binaries[name]))
         path.chmod(0o755)
-    told = subprocess.run([tmp_path / "kubelet", "--version"], capture_output=True, text=True, check=True)
-    assert told.stdout == "Kubernetes v1.20.2\n"
-    told = subprocess.run([tmp_path / "etcd", "--version"], capture_output=True, text=True, check=True)
-    assert supply.versions["etcd"] in told.stdout
+    assert said(tmp_path / "kubelet", "--version") == "Kubernetes v1.20.2\n"
+    assert supply.versions["etcd"] in said(tmp_path / "etcd", "--version")
     for names in supply.libraries.values():
         assert set(names) <= set(supply.packages)
     nginx = {file.name for file in supply.packages["libnginx-mod-stream"]}
@@ -54,15 +58,32 @@ async def test_the_real_thing(cluster: Make, tmp_path: Path) -> None:
         await resolve(cluster(versions={"kubernetes": "1.20.2", "etcd": "3.5.0"}, source="debian"), print)
 
 
-@pytest.mark.lab
-async def test_an_interrupted_build_leaves_nothing(cluster: Make, tmp_path: Path) -> None:
-    import asyncio
+async def test_a_build_that_fails_leaves_nothing(
+    cluster: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def build(_root: Path, work: Path, _say: object) -> dict[str, Path]:
+        (work / "kubelet").write_bytes(b"half")
+        raise ArtifactError("broke off")
 
-    given = cluster(versions={"kubernetes": "1.20.2"}, source="debian")
-    task = asyncio.create_task(resolve(given, print, cache=tmp_path))
-    await asyncio.sleep(2)
-    task.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await task
-    assert Cache(tmp_path).find(kubernetes_key("amd64")) is None
-    assert not list((tmp_path / "index").iterdir())
+    def debs(_root: Path, _work: Path, _say: object) -> Debs:
+        return Debs({}, {}, {}, {}, {}, {})
+
+    def image(work: Path, *_: object) -> Path:
+        (work / "image.tar").write_bytes(b"image")
+        return work / "image.tar"
+
+    def root(*_: object) -> Path:
+        return tmp_path
+
+    monkeypatch.setattr("quorate.artifact.kubernetes.build", build)
+    monkeypatch.setattr("quorate.artifact.debs.fetch_debs", debs)
+    monkeypatch.setattr("quorate.artifact.image.build_image", image)
+    monkeypatch.setattr("quorate.artifact.debian.ensure_root", root)
+    monkeypatch.setattr("quorate.artifact.debian.ensure_tools", root)
+    monkeypatch.setattr("platform.machine", lambda: "x86_64")
+    with pytest.raises(ArtifactError, match="broke off"):
+        await resolve(cluster(versions={"kubernetes": "1.20.2"}, source="debian"), print, cache=tmp_path)
+    cache = Cache(tmp_path)
+    assert cache.find(kubernetes_key("amd64")) is None
+    assert cache.find(packages_key("amd64")) is not None
+    assert not list(cache.partial.glob("scratch-*"))

@@ -11,13 +11,13 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import IO
 
 import asyncssh
 import pytest
 
 from quorate.spec.ssh import ResolvedSsh
 from quorate.transport.known import label
+from quorate.transport.local import Child, spawn
 
 SUDO = r"""#!/bin/sh
 mode=$(cat "$FAKE_SUDO/mode")
@@ -60,38 +60,42 @@ class Door(asyncssh.SSHServer):
         return True
 
 
-async def serve(child: "subprocess.Popen[bytes]", process: "asyncssh.SSHServerProcess[bytes]") -> None:
-    """Moves bytes both ways in threads, so that nothing of asyncio's outlives a test."""
-    loop = asyncio.get_running_loop()
+async def serve(watched: Child, process: "asyncssh.SSHServerProcess[bytes]") -> None:
+    """Moves bytes both ways until the child has ended."""
+    child = watched.process
     assert child.stdin
     assert child.stdout
     assert child.stderr
+    stdin = child.stdin
 
     async def inward() -> None:
         with contextlib.suppress(OSError, asyncssh.Error):
             while data := await process.stdin.read(65536):
-                await asyncio.to_thread(child.stdin.write, data)
-        child.stdin.close()
+                stdin.write(data)
+                await stdin.drain()
+        stdin.close()
 
-    async def outward(source: IO[bytes], sink: "asyncssh.SSHWriter[bytes]") -> None:
+    async def outward(source: asyncio.StreamReader, sink: "asyncssh.SSHWriter[bytes]") -> None:
         with contextlib.suppress(OSError, asyncssh.Error):
-            while data := await asyncio.to_thread(source.read, 65536):
+            while data := await source.read(65536):
                 sink.write(data)
                 await sink.drain()
 
-    feeding = loop.create_task(inward())
+    feeding = asyncio.create_task(inward())
     telling = [
-        loop.create_task(outward(child.stdout, process.stdout)),
-        loop.create_task(outward(child.stderr, process.stderr)),
+        asyncio.create_task(outward(child.stdout, process.stdout)),
+        asyncio.create_task(outward(child.stderr, process.stderr)),
     ]
-    code = await asyncio.to_thread(child.wait)
-    await asyncio.wait(telling, timeout=0.2)
-    with contextlib.suppress(OSError):
-        process.exit(code if code >= 0 else 128 - code)
-    feeding.cancel()
-    await asyncio.gather(feeding, *telling, return_exceptions=True)
-    for stream in (child.stdin, child.stdout, child.stderr):
-        stream.close()
+    try:
+        await watched.exited.wait()
+        await asyncio.wait(telling, timeout=2)
+        code = child.returncode or 0
+        with contextlib.suppress(OSError):
+            process.exit(code if code >= 0 else 128 - code)
+    finally:
+        for task in (feeding, *telling):
+            task.cancel()
+        await asyncio.gather(feeding, *telling, return_exceptions=True)
 
 
 @dataclass
@@ -120,16 +124,11 @@ class Server:
                 "PATH": f"{self.folder}/bin:/usr/bin:/bin",
                 "FAKE_SUDO": str(self.folder),
             }
-            child = subprocess.Popen(
-                ["/bin/sh", "-c", process.command or ""],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                env=env,
-                start_new_session=True,
-                bufsize=0,
-            )
-            await serve(child, process)
+            child = await spawn(["/bin/sh", "-c", process.command or ""], env)
+            try:
+                await serve(child, process)
+            finally:
+                await child.end()
         finally:
             self.running -= 1
 

@@ -78,7 +78,7 @@ class Cache:
             stat = blob.path.stat()
             blobs[name] = [blob.sha256, blob.size, stat.st_size, stat.st_mtime_ns]
         text = json.dumps({"key": key, "facts": dict(entry.facts), "blobs": blobs}, indent=1, sort_keys=True)
-        _replace(self._entry(key), lambda file: file.write(text.encode()))
+        self._replace(self._entry(key), lambda file: file.write(text.encode()))
 
     async def add(self, files: Mapping[str, Path]) -> dict[str, Blob]:
         """Put files into the cache, several at a time, and return their blobs by name."""
@@ -94,10 +94,10 @@ class Cache:
         """Put one file into the cache; zlib and hashlib let other threads run meanwhile."""
         digest = file_digest(source)
         blob = Blob(self.blobs / f"{digest}.gz", digest, source.stat().st_size)
-        if not blob.path.exists():
+        if not (blob.path.exists() and intact(blob)):
             level = 1 if source.name.endswith(_INCOMPRESSIBLE) else LEVEL
             with source.open("rb") as content:
-                _replace(blob.path, lambda file: _gzip(content, file, level))
+                self._replace(blob.path, lambda file: _gzip(content, file, level))
         return blob
 
     @asynccontextmanager
@@ -119,11 +119,29 @@ class Cache:
     def scratch(self) -> Iterator[Path]:
         """A temporary folder on the cache's file system, gone afterwards; so are those of runs that were killed."""
         for left in self.partial.glob("scratch-*"):
-            if not Path("/proc", left.name.split("-")[1]).exists():
+            if Path("/proc", left.name.split("-")[1]).exists():
+                continue
+            if left.is_dir():
                 shutil.rmtree(left, ignore_errors=True)
+            else:
+                left.unlink(missing_ok=True)
         prefix = f"scratch-{os.getpid()}-"
         with tempfile.TemporaryDirectory(dir=self.partial, prefix=prefix, ignore_cleanup_errors=True) as folder:
             yield Path(folder)
+
+    def _replace(self, path: Path, write: Callable[[BinaryIO], object]) -> None:
+        """Write a file under a temporary name and rename it."""
+        handle, name = tempfile.mkstemp(dir=self.partial, prefix=f"scratch-{os.getpid()}-")
+        try:
+            with os.fdopen(handle, "wb") as file:
+                write(file)
+                file.flush()
+                os.fsync(file.fileno())
+            Path(name).chmod(0o644)
+            Path(name).rename(path)
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
 
     def _entry(self, key: str) -> Path:
         return self.index / f"{short(key)}.json"
@@ -175,18 +193,3 @@ def _gzip(source: BinaryIO, target: BinaryIO, level: int) -> None:
     while piece := source.read(_CHUNK):
         target.write(deflate.compress(piece))
     target.write(deflate.flush())
-
-
-def _replace(path: Path, write: Callable[[BinaryIO], object]) -> None:
-    """Write a file under a temporary name and rename it."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".new-")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            write(file)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(name).chmod(0o644)
-        Path(name).rename(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise

@@ -49,8 +49,8 @@ def resources(context: Context, host: Host) -> Iterator[Brick]:
 
 def _containerd(context: Context, host: Host) -> Iterator[Brick]:
     yield File(host=host.name, path=CONTAINERD, content=toml.dump(containerd(context, host)))
+    yield Directory(host=host.name, path=HOSTS, purge=True)
     for registry, mirrors in context.cluster.runtime.registry_mirrors.items():
-        yield Directory(host=host.name, path=HOSTS, purge=True)
         text = toml.dump({"host": {url: {"capabilities": ["pull", "resolve"]} for url in mirrors}})
         yield File(host=host.name, path=f"{HOSTS}/{registry}/hosts.toml", content=text)
         yield Directory(host=host.name, path=f"{HOSTS}/{registry}", purge=True)

@@ -75,5 +75,33 @@ class Sent(Event):
     """Bytes on the wire before encryption (compressed)."""
 
 
+@dataclass(frozen=True)
+class Planned(Event):
+    """What is about to be applied: how many lines of each sort, and the bytes to send."""
+
+    cluster: str
+    create: int
+    change: int
+    remove: int
+    restart: int
+    send_bytes: int
+
+
+@dataclass(frozen=True)
+class Ended(Event):
+    """The last word about an apply; `phases` are (name, from, to) in seconds from its beginning."""
+
+    ok: bool
+    changed: int
+    unchanged: int
+    failed: int
+    skipped: int
+    stopped: bool
+    seconds: float
+    phases: tuple[tuple[str, float, float], ...] = ()
+    sent: tuple[tuple[str, int], ...] = ()
+    """Bytes of large files sent, by host."""
+
+
 Emit = Callable[[Event], None]
 """Where events go."""

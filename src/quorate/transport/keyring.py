@@ -65,6 +65,9 @@ class Keyring:
         try:
             return [await asyncio.to_thread(asyncssh.read_private_key, path, passphrase)]
         except (asyncssh.KeyImportError, asyncssh.KeyEncryptionError) as error:
+            if "requires bcrypt" in str(error):
+                hint = f"Install bcrypt beside quorate, or give the key to the agent: ssh-add {path}"
+                raise TransportError(f"key {path}: its passphrase needs the bcrypt package", hint) from error
             raise TransportError(f"key {path}: wrong passphrase", "Try again, or use ssh-add.") from error
 
     async def _agent(self, path: Path) -> Sequence[asyncssh.SSHKeyPair]:

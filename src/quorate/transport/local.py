@@ -5,6 +5,7 @@ import contextlib
 import os
 import signal
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 from quorate.core import ArtifactError, Blob, TransportError
 from quorate.transport import bootstrap
@@ -12,6 +13,9 @@ from quorate.transport.output import Output
 
 CHUNK = 256 * 1024
 """Bytes that are moved at once."""
+
+SILENCE = 1.0
+"""Seconds to read on after the end, when a child of the script still holds its stdout."""
 
 
 class LocalTransport:
@@ -37,31 +41,25 @@ class LocalTransport:
         data = bootstrap.body(script)
         output = Output(on_line)
         argv = (*self._prefixes.get(host, ()), "/bin/sh", "-c", bootstrap.boot(len(data)))
-        pipe = asyncio.subprocess.PIPE
         try:
-            process = await asyncio.create_subprocess_exec(
-                *argv, stdin=pipe, stdout=pipe, stderr=pipe, start_new_session=True
-            )
+            child = await spawn(argv)
         except OSError as error:
             raise TransportError(f"can't start {argv[0]}: {error.strerror}", host=host) from error
         try:
             async with asyncio.timeout(timeout):
-                await self._talk(process, data, blob, output)
+                await _talk(child, data, blob, output)
         except TimeoutError as error:
             raise output.timed_out(host, timeout or 0) from error
         except OSError as error:
             raise ArtifactError(f"{blob.path if blob else argv[0]}: {error.strerror}") from error
         finally:
-            if process.returncode is None:
-                with contextlib.suppress(ProcessLookupError):
-                    os.killpg(process.pid, signal.SIGKILL)
-                await process.wait()
+            await child.end()
         if output.broken is not None:
             raise output.broken
         if output.pid is None:
             said = output.stderr().strip() or "no word from /bin/sh"
             raise TransportError(f"the script did not start: {said}", "Is the prefix command right?", host=host)
-        code = process.returncode or 0
+        code = child.process.returncode or 0
         if code != 0:
             raise output.failed(host, code if code > 0 else 128 - code)
         return output.stdout()
@@ -69,24 +67,65 @@ class LocalTransport:
     async def close(self) -> None:
         """Nothing is kept open."""
 
-    async def _talk(self, process: asyncio.subprocess.Process, data: bytes, blob: Blob | None, output: Output) -> None:
-        assert process.stdout is not None
-        assert process.stderr is not None
-        drains = [
-            asyncio.create_task(_drain(process.stdout, output.out)),
-            asyncio.create_task(_drain(process.stderr, output.err)),
-        ]
-        feeding = asyncio.create_task(_feed(process, data, blob))
-        try:
-            await process.wait()
-            await asyncio.wait(drains, timeout=1)
-            if feeding.done():
-                feeding.result()
-        finally:
-            for task in (*drains, feeding):
-                task.cancel()
-            await asyncio.gather(*drains, feeding, return_exceptions=True)
-            output.end()
+
+class _Watched(asyncio.subprocess.SubprocessStreamProtocol):
+    """Knows when the process ends; asyncio's own `wait` also waits for whoever inherited the pipes."""
+
+    def __init__(self) -> None:
+        super().__init__(CHUNK, asyncio.get_running_loop())
+        self.exited = asyncio.Event()
+
+    def process_exited(self) -> None:
+        """The process ended."""
+        self.exited.set()
+        super().process_exited()
+
+
+@dataclass(frozen=True)
+class Child:
+    """A process that leads its own group, its pipes, and the event of its end."""
+
+    process: asyncio.subprocess.Process
+    exited: asyncio.Event
+    transport: asyncio.SubprocessTransport
+
+    async def end(self) -> None:
+        """Kill its group if it still runs, and close the pipes, though others may hold them."""
+        if not self.exited.is_set():
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.process.pid, signal.SIGKILL)
+            await self.exited.wait()
+        self.transport.close()
+
+
+async def spawn(argv: Sequence[str], env: Mapping[str, str] | None = None) -> Child:
+    """Start a process with pipes, as leader of its own group. Raises OSError."""
+    loop = asyncio.get_running_loop()
+    pipe = asyncio.subprocess.PIPE
+    transport, protocol = await loop.subprocess_exec(
+        _Watched, *argv, stdin=pipe, stdout=pipe, stderr=pipe, start_new_session=True, env=env
+    )
+    return Child(asyncio.subprocess.Process(transport, protocol, loop), protocol.exited, transport)
+
+
+async def _talk(child: Child, data: bytes, blob: Blob | None, output: Output) -> None:
+    assert child.process.stdout is not None
+    assert child.process.stderr is not None
+    drains = [
+        asyncio.create_task(_drain(child.process.stdout, output.out)),
+        asyncio.create_task(_drain(child.process.stderr, output.err)),
+    ]
+    feeding = asyncio.create_task(_feed(child.process, data, blob))
+    try:
+        await child.exited.wait()
+        await asyncio.wait(drains, timeout=SILENCE)
+        if feeding.done():
+            feeding.result()
+    finally:
+        for task in (*drains, feeding):
+            task.cancel()
+        await asyncio.gather(*drains, feeding, return_exceptions=True)
+        output.end()
 
 
 async def _drain(stream: asyncio.StreamReader, take: Callable[[bytes], None]) -> None:

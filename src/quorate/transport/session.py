@@ -123,6 +123,17 @@ class Session(asyncssh.SSHClientSession[bytes]):
                     self._write(chunk)
                     await self._writable.wait()
 
+    async def begun(self, patience: float) -> bool:
+        """Wait until the bootstrap spoke or all is over; False when neither came within `patience` seconds."""
+        try:
+            async with asyncio.timeout(patience):
+                while self.output.pid is None and not self._exited.is_set():
+                    self._changed.clear()
+                    await self._changed.wait()
+        except TimeoutError:
+            return False
+        return True
+
     async def ended(self) -> None:
         """Wait for the end: channel closed, or exit code and then silence."""
         await self._exited.wait()

@@ -33,8 +33,8 @@ CONNECTS_BY_JUMP = 10
 UPLOADS = 6
 """Blobs being sent at once, over all hosts: more only share the same line."""
 
-SUDO_PATIENCE = 60.0
-"""Seconds for sudo to take or refuse a password; PAM delays refusals by some seconds."""
+PATIENCE = 60.0
+"""Seconds for a shell to start, and for sudo to take or refuse a password (PAM delays refusals)."""
 
 
 def way(ssh: ResolvedSsh, jump: Jump) -> ResolvedSsh:
@@ -146,6 +146,9 @@ class SshTransport:
     ) -> None:
         feeding = asyncio.create_task(session.feed(data, blob))
         try:
+            if not await session.begun(PATIENCE):
+                fix = "Is the host overloaded, or a login script waiting for something?"
+                raise TransportError(f"no shell within {PATIENCE:g} s", fix, host=link.host)
             async with asyncio.timeout(timeout):
                 await session.ended()
         except TimeoutError as error:
@@ -175,7 +178,7 @@ class SshTransport:
     async def _unlock(self, link: "Link", ssh: ResolvedSsh, session: "Session", password: str) -> None:
         """Give sudo its password, once; a refused one is never tried again on this host."""
         try:
-            async with asyncio.timeout(SUDO_PATIENCE):
+            async with asyncio.timeout(PATIENCE):
                 accepted = await session.answer(password)
         except TimeoutError as error:
             raise TransportError("sudo does not answer", "Try sudo there by hand.", host=link.host) from error

@@ -1,1 +1,1 @@
-"""Proof: checks of a running cluster, as data, and their runner."""
+"""Proof: checks as data and their runner; see `catalog` and `runner`."""

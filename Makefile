@@ -1,0 +1,71 @@
+# `make check`: everything that needs no host, in a minute.   `make test`: that, then simulated hosts.
+# `make lab`: the described topology, deployed and proven, left up for you.   Needs Debian and, for labs, root.
+#
+# Each target installs what it needs: a virtual environment from requirements.txt (versions and digests), from
+# whatever package index this machine is configured for, and Debian packages that are missing.
+
+SHELL := /bin/sh
+.DELETE_ON_ERROR:
+.PHONY: check static test lab lab-down bench lock clean
+MAKEFLAGS += --no-print-directory
+
+PYTHON ?= $(shell command -v python3.11 || echo python3)
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+QUORATE := $(BIN)/quorate
+PYTEST := $(BIN)/python -m pytest
+
+LAB := examples/described.yaml
+# Tests that wait for real programs (sshd, HTTP servers with faults) more than they compute.
+SLOW := tests/transport tests/artifact
+# No run of lab tests takes longer than this, whatever hangs; INT lets pytest tear labs down and sum up.
+LAB_LIMIT := timeout --foreground --signal=INT --kill-after=120 80m
+APT := DEBIAN_FRONTEND=noninteractive apt-get -qq -y -o Dpkg::Use-Pty=0 --no-install-recommends install
+
+$(READY): requirements.txt pyproject.toml
+	@.ci/venv $(PYTHON) $(VENV)
+	@touch $@
+
+static: $(READY)
+	@$(BIN)/ruff format --check --quiet src tests
+	@$(BIN)/ruff check --quiet src tests
+	@$(BIN)/mypy --no-error-summary
+	@$(BIN)/lint-imports > $(VENV)/imports.log || { cat $(VENV)/imports.log; exit 1; }
+
+check: static
+	@command -v openssl > /dev/null || { apt-get -qq update; $(APT) openssl; }
+	@$(PYTEST) -q --no-header tests $(addprefix --ignore=,$(SLOW))
+
+test: check
+	@$(PYTEST) -q --no-header $(SLOW)
+	@$(LAB_LIMIT) $(PYTEST) -q --no-header -x -m lab tests/lab
+
+lab: $(READY)
+	@$(QUORATE) lab up -f $(LAB)
+	@$(QUORATE) apply -f $(LAB) --yes
+	@$(QUORATE) verify -f $(LAB) --disruptive
+	@$(QUORATE) plan -f $(LAB)
+	@echo
+	@echo "The cluster runs. Go on with:"
+	@echo "  $(QUORATE) status -f $(LAB)        what runs where"
+	@echo "  $(QUORATE) kubeconfig -f $(LAB)    for your kubectl"
+	@echo "  $(QUORATE) lab list                the simulated hosts"
+	@echo "  make lab-down                        take it all away"
+
+lab-down: $(READY)
+	@$(QUORATE) lab down described
+
+bench: $(READY)
+	@$(BIN)/python bench/run.py
+
+# New versions and digests, and no word of where they came from.
+lock: $(READY)
+	@$(BIN)/python -m pip install -qq 'uv>=0.13'
+	@echo 'uv_build>=0.13' > $(VENV)/build.in
+	@$(BIN)/uv pip compile -q --upgrade --generate-hashes --no-annotate --no-header --python-version 3.11 \
+	  --python-platform linux --group dev pyproject.toml $(VENV)/build.in -o requirements.txt
+
+clean:
+	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build dist
+	@find src tests -name __pycache__ -prune -exec rm -rf {} +

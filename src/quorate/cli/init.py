@@ -1,0 +1,39 @@
+"""`quorate init`: the first cluster file."""
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from quorate.cli.words import DEFAULT, File, Json
+
+
+def init(
+    name: Annotated[str, Parameter(help="Name of the cluster.")] = "my-cluster",
+    /,
+    *,
+    file: File = DEFAULT,
+    json: Json = False,
+) -> int:
+    """Write a commented cluster file to start from; one that exists stays as it is. `-f -` prints it."""
+    from quorate.core import SpecError
+    from quorate.spec.starter import starter
+
+    text = starter(name)
+    if file == Path("-"):
+        print(text, end="")
+        return 0
+    try:
+        with file.open("x", encoding="utf-8") as target:
+            target.write(text)
+    except FileExistsError:
+        raise SpecError(f"{file} is there already", "name another with -f, or remove it first") from None
+    except OSError as error:
+        raise SpecError(f"can't write {file}: {error.strerror}", "name another place with -f") from None
+    if json:
+        from quorate.cli.output import dump
+
+        dump({"file": str(file), "name": name})
+    else:
+        print(f"{file} is written. Put in your hosts' addresses, then: quorate validate, quorate plan")
+    return 0

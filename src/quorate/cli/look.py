@@ -1,0 +1,108 @@
+"""What plan, apply, status and the others begin with: load the file, open the door, look at the hosts."""
+
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from quorate.cli.output import Output
+from quorate.cli.watched import Phase, Watched
+from quorate.core import Blob, QuorateError, Transport
+from quorate.plan.show import Shown, show
+from quorate.plan.words import line
+from quorate.report.console import QUIET
+from quorate.report.event import Emit, Event, Said
+from quorate.spec.cluster import Cluster
+
+if TYPE_CHECKING:
+    from quorate.execute.prepare import Prepared
+
+
+@dataclass(frozen=True)
+class Looked:
+    """A plan, as prepared and as shown, and how long each part took."""
+
+    prepared: "Prepared"
+    shown: Shown
+    phases: tuple[Phase, ...]
+
+
+def open_door(cluster: Cluster, *, asks: bool) -> Transport:
+    """The way to the cluster's hosts; tests put another one here."""
+    from quorate.transport.password import Prompt
+    from quorate.transport.ssh import SshTransport
+
+    return SshTransport.of(cluster, prompt=Prompt(allowed=asks))
+
+
+@asynccontextmanager
+async def door(cluster: Cluster, *, asks: bool) -> AsyncIterator[Transport]:
+    """The same, closed in the end."""
+    via = open_door(cluster, asks=asks)
+    try:
+        yield via
+    finally:
+        await via.close()
+
+
+@contextmanager
+def busy(out: Output | None, text: str) -> Iterator[Emit]:
+    """A line that moves while something takes its time; where nothing may move, what is said is printed."""
+    if out is None:
+        yield lambda _event: None
+        return
+    if not out.lively:
+
+        def say(event: Event) -> None:
+            if isinstance(event, Said) and event.text:
+                out.say((line(event.text), QUIET))
+
+        yield say
+        return
+    with out.console.status(text, spinner="dots", spinner_style="cyan") as status:
+
+        def update(event: Event) -> None:
+            if isinstance(event, Said):
+                status.update(line(event.text, out.console.width - 6))
+
+        yield update
+
+
+async def look(cluster: Cluster, file: Path, via: Transport, emit: Emit, *, told: Emit = lambda _event: None) -> Looked:
+    """The plan with all that its readers see; nothing is changed anywhere. `told` hears what is being done."""
+    from quorate.execute.prepare import prepare, present_texts
+
+    watched = Watched(via, told=lambda text: told(Said(text)))
+    prepared = await prepare(cluster, file, watched, emit, persist=False)
+    phases = watched.phases()
+    present = await present_texts(prepared.plan, watched)
+    lost = {host: prepared.lost.get(host, "did not answer") for host in prepared.plan.unreachable}
+    return Looked(prepared, show(prepared.plan, present, wire, lost), tuple(phases))
+
+
+def wire(blob: Blob) -> int:
+    """Bytes of a blob on the wire."""
+    try:
+        return blob.path.stat().st_size
+    except OSError:
+        return blob.size
+
+
+def about(cluster: Cluster) -> Mapping[str, str]:
+    """Address and roles by host."""
+    return {host.name: f"{host.ip}  {', '.join(host.roles)}" for host in cluster.hosts}
+
+
+def known(cluster: Cluster, hosts: tuple[str, ...], components: tuple[str, ...]) -> None:
+    """Refuse names that are not in the cluster."""
+    from quorate.component import COMPONENTS
+
+    names = [host.name for host in cluster.hosts]
+    for host in hosts:
+        if host not in names:
+            raise QuorateError(f"{cluster.name} has no host {host}", f"hosts: {', '.join(names)}")
+    parts = [component.NAME for component in COMPONENTS]
+    for component in components:
+        if component not in parts:
+            raise QuorateError(f"there is no component {component}", f"components: {', '.join(parts)}")

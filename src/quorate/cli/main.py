@@ -1,0 +1,100 @@
+"""The front door: which verbs there are, and what becomes of errors. Each verb is a file, loaded when it is called."""
+
+import os
+import sys
+from collections.abc import Sequence
+
+from cyclopts import App, CycloptsError, Parameter
+
+from quorate.cli import problem
+from quorate.core import QuorateError
+
+VERBS = {
+    "init": "Write a commented cluster file to start from.",
+    "validate": "Check the cluster file; no host is touched.",
+    "schema": "Print the JSON Schema of the cluster file, for editors.",
+    "graph": "Print the components in the order in which they are built.",
+    "trust": "Show the hosts' SSH keys and pin them.",
+    "artifacts": "List what will be installed, or export it to a folder.",
+    "plan": "Show what apply would change; changes nothing.",
+    "apply": "Make the hosts what the cluster file says.",
+    "status": "Show the cluster on one screen.",
+    "verify": "Prove that the cluster works.",
+    "kubeconfig": "Print a kubeconfig for the cluster's administrator.",
+    "destroy": "Take the cluster away and leave the hosts as they were found.",
+}
+
+LAB = {
+    "up": "Boot a simulated host for each host of the cluster file.",
+    "down": "Take the lab away, with everything that it had on this machine.",
+    "list": "List labs and how their hosts are.",
+    "ssh": "Open a shell, or run a command, on a simulated host.",
+    "cut": "Pull a host's network cable.",
+    "heal": "Put a host's network cable in again.",
+    "kill": "Cut a host's power.",
+    "start": "Boot a host that is off.",
+    "freeze": "Hang a host: its processes stop, its kernel still answers ping.",
+    "thaw": "Let a frozen host run on.",
+}
+
+app = App(
+    name="quorate",
+    help="Real Kubernetes, highly available, from binaries: one file, plan, apply, and a proof.",
+    help_format="plaintext",
+    help_epilogue="Exit codes: 0 done, 1 error, 2 plan has changes, 3 cluster file, 4 plan, 5 artifact, 6 host not "
+    "reached, 7 apply failed, 8 verify failed, 9 lab, 130 interrupted.",
+    default_parameter=Parameter(negative=()),
+    result_action="return_value",
+    version_flags=["--version"],
+    suppress_keyboard_interrupt=False,
+)
+for _verb, _help in VERBS.items():
+    app.command(f"quorate.cli.{_verb}:{_verb}", name=_verb, help=_help)
+_lab = App(name="lab", help="Simulated hosts on this machine, to try everything on.")
+for _verb, _help in LAB.items():
+    app_name = _verb if _verb not in ("list",) else "listing"
+    _lab.command(f"quorate.cli.lab:{app_name}", name=_verb, help=_help)
+app.command(_lab)
+
+
+def _version() -> str:
+    from importlib.metadata import version
+
+    return version("quorate")
+
+
+app.version = _version
+
+
+def run(words: Sequence[str]) -> int:
+    """Run a command line; returns its exit code. Errors are printed here and nowhere else."""
+    before = words[: list(words).index("--")] if "--" in words else words
+    as_json = "--json" in before
+    try:
+        code = app(list(words), exit_on_error=False, print_error=False)
+    except CycloptsError as error:
+        verb = " ".join(["quorate", *(word for word in words[:1] if word in VERBS or word == "lab")])
+        usage = QuorateError(" ".join(str(error).split()), f"`{verb} --help` lists what it takes")
+        return problem.tell(usage, as_json=as_json)
+    except QuorateError as error:
+        return problem.tell(error, as_json=as_json)
+    except KeyboardInterrupt:
+        print("\ninterrupted", file=sys.stderr)
+        return problem.INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read us has seen enough; stdout must not complain again at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:  # the last net: a bug
+        return problem.bug(error, as_json=as_json)
+    return code if isinstance(code, int) else 0
+
+
+def main() -> None:
+    """Entry point of the command `quorate`."""
+    code = run(sys.argv[1:])
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(code)

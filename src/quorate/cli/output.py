@@ -1,0 +1,73 @@
+"""How a verb speaks: a console or JSON, questions, a picture on demand; and the loop that it runs in."""
+
+import asyncio
+import json as json_text
+import signal
+import sys
+from collections.abc import Coroutine
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from rich.console import Console
+
+from quorate.core import QuorateError
+from quorate.report import console as terminal
+
+T = TypeVar("T")
+
+
+def dump(data: object) -> None:
+    """Print one JSON document."""
+    print(json_text.dumps(data, indent=2, default=str), flush=True)
+
+
+def run(work: Coroutine[Any, Any, T]) -> T:
+    """Run the asynchronous part of a verb to its end."""
+    return asyncio.run(work)
+
+
+def interactive() -> bool:
+    """Whether somebody can be asked."""
+    return sys.stdin.isatty() and sys.stdout.isatty()
+
+
+class Output:
+    """One verb's console; as a context it keeps a picture of everything, when one is named."""
+
+    def __init__(self, *, svg: Path | None = None, title: str = "quorate") -> None:
+        self.console: Console = terminal.make(record=svg is not None)
+        self._svg, self._title = svg, title
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        if self._svg is not None:
+            self.console.save_svg(str(self._svg), title=self._title)
+
+    @property
+    def lively(self) -> bool:
+        """Whether something may move on the screen."""
+        return terminal.lively(self.console)
+
+    def say(self, *parts: str | tuple[str, str], indent: int = 0) -> None:
+        """Print a line of pieces, each plain or with a style."""
+        terminal.say(self.console, *parts, indent=indent)
+
+    def ask(self, question: str) -> str:
+        """What is typed after a question; Ctrl-C interrupts it at once, also inside an event loop."""
+        before = signal.signal(signal.SIGINT, signal.default_int_handler)
+        try:
+            self.say((question, "bold"))
+            return input("> ").strip()
+        except EOFError:
+            return ""
+        finally:
+            signal.signal(signal.SIGINT, before)
+
+
+def demand_terminal(what: str, hint: str) -> None:
+    """Refuse when nobody can be asked."""
+    if not interactive():
+        raise QuorateError(f"{what} asks first, and there is no terminal to ask on", hint)

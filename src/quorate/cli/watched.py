@@ -1,0 +1,55 @@
+"""A door that watches: who has answered during the look at the hosts, and how long each part of it took."""
+
+import time
+from collections.abc import Callable
+
+from quorate.core import Blob, Transport
+
+Phase = tuple[str, float, float]
+
+
+class Watched:
+    """Another transport, observed. `prepare` asks each host once for facts, then once for its state."""
+
+    def __init__(self, inner: Transport, *, told: Callable[[str], None] = lambda _text: None) -> None:
+        self._inner, self._told = inner, told
+        self._zero = time.monotonic()
+        self._asked: dict[str, int] = {}
+        self._spans: dict[int, list[float]] = {}
+
+    async def run(
+        self,
+        host: str,
+        script: str,
+        *,
+        blob: Blob | None = None,
+        on_line: Callable[[str], None] | None = None,
+        timeout: float | None = None,
+    ) -> str:
+        """Run it, and note from when to when."""
+        turn = self._asked[host] = self._asked.get(host, 0) + 1
+        span = self._spans.setdefault(turn, [self._now(), 0.0])
+        if turn <= 2:
+            self._told("asking hosts for facts" if turn == 1 else "looking at everything on the hosts")
+        try:
+            return await self._inner.run(host, script, blob=blob, on_line=on_line, timeout=timeout)
+        finally:
+            span[1] = self._now()
+
+    async def close(self) -> None:
+        """Close it."""
+        await self._inner.close()
+
+    def _now(self) -> float:
+        return time.monotonic() - self._zero
+
+    def phases(self) -> list[Phase]:
+        """From when to when, in seconds: artifacts; connect and facts; compile; look."""
+        end = self._now()
+        first, second = self._spans.get(1, [end, end]), self._spans.get(2, [end, end])
+        return [
+            ("artifacts", 0.0, first[0]),
+            ("connect, facts", first[0], first[1]),
+            ("compile", first[1], max(first[1], second[0])),
+            ("look", max(first[1], second[0]), max(first[1], second[1])),
+        ]

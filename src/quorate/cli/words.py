@@ -1,0 +1,18 @@
+"""The options that verbs share, with their help; types only, so that `--help` stays quick."""
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+DEFAULT = Path("cluster.yaml")
+
+File = Annotated[Path, Parameter(name=("--file", "-f"), help="The cluster file.")]
+Json = Annotated[bool, Parameter(name="--json", help="Answer in JSON, for programs.", show_default=False)]
+Verbose = Annotated[bool, Parameter(name=("--verbose", "-v"), help="Tell everything.", show_default=False)]
+Svg = Annotated[Path | None, Parameter(name="--svg", show=False, help="Keep a picture of the console as SVG.")]
+Yes = Annotated[bool, Parameter(name=("--yes", "-y"), help="Do not ask.", show_default=False)]
+Only = Annotated[
+    tuple[str, ...], Parameter(name="--only", help="Only these components (see `quorate graph`).", negative=())
+]
+Hosts = Annotated[tuple[str, ...], Parameter(name="--host", help="Only these hosts.", negative=())]

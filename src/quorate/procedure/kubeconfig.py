@@ -1,0 +1,31 @@
+"""The operator's own kubeconfig, from the keys in the state folder: no host is asked."""
+
+from datetime import UTC, datetime
+
+from quorate.core import QuorateError
+from quorate.execute.store import Store
+from quorate.render.kubeconfig import kubeconfig
+from quorate.spec.cluster import Cluster
+
+
+def operator_kubeconfig(cluster: Cluster, store: Store) -> str:
+    """Text of a kubeconfig for the operator's machine, at the cluster's endpoint, as its administrator.
+
+    The text holds a private key. Nothing is made here: raises QuorateError when the cluster's keys are not
+    in the state folder yet.
+    """
+    secrets = store.secrets(cluster, datetime.now(UTC), persist=False)
+    made = [change for change in store.changes if change.startswith(("ca:", "admin:"))]
+    if made:
+        raise QuorateError(
+            f"{store.path}: has no key of the administrator that the cluster knows ({'; '.join(made)})",
+            "run `quorate apply` first, from the machine and folder that hold the cluster's state",
+        )
+    return kubeconfig(
+        cluster.server_url,
+        secrets.cert("ca"),
+        "kubernetes-admin",
+        cert_pem=secrets.cert("admin"),
+        key_pem=secrets.key("admin"),
+        cluster=cluster.name,
+    )

@@ -1,0 +1,251 @@
+"""How the cluster is right now: one look at every host, nothing changed."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from quorate.component.etcd import etcdctl
+from quorate.core import Transport
+from quorate.execute.survey import Service, View, survey
+from quorate.resource.kube import kubectl
+from quorate.spec.cluster import Cluster, Host, Role
+
+ELECTED = ("kube-controller-manager", "kube-scheduler")
+"""Who elects a leader by a lease of that name in kube-system."""
+
+
+@dataclass(frozen=True)
+class Member:
+    """One etcd member, as its own host says."""
+
+    host: str
+    healthy: bool
+    leader: bool = False
+    db_bytes: int | None = None
+    version: str = ""
+    revision: int = 0
+
+
+@dataclass(frozen=True)
+class Node:
+    """One node object."""
+
+    name: str
+    ready: bool
+    version: str = ""
+    schedulable: bool = True
+
+
+@dataclass(frozen=True)
+class Expiry:
+    """The certificate of a host that ends first."""
+
+    path: str
+    not_after: datetime
+    days: int
+
+
+@dataclass(frozen=True)
+class Status:
+    """The whole cluster; what could not be learned is missing, and `problems` says so."""
+
+    cluster: str
+    endpoint: str
+    services: Mapping[str, Mapping[str, Service]] = field(default_factory=dict)
+    """By host and unit name."""
+    members: tuple[Member, ...] = ()
+    leases: Mapping[str, str] = field(default_factory=dict)
+    """Holder by component; the holder is a host name as far as it is one of ours."""
+    vip: str = ""
+    vip_owners: tuple[str, ...] = ()
+    nodes: tuple[Node, ...] = ()
+    certificates: Mapping[str, Expiry] = field(default_factory=dict)
+    """By host."""
+    unreachable: Mapping[str, str] = field(default_factory=dict)
+    """Hosts that did not answer, with the reason."""
+    problems: tuple[str, ...] = ()
+    """All that is not as it should be, one line each."""
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing is wrong."""
+        return not self.problems
+
+    def rows(self) -> list[tuple[str, str, str, str]]:
+        """Host, what, state, detail: the lines of the console, in the order of the cluster file."""
+        rows = [(host, "host", "unreachable", why) for host, why in self.unreachable.items()]
+        for host, services in self.services.items():
+            for unit, service in services.items():
+                rows.append((host, unit.removesuffix(".service"), _word(service), _since(service)))
+        for member in self.members:
+            size = "" if member.db_bytes is None else f"{member.db_bytes / 1e6:.1f} MB"
+            role = "leader" if member.leader else "follower"
+            state = "healthy" if member.healthy else "unhealthy"
+            rows.append((member.host, "etcd member", state, ", ".join(filter(None, (role, size, member.version)))))
+        rows += [(holder, f"{what} lease", "held", "") for what, holder in self.leases.items()]
+        rows += [(host, "virtual IP", "held", self.vip) for host in self.vip_owners]
+        for node in self.nodes:
+            state = "Ready" if node.ready else "NotReady"
+            rows.append((node.name, "node", state, node.version + ("" if node.schedulable else ", cordoned")))
+        rows += [
+            (host, "certificates", f"{expiry.days} days", expiry.path) for host, expiry in self.certificates.items()
+        ]
+        return rows
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain data for JSON: names and numbers only, times as ISO 8601."""
+        return {
+            "cluster": self.cluster,
+            "endpoint": self.endpoint,
+            "ok": self.ok,
+            "problems": list(self.problems),
+            "unreachable": dict(self.unreachable),
+            "services": {
+                host: {unit: _plain(service) for unit, service in services.items()}
+                for host, services in self.services.items()
+            },
+            "etcd": [vars(member) for member in self.members],
+            "leases": dict(self.leases),
+            "vip": {"address": self.vip, "owners": list(self.vip_owners)},
+            "nodes": [vars(node) for node in self.nodes],
+            "certificates": {
+                host: {"path": each.path, "not_after": each.not_after.isoformat(), "days": each.days}
+                for host, each in self.certificates.items()
+            },
+        }
+
+
+async def status(cluster: Cluster, via: Transport) -> Status:
+    """Look at every host at once. Raises nothing for hosts that do not answer: they are named."""
+    views, lost = await survey(cluster, via, lambda host: _questions(cluster, host))
+    return judge(cluster, views, lost)
+
+
+def _questions(cluster: Cluster, host: Host) -> dict[str, str]:
+    asked = {}
+    if host.has(Role.ETCD):
+        asked["member"] = f"{etcdctl(host)} --command-timeout=3s endpoint status -w json"
+    if host.has(Role.CONTROL_PLANE):
+        get = f"{kubectl(f'https://{host.ip}:{cluster.apiserver.port}')} --request-timeout=5s get --raw"
+        asked["nodes"] = f"{get} /api/v1/nodes"
+        asked["leases"] = f"{get} /apis/coordination.k8s.io/v1/namespaces/kube-system/leases"
+    return asked
+
+
+def judge(cluster: Cluster, views: Mapping[str, View], lost: Mapping[str, str]) -> Status:
+    """The status that the views add up to."""
+    order = [host for host in cluster.hosts if host.name in views]
+    vip = str(cluster.endpoint.vip or "")
+    found = Status(
+        cluster=cluster.name,
+        endpoint=cluster.server_url,
+        services={host.name: views[host.name].services for host in order},
+        members=tuple(_member(host, views.get(host.name)) for host in cluster.members),
+        leases=_leases(cluster, _first(order, views, "leases")),
+        vip=vip,
+        vip_owners=tuple(host.name for host in order if vip and vip in views[host.name].addresses),
+        nodes=tuple(_node(item) for item in _first(order, views, "nodes")),
+        certificates={host.name: expiry for host in order if (expiry := _expiry(views[host.name]))},
+        unreachable=dict(lost),
+    )
+    return Status(**{**vars(found), "problems": tuple(_problems(cluster, found))})
+
+
+def _problems(cluster: Cluster, found: Status) -> list[str]:
+    said = [f"{host}: unreachable: {why}" for host, why in found.unreachable.items()]
+    for host, services in found.services.items():
+        said += [
+            f"{host}: {unit.removesuffix('.service')} is {_word(service)}"
+            for unit, service in services.items()
+            if not service.ok
+        ]
+    leaders = [member.host for member in found.members if member.leader]
+    if len(leaders) != 1:
+        said.append(f"etcd has {len(leaders)} leaders" if leaders else "etcd has no leader")
+    if found.vip and len(found.vip_owners) != 1:
+        said.append(f"{found.vip} is held by {', '.join(found.vip_owners) or 'nobody'}")
+    said += [f"node {node.name} is NotReady" for node in found.nodes if not node.ready]
+    known = {node.name for node in found.nodes}
+    if found.nodes or not cluster.workers:
+        said += [f"node {host.node} is missing" for host in cluster.workers if host.node not in known]
+    else:
+        said.append("no API server tells about its nodes")
+    said += [f"{what} has no leader" for what in ELECTED if found.nodes and not found.leases.get(what)]
+    limit = min(cluster.pki.renew_before_days, cluster.pki.leaf_days // 2)
+    said += [
+        f"{host}: {each.path} ends in {each.days} days"
+        for host, each in found.certificates.items()
+        if each.days < limit
+    ]
+    return said
+
+
+def _items(text: str) -> list[dict[str, Any]]:
+    try:
+        items = json.loads(text)["items"]
+    except (ValueError, KeyError, TypeError):
+        return []
+    return items if isinstance(items, list) else []
+
+
+def _first(hosts: list[Host], views: Mapping[str, View], question: str) -> list[dict[str, Any]]:
+    """The first API server's list that says anything."""
+    lists = (_items(views[host.name].more.get(question, "")) for host in hosts)
+    return next((items for items in lists if items), [])
+
+
+def _member(host: Host, view: View | None) -> Member:
+    if view is None:
+        return Member(host.name, healthy=False)
+    healthy = view.services.get("etcd.service", Service("absent")).ok
+    try:
+        answer = json.loads(view.more.get("member", ""))[0]["Status"]
+        header = answer["header"]
+        return Member(
+            host.name,
+            healthy,
+            answer.get("leader") == header["member_id"],
+            answer.get("dbSize"),
+            answer.get("version", ""),
+            header.get("revision", 0),
+        )
+    except (ValueError, KeyError, TypeError, IndexError):
+        return Member(host.name, healthy)
+
+
+def _leases(cluster: Cluster, items: list[dict[str, Any]]) -> dict[str, str]:
+    """Holders are `<host name>_<random>`; a host that keeps its own name stays as it is."""
+    held = {item["metadata"]["name"]: item.get("spec", {}).get("holderIdentity") or "" for item in items}
+    return {what: held[what].rpartition("_")[0] or held[what] for what in ELECTED if held.get(what)}
+
+
+def _node(item: dict[str, Any]) -> Node:
+    state = item.get("status", {})
+    ready = any(each["type"] == "Ready" and each["status"] == "True" for each in state.get("conditions", []))
+    version = state.get("nodeInfo", {}).get("kubeletVersion", "")
+    return Node(item["metadata"]["name"], ready, version, not item.get("spec", {}).get("unschedulable", False))
+
+
+def _expiry(view: View) -> Expiry | None:
+    if not view.certificates:
+        return None
+    soonest = min(view.certificates, key=lambda each: (each.info.not_after, each.path))
+    return Expiry(soonest.path, soonest.info.not_after, (soonest.info.not_after - view.now) // timedelta(days=1))
+
+
+def _word(service: Service) -> str:
+    return "not answering" if service.state == "active" and service.healthy is False else service.state
+
+
+def _since(service: Service) -> str:
+    if service.since is None:
+        return ""
+    times = f", restarted {service.restarts} times" if service.restarts else ""
+    return f"since {service.since:%Y-%m-%d %H:%M:%S}Z{times}"
+
+
+def _plain(service: Service) -> dict[str, Any]:
+    since = service.since.isoformat() if service.since else None
+    return {"state": service.state, "since": since, "restarts": service.restarts, "healthy": service.healthy}

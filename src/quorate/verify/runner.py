@@ -1,0 +1,60 @@
+"""Run the checks: those that change nothing side by side, then those that stop something one by one."""
+
+import asyncio
+import uuid
+from collections.abc import Callable, Sequence
+
+from quorate.core import Transport
+from quorate.spec.cluster import Cluster
+from quorate.verify import pods
+from quorate.verify.catalog import CHECKS
+from quorate.verify.check import Check, Finding, Status, examine
+from quorate.verify.env import Env
+from quorate.verify.outage import start_all
+
+
+async def verify(
+    cluster: Cluster,
+    via: Transport,
+    *,
+    disruptive: bool,
+    on_finding: Callable[[Finding], None],
+    checks: Sequence[Check] = CHECKS,
+) -> list[Finding]:
+    """Prove the cluster; findings in the order of the catalogue, and told one by one as they come.
+
+    Test objects are in a namespace of their own and are deleted at the end. With `disruptive`, checks may stop
+    services; whatever happens, also Ctrl-C, they are started again, by a timer on their host at the latest.
+    Without it those checks are not in the result.
+    """
+    env = Env(cluster, via, f"quorate-verify-{uuid.uuid4().hex[:6]}")
+    found: dict[str, Finding] = {}
+
+    async def one(check: Check) -> None:
+        found[check.id] = finding = await examine(check, env)
+        on_finding(finding)
+
+    tasks = [asyncio.create_task(one(check)) for check in checks if not check.disruptive]
+    try:
+        await asyncio.gather(*tasks)
+        if disruptive:
+            for check in checks:
+                if check.disruptive:
+                    await one(check)
+    finally:
+        for task in tasks:
+            task.cancel()
+        env.cancel()
+        await asyncio.shield(_clean(env, on_finding))
+    return [found[check.id] for check in checks if check.id in found]
+
+
+async def _clean(env: Env, on_finding: Callable[[Finding], None]) -> None:
+    if failed := await start_all(env):
+        on_finding(Finding("restored", "what was stopped runs again", Status.FAILED, "; ".join(failed), 0.0))
+    await pods.delete(env)
+
+
+def passed(findings: Sequence[Finding]) -> bool:
+    """Whether no check failed; a skipped one is no failure."""
+    return all(finding.status is not Status.FAILED for finding in findings)

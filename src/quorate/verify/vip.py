@@ -1,0 +1,62 @@
+"""Checks of the virtual IP: held by exactly one balancer, and everybody on the wire agrees which."""
+
+from quorate.core import TransportError
+from quorate.spec.cluster import Host
+from quorate.verify.check import Skip, Wrong, demand
+from quorate.verify.env import Env
+
+
+def address(env: Env) -> str:
+    """The virtual IP; raises Skip in a cluster without one."""
+    vip = env.cluster.endpoint.vip
+    if vip is None:
+        raise Skip("no virtual IP in the cluster file")
+    return str(vip)
+
+
+async def holders(env: Env) -> list[Host]:
+    """The hosts that have the address right now."""
+    vip = address(env)
+    look = f"ip -4 -o addr show to {vip}/32"
+    hosts = [host for host in env.cluster.hosts if host in env.cluster.balancers]
+    said = await env.many(hosts, lambda _host: look)
+    return [host for host in hosts if f" {vip}/" in said[host.name]]
+
+
+async def one_holder(env: Env) -> str:
+    """5: the address is on one load balancer."""
+    vip = address(env)
+    views = await env.views()
+    found = [name for name, view in views.items() if vip in view.addresses]
+    demand(len(found) == 1, f"{vip} is on {', '.join(found) or 'no host'}, expected exactly one")
+    others = [host.name for host in env.cluster.balancers if host.name not in found]
+    demand(found[0] in {host.name for host in env.cluster.balancers}, f"{vip} is on {found[0]}, no load balancer")
+    return f"{vip} on {found[0]}" + (f", not on {', '.join(others)}" if others else "")
+
+
+async def one_answer(env: Env) -> str:
+    """Whoever asks the network for the address gets the owner's: no second holder answers."""
+    vip = address(env)
+    owners = await holders(env)
+    if len(owners) != 1:
+        raise Wrong(f"{vip} is on {', '.join(host.name for host in owners) or 'no host'}, expected exactly one")
+    owner = owners[0]
+    own = (await env.run(owner, "cat /sys/class/net/*/address")).split()
+    askers = [host for host in env.cluster.hosts if host != owner]
+    # Forget, ask, see who answered. A host behind a router has no neighbour of that address.
+    script = (
+        f"d=$(ip route get {vip} | sed -n 's/.* dev \\([^ ]*\\).*/\\1/p' | head -n 1)\n"
+        f'ip neigh flush to {vip} dev "$d" 2>/dev/null\n'
+        f"curl -sk --noproxy '*' -o /dev/null --max-time 3 https://{vip}:{env.cluster.endpoint.port}/readyz\n"
+        f"ip neigh show to {vip} | sed -n 's/.*lladdr \\([^ ]*\\).*/\\1/p'"
+    )
+    seen = 0
+    try:
+        said = await env.many(askers, lambda _host: script)
+    except TransportError as error:
+        raise Wrong(str(error)) from error
+    for name, text in said.items():
+        for mac in text.split():
+            demand(mac in own, f"{name} finds {vip} at {mac}, but {owner.name} has {', '.join(own)}")
+            seen += 1
+    return f"{seen} of {len(askers)} hosts find {vip} by ARP, all at {owner.name}"

@@ -1,0 +1,139 @@
+"""The described topology with Docker and nginx, from bare hosts to bare hosts. The order of the tests is the story."""
+
+import json
+
+import pytest
+from conftest import Deployed
+
+pytestmark = pytest.mark.lab
+
+PROCESSES = """
+for u in etcd kube-apiserver kube-controller-manager kube-scheduler containerd docker kubelet kube-proxy nginx \
+  keepalived quorate-routes; do
+  p=$(systemctl show -p MainPID --value $u.service); [ "$p" = 0 ] || echo "$u $p"
+done"""
+
+TRACES = r"""
+find / -xdev \( -path /proc -o -path /sys -o -path /run -o -path /tmp -o -path /var/tmp -o -path /var/cache \
+  -o -path /var/log -o -path /var/lib/apt -o -path /var/lib/dpkg -o -path /var/lib/systemd -o -path /root/.cache \
+  -o -path /etc/ld.so.cache -o -path /var/lib/ucf -o -path '*/__pycache__' \) -prune -o -printf '%y %m %u %p %l\n' | sort
+echo == units; systemctl list-unit-files --no-legend --no-pager | sort
+echo == mounts; cut -d' ' -f2 /proc/mounts | sort | uniq
+echo == links; ip -o link | cut -d: -f2 | sort; ip -4 -o addr | tr -s ' ' | cut -d' ' -f2-4 | sort; ip route | sort
+echo == rules; iptables-save | grep -v '^[#:]' | sort
+echo == packages; dpkg-query -W -f '${Package} ${db:Status-Status}\n' | grep ' installed$'
+echo == users; cut -d: -f1 /etc/passwd | sort; cat /etc/hosts /etc/hostname /proc/sys/net/ipv4/ip_forward
+echo == processes; ps -eo comm= | grep -E '^(etcd|kube|docker|containerd|nginx|haproxy|keepalived|quorate)' | sort
+exit 0
+"""
+
+found: dict[str, str] = {}
+
+
+def test_bare_hosts_are_looked_at(described: Deployed) -> None:
+    found.update(described.run(TRACES))
+    plan = described.json("plan", code=2)
+    assert plan["changes"]
+
+
+def test_plan_has_changed_nothing(described: Deployed) -> None:
+    assert described.run(TRACES) == found
+
+
+def test_apply_builds_it(described: Deployed) -> None:
+    described.quorate("apply", "--yes")
+
+
+def test_plan_is_empty_then(described: Deployed) -> None:
+    described.quorate("plan", code=0)
+
+
+def test_verify_proves_it(described: Deployed) -> None:
+    document = described.json("verify", "--disruptive")
+    findings = document["findings"]
+    assert isinstance(findings, list)
+    assert [finding["id"] for finding in findings if finding["status"] == "failed"] == []
+    assert sum(finding["status"] == "passed" for finding in findings) >= 16
+
+
+def test_plan_is_empty_after_the_disruption(described: Deployed) -> None:
+    described.quorate("plan", code=0)
+
+
+def test_second_apply_changes_and_restarts_nothing(described: Deployed) -> None:
+    before = described.run(PROCESSES)
+    described.quorate("apply", "--yes")
+    assert described.run(PROCESSES) == before
+
+
+DRIFT = {
+    "edited unit": (
+        "master01",
+        "sed -i 's/--v=.*//; s/Kubernetes API server/Somebody was here/' /etc/systemd/system/kube-apiserver.service",
+        {"master01 kube-apiserver"},
+    ),
+    "deleted certificate": (
+        "node01",
+        "rm /etc/kubernetes/pki/kubelet-server.crt",
+        set(),
+    ),
+    "stopped service": ("master02", "systemctl stop kube-scheduler", {"master02 kube-scheduler"}),
+    "readable key": ("master01", "chmod 644 /etc/kubernetes/pki/apiserver.key", set()),
+    "changed kernel setting": ("node02", "echo 0 >/proc/sys/net/ipv4/ip_forward", set()),
+    "edited balancer": ("nginx01", "echo '# a human' >>/etc/quorate/nginx.conf", set()),
+    "killed routes": ("node01", "systemctl disable --now -q quorate-routes", {"node01 quorate-routes"}),
+}
+
+
+@pytest.mark.parametrize("name", DRIFT)
+def test_drift_is_seen_and_mended_alone(described: Deployed, name: str) -> None:
+    host, harm, restarted = DRIFT[name]
+    before = processes(described)
+    described.run(harm, host)
+    plan = described.json("plan", code=2)
+    changes = plan["changes"]
+    assert isinstance(changes, list)
+    assert {change["host"] for change in changes} == {host}
+    described.quorate("apply", "--yes")
+    described.quorate("plan", code=0)
+    after = processes(described)
+    assert {key for key in after if after[key] != before.get(key)} <= restarted
+    assert before.keys() == after.keys()
+
+
+def processes(described: Deployed) -> dict[str, str]:
+    """Main process by host and service."""
+    lines = [
+        f"{host} {line}" for host, output in described.run(PROCESSES).items() for line in output.splitlines()
+    ]
+    return {line.rpartition(" ")[0]: line.rpartition(" ")[2] for line in lines}
+
+
+def test_a_flag_restarts_api_servers_alone_one_by_one(described: Deployed) -> None:
+    before = processes(described)
+    text = described.file.read_text()
+    described.file.write_text(text + '\napiserver:\n  extra_flags:\n    event-ttl: "2h"\n')
+    lines = described.quorate("apply", "--yes", "--json").stdout.splitlines()
+    events = [json.loads(line) for line in lines if line.startswith("{")]
+    after = processes(described)
+    restarted = {key for key in after if after[key] != before.get(key)}
+    assert restarted == {"master01 kube-apiserver", "master02 kube-apiserver"}
+    order = [
+        (event["event"], event["host"], event["kind"])
+        for event in events
+        if event.get("event") in ("step_started", "step_done") and event.get("kind") in ("unit", "ready")
+        and "apiserver" in event.get("name", "")
+    ]
+    ready = order.index(("step_done", "master01", "ready"))
+    assert order.index(("step_started", "master02", "unit")) > ready
+    described.quorate("plan", code=0)
+
+
+def test_destroy_leaves_the_hosts_as_they_were_found(described: Deployed) -> None:
+    name = described.cluster.name
+    described.quorate("destroy", "--yes", name)
+    after = described.run(TRACES)
+    for host, text in found.items():
+        was, now = set(text.splitlines()), set(after[host].splitlines())
+        assert now - was == set(), f"{host}: left behind"
+        assert was - now == set(), f"{host}: taken away"

@@ -1,0 +1,188 @@
+"""What holds for every cluster: keys, order, scripts that parse, secrets that stay secret."""
+
+import base64
+import subprocess
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from graphlib import TopologicalSorter
+from random import Random
+
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from worlds import contexts
+
+from quorate.component import COMPONENTS
+from quorate.component.context import Context
+from quorate.core import Key
+from quorate.execute import batch, observe
+from quorate.plan.compile import Compiled, compile_cluster
+from quorate.plan.step import Plan, Step
+from quorate.resource.brick import Brick
+from quorate.resource.file import Binary, Directory, File, Symlink
+from quorate.resource.unit import Unit
+from quorate.spec.cluster import Cluster
+
+# A failing cluster is small enough to read; shrinking one takes minutes.
+PHASES = (Phase.explicit, Phase.reuse, Phase.generate)
+some = settings(max_examples=25, suppress_health_check=list(HealthCheck), deadline=None, phases=PHASES)
+
+FOUND_ON_EVERY_HOST = {
+    *("/etc", "/etc/systemd/system", "/etc/modules-load.d", "/etc/sysctl.d", "/usr/local/bin", "/root", "/var/lib"),
+}
+
+
+def text(compiled: Compiled) -> list[str]:
+    """A plan for bare hosts as text."""
+    plan = Plan({brick.key: Step(brick, None) for brick in compiled.resources}, compiled.needs)
+    return [f"{step.key} {step.diff} {sorted(plan.needs[step.key])}" for step in plan.changes]
+
+
+def ancestors(needs: Mapping[Key, Iterable[Key]]) -> dict[Key, set[Key]]:
+    """All that each key needs, directly or not."""
+    found: dict[Key, set[Key]] = {}
+    for key in TopologicalSorter({key: set(some) for key, some in needs.items()}).static_order():
+        found[key] = set(needs[key]).union(*(found[need] for need in needs[key]))
+    return found
+
+
+def sh_parses(script: str) -> None:
+    done = subprocess.run(["/bin/sh", "-n"], input=script, text=True, capture_output=True, check=False)
+    assert done.returncode == 0, f"{done.stderr}\n{script}"
+
+
+def shuffled(cluster: Cluster, order: list[int]) -> Cluster:
+    """The hosts in another order; balancers among themselves stay, since the first one is preferred."""
+    hosts = [cluster.hosts[index] for index in order]
+    balancers = iter(cluster.balancers)
+    names = {host.name for host in cluster.balancers}
+    return cluster.model_copy(
+        update={"hosts": tuple(next(balancers) if host.name in names else host for host in hosts)}
+    )
+
+
+@some
+@given(contexts())
+def test_every_need_is_there_and_comes_first(context: Context) -> None:
+    compiled = compile_cluster(context)
+    keys = [brick.key for brick in compiled.resources]
+    assert len(keys) == len(set(keys))
+    place = {key: number for number, key in enumerate(keys)}
+    assert compiled.needs.keys() == place.keys() == compiled.component_of.keys()
+    for key, needs in compiled.needs.items():
+        assert all(place[need] < place[key] for need in needs)
+    for brick in compiled.resources:
+        assert brick.needs <= place.keys(), "an explicit need that nothing fulfils"
+        assert brick.host in {host.name for host in context.cluster.hosts}
+
+
+@some
+@given(contexts(), st.randoms(use_true_random=False))
+def test_the_order_of_hosts_in_the_file_means_nothing(context: Context, random: Random) -> None:
+    order = list(range(len(context.cluster.hosts)))
+    random.shuffle(order)
+    other = replace(context, cluster=shuffled(context.cluster, order))
+    one, two = compile_cluster(context), compile_cluster(other)
+    assert one.resources == two.resources
+    assert text(one) == text(two)
+
+
+@some
+@given(contexts())
+def test_running_hosts_change_one_at_a_time_and_others_wait_for_nobody(context: Context) -> None:
+    needs = ancestors(compile_cluster(context).needs)
+    fresh = replace(
+        context,
+        facts=replace(
+            context.facts,
+            hosts={name: replace(facts, running=frozenset()) for name, facts in context.facts.hosts.items()},
+        ),
+    )
+    before = compile_cluster(fresh)
+    plain = ancestors(before.needs)
+    own = {brick.key: before.component_of[brick.key] for brick in before.resources}
+    for component in COMPONENTS:
+        units: dict[str, set[Key]] = {}
+        for key, name in own.items():
+            if name == component.NAME and key.kind == "unit":
+                units.setdefault(key.host, set()).add(key)
+        runs = {
+            host for host, mine in units.items() if {key.name for key in mine} & context.facts.of(host).running
+        }
+        for one in units:
+            for two in units.keys() - {one}:
+                tied = any(key in needs[other] for key in units[one] for other in units[two])
+                if component.SERIAL and {one, two} <= runs:
+                    reverse = any(key in needs[other] for key in units[two] for other in units[one])
+                    assert tied != reverse, f"{component.NAME}: {one} and {two} may change at once"
+                elif two not in runs:
+                    natural = any(key in plain[other] for key in units[one] for other in units[two])
+                    direct = one in runs and component.SERIAL and tied and not natural
+                    assert not direct, f"{component.NAME}: {two} stands still and waits for {one}, which runs"
+
+
+@some
+@given(contexts())
+def test_what_a_unit_loads_is_put_there(context: Context) -> None:
+    compiled = compile_cluster(context)
+    files = {(brick.host, brick.path): brick for brick in compiled.resources if isinstance(brick, File)}
+    for brick in compiled.resources:
+        if isinstance(brick, Unit):
+            for path in brick.loads:
+                assert (brick.host, path) in files, f"{brick.key} loads {path}, which nobody writes"
+                assert files[brick.host, path].key in compiled.needs[brick.key]
+
+
+@some
+@given(contexts())
+def test_every_file_has_a_folder(context: Context) -> None:
+    compiled = compile_cluster(context)
+    folders = {(brick.host, brick.path): brick.key for brick in compiled.resources if isinstance(brick, Directory)}
+    for brick in compiled.resources:
+        if isinstance(brick, File | Binary | Symlink):
+            parent = brick.path.rpartition("/")[0]
+            if parent not in FOUND_ON_EVERY_HOST:
+                assert folders[brick.host, parent] in compiled.needs[brick.key]
+
+
+@some
+@given(contexts())
+def test_secrets_show_only_as_digests(context: Context) -> None:
+    compiled = compile_cluster(context)
+    hidden = {pem.split(b"\n")[1].decode() for id, pem in context.secrets.pems.items() if id.endswith(".key")}
+    hidden |= {base64.b64encode(pem).decode()[40:140] for id, pem in context.secrets.pems.items() if id.endswith(".key")}
+    hidden |= {value for id, value in context.secrets.random.items() if id != "etcd-token"}
+    for brick in compiled.resources:
+        shown = f"{brick!r} {brick.desired} {brick.probe()}"
+        if isinstance(brick, File) and not brick.secret:
+            shown += brick.content
+        shown += "".join(action.script for action in brick.converge({}) if not action.secret)
+        shown += "".join(action.script for action in brick.remove())
+        for secret in hidden:
+            assert secret not in shown, f"{brick.key} shows a secret"
+        if isinstance(brick, File) and brick.secret:
+            assert brick.mode in ("0600", "0400"), f"{brick.key} is readable by others"
+    assert not any(secret in repr(context) for secret in hidden)
+
+
+@settings(some, max_examples=12)
+@given(contexts())
+def test_every_script_is_posix_sh(context: Context) -> None:
+    compiled = compile_cluster(context)
+    by_host: dict[str, list[Brick]] = {}
+    for brick in compiled.resources:
+        by_host.setdefault(brick.host, []).append(brick)
+    for bricks in by_host.values():
+        steps = [Step(brick, None) for brick in bricks]
+        sh_parses(batch.script(steps))
+        sh_parses("\n".join(action.script for brick in bricks for action in brick.remove()))
+        sh_parses(observe.ask.script(observe.questions(bricks)))
+
+
+@some
+@given(contexts(running=False))
+def test_scripts_of_files_of_ours_are_posix_sh(context: Context) -> None:
+    seen = set()
+    for brick in compile_cluster(context).resources:
+        if isinstance(brick, File) and brick.content.startswith("#!/bin/sh\n") and brick.content not in seen:
+            seen.add(brick.content)
+            sh_parses(brick.content)

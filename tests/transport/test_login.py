@@ -1,0 +1,305 @@
+"""Getting in: host keys, passwords, sudo, jump hosts, and what is said when it does not work."""
+
+import asyncio
+import stat
+from collections.abc import Awaitable
+from dataclasses import replace
+from pathlib import Path
+
+import asyncssh
+import pytest
+from conftest import Server, free_port, listen
+
+from quorate.core import Blob, TransportError
+from quorate.spec.cluster import Jump
+from quorate.spec.ssh import ResolvedSsh
+from quorate.transport.password import Prompt, stored
+from quorate.transport.ssh import SshTransport
+from quorate.transport.trust import pin, scan
+
+
+async def refusal(door: SshTransport, script: str = "echo in") -> TransportError:
+    with pytest.raises(TransportError) as caught:
+        await door.run("a", script)
+    assert caught.value.host == "a"
+    assert caught.value.hint
+    return caught.value
+
+
+class Answers(Prompt):
+    """Answers from a table instead of the terminal."""
+
+    def __init__(self, answer: str) -> None:
+        super().__init__()
+        self.asked: list[str] = []
+        self.answer = answer
+
+    def read(self, question: str) -> str:
+        self.asked.append(question)
+        return self.answer
+
+
+def secret_file(folder: Path, text: str) -> Path:
+    path = folder / "password"
+    path.write_text(text + "\n")
+    path.chmod(0o600)
+    return path
+
+
+async def test_unknown_key(server: Server) -> None:
+    (server.folder / "known_hosts").unlink()
+    error = await refusal(SshTransport({"a": server.ssh}))
+    assert "is not known (SHA256:" in str(error)
+    assert "quorate trust" in error.hint
+    assert not (server.folder / "known_hosts").exists()
+
+
+async def test_changed_key(server: Server) -> None:
+    other = asyncssh.generate_private_key("ssh-ed25519")
+    known = server.folder / "known_hosts"
+    known.write_text(f"[127.0.0.1]:{server.port} {other.export_public_key().decode()}")
+    error = await refusal(SshTransport({"a": server.ssh}))
+    assert "HOST KEY CHANGED" in str(error)
+    assert str(known) in str(error)
+    assert other.get_fingerprint() in str(error)
+
+
+async def test_changed_kind_of_key(server: Server) -> None:
+    other = asyncssh.generate_private_key("ecdsa-sha2-nistp256")
+    known = server.folder / "known_hosts"
+    known.write_text(f"[127.0.0.1]:{server.port} {other.export_public_key().decode()}")
+    assert "pinned kind" in str(await refusal(SshTransport({"a": server.ssh})))
+
+
+async def test_refused_port(server: Server) -> None:
+    ssh = replace(server.ssh, port=free_port())
+    assert "refuses connections" in str(await refusal(SshTransport({"a": ssh})))
+
+
+async def test_no_answer(server: Server) -> None:
+    callers: list[asyncio.StreamWriter] = []
+    silent = await asyncio.start_server(lambda _, writer: callers.append(writer), "127.0.0.1", 0)
+    ssh = replace(server.ssh, port=silent.sockets[0].getsockname()[1], connect_timeout=0.3)
+    assert "within 0.3 s" in str(await refusal(SshTransport({"a": ssh})))
+    for writer in callers:
+        writer.close()
+        await writer.wait_closed()
+    silent.close()
+    await silent.wait_closed()
+
+
+async def test_unknown_name(server: Server) -> None:
+    ssh = replace(server.ssh, address="nowhere.invalid")
+    assert "not a known name" in str(await refusal(SshTransport({"a": ssh})))
+
+
+async def test_wrong_key_and_no_second_try(server: Server) -> None:
+    asyncssh.generate_private_key("ssh-ed25519").write_private_key(server.folder / "other")
+    door = SshTransport({"a": replace(server.ssh, key=server.folder / "other")})
+    for _ in range(3):
+        assert "was refused" in str(await refusal(door))
+    assert len(server.connections) == 1
+
+
+async def test_missing_key(server: Server) -> None:
+    door = SshTransport({"a": replace(server.ssh, key=server.folder / "none")})
+    assert "No such file" in str(await refusal(door))
+
+
+async def test_key_with_passphrase_is_asked_once(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
+    key = asyncssh.read_private_key(server.folder / "id")
+    key.write_private_key(server.folder / "locked", "pkcs8-pem", passphrase="open")
+    ssh = replace(server.ssh, key=server.folder / "locked")
+    prompt = Answers("open")
+    door = SshTransport({"a": ssh, "b": ssh}, prompt=prompt)
+    assert await asyncio.gather(door.run("a", "echo a"), door.run("b", "echo b")) == ["a\n", "b\n"]
+    assert len(prompt.asked) == 1
+    await door.close()
+    error = await refusal(SshTransport({"a": ssh}, prompt=Answers("shut")))
+    assert "wrong passphrase" in str(error)
+    assert "shut" not in repr(error)
+
+
+async def test_password(server: Server) -> None:
+    path = secret_file(server.folder, "right")
+    door = SshTransport({"a": replace(server.ssh, key=None, password_file=path)})
+    assert await door.run("a", "echo in") == "in\n"
+    await door.close()
+
+
+async def test_wrong_password_is_tried_once(server: Server) -> None:
+    door = SshTransport({"a": replace(server.ssh, key=None, ask_password=True)}, prompt=Answers("wr0ng-secret"))
+    for _ in range(2):
+        error = await refusal(door)
+        assert "wr0ng" not in f"{error!r} {error.hint} {error.__cause__!r}"
+    assert server.passwords == ["wr0ng-secret"]
+
+
+def test_password_file_must_be_private(tmp_path: Path) -> None:
+    path = secret_file(tmp_path, "x")
+    assert stored(path) == "x"
+    path.chmod(0o640)
+    with pytest.raises(TransportError, match="mode 0640"):
+        stored(path)
+
+
+def test_password_variable_leaves_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("QUORATE_TEST_PASSWORD", "x")
+    assert stored(Path("env:QUORATE_TEST_PASSWORD")) == "x"
+    monkeypatch.undo()
+    assert stored(Path("env:QUORATE_TEST_PASSWORD")) == "x"
+
+
+async def test_no_prompt_with_json(server: Server) -> None:
+    ssh = replace(server.ssh, key=None, ask_password=True)
+    assert "no terminal" in str(await refusal(SshTransport({"a": ssh}, prompt=Prompt(allowed=False))))
+
+
+def as_ops(server: Server, mode: str) -> ResolvedSsh:
+    (server.folder / "mode").write_text(mode)
+    return replace(server.ssh, user="ops")
+
+
+@pytest.mark.parametrize(
+    ("mode", "said"),
+    [
+        ("denied", "may not use sudo"),
+        ("tty", "requiretty"),
+        ("password", "asks for a password"),
+        ("", "no POSIX shell"),
+    ],
+)
+async def test_sudo_refuses(server: Server, mode: str, said: str) -> None:
+    assert said in str(await refusal(SshTransport({"a": as_ops(server, mode)})))
+
+
+async def test_sudo_without_password(server: Server) -> None:
+    door = SshTransport({"a": as_ops(server, "nopasswd")})
+    assert await door.run("a", "echo in; cat") == "in\n"
+    await door.close()
+
+
+@pytest.mark.parametrize("mode", ["nopasswd", "password"])
+async def test_sudo_with_password(server: Server, mode: str, tmp_path: Path) -> None:
+    ssh = replace(as_ops(server, mode), sudo_password_file=secret_file(server.folder, "right"))
+    (tmp_path / "blob").write_bytes(b"content")
+    door = SshTransport({"a": ssh})
+    assert await door.run("a", "echo in; cat", blob=Blob(tmp_path / "blob", "", 7)) == "in\ncontent"
+    await door.close()
+
+
+async def test_wrong_sudo_password_is_tried_once(server: Server) -> None:
+    ssh = replace(as_ops(server, "password"), ask_sudo_password=True)
+    door = SshTransport({"a": ssh}, prompt=Answers("wr0ng-secret"))
+    for _ in range(2):
+        error = await refusal(door, "echo a-line-of-the-script")
+        assert "wrong sudo password" in str(error)
+        assert "wr0ng" not in f"{error!r} {error.hint}"
+    assert (server.folder / "given").read_text() == "wr0ng-secret\n"
+    await door.close()
+
+
+async def test_noise_of_login_scripts_is_not_output(server: Server) -> None:
+    server.noise = b"Welcome!\nquorate-gone\n"
+    door = SshTransport({"a": server.ssh})
+    assert await door.run("a", "echo in") == "in\n"
+    await door.close()
+
+
+async def test_lost_in_the_middle_then_again(server: Server) -> None:
+    door = SshTransport({"a": server.ssh})
+    started = asyncio.Event()
+    task: Awaitable[str] = asyncio.create_task(door.run("a", "echo go; sleep 5", on_line=lambda _: started.set()))
+    await started.wait()
+    server.connections[0].abort()
+    with pytest.raises(TransportError, match="connection lost") as caught:
+        await task
+    assert caught.value.host == "a"
+    assert await door.run("a", "echo again") == "again\n"
+    assert len(server.connections) == 2
+    await door.close()
+
+
+async def test_idle_connection_was_lost(server: Server) -> None:
+    door = SshTransport({"a": server.ssh})
+    await door.run("a", "true")
+    server.connections[0].abort()
+    assert await asyncio.gather(*(door.run("a", "echo again") for _ in range(4))) == ["again\n"] * 4
+    await door.close()
+
+
+async def test_host_that_allows_fewer_sessions(sshd: ResolvedSsh) -> None:
+    """MaxSessions (10) below our own limit slows us down, but fails nothing."""
+    door = SshTransport({"a": sshd}, sessions=14)
+    assert len(await asyncio.gather(*(door.run("a", "sleep 0.3") for _ in range(20)))) == 20
+    await door.close()
+
+
+async def test_jump_host(server: Server) -> None:
+    jump = Jump(host="127.0.0.1", port=server.port, user="root")
+    ssh = replace(server.ssh, jump=jump)
+    door = SshTransport({"a": ssh, "b": ssh, "c": ssh})
+    assert await asyncio.gather(*(door.run(h, f"echo {h}") for h in "abc")) == ["a\n", "b\n", "c\n"]
+    assert len(server.connections) == 4
+    await door.close()
+    door = SshTransport({"a": replace(ssh, port=free_port())})
+    (server.folder / "known_hosts").write_text(
+        (server.folder / "known_hosts").read_text().replace("[127.0.0.1]", "127.0.0.1,[127.0.0.1]")
+    )
+    assert "jump host can't reach" in str(await refusal(door))
+    await door.close()
+
+
+async def test_jump_host_is_unknown(server: Server) -> None:
+    (server.folder / "known_hosts").unlink()
+    ssh = replace(server.ssh, jump=Jump(host="127.0.0.1", port=server.port))
+    with pytest.raises(TransportError, match=r"jump host 127\.0\.0\.1: host key"):
+        await SshTransport({"a": ssh}).run("a", "true")
+
+
+async def test_trust(server: Server) -> None:
+    known = server.folder / "state" / "known_hosts"
+    ssh = replace(server.ssh, known_hosts=known)
+    gone = replace(ssh, port=free_port())
+    keys, failures = await scan({"a": ssh, "gone": gone})
+    assert [(key.host, key.state, key.algorithm) for key in keys] == [("a", "new", "ssh-ed25519")]
+    assert [error.host for error in failures] == ["gone"]
+    assert pin(known, keys) == keys
+    assert stat.S_IMODE(known.stat().st_mode) == 0o600
+    keys, _ = await scan({"a": ssh})
+    assert keys[0].state == "same"
+    assert pin(known, keys) == []
+    door = SshTransport({"a": ssh})
+    assert await door.run("a", "echo in") == "in\n"
+    await door.close()
+
+
+async def test_trust_of_a_changed_key(server: Server) -> None:
+    known = server.folder / "known_hosts"
+    assert server.acceptor is not None
+    server.acceptor.close()
+    await server.acceptor.wait_closed()
+    asyncssh.generate_private_key("ssh-ed25519").write_private_key(server.folder / "hostkey")
+    await listen(server)
+    known.write_text(known.read_text() + "10.0.0.9 ssh-ed25519 AAAAC3Nza\n")
+    keys, _ = await scan({"a": server.ssh})
+    assert (keys[0].state, len(keys[0].pinned)) == ("changed", 1)
+    with pytest.raises(TransportError, match="HOST KEY CHANGED"):
+        pin(known, keys)
+    pin(known, keys, replace_changed=True)
+    assert known.read_text().splitlines() == ["10.0.0.9 ssh-ed25519 AAAAC3Nza", keys[0].line]
+    door = SshTransport({"a": server.ssh})
+    assert await door.run("a", "echo in") == "in\n"
+    await door.close()
+
+
+async def test_trust_through_an_unknown_jump_host(server: Server) -> None:
+    known = server.folder / "new"
+    ssh = replace(server.ssh, known_hosts=known, jump=Jump(host="127.0.0.1", port=server.port))
+    keys, failures = await scan({"a": ssh})
+    assert ([key.host for key in keys], failures) == (["jump host 127.0.0.1", "a"], [])
+    pin(known, keys)
+    door = SshTransport({"a": ssh})
+    assert await door.run("a", "echo in") == "in\n"
+    await door.close()

@@ -1,0 +1,215 @@
+"""Status and survey: what hosts print becomes values, and what is wrong is named."""
+
+import base64
+import json
+from datetime import UTC, datetime, timedelta
+from ipaddress import IPv4Address
+from pathlib import Path
+
+import pytest
+
+from quorate.core import Blob, QuorateError, TransportError
+from quorate.execute.store import Store
+from quorate.execute.survey import Service, View, parse, survey, units
+from quorate.pki.issue import issue_ca, new_key
+from quorate.procedure.kubeconfig import operator_kubeconfig
+from quorate.procedure.status import judge
+from quorate.spec.cluster import Cluster, Endpoint, Host, LoadBalancer, Role, Runtime
+
+NOW = datetime(2026, 11, 23, 14, 0, tzinfo=UTC)
+ROLES = {
+    "m1": (Role.CONTROL_PLANE, Role.ETCD),
+    "m2": (Role.CONTROL_PLANE,),
+    "w1": (Role.WORKER, Role.ETCD),
+    "w2": (Role.WORKER, Role.ETCD),
+    "b1": (Role.LOAD_BALANCER,),
+    "b2": (Role.LOAD_BALANCER,),
+}
+
+
+def cluster(**more: object) -> Cluster:
+    hosts = tuple(
+        Host(name=name, address=IPv4Address(f"10.0.9.{number}"), roles=roles)
+        for number, (name, roles) in enumerate(ROLES.items(), 1)
+    )
+    values: dict[str, object] = {"endpoint": Endpoint(vip=IPv4Address("10.0.9.100")), **more}
+    return Cluster(name="c", hosts=hosts, **values)  # type: ignore[arg-type]
+
+
+def pem(days: int) -> str:
+    return issue_ca("some", "c", new_key("ecdsa-p256"), now=NOW, days=days, serial=1).decode()
+
+
+def said(**more: str) -> dict[str, str]:
+    names = ("clock", "units", "health", "addresses", "files", "certificates", "users", "servers", "etcd")
+    return {**dict.fromkeys(names, ""), "clock": f"{int(NOW.timestamp())}\n", **more}
+
+
+UNITS = """\
+Id=etcd.service
+LoadState=loaded
+ActiveState=active
+ActiveEnterTimestamp=Mon 2026-11-23 13:00:00 UTC
+NRestarts=2
+
+Id=kubelet.service
+LoadState=not-found
+ActiveState=inactive
+ActiveEnterTimestamp=
+NRestarts=0
+
+Id=kube-proxy.service
+LoadState=loaded
+ActiveState=failed
+ActiveEnterTimestamp=
+NRestarts=0
+"""
+
+
+def test_services_are_read() -> None:
+    answers = said(units=UNITS, health="etcd.service yes\nkube-proxy.service no\n")
+    view = parse(("etcd.service", "kubelet.service", "kube-proxy.service", "nginx.service"), answers, {})
+    assert view.services == {
+        "etcd.service": Service("active", datetime(2026, 11, 23, 13, 0, tzinfo=UTC), 2, True),
+        "kubelet.service": Service("absent"),
+        "kube-proxy.service": Service("failed", None, 0, False),
+        "nginx.service": Service("absent"),
+    }
+    assert [service.ok for service in view.services.values()] == [True, False, False, False]
+
+
+def test_addresses_files_servers_and_certificates_are_read() -> None:
+    one, two = pem(10), pem(20)
+    answers = said(
+        addresses="1: lo    inet 127.0.0.1/8 scope host lo\n2: eth0    inet 10.0.9.100/24 scope global eth0\n",
+        files="600 root:root /etc/kubernetes/pki/a.key\n644 etcd:etcd /etc/etcd/pki/with space.crt\n",
+        certificates=f"file /etc/kubernetes/pki/a.crt\n{one}file /etc/kubernetes/pki/broken.crt\nrubbish\n",
+        users=f"/etc/kubernetes/x.kubeconfig {base64.b64encode(two.encode()).decode()}\n/y.kubeconfig !!\n",
+        servers="/etc/kubernetes/x.kubeconfig https://10.0.9.1:6443\n",
+        etcd="https://10.0.9.1:2379,https://10.0.9.3:2379\n",
+    )
+    view = parse((), answers, {"own": "x"})
+    assert view.now == NOW
+    assert view.addresses == {"127.0.0.1", "10.0.9.100"}
+    assert view.files["/etc/kubernetes/pki/a.key"] == ("0600", "root:root")
+    assert view.files["/etc/etcd/pki/with space.crt"] == ("0644", "etcd:etcd")
+    assert [each.path for each in view.certificates] == ["/etc/kubernetes/pki/a.crt", "/etc/kubernetes/x.kubeconfig"]
+    assert view.servers == {"/etc/kubernetes/x.kubeconfig": "https://10.0.9.1:6443"}
+    assert view.etcd_servers == ("https://10.0.9.1:2379", "https://10.0.9.3:2379")
+    assert view.more == {"own": "x"}
+
+
+def test_a_host_that_says_nothing_is_no_crash() -> None:
+    view = parse(("etcd.service",), dict.fromkeys(said(), ""), {})
+    assert view.services == {"etcd.service": Service("absent")}
+
+
+def test_units_follow_the_roles() -> None:
+    c = cluster(load_balancer=LoadBalancer(kind="haproxy"), runtime=Runtime(kind="docker"))
+    assert units(c, c.host("b1")) == ("haproxy.service", "keepalived.service")
+    assert units(c, c.host("w1"))[:2] == ("etcd.service", "docker.service")
+    assert "keepalived.service" not in units(cluster(endpoint=Endpoint(address="api.example")), c.host("b1"))
+
+
+class Silent:
+    """A door behind which nobody answers, or all answer nothing."""
+
+    def __init__(self, *lost: str) -> None:
+        self.lost = lost
+
+    async def run(self, host: str, script: str, *, blob: Blob | None = None, **_more: object) -> str:
+        if host in self.lost:
+            raise TransportError("no route", host=host)
+        return ""
+
+    async def close(self) -> None:
+        return
+
+
+async def test_lost_hosts_are_named_and_the_others_looked_at() -> None:
+    views, lost = await survey(cluster(), Silent("w1"))
+    assert lost == {"w1": "no route"}
+    assert set(views) == set(ROLES) - {"w1"}
+
+
+def member(number: int, leader: int) -> str:
+    status = {"header": {"member_id": number, "revision": 7}, "version": "3.4.23", "dbSize": 1138688, "leader": leader}
+    return json.dumps([{"Endpoint": "x", "Status": status}])
+
+
+def healthy(c: Cluster) -> dict[str, View]:
+    conditions = [{"type": "Ready", "status": "True"}]
+    nodes = [
+        {"metadata": {"name": host.node}, "status": {"conditions": conditions, "nodeInfo": {"kubeletVersion": "v1"}}}
+        for host in c.workers
+    ]
+    leases = [
+        {"metadata": {"name": name}, "spec": {"holderIdentity": f"{holder}_6f1e"}}
+        for name, holder in (("kube-controller-manager", "m2"), ("kube-scheduler", "m1"))
+    ]
+    views = {}
+    for number, host in enumerate(c.hosts, 1):
+        more = {"member": member(number, 3)} if host in c.members else {}
+        if host in c.masters:
+            more |= {"nodes": json.dumps({"items": nodes}), "leases": json.dumps({"items": leases})}
+        services = {unit: Service("active", NOW, 0, True) for unit in units(c, host)}
+        addresses = frozenset({host.ip, *(["10.0.9.100"] if host.name == "b2" else [])})
+        views[host.name] = View(NOW, services, addresses, more=more)
+    return views
+
+
+def test_a_healthy_cluster_has_no_problems() -> None:
+    c = cluster()
+    found = judge(c, healthy(c), {})
+    assert found.problems == ()
+    assert found.ok
+    assert [each.host for each in found.members if each.leader] == ["w1"]
+    assert found.leases == {"kube-controller-manager": "m2", "kube-scheduler": "m1"}
+    assert found.vip_owners == ("b2",)
+    assert {node.name for node in found.nodes} == {"w1", "w2"}
+    assert json.loads(json.dumps(found.as_dict()))["etcd"][1]["leader"] is True
+    assert ("b2", "virtual IP", "held", "10.0.9.100") in found.rows()
+
+
+def test_everything_wrong_is_named() -> None:
+    c = cluster()
+    views = healthy(c)
+    del views["w2"]
+    b1 = views["b1"]
+    views["b1"] = View(NOW, {**b1.services, "nginx.service": Service("failed")}, frozenset({"10.0.9.100"}))
+    m1 = views["m1"].services
+    silent = Service("active", NOW, 0, False)
+    certificate = parse((), said(certificates=f"file /a.crt\n{pem(3)}"), {}).certificates
+    more = dict(views["m1"].more) | {"nodes": "", "leases": "not json"}
+    views["m1"] = View(NOW, {**m1, "kube-apiserver.service": silent}, certificates=certificate, more=more)
+    found = judge(c, views, {"w2": "no route"})
+    assert set(found.problems) == {
+        "w2: unreachable: no route",
+        "b1: nginx is failed",
+        "m1: kube-apiserver is not answering",
+        "10.0.9.100 is held by b1, b2",
+        "m1: /a.crt ends in 3 days",
+    }
+    assert found.rows()[0] == ("w2", "host", "unreachable", "no route")
+    assert found.certificates["m1"].not_after - NOW <= timedelta(days=3)
+    assert [each.healthy for each in found.members] == [True, True, False]
+
+
+def test_no_answer_of_any_api_server_is_a_problem() -> None:
+    c = cluster()
+    views = {name: View(view.now, view.services, view.addresses) for name, view in healthy(c).items()}
+    problems = judge(c, views, {}).problems
+    assert "no API server tells about its nodes" in problems
+    assert "etcd has no leader" in problems
+
+
+def test_kubeconfig_is_the_administrators_at_the_endpoint(tmp_path: Path) -> None:
+    c, store = cluster(), Store(tmp_path / "state")
+    with pytest.raises(QuorateError, match="no key of the administrator"):
+        operator_kubeconfig(c, store)
+    assert not (tmp_path / "state").exists()
+    store = Store(tmp_path / "state")
+    store.secrets(c, datetime.now(UTC), persist=True)
+    text = operator_kubeconfig(c, Store(tmp_path / "state"))
+    assert "https://10.0.9.100:6443" in text
+    assert "kubernetes-admin@c" in text
