@@ -97,7 +97,9 @@ def _hosts(draw: st.DrawFn) -> tuple[Host, ...]:
         roles = tuple(role for role, who in parts.items() if index in who)
         name = f"h{number:02}"
         node = f"10.0.0.{number}" if draw(st.booleans()) else None
-        labels = draw(st.dictionaries(st.sampled_from(["disk", "example.org/rack"]), st.sampled_from(["ssd", "r.1", ""])))
+        labels = draw(
+            st.dictionaries(st.sampled_from(["disk", "example.org/rack"]), st.sampled_from(["ssd", "r.1", ""]))
+        )
         more: dict[str, Any] = {"node_name": node, "labels": labels} if Role.WORKER in roles else {}
         hosts.append(Host(name=name, address=IPv4Address(f"10.0.0.{number}"), roles=roles, **more))
     return tuple(hosts)
@@ -169,6 +171,19 @@ def host_facts() -> st.SearchStrategy[HostFacts]:
     )
 
 
+class World(Context):
+    """A context that a failing test can show."""
+
+    def __repr__(self) -> str:
+        hosts = {host.name: " ".join(host.roles) for host in self.cluster.hosts}
+        rest = self.cluster.model_dump(mode="json", exclude={"hosts"}, exclude_defaults=True)
+        return f"World({hosts} {rest})"
+
+    def _repr_pretty_(self, printer: Any, _cycle: bool) -> None:
+        """What hypothesis calls."""
+        printer.text(repr(self))
+
+
 @st.composite
 def contexts(draw: st.DrawFn, running: bool = True) -> Context:
     """All inputs of `compile_cluster`."""
@@ -180,7 +195,7 @@ def contexts(draw: st.DrawFn, running: bool = True) -> Context:
     routed = cluster.network.cni == "routed"
     cidrs = allocate(cluster, Subnets({}, {})).given if routed else {}
     version = cluster.versions.kubernetes
-    return Context(
+    return World(
         cluster,
         Facts(hosts=hosts, pod_cidrs=cidrs),
         supply(version, cluster.runtime.kind, draw(st.booleans())),

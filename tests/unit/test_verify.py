@@ -6,6 +6,7 @@ from collections.abc import Callable
 from ipaddress import IPv4Address
 
 import pytest
+from verify_model import Model
 
 from quorate.core import Blob, CommandFailed, TransportError
 from quorate.render import yaml
@@ -17,7 +18,6 @@ from quorate.verify.env import Env
 from quorate.verify.pods import Lab, Pod
 from quorate.verify.runner import passed, verify
 from quorate.verify.sample import Sample
-from tests.unit.model import Model
 
 
 def cluster(vip: str | None = "10.0.9.100", kind: str = "nginx") -> Cluster:
@@ -321,7 +321,7 @@ async def test_a_healthy_cluster_passes() -> None:
         ("13", '"nodeName": "w2"', '"nodeName": "w1"', "no pod on w2"),
         ("14", '{"ip": "10.0.9.1"}', '{"ip": "10.0.9.9"}', "['10.0.9.9'], expected ['10.0.9.1']"),
         ("own-address", "m1 ok", "m1 [-]etcd failed", "m1: [-]etcd failed"),
-        ("independent", "scheduler.kubeconfig https://10.0.9.1", "scheduler.kubeconfig https://10.0.9.2", "not its own"),
+        ("independent", "uler.kubeconfig https://10.0.9.1", "uler.kubeconfig https://10.0.9.2", "not its own"),
         ("independent", "https://10.0.9.1:2379", "https://10.0.9.7:2379", "uses 10.0.9.7, no member"),
         ("one-answer", "02:aa\n", "02:bb\n", "finds 10.0.9.100 at 02:bb"),
         ("reach-from-hosts", "port-10.0.9.4 web-0", "port-10.0.9.4 -", "NodePort 30080 silent at 10.0.9.4"),
@@ -331,7 +331,7 @@ async def test_a_healthy_cluster_passes() -> None:
         ("kubelet-closed", "401 exit=7", "200 exit=7", "answers 200 to the nameless"),
         ("kubelet-closed", "exit=7 exit=7", "exit=7 exit=0", "port 10255 of w1 is open"),
         ("keys-placed", "pki/kubelet-client.key", "pki/ca.key", "w1 has /etc/kubernetes/pki/ca.key"),
-        ("keys-closed", "600 root:root /etc/kubernetes/pki/sa.key", "644 root:root /etc/kubernetes/pki/sa.key", "(0644)"),
+        ("keys-closed", "00 root:root /etc/kubernetes/pki/sa.key", "44 root:root /etc/kubernetes/pki/sa.key", "(0644)"),
         ("sealed", "k8s:enc:secretbox:v1:key1:......\n0", "k8s:v1:Secret\n1", "begins 'k8s:v1:Secret'"),
     ],
 )  # fmt: skip

@@ -79,9 +79,7 @@ async def resolve_debian(versions: Versions, cache: Cache, say: Say, arch: str =
         },
         libraries={part: tuple(names) for part, names in facts["libraries"].items() if names},
         packages={
-            name: tuple(
-                PackageFile(*debs.identity(file), file, packages.blobs[f"deb/{file}"]) for file in files
-            )
+            name: tuple(PackageFile(*debs.identity(file), file, packages.blobs[f"deb/{file}"]) for file in files)
             for name, files in facts["closures"].items()
         },
         images=dict.fromkeys((TEST_IMAGE, PAUSE_IMAGE), images.blobs["image"]),
@@ -101,9 +99,7 @@ def _agree(wanted: Versions, offered: Mapping[str, str]) -> None:
         )
 
 
-async def _entry(
-    cache: Cache, key: str, make: Callable[[Cache, Path, Say], Awaitable[Entry]], say: Say
-) -> Entry:
+async def _entry(cache: Cache, key: str, make: Callable[[Cache, Path, Say], Awaitable[Entry]], say: Say) -> Entry:
     """The cache's entry, made under a lock if it is not there."""
     if entry := cache.find(key):
         return entry

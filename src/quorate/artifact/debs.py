@@ -138,9 +138,7 @@ def upstream_version(version: str) -> str:
 
 def depends(field: str) -> list[str]:
     """Package names of a Depends or Provides field, all alternatives included."""
-    return [
-        one.split("(")[0].split(":")[0].strip() for one in field.replace("|", ",").split(",") if one.strip()
-    ]
+    return [one.split("(")[0].split(":")[0].strip() for one in field.replace("|", ",").split(",") if one.strip()]
 
 
 def minimal_status(status: str) -> str:

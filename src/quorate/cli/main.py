@@ -48,12 +48,12 @@ app = App(
     version_flags=["--version"],
     suppress_keyboard_interrupt=False,
 )
-for _verb, _help in VERBS.items():
-    app.command(f"quorate.cli.{_verb}:{_verb}", name=_verb, help=_help)
-_lab = App(name="lab", help="Simulated hosts on this machine, to try everything on.")
-for _verb, _help in LAB.items():
-    app_name = _verb if _verb not in ("list",) else "listing"
-    _lab.command(f"quorate.cli.lab:{app_name}", name=_verb, help=_help)
+for _number, (_verb, _help) in enumerate(VERBS.items()):
+    app.command(f"quorate.cli.{_verb}:{_verb}", name=_verb, help=_help, sort_key=_number)
+_lab = App(name="lab", help="Simulated hosts on this machine, to try everything on.", sort_key=len(VERBS))
+for _number, (_verb, _help) in enumerate(LAB.items()):
+    _function = {"list": "listing"}.get(_verb, _verb)
+    _lab.command(f"quorate.cli.lab:{_function}", name=_verb, help=_help, sort_key=_number)
 app.command(_lab)
 
 

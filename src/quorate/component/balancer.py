@@ -6,7 +6,7 @@ from quorate.component.context import Context
 from quorate.component.service import service
 from quorate.render import haproxy, keepalived, nginx
 from quorate.resource.brick import Brick
-from quorate.resource.file import Directory, File
+from quorate.resource.file import File
 from quorate.resource.unit import Ready
 from quorate.spec.cluster import Host, Role
 from quorate.spec.facts import HostFacts
@@ -67,8 +67,6 @@ def _nginx(context: Context, host: Host) -> Iterator[Brick]:
         nofile=65536 if limit >= 65536 else None,
         connections=8192 if limit >= 65536 else max(512, limit // 4),
     )
-    log = BALANCER_LOG.rpartition("/")[0]
-    yield Directory(host=host.name, path=log, purge=True)
     yield File(host=host.name, path=NGINX_CONF, content=text)
     run = ["/usr/sbin/nginx", "-c", NGINX_CONF]
     yield from service(

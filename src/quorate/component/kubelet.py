@@ -37,9 +37,9 @@ def resources(context: Context, host: Host) -> Iterator[Brick]:
     yield File(host=name, path=own, content=text, mode="0600")
     config = kubelet.config(c, host, context.of(host), context.minor)
     yield File(host=name, path=kubelet.CONFIG, content=yaml.dump(config), mode="0600")
-    yield Directory(host=name, path=layout.KUBELET_DIR, mode="0750", purge=True)
-    yield Directory(host=name, path="/var/log/pods", mode="0755", purge=True)
-    yield Directory(host=name, path="/var/log/containers", mode="0755", purge=True)
+    yield Directory(host=name, path=layout.KUBELET_DIR, mode="", purge=True)
+    yield Directory(host=name, path="/var/log/pods", mode="", purge=True)
+    yield Directory(host=name, path="/var/log/containers", mode="", purge=True)
     flags = kubelet.flags(c, host, context.minor)
     if "pod-infra-container-image" in flags and context.supply.pause_image and not c.runtime.pause_image:
         flags["pod-infra-container-image"] = context.supply.pause_image

@@ -54,7 +54,7 @@ def _containerd(context: Context, host: Host) -> Iterator[Brick]:
         text = toml.dump({"host": {url: {"capabilities": ["pull", "resolve"]} for url in mirrors}})
         yield File(host=host.name, path=f"{HOSTS}/{registry}/hosts.toml", content=text)
         yield Directory(host=host.name, path=f"{HOSTS}/{registry}", purge=True)
-    yield Directory(host=host.name, path="/var/lib/containerd", mode="0711", purge=True)
+    yield Directory(host=host.name, path="/var/lib/containerd", mode="", purge=True)
     yield from service(
         context,
         host,
@@ -151,7 +151,7 @@ def _docker(context: Context, host: Host) -> Iterator[Brick]:
         yield File(host=host.name, path=PLAIN_RUNC, content=_PLAIN, mode="0755")
     yield Directory(host=host.name, path="/etc/docker", purge=True)
     yield File(host=host.name, path=DOCKER, content=json.dumps(config, indent=2) + "\n")
-    yield Directory(host=host.name, path="/var/lib/docker", mode="0710", purge=True)
+    yield Directory(host=host.name, path="/var/lib/docker", mode="", purge=True)
     # Docker's shims live in containerd's cgroup; their own state goes with it.
     yield from service(
         context,

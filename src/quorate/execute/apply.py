@@ -5,7 +5,7 @@ import time
 from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from quorate.core import CommandFailed, Key, State, Transport, TransportError
+from quorate.core import CommandFailed, Key, QuorateError, State, Transport, TransportError
 from quorate.execute import batch
 from quorate.execute.observe import look
 from quorate.plan.step import Plan, Step, difference
@@ -184,11 +184,14 @@ class Walk:
             for action in actions:
                 if not action.blob:
                     await self._via.run(host, batch.upload(action))
-            states, _ = await look([step.resource], self._via)
+            states, lost = await look([step.resource], self._via)
+            if lost:
+                raise TransportError(lost[host], host=host)
         except TransportError as error:
             await self._lost([step], error)
-        except CommandFailed as error:
-            self._fail(step.key, error.stderr.strip() or str(error))
+        except QuorateError as error:
+            said = error.stderr.strip() if isinstance(error, CommandFailed) else ""
+            self._fail(step.key, said or str(error))
         else:
             self._judge(step, states.get(step.key), changed=True)
 
@@ -239,7 +242,8 @@ class Walk:
                 self._fail(step.key, str(error))
             return
         for step in steps:
-            if not difference(step.resource.desired, states.get(step.key)):
+            # A unit looks fine until the file that it loads is written: nothing is done before its needs are.
+            if not self._open[step.key] and not difference(step.resource.desired, states.get(step.key)):
                 self._judge(step, states.get(step.key), changed=True)
                 continue
             self._tries[step.key] = self._tries.get(step.key, 0) + 1

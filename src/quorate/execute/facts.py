@@ -41,7 +41,7 @@ def script(cluster: Cluster, host: Host) -> str:
     keys = " ".join(quote(key.replace(".", "/")) for key in sorted({*SYSCTLS, *cluster.os.sysctl}))
     units = " ".join(UNIT_NAMES)
     return f"""\
-. /etc/os-release 2>/dev/null
+if [ -r /etc/os-release ]; then . /etc/os-release; fi
 echo "os_id=$ID"; echo "os_like=$ID_LIKE"; echo "os_version=$VERSION_ID"
 for m in apt-get dnf yum zypper; do
   if command -v $m >/dev/null 2>&1; then echo "package_manager=${{m%-get}}"; break; fi

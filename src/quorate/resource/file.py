@@ -51,12 +51,13 @@ class File(Brick):
 
 @dataclass(frozen=True, kw_only=True)
 class Directory(Brick):
-    """A directory; `purge` takes its content with it on removal."""
+    """A directory; `purge` takes its content with it on removal, if it was not there or empty when found."""
 
     kind: ClassVar[str] = "directory"
 
     path: str
     mode: str = "0755"
+    """Empty where the service that owns it sets its own."""
     owner: str = "root:root"
     purge: bool = False
 
@@ -68,30 +69,36 @@ class Directory(Brick):
     @property
     def desired(self) -> State:
         """Mode and owner."""
-        return {"type": "directory", "mode": self.mode, "owner": self.owner}
+        return {"type": "directory", "owner": self.owner} | ({"mode": self.mode} if self.mode else {})
 
     def probe(self) -> Probe:
         """Ask for the path."""
         return Probe("path", self.path)
 
     def converge(self, actual: State) -> Sequence[Action]:
-        """Make it, with its parents, and remember which of them were not there."""
+        """Make it, with its parents, and remember which of them were not there, or empty."""
         path = quote(self.path)
+        mode = f"; chmod -- {self.mode} {path}" if self.mode else ""
         return [
             Action(
-                f'p={path}; while [ -n "$p" ] && ! [ -d "$p" ]; do keep "$p"; p=${{p%/*}}; done\n'
+                f"p={path}\n"
+                f'if [ -d "$p" ]; then grep -qxF -e "$p" -e "$p/." "$MADE" 2>/dev/null || '
+                f'[ -n "$(ls -A "$p")" ] || echo "$p/." >>"$MADE"; fi\n'
+                'while [ -n "$p" ] && ! [ -d "$p" ]; do keep "$p"; p=${p%/*}; done\n'
                 f"umask 022; mkdir -p -- {path}; umask 077\n"
-                f"chown -- {quote(self.owner)} {path}; chmod -- {self.mode} {path}"
+                f"chown -- {quote(self.owner)} {path}{mode}"
             )
         ]
 
     def remove(self) -> Sequence[Action]:
-        """Take it away if we made it: with everything in it, or only when it is empty."""
+        """Take it away if we made it, empty it if it was empty: with everything in it, or only when it is empty."""
         path = quote(self.path)
         take = f"rm -rf -- {path}" if self.purge else f"rmdir -- {path} 2>/dev/null || :"
+        empty = f"find {path} -mindepth 1 -maxdepth 1 -exec rm -rf -- {{}} +" if self.purge else ":"
         return [
             Action(
-                f'if [ -d {path} ] && grep -qxF -- {path} "$MADE" 2>/dev/null; then {take}; fi\n'
+                f'if [ -d {path} ] && grep -qxF -- {path} "$MADE" 2>/dev/null; then {take}\n'
+                f'elif [ -d {path} ] && grep -qxF -- {path}/. "$MADE" 2>/dev/null; then {empty}; fi\n'
                 f'p={path}; p=${{p%/*}}; while [ -n "$p" ] && grep -qxF -- "$p" "$MADE" 2>/dev/null; do '
                 'rmdir -- "$p" 2>/dev/null || :; p=${p%/*}; done'
             )
@@ -123,13 +130,8 @@ class Symlink(Brick):
 
     def converge(self, actual: State) -> Sequence[Action]:
         """Make it beside the old one and rename."""
-        new = f"{self.path}.quorate-new"
-        return [
-            Action(
-                f"{sh('keep', self.path)}; {sh('ln', '-sfn', '--', self.target, new)}; "
-                f"{sh('mv', '-fT', '--', new, self.path)}"
-            )
-        ]
+        path, new = quote(self.path), quote(f"{self.path}.quorate-new")
+        return [Action(f"keep {path}; ln -sfn -- {quote(self.target)} {new}; mv -fT -- {new} {path}")]
 
     def remove(self) -> Sequence[Action]:
         """Put back what was found there."""
@@ -164,7 +166,7 @@ class Binary(Brick):
         """Unpack beside the old one, compare digests, rename, remember the digest."""
         path, new = quote(self.path), quote(f"{self.path}.quorate-new")
         settle = (
-            f"chown root:root {new}; chmod {self.mode} {new}; sync -- {new}; mv -f -- {new} {path}\n"
+            f"chown root:root {new}; chmod {self.mode} {new}; sync -- {new}; mv -fT -- {new} {path}\n"
             f"printf '%s %s\\n' \"$(stat -c '%n %s %.9Y %.9Z %i' -- {path})\" {self.blob.sha256} >>{STATE}/sums"
         )
         if actual.get("sha256") == self.blob.sha256:
@@ -217,6 +219,24 @@ class Block(Brick):
         lines = answer.splitlines()
         return {"lines": "\n".join(lines[1:-1])} if len(lines) >= 2 else {}
 
+    def _rest(self) -> str:
+        """`t` is what stands outside of the block; of one without its end only the first marker goes."""
+        begin, end = self._marks()
+        path, both = quote(self.path), f"/^{begin}$/,/^{end}$/d"
+        return (
+            f"if grep -qxF -- {quote(end)} {path} 2>/dev/null; then q_cut={quote(both)}; "
+            f"else q_cut={quote(f'/^{begin}$/d')}; fi\n"
+            f't=$(sed "$q_cut" {path} 2>/dev/null || :; echo .); t=${{t%.}}\n'
+        )
+
+    def _settle(self) -> str:
+        """The new file `n` takes the old one's place, mode and owner."""
+        path = quote(self.path)
+        return (
+            f'if [ -e {path} ]; then chmod --reference={path} "$n"; chown --reference={path} "$n"; '
+            f'else chmod 0644 "$n"; fi\nsync -- "$n"; mv -fT -- "$n" {path}'
+        )
+
     def converge(self, actual: State) -> Sequence[Action]:
         """Write the file anew with the block at its end; the rest stays as it is."""
         begin, end = self._marks()
@@ -224,20 +244,19 @@ class Block(Brick):
         path = quote(self.path)
         return [
             Action(
-                f"t=$(cat {path} 2>/dev/null | sed {quote(f'/^{begin}$/,/^{end}$/d')}; echo .)\n"
-                f'n={path}.quorate-new; {{ printf \'%s\' "${{t%.}}"; cat {heredoc(text)}\n}} >"$n"\n'
-                f'[ ! -e {path} ] || {{ chmod --reference={path} "$n"; chown --reference={path} "$n"; }}\n'
-                f'sync -- "$n"; mv -f -- "$n" {path}'
+                f"{self._rest()}"
+                # A last line without its end would swallow the first marker.
+                f'case "$t" in ""|*"\n") ;; *) t="$t\n";; esac\n'
+                f'n={path}.quorate-new; {{ printf \'%s\' "$t"; cat {heredoc(text)}\n}} >"$n"\n{self._settle()}'
             )
         ]
 
     def remove(self) -> Sequence[Action]:
         """Cut the block out."""
-        begin, end = self._marks()
         path = quote(self.path)
         return [
             Action(
-                f"if [ -e {path} ]; then t=$(sed {quote(f'/^{begin}$/,/^{end}$/d')} {path}; echo .); "
-                f"printf '%s' \"${{t%.}}\" >{path}; fi"
+                f"if [ -e {path} ]; then {self._rest()}"
+                f'n={path}.quorate-new; printf \'%s\' "$t" >"$n"\n{self._settle()}; fi'
             )
         ]

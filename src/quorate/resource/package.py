@@ -17,11 +17,13 @@ _HOLD = (
 """Debian starts services as it installs them, with their sample configuration; this holds that back."""
 
 _INSTALL = {
-    "apt": "apt-get -qq -o Dpkg::Use-Pty=0 update && apt-get -y -qq -o Dpkg::Use-Pty=0 "
+    # A source that can't be reached need not be the one that is needed: the install tells.
+    "apt": "apt-get -qq -o Dpkg::Use-Pty=0 update || :\napt-get -y -qq -o Dpkg::Use-Pty=0 "
     "--no-install-recommends install $missing </dev/null",
     "dnf": "dnf -y -q install $missing </dev/null",
     "yum": "yum -y -q install $missing </dev/null",
     "zypper": "zypper -n -q install $missing </dev/null",
+    "none": 'echo "no package manager that quorate knows; install $missing yourself" >&2; exit 1',
 }
 
 _LIST = {

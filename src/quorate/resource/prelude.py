@@ -23,7 +23,7 @@ place() {{
   keep "$3"
   cat >"$3.quorate-new"
   chown -- "$2" "$3.quorate-new"; chmod -- "$1" "$3.quorate-new"
-  sync -- "$3.quorate-new"; mv -f -- "$3.quorate-new" "$3"
+  sync -- "$3.quorate-new"; mv -fT -- "$3.quorate-new" "$3"
 }}
 # putback PATH: what was found there, or nothing.
 putback() {{

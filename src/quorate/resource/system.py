@@ -42,9 +42,8 @@ class User(Brick):
         user = quote(self.user)
         return [
             Action(
-                f"keep /quorate-user-{user}\n"
-                f"id -u {user} >/dev/null 2>&1 || useradd --system --user-group --no-create-home "
-                f"--home-dir {quote(self.home)} --shell /usr/sbin/nologin {user}"
+                f"if ! id -u {user} >/dev/null 2>&1; then keep /quorate-user-{user}\n"
+                f"useradd --system --user-group --no-create-home --home-dir {quote(self.home)} --shell /usr/sbin/nologin {user}; fi"
             )
         ]
 
@@ -103,8 +102,7 @@ def sysctl(host: str, key: str, value: str) -> Setting:
         what=f"sysctl {key}",
         want=(("value", value),),
         check=f"echo value=$(tr '\\t' ' ' <{quote(path)})",
-        order=f"[ -e {quote(old)} ] || cat {quote(path)} >{quote(old)}\n"
-        f"printf '%s\\n' {quote(value)} >{quote(path)}",
+        order=f"[ -e {quote(old)} ] || cat {quote(path)} >{quote(old)}\nprintf '%s\\n' {quote(value)} >{quote(path)}",
         undo=f"if [ -e {quote(old)} ]; then cat {quote(old)} >{quote(path)} || :; {sh('rm', '-f', old)}; fi",
     )
 

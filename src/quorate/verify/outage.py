@@ -93,7 +93,7 @@ async def healthy(env: Env) -> None:
         last = await trouble(env)
         return None if last else True
 
-    if not await settled(look, 60, 1.0):
+    if not await settled(look, 30, 1.0):
         raise Skip(f"not tried, the cluster is not healthy: {last}")
 
 

@@ -1,0 +1,66 @@
+"""`quorate artifacts`: what will be installed, and where it comes from."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+from quorate.cli.words import DEFAULT, File, Json
+
+if TYPE_CHECKING:
+    from quorate.cli.output import Output
+
+Export = Annotated[
+    Path | None, Parameter(name="--export", help="Write them all to a new folder, for sites without network.")
+]
+
+
+def artifacts(*, file: File = DEFAULT, export: Export = None, json: Json = False) -> int:
+    """List the binaries, packages and images that will be installed, verified; fetch those that are missing."""
+    from quorate.cli.output import Output, run
+
+    return run(_artifacts(Output(), file, export, json=json))
+
+
+async def _artifacts(out: "Output", file: Path, folder: Path | None, *, json: bool) -> int:
+    from dataclasses import asdict
+
+    from quorate.artifact.export import export, listing
+    from quorate.artifact.resolve import resolve
+    from quorate.cli.look import busy
+    from quorate.cli.output import dump
+    from quorate.plan.words import many, short, size
+    from quorate.report.console import NAME
+    from quorate.report.event import Said
+    from quorate.spec.load import load
+
+    cluster = load(file)
+    with busy(None if json else out, "reading artifacts") as emit:
+        supply = await resolve(cluster, lambda text: emit(Said(text)))
+        if folder is not None:
+            emit(Said(f"writing {folder}"))
+            await export(supply, folder)
+    rows = listing(supply)
+    source = cluster.artifacts.source
+    if json:
+        dump(
+            {"source": source, "artifacts": [asdict(row) for row in rows], "exported": str(folder) if folder else None}
+        )
+        return 0
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), header_style="bright_black")
+    table.add_column("kind", style="bright_black")
+    table.add_column("name", style="bold", overflow="fold")
+    table.add_column("version", overflow="fold")
+    table.add_column("size", justify="right", no_wrap=True)
+    table.add_column("sha256", style="bright_black", no_wrap=True)
+    for row in rows:
+        table.add_row(row.kind, row.name, row.version, size(row.size), short(row.sha256))
+    out.console.print(table)
+    out.console.print()
+    total = size(sum(row.size for row in rows))
+    out.say((many(len(rows), "artifact"), NAME), f", {total} unpacked, source {source}")
+    if folder is not None:
+        out.say(f"{folder} is written: use it with `artifacts: {{source: directory, directory: {folder}}}`")
+    return 0

@@ -1,0 +1,37 @@
+"""`quorate kubeconfig`: a kubeconfig for the cluster's administrator."""
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from quorate.cli.words import DEFAULT, File, Json
+
+Target = Annotated[
+    Path | None, Parameter(name=("--output", "-o"), help="Write it there, mode 0600, instead of printing it.")
+]
+
+
+def kubeconfig(*, file: File = DEFAULT, output: Target = None, json: Json = False) -> int:
+    """Print a kubeconfig for the cluster's administrator; it holds a private key. No host is asked."""
+    from quorate.cli.output import dump
+    from quorate.core import QuorateError
+    from quorate.execute import atomic
+    from quorate.execute.store import Store
+    from quorate.procedure.kubeconfig import operator_kubeconfig
+    from quorate.spec.load import load
+
+    cluster = load(file)
+    text = operator_kubeconfig(cluster, Store.beside(file, cluster.name))
+    if output is None:
+        print(text, end="")
+        return 0
+    try:
+        atomic.write(output, text.encode())
+    except OSError as error:
+        raise QuorateError(f"{output}: can't be written: {error.strerror}", "name another place with -o") from None
+    if json:
+        dump({"file": str(output), "server": cluster.server_url})
+    else:
+        print(f"{output} is written for {cluster.server_url}: export KUBECONFIG={output}")
+    return 0

@@ -1,0 +1,129 @@
+"""`quorate status`: the cluster on one screen."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from quorate.cli.words import DEFAULT, File, Json, Svg
+
+if TYPE_CHECKING:
+    from rich.table import Table
+    from rich.text import Text
+
+    from quorate.cli.output import Output
+    from quorate.procedure.status import Status
+    from quorate.spec.cluster import Cluster, Host
+
+WRONG = 1
+"""Exit code when something is not as it should be."""
+
+
+def status(*, file: File = DEFAULT, json: Json = False, svg: Svg = None) -> int:
+    """Show the cluster on one screen: services, etcd, leaders, virtual IP, nodes, days left of certificates.
+
+    Exit code 1 when something is not as it should be, 6 when no host answers.
+    """
+    from quorate.cli.output import Output, run
+
+    with Output(svg=svg, title="quorate status") as out:
+        return run(_status(out, file, json=json))
+
+
+async def _status(out: "Output", file: Path, *, json: bool) -> int:
+    from quorate.cli.look import busy, door
+    from quorate.cli.output import dump
+    from quorate.core import TransportError
+    from quorate.procedure.status import status as ask
+    from quorate.spec.load import load
+
+    cluster = load(file)
+    async with door(cluster, asks=not json) as via:
+        with busy(None if json else out, "asking every host"):
+            found = await ask(cluster, via)
+    if json:
+        dump(found.as_dict())
+    else:
+        _show(out, cluster, found)
+    if len(found.unreachable) == len(cluster.hosts):
+        return TransportError.exit_code
+    return 0 if found.ok else WRONG
+
+
+def _show(out: "Output", cluster: "Cluster", found: "Status") -> None:
+    from quorate.report.console import BAD, GOOD, NAME, QUIET
+
+    state = (" is well", f"bold {GOOD}") if found.ok else (f": {len(found.problems)} problems", BAD)
+    if len(found.problems) == 1:
+        state = (": 1 problem", BAD)
+    out.say((found.cluster, NAME), state, "   ", (found.endpoint, QUIET))
+    out.console.print()
+    out.console.print(_hosts(cluster, found))
+    out.console.print()
+    for member in found.members:
+        if member.leader:
+            size = f", {member.db_bytes / 1e6:.1f} MB" if member.db_bytes else ""
+            version = f", version {member.version}" if member.version else ""
+            fine = sum(1 for each in found.members if each.healthy)
+            out.say(
+                (f"{'etcd':<20}", QUIET), f"{fine} of {len(found.members)} members, leader {member.host}{size}{version}"
+            )
+    for what, holder in found.leases.items():
+        out.say((f"{what.removeprefix('kube-'):<20}", QUIET), f"leader {holder}")
+    if found.vip:
+        out.say((f"{'virtual IP':<20}", QUIET), f"{found.vip} on {', '.join(found.vip_owners) or 'nobody'}")
+    ready = [node for node in found.nodes if node.ready]
+    if found.nodes:
+        versions = ", ".join(sorted({node.version for node in found.nodes}))
+        out.say((f"{'nodes':<20}", QUIET), f"{len(ready)} of {len(found.nodes)} Ready, {versions}")
+    if found.problems:
+        out.console.print()
+    for problem in found.problems:
+        out.say(("! ", BAD), problem)
+
+
+def _hosts(cluster: "Cluster", found: "Status") -> "Table":
+    """One row per host: its services in words, its node, its certificates."""
+    from rich.table import Table
+    from rich.text import Text
+
+    from quorate.report.console import BAD, GOOD, NAME, QUIET
+
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style=QUIET)
+    table.add_column("", no_wrap=True)
+    table.add_column("host", style=NAME, no_wrap=True)
+    table.add_column("address", style=QUIET, no_wrap=True)
+    table.add_column("services")
+    table.add_column("node", no_wrap=True)
+    table.add_column("certs", justify="right", no_wrap=True)
+    nodes = {node.name: node for node in found.nodes}
+    for host in cluster.hosts:
+        if host.name in found.unreachable:
+            table.add_row(Text("✗", BAD), host.name, host.ip, Text("unreachable", BAD), "", "")
+            continue
+        node = nodes.get(host.node)
+        state = "" if node is None else "Ready" if node.ready else "NotReady"
+        state += ", cordoned" if node is not None and not node.schedulable else ""
+        expiry = found.certificates.get(host.name)
+        days = f"{expiry.days} d" if expiry else ""
+        well = "Not" not in state and all(each.ok for each in found.services.get(host.name, {}).values())
+        mark = Text("●", GOOD) if well else Text("✗", BAD)
+        node_cell = Text(state, BAD if "Not" in state else "")
+        table.add_row(mark, host.name, host.ip, _services(host, found), node_cell, days)
+    return table
+
+
+def _services(host: "Host", found: "Status") -> "Text":
+    """The services of one host; one that is not well is marked and says how it is."""
+    from rich.text import Text
+
+    from quorate.report.console import BAD
+
+    text = Text()
+    for unit, service in found.services.get(host.name, {}).items():
+        name = unit.removesuffix(".service").removeprefix("kube-")
+        text.append("  " if text else "")
+        if service.ok:
+            text.append(name)
+        else:
+            word = "not-answering" if service.state == "active" else service.state
+            text.append(f"{name}:{word}", BAD)
+    return text

@@ -1,0 +1,106 @@
+"""`quorate trust`: show the hosts' SSH keys and pin them."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+from quorate.cli.words import DEFAULT, File, Json, Yes
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from quorate.cli.output import Output
+    from quorate.core import TransportError
+    from quorate.transport.trust import SeenKey
+
+Replace = Annotated[
+    tuple[str, ...],
+    Parameter(
+        name="--replace", help="A host whose key may have changed: it was reinstalled.", negative=(), show_default=False
+    ),
+]
+
+
+def trust(*, file: File = DEFAULT, yes: Yes = False, replace: Replace = (), json: Json = False) -> int:
+    """Show the hosts' SSH keys and pin new ones, after a yes. A changed key is refused without --replace HOST.
+
+    Compare the fingerprints with those that the hosts print themselves: ssh-keygen -lf /etc/ssh/ssh_host_*.pub
+    """
+    from quorate.cli.output import Output, run
+
+    return run(_trust(Output(), file, replace, yes=yes, json=json))
+
+
+async def _trust(out: "Output", file: Path, replace: tuple[str, ...], *, yes: bool, json: bool) -> int:
+    from quorate.cli.look import busy, known
+    from quorate.cli.output import dump, interactive
+    from quorate.core import QuorateError, TransportError
+    from quorate.plan.words import many
+    from quorate.spec.load import load
+    from quorate.spec.ssh import ssh_of
+    from quorate.transport.password import Prompt
+    from quorate.transport.trust import pin, scan
+
+    cluster = load(file)
+    known(cluster, tuple(name for name in replace if not name.startswith("jump host")), ())
+    targets = {host.name: ssh_of(cluster, host) for host in cluster.hosts}
+    with busy(None if json else out, "asking hosts for their keys"):
+        keys, lost = await scan(targets, prompt=Prompt(allowed=not json))
+    refused = [key for key in keys if key.state == "changed" and key.host not in replace]
+    wanted = [key for key in keys if key.state != "same" and key not in refused]
+    if not json:
+        _show(out, keys, lost)
+    if wanted and not yes:
+        if json or not interactive():
+            raise QuorateError("keys are pinned only after a yes", "compare the fingerprints, then add --yes")
+        if out.ask(f"Pin {many(len(wanted), 'key')}?  Only yes pins.").lower() not in ("yes", "y"):
+            raise QuorateError("not pinned: there was no yes", "nothing was changed")
+    ways = {ssh.known_hosts for ssh in targets.values()}
+    written = 0
+    for path in ways:
+        mine = [key for key in wanted if key.host not in targets or targets[key.host].known_hosts == path]
+        if path is not None:
+            written += len(pin(path, mine, replace_changed=bool(replace)))
+    if json:
+        rows = [
+            {"host": k.host, "address": k.address, "port": k.port, "algorithm": k.algorithm}
+            | {"fingerprint": k.fingerprint, "state": k.state, "pinned": list(k.pinned), "refused": k in refused}
+            for k in keys
+        ]
+        dump({"keys": rows, "written": written, "unreachable": {each.host: each.message for each in lost}})
+    elif written:
+        out.say((f"{many(written, 'key')} pinned", "bold green"))
+    elif not refused and not lost:
+        out.say("All keys are pinned and the same.")
+    if refused and not json:
+        names = " ".join(f"--replace {key.host}" for key in refused)
+        raise TransportError(
+            f"the host key of {', '.join(key.host for key in refused)} has changed; it was not pinned",
+            f"if you know why (the host was reinstalled), run `quorate trust {names}`",
+        )
+    return TransportError.exit_code if refused or lost else 0
+
+
+def _show(out: "Output", keys: "Sequence[SeenKey]", lost: "Sequence[TransportError]") -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    from quorate.report.console import BAD, GOOD, NAME, QUIET, WARN
+
+    styles = {"new": WARN, "same": GOOD, "changed": BAD}
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style=QUIET)
+    table.add_column("", no_wrap=True)
+    table.add_column("host", style=NAME, no_wrap=True)
+    table.add_column("address", no_wrap=True)
+    table.add_column("fingerprint", overflow="fold")
+    for key in keys:
+        place = key.address if key.port == 22 else f"{key.address}:{key.port}"
+        told = Text(f"{key.algorithm.removeprefix('ssh-')} ", QUIET).append(key.fingerprint, "default")
+        if key.state == "changed":
+            told.append("\npinned is " + ", ".join(key.pinned), QUIET)
+        table.add_row(Text(key.state, styles[key.state]), key.host, place, told)
+    out.console.print(table)
+    for error in lost:
+        out.say(("unreachable  ", BAD), (error.host, NAME), "  ", error.message)
+    out.console.print()

@@ -1,0 +1,142 @@
+"""The house rules that a tool can check: sizes, names, docstrings, the table of contents, how scripts are made."""
+
+import ast
+import importlib
+import re
+from pathlib import Path
+
+import pytest
+
+from quorate.component import COMPONENTS
+
+ROOT = Path(__file__).parent.parent
+SOURCES = sorted((ROOT / "src/quorate").rglob("*.py"))
+TESTS = sorted((ROOT / "tests").rglob("*.py"))
+LONGEST = 300
+DATA = {"spec/versions_data.py"}
+"""Tables; they may be as long as what they describe."""
+SHARED = {"context", "service", "firewall"}
+"""Modules of `component` that are no part of the cluster: what parts are made with."""
+EMPTY_WORDS = {"utils", "util", "helpers", "helper", "common", "manager", "base", "misc", "lib", "tools"}
+QUOTING = {"quote", "sh", "heredoc", "kubectl", "etcdctl"}
+"""Calls whose result may stand in a script."""
+
+
+def name(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+@pytest.mark.parametrize("path", SOURCES + TESTS, ids=name)
+def test_a_file_is_short_enough_to_read(path: Path) -> None:
+    if not any(str(path).endswith(table) for table in DATA):
+        assert len(path.read_text().splitlines()) <= LONGEST
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=name)
+def test_a_module_says_what_it_is_for(path: Path) -> None:
+    said = ast.get_docstring(ast.parse(path.read_text()))
+    assert said, "no docstring"
+    assert len(said.splitlines()[0]) > 10
+
+
+@pytest.mark.parametrize("path", SOURCES + TESTS, ids=name)
+def test_no_room_is_called_nothing(path: Path) -> None:
+    assert not EMPTY_WORDS & set(path.relative_to(ROOT).with_suffix("").parts)
+
+
+def test_every_part_is_in_the_table_of_contents() -> None:
+    folder = {path.stem for path in (ROOT / "src/quorate/component").glob("*.py")} - {"__init__"} - SHARED
+    listed = [component.__name__.rpartition(".")[2] for component in COMPONENTS]  # type: ignore[attr-defined]
+    assert set(listed) == folder
+    assert len(listed) == len(folder)
+
+
+def test_parts_name_what_they_come_after() -> None:
+    names = {component.NAME for component in COMPONENTS}
+    for component in COMPONENTS:
+        assert set(component.AFTER) <= names - {component.NAME}
+
+
+def test_the_independence_contract_names_every_part() -> None:
+    contract = (ROOT / "pyproject.toml").read_text()
+    for room, shared in (("component", {"__init__", *SHARED}), ("resource", {"__init__", "ask", "brick", "prelude"})):
+        for path in (ROOT / f"src/quorate/{room}").glob("*.py"):
+            if path.stem not in shared:
+                assert f'"quorate.{room}.{path.stem}",' in contract
+
+
+def _loose(node: ast.expr, strings: set[str], fine: set[str]) -> list[str]:
+    """What a text takes in without quoting, of the texts that come from outside."""
+    found = []
+    for part in ast.walk(node):
+        if isinstance(part, ast.FormattedValue):
+            value = part.value
+            if isinstance(value, ast.Attribute) and value.attr in strings and ast.unparse(value) not in fine:
+                found.append(ast.unparse(value))
+    return found
+
+
+def _texts(tree: ast.ClassDef) -> set[str]:
+    """The fields of a brick that hold text or sequences of it."""
+    return {
+        line.target.id
+        for line in tree.body
+        if isinstance(line, ast.AnnAssign)
+        and isinstance(line.target, ast.Name)
+        and "str" in ast.unparse(line.annotation)
+    }
+
+
+ARE_SCRIPTS = {"self.check", "self.evidence", "self.order", "self.undo"}
+"""Fields that are sh themselves, made by components with `quote`."""
+ARE_TOKENS = {"self.mode"}
+"""Set by components, never from the cluster file."""
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "src/quorate/resource").glob("*.py")), ids=name)
+def test_bricks_quote_what_enters_a_script(path: Path) -> None:
+    """In methods that make scripts, a text field stands in an f-string only inside a quoting call."""
+    for brick in [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.ClassDef)]:
+        for method in brick.body:
+            if isinstance(method, ast.FunctionDef) and method.name in ("probe", "converge", "remove"):
+                quoted = {
+                    id(inner)
+                    for call in ast.walk(method)
+                    if isinstance(call, ast.Call) and ast.unparse(call.func) in QUOTING
+                    for inner in ast.walk(call)
+                }
+                outside = [n for n in ast.walk(method) if isinstance(n, ast.JoinedStr) and id(n) not in quoted]
+                loose = {
+                    text
+                    for node in outside
+                    for text in _loose(node, _texts(brick), ARE_SCRIPTS | ARE_TOKENS)
+                    if not re.fullmatch(r"self\.\w+\(\)", text)
+                }
+                assert not loose, f"{brick.name}.{method.name} takes {loose} unquoted"
+
+
+def test_no_mirror_of_ours_is_named() -> None:
+    """Where packages come from is the affair of the machine: no index or mirror stands in the repository."""
+    words = re.compile(r"(index-url|find-links|trusted-host|mirrors?\.(aliyun|tuna|ustc|163|tencent|huawei)|/opt/pypi)")
+    files = [ROOT / "requirements.txt", ROOT / "Makefile", ROOT / "pyproject.toml"]
+    files += [*(ROOT / ".ci").iterdir(), *SOURCES, *(ROOT / "examples").iterdir()]
+    for path in files:
+        assert not words.search(path.read_text()), f"{name(path)} names one"
+
+
+def test_requirements_are_pinned_with_digests() -> None:
+    text = (ROOT / "requirements.txt").read_text()
+    assert "http://" not in text
+    assert "https://" not in text
+    entries = re.split(r"\n(?=\S)", text.strip())
+    assert len(entries) > 20
+    for entry in entries:
+        assert re.match(r"[a-z0-9-]+==\S+ \\\n    --hash=sha256:[0-9a-f]{64}", entry), entry[:60]
+
+
+def test_every_module_can_be_imported_alone() -> None:
+    for path in SOURCES:
+        if path.stem == "__main__":
+            continue
+        parts = path.relative_to(ROOT / "src").with_suffix("").parts
+        importlib.import_module(".".join(parts).removesuffix(".__init__"))
