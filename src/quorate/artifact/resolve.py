@@ -34,7 +34,7 @@ async def resolve(
     supply = await _supply(cluster, store, say, arch)
     own = await archives(store, cluster.artifacts.images)
     supply = replace(supply, images={**supply.images, **own})
-    bundled = cluster.artifacts.packages == "bundle" if packages is None else packages
+    bundled = cluster.artifacts.packages != "distribution" if packages is None else packages
     return supply if bundled else replace(supply, packages={})
 
 

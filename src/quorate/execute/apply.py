@@ -185,7 +185,7 @@ class Walk:
                 if not action.blob:
                     await self._via.run(host, batch.upload(action))
             states, lost = await look([step.resource], self._via)
-            if lost:
+            if host in lost:
                 raise TransportError(lost[host], host=host)
         except TransportError as error:
             await self._lost([step], error)
@@ -242,7 +242,7 @@ class Walk:
                 self._fail(step.key, str(error))
             return
         for step in steps:
-            # A unit looks fine until the file that it loads is written: nothing is done before its needs are.
+            # A unit looks fine until the file that it loads is written: needs come first.
             if not self._open[step.key] and not difference(step.resource.desired, states.get(step.key)):
                 self._judge(step, states.get(step.key), changed=True)
                 continue

@@ -22,7 +22,9 @@ def name(step: Step) -> str:
     """How a reader calls the thing."""
     resource = step.resource
     match resource:
-        case File() | Directory() | Symlink() | Binary() | Setting():
+        case Directory():
+            said = f"{resource.path}/"
+        case File() | Symlink() | Binary() | Setting():
             said = resource.name
         case Unit():
             said = resource.unit

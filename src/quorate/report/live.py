@@ -63,6 +63,8 @@ class Screen:
             activity = Text(f"{row.failed} failed  ", BAD) + activity
         elif row.over and not what:
             activity = Text("done", QUIET)
+        elif not what:
+            activity = Text("waits for other hosts", QUIET)
         sent = size(row.sent) if row.send else ""
         if wide and row.send:
             sent = f"{size(row.sent)} / {size(row.send)}" if row.sent < row.send else size(row.sent)

@@ -25,13 +25,14 @@ place() {{
   chown -- "$2" "$3.quorate-new"; chmod -- "$1" "$3.quorate-new"
   sync -- "$3.quorate-new"; mv -fT -- "$3.quorate-new" "$3"
 }}
-# putback PATH: what was found there, or nothing.
+# putback PATH: what was found there, or nothing; a second time, or where we never were, nothing happens.
 putback() {{
   rm -f -- "$1.quorate-new"
   if [ -e "$FOUND$1" ] || [ -L "$FOUND$1" ]; then
     rm -rf -- "$1"; mv -f -- "$FOUND$1" "$1"
-  else
+  elif [ -e "$MADE" ] && grep -qxF -- "$1" "$MADE"; then
     rm -f -- "$1"
+    grep -vxF -- "$1" "$MADE" >"$MADE.new" || :; mv -f -- "$MADE.new" "$MADE"
   fi
 }}
 changed() {{ printf '\\003changed\\n'; }}

@@ -216,8 +216,8 @@ class Artifacts(Model):
     """Cache folder (default: ~/.cache/quorate/artifacts)."""
     images: tuple[File, ...] = ()
     """Image archives (docker save / OCI tar) to load on every worker."""
-    packages: Literal["distribution", "bundle"] = "distribution"
-    """`bundle`: distribution packages come from the artifact source instead of the host's own mirrors."""
+    packages: Literal["auto", "distribution", "bundle"] = "auto"
+    """`distribution`: the host's own mirrors; `bundle`: the artifact source; `auto`: the source if it has them."""
 
 
 class Verify(Model):
