@@ -1,11 +1,15 @@
-"""What all tests share: golden files."""
+"""What all tests share: golden files, and a deadline, so that one that hangs can't eat the run."""
 
-from collections.abc import Callable
+import signal
+from collections.abc import Callable, Generator
 from pathlib import Path
+from types import FrameType
 
 import pytest
 
 Golden = Callable[[Path, str], None]
+DEADLINE, LAB_DEADLINE = 120, 1800
+"""Seconds for one test with its fixtures; a lab test may boot hosts and deploy a cluster."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -23,3 +27,21 @@ def golden(request: pytest.FixtureRequest) -> Golden:
         assert text == path.read_text()
 
     return compare
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """A test that takes too long fails where it stands, and its fixtures are torn down."""
+    limit = LAB_DEADLINE if item.get_closest_marker("lab") else DEADLINE
+
+    def late(number: int, frame: FrameType | None) -> None:
+        signal.setitimer(signal.ITIMER_REAL, limit)  # for the teardown
+        pytest.fail(f"longer than {limit} s")
+
+    before = signal.signal(signal.SIGALRM, late)
+    signal.setitimer(signal.ITIMER_REAL, limit)
+    try:
+        return (yield)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)

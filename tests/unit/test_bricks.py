@@ -39,7 +39,7 @@ class Root:
         layers = "for d in /etc /var/lib /run; do mount -t tmpfs -o mode=755 tmpfs $d; done; "
         keep = f"cp -a /etc/passwd /etc/group /etc/nsswitch.conf '{folder}/'; "
         back = f"cp -a '{folder}'/passwd '{folder}'/group '{folder}'/nsswitch.conf /etc/; "
-        inside = f"{keep}{layers}{back}{binds}exec \"$@\""
+        inside = f'{keep}{layers}{back}{binds}exec "$@"'
         self.via = LocalTransport({"h": ("unshare", "--mount", "--", "/bin/sh", "-ec", inside, "sh")})
 
     async def state_of(self, brick: Brick) -> State:
@@ -165,7 +165,7 @@ async def test_a_kill_in_the_middle_leaves_the_old_file_whole(root: Root) -> Non
     await root.settles(File(host="h", path="/etc/test/a", content="old\n"))
     script = File(host="h", path="/etc/test/a", content="new\n" * 1000).converge({})[0].script
     for command in ("keep", "cat", "chown", "chmod", "sync"):
-        dies = f"{PRELUDE}{command}() {{ command {command} \"$@\" 2>/dev/null || :; kill -9 $$; }}\n{script}\n"
+        dies = f'{PRELUDE}{command}() {{ command {command} "$@" 2>/dev/null || :; kill -9 $$; }}\n{script}\n'
         with pytest.raises(CommandFailed):
             await root.via.run("h", dies)
         assert (root.etc / "a").read_text() == "old\n"

@@ -34,6 +34,11 @@ async def resolve(
     supply = await _supply(cluster, store, say, arch)
     own = await archives(store, cluster.artifacts.images)
     supply = replace(supply, images={**supply.images, **own})
+    if cluster.artifacts.packages == "bundle" and not supply.packages:
+        raise ArtifactError(
+            "artifacts.packages: bundle, but the source brings no distribution packages",
+            "put them into the folder's packages/, or let hosts ask their own mirrors (packages: distribution)",
+        )
     bundled = cluster.artifacts.packages != "distribution" if packages is None else packages
     return supply if bundled else replace(supply, packages={})
 

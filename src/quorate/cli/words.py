@@ -13,6 +13,7 @@ Verbose = Annotated[bool, Parameter(name=("--verbose", "-v"), help="Tell everyth
 Svg = Annotated[Path | None, Parameter(name="--svg", show=False, help="Keep a picture of the console as SVG.")]
 Yes = Annotated[bool, Parameter(name=("--yes", "-y"), help="Do not ask.", show_default=False)]
 Only = Annotated[
-    tuple[str, ...], Parameter(name="--only", help="Only these components (see `quorate graph`).", negative=(), show_default=False)
+    tuple[str, ...],
+    Parameter(name="--only", help="Only these components (see `quorate graph`).", negative=(), show_default=False),
 ]
 Hosts = Annotated[tuple[str, ...], Parameter(name="--host", help="Only these hosts.", negative=(), show_default=False)]

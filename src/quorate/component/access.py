@@ -52,6 +52,4 @@ def resources(context: Context, host: Host) -> Iterator[Brick]:
         key_pem=context.secrets.key("super-admin"),
         cluster=c.name,
     )
-    yield Manifest(
-        host=host.name, title="access", text=yaml.dump_all(BINDINGS), server=server, credential=credential
-    )
+    yield Manifest(host=host.name, title="access", text=yaml.dump_all(BINDINGS), server=server, credential=credential)

@@ -102,9 +102,7 @@ def routes(context: Context, host: Host) -> str:
     peers = [peer for peer in c.workers if peer.name != host.name and peer.name in context.facts.pod_cidrs]
     wanted = [f"{context.facts.pod_cidrs[peer.name]} {peer.ip}" for peer in peers]
     lines = "\n".join(f"  ip route replace {pair.split()[0]} via {pair.split()[1]}" for pair in wanted)
-    drops = "\n".join(
-        f"  ip route delete {pair.split()[0]} via {pair.split()[1]} 2>/dev/null" for pair in wanted
-    )
+    drops = "\n".join(f"  ip route delete {pair.split()[0]} via {pair.split()[1]} 2>/dev/null" for pair in wanted)
     return f"""\
 #!/bin/sh
 # Routes to the pods of the other nodes, and the rules that let pod traffic pass.

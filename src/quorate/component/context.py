@@ -47,9 +47,7 @@ class Context:
                 f"the artifact source delivers no {name}", hint="`quorate artifacts` lists what it delivers"
             ) from None
 
-    def binaries(
-        self, host: Host, *names: str, linked: Sequence[str] = (), folder: str = BIN
-    ) -> Iterator[Brick]:
+    def binaries(self, host: Host, *names: str, linked: Sequence[str] = (), folder: str = BIN) -> Iterator[Brick]:
         """Binaries in `folder`; those of `linked` also in the operator's PATH."""
         for name in names:
             yield Binary(host=host.name, path=f"{folder}/{name}", blob=self.blob(name))
@@ -60,7 +58,11 @@ class Context:
         """Distribution packages, from files of the supply when it has them all."""
         if not names:
             return
-        bundled = all(name in self.supply.packages for name in names)
+        suffix = ".deb" if self.of(host).package_manager == "apt" else ".rpm"
+        bundled = all(
+            name in self.supply.packages and all(file.filename.endswith(suffix) for file in self.supply.packages[name])
+            for name in names
+        )
         files = {file.filename: file for name in names for file in self.supply.packages.get(name, ())}
         yield Packages(
             host=host.name,

@@ -49,13 +49,12 @@ def firewall(context: Context, host: Host) -> Iterator[Brick]:
 
 def _firewalld(rules: tuple[Opening, ...]) -> str:
     """Rich rules of the default zone, permanent and now."""
-    lines = []
+    lines: list[str] = []
     for rule in rules:
         for source in rule.sources:
             origin = "" if source == "any" else f'source address="{source}" '
             family = 'family="ipv4" ' if origin else ""
-            for what in _firewalld_what(rule):
-                lines.append(f"rule {family}{origin}{what} accept".replace("  ", " "))
+            lines += [f"rule {family}{origin}{what} accept".replace("  ", " ") for what in _firewalld_what(rule)]
     words = "\n".join(dict.fromkeys(lines))
     return f"""\
 #!/bin/sh
@@ -85,8 +84,7 @@ def _iptables(rules: tuple[Opening, ...]) -> str:
     for rule in rules:
         for source in rule.sources:
             origin = "" if source == "any" else f" -s {source}"
-            for what in _iptables_what(rule):
-                lines.append(f"-A QUORATE-INPUT{origin}{what} -j ACCEPT")
+            lines += [f"-A QUORATE-INPUT{origin}{what} -j ACCEPT" for what in _iptables_what(rule)]
     words = "\n".join(dict.fromkeys(lines))
     return f"""\
 #!/bin/sh

@@ -92,9 +92,7 @@ class Walk:
         if key in self._flying:
             return
         step = self._plan.steps[key]
-        follows = (
-            isinstance(step.resource, Unit | Ready) and self._plan.needs.get(key, frozenset()) & self._touched
-        )
+        follows = isinstance(step.resource, Unit | Ready) and self._plan.needs.get(key, frozenset()) & self._touched
         if step.diff or follows:
             self._ready.setdefault(key.host, {})[key] = None
         else:
@@ -173,9 +171,7 @@ class Walk:
         host = step.key.host
         try:
             blobs = [action for action in actions if action.blob]
-            await asyncio.gather(
-                *(self._via.run(host, batch.upload(action), blob=action.blob) for action in blobs)
-            )
+            await asyncio.gather(*(self._via.run(host, batch.upload(action), blob=action.blob) for action in blobs))
             for action in blobs:
                 assert action.blob is not None
                 size = sum(file.path.stat().st_size for file in action.blob.files)
@@ -214,9 +210,7 @@ class Walk:
                 if any(result.ended.values()):
                     self._again(step)
                 else:
-                    self._fail(
-                        step.key, result.said.get(-1, "").strip() or "the script ended before this step"
-                    )
+                    self._fail(step.key, result.said.get(-1, "").strip() or "the script ended before this step")
             elif code != 0:
                 self._fail(step.key, result.said.get(number, "").strip() or f"exit code {code}")
             else:

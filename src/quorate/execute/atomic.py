@@ -6,9 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 
 
-def write(
-    path: Path, content: bytes, *, mode: int = 0o600, new: bool = False, sync_folder: bool = True
-) -> None:
+def write(path: Path, content: bytes, *, mode: int = 0o600, new: bool = False, sync_folder: bool = True) -> None:
     """Write a file; a reader sees the old content or the new one, also after a power cut.
 
     `new`: the file must not exist. `sync_folder` False leaves the folder's sync to the caller, who has

@@ -127,9 +127,7 @@ def parse(output: str) -> HostFacts:
     return HostFacts(**values)  # type: ignore[arg-type]
 
 
-async def gather(
-    cluster: Cluster, via: Transport
-) -> tuple[Mapping[str, HostFacts], dict[str, TransportError]]:
+async def gather(cluster: Cluster, via: Transport) -> tuple[Mapping[str, HostFacts], dict[str, TransportError]]:
     """The facts of every host that answers, and why the others do not."""
     found: dict[str, HostFacts] = {}
     lost: dict[str, TransportError] = {}

@@ -24,9 +24,7 @@ def states(resources: Sequence[Resource], output: str) -> dict[Key, State | None
     return {resource.key: resource.parse(next(replies[resource.probe().tool])) for resource in resources}
 
 
-async def look(
-    resources: Iterable[Resource], via: Transport
-) -> tuple[dict[Key, State | None], dict[str, str]]:
+async def look(resources: Iterable[Resource], via: Transport) -> tuple[dict[Key, State | None], dict[str, str]]:
     """The state of every resource, and the hosts that did not answer with the reason.
 
     Resources of an unreachable host have the state None.
@@ -61,4 +59,3 @@ async def texts(paths: Mapping[Key, str], via: Transport) -> dict[Key, str]:
 
     found = await asyncio.gather(*(one(host, mine) for host, mine in by_host.items()))
     return {key: text for part in found for key, text in part.items()}
-

@@ -78,9 +78,7 @@ def _texts(cluster: Cluster) -> dict[str, str]:
     return found
 
 
-async def observe(
-    compiled: Compiled, via: Transport, *, lost: Sequence[str] = (), notes: tuple[str, ...] = ()
-) -> Plan:
+async def observe(compiled: Compiled, via: Transport, *, lost: Sequence[str] = (), notes: tuple[str, ...] = ()) -> Plan:
     """Look at every resource; hosts known to be lost are not asked again."""
     asked = [brick for brick in compiled.resources if brick.host not in lost]
     states, more = await look(asked, via)

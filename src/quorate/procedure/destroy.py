@@ -36,15 +36,13 @@ def script(bricks: Sequence[Brick]) -> str:
         orders = "\n".join(action.script for action in brick.remove())
         if not orders:
             continue
+        name = quote(f"{brick.key.kind}/{brick.key.name}")
         parts.append(
             f"q_step() {{ (\nset -eu\n{orders}\n) </dev/null; }}\n"
             "set +e; q_out=$(q_step 2>&1); q_rc=$?; set -e\n"
-            f"[ $q_rc = 0 ] || {{ q_bad=1; printf '{FAILED}%s: %s\\n' {quote(f'{brick.key.kind}/{brick.key.name}')} \"$q_out\"; }}\n"
+            f"[ $q_rc = 0 ] || {{ q_bad=1; printf '{FAILED}%s: %s\\n' {name} \"$q_out\"; }}\n"
         )
-    parts.append(
-        "systemctl daemon-reload || :\n"
-        f"[ -n \"$q_bad\" ] || rm -rf -- {STATE} {LOADED}\n"
-    )
+    parts.append(f'systemctl daemon-reload || :\n[ -n "$q_bad" ] || rm -rf -- {STATE} {LOADED}\n')
     return "".join(parts)
 
 

@@ -47,7 +47,7 @@ def failures(console: Console, failed: dict[Key, str], skipped: dict[Key, Key]) 
         for each in said[-_LINES:]:
             say(console, (line(each, 300), QUIET), indent=8)
         if blocked[key]:
-            say(console, (f"{many(blocked[key], 'step')} that need it skipped", WARN), indent=8)
+            say(console, (f"{many(blocked[key], 'step')} skipped, because of it", WARN), indent=8)
     if failed:
         console.print()
 

@@ -37,7 +37,7 @@ def _paths_script(paths: Sequence[str]) -> str:
 
 
 def _paths_answers(paths: Sequence[str], output: str) -> list[str]:
-    stats, links, sums = (output.split(f"{MARK}\n") + ["", "", ""])[:3]
+    stats, links, sums = [*output.split(f"{MARK}\n"), "", "", ""][:3]
     stat_of = {line[: line.index(" ")]: line for line in stats.splitlines()}
     link_of = {line.rsplit(" ", 1)[1]: line.rsplit(" ", 1)[0] for line in links.splitlines() if " " in line}
     sum_of = {line[66:]: line[:64] for line in sums.splitlines() if len(line) > 66}
@@ -74,10 +74,7 @@ def _binaries_script(paths: Sequence[str]) -> str:
 
 def _binaries_answers(paths: Sequence[str], output: str) -> list[str]:
     found = {line.split(" ")[0]: line.split(" ") for line in output.splitlines()}
-    return [
-        f"sha256={w[1]}\nmode={w[2].zfill(4)}\nowner={w[3]}" if (w := found.get(path)) else ""
-        for path in paths
-    ]
+    return [f"sha256={w[1]}\nmode={w[2].zfill(4)}\nowner={w[3]}" if (w := found.get(path)) else "" for path in paths]
 
 
 def _units_script(units: Sequence[str]) -> str:

@@ -47,9 +47,9 @@ class Manifest(Brick):
     def _revisions(self) -> str:
         """sh that prints which revision of each object is there; what is applied again changes none."""
         template = (
-            "{{define \"o\"}}{{.kind}} {{.metadata.name}} {{.metadata.uid}} "
+            '{{define "o"}}{{.kind}} {{.metadata.name}} {{.metadata.uid}} '
             "{{if .metadata.generation}}{{.metadata.generation}}{{else}}{{.metadata.resourceVersion}}{{end}}; {{end}}"
-            "{{if .items}}{{range .items}}{{template \"o\" .}}{{end}}{{else}}{{template \"o\" .}}{{end}}"
+            '{{if .items}}{{range .items}}{{template "o" .}}{{end}}{{else}}{{template "o" .}}{{end}}'
         )
         return f"{kubectl(self.server)} get -f - -o go-template={quote(template)}"
 
@@ -61,8 +61,8 @@ class Manifest(Brick):
         return Probe(
             "script",
             f"{run} get --raw /readyz >/dev/null || exit 0\n"
-            f"q_now=$({self._revisions()} {heredoc(self.text)}\n) && q_now=\"{digest} $q_now\" || q_now=\n"
-            f"if [ -n \"$q_now\" ] && [ \"$q_now\" = \"$(cat {record} 2>/dev/null)\" ]; then q_rc=0; else\n"
+            f'q_now=$({self._revisions()} {heredoc(self.text)}\n) && q_now="{digest} $q_now" || q_now=\n'
+            f'if [ -n "$q_now" ] && [ "$q_now" = "$(cat {record} 2>/dev/null)" ]; then q_rc=0; else\n'
             f"{run} diff --server-side --force-conflicts -f - {heredoc(self.text)}\n"
             "q_rc=$?; fi\n"
             f"case $q_rc in 0) echo 'objects=as wanted'; echo text={digest};; 1) echo objects=differ;; esac",
@@ -70,9 +70,7 @@ class Manifest(Brick):
 
     def parse(self, answer: str) -> State | None:
         """Not knowable while the API is away."""
-        fields = dict(
-            line.split("=", 1) for line in answer.splitlines() if line.startswith(("objects=", "text="))
-        )
+        fields = dict(line.split("=", 1) for line in answer.splitlines() if line.startswith(("objects=", "text=")))
         return fields or None
 
     def converge(self, actual: State) -> Sequence[Action]:
@@ -81,9 +79,7 @@ class Manifest(Brick):
         if self.credential:
             config = f"{LOADED}/credential"
             before = f"trap 'rm -f {config}' EXIT; cat >{config} {heredoc(self.credential)}\n"
-        apply = (
-            f"{kubectl(self.server, config)} apply --server-side --force-conflicts -f - {heredoc(self.text)}"
-        )
+        apply = f"{kubectl(self.server, config)} apply --server-side --force-conflicts -f - {heredoc(self.text)}"
         note = (
             f"q_now=$({self._revisions()} {heredoc(self.text)}\n) && "
             f"printf '%s %s\\n' {self.desired['text']} \"$q_now\" >{self._record()} || :"

@@ -65,9 +65,7 @@ class Packages(Brick):
                 "script",
                 f"dpkg-query -W -f '${{Package}}=${{db:Status-Status}}\\n' -- {names} 2>/dev/null | grep '=installed$'",
             )
-        return Probe(
-            "script", f"rpm -q --qf '%{{NAME}}=installed\\n' -- {names} 2>/dev/null | grep '=installed$'"
-        )
+        return Probe("script", f"rpm -q --qf '%{{NAME}}=installed\\n' -- {names} 2>/dev/null | grep '=installed$'")
 
     def converge(self, actual: State) -> Sequence[Action]:
         """Install what is missing in one go, and remember every package that was not there before."""

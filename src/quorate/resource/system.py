@@ -43,7 +43,8 @@ class User(Brick):
         return [
             Action(
                 f"if ! id -u {user} >/dev/null 2>&1; then keep /quorate-user-{user}\n"
-                f"useradd --system --user-group --no-create-home --home-dir {quote(self.home)} --shell /usr/sbin/nologin {user}; fi"
+                f"useradd --system --user-group --no-create-home --home-dir {quote(self.home)} "
+                f"--shell /usr/sbin/nologin {user}; fi"
             )
         ]
 

@@ -115,9 +115,7 @@ class Ready(Brick):
 
     def probe(self) -> Probe:
         """Check once."""
-        return Probe(
-            "script", f"if {{ {self.check}\n}} >/dev/null 2>&1; then echo ready=yes; else echo ready=no; fi"
-        )
+        return Probe("script", f"if ( {self.check}\n) >/dev/null 2>&1; then echo ready=yes; else echo ready=no; fi")
 
     def converge(self, actual: State) -> Sequence[Action]:
         """Wait."""

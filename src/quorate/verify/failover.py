@@ -39,7 +39,9 @@ async def vip_moves(env: Env) -> str:
     if len(env.cluster.balancers) < 2:
         raise Skip("there is one load balancer only")
     await healthy(env)
-    (owner,) = await holders(env)
+    owners = await holders(env)
+    demand(len(owners) == 1, f"{vip} is on {len(owners)} hosts")
+    owner = owners[0]
     async with sampling(env, _asker(env, but=owner)) as sample:
         await asyncio.sleep(0.5)
         began = asyncio.get_running_loop().time()

@@ -40,8 +40,11 @@ class Sample:
 
 
 @asynccontextmanager
-async def sampling(env: Env, host: Host, path: str = "/readyz") -> AsyncIterator[Sample]:
-    """Ask through the endpoint as long as the block runs; the first request was made before it."""
+async def sampling(env: Env, host: Host, path: str = "/version") -> AsyncIterator[Sample]:
+    """Ask through the endpoint as long as the block runs; the first request was made before it.
+
+    /version and not /readyz: a stopping API server says that it is not ready, but still serves.
+    """
     sample, begun = Sample(), asyncio.Event()
     script = (
         f'end=$(( $(date +%s) + {LIMIT} )); while [ "$(date +%s)" -lt $end ]; do\n'

@@ -1,0 +1,104 @@
+"""`apply`, `destroy`, `kubeconfig` without a real host: refusals, failures, the journal, JSON lines."""
+
+import json
+import stat
+from collections.abc import Callable
+from pathlib import Path
+
+from conftest import Hosts
+
+Quorate = Callable[..., tuple[int, str, str]]
+
+
+def test_apply_never_goes_on_without_a_yes(quorate: Quorate, hosts: Hosts, tmp_path: Path) -> None:
+    code, _, err = quorate("apply")
+    assert code == 1
+    assert "hint: add --yes" in err
+    assert hosts.scripts == []
+    assert not (tmp_path / ".quorate").exists()
+
+
+def test_unreachable_hosts_stop_it_before_anything(quorate: Quorate, hosts: Hosts, tmp_path: Path) -> None:
+    hosts.lost |= {"master01": "no route", "node01": "host key unknown"}
+    code, _, err = quorate("apply", "--yes")
+    assert code == 6
+    assert "2 of 2 hosts" in err
+    assert "master01: no route" in err
+    assert "node01: host key unknown" in err
+    assert not (tmp_path / ".quorate").exists()
+
+
+def test_failure_is_told_journaled_and_ends_with_7(quorate: Quorate, hosts: Hosts, tmp_path: Path) -> None:
+    code, out, _ = quorate("apply", "--yes")
+    assert code == 7
+    assert "failed" in out
+    assert "skipped" in out
+    assert "quorate apply goes on where this stopped" in out
+    state = tmp_path / ".quorate" / "tiny"
+    entry = json.loads((state / "journal.jsonl").read_text().splitlines()[-1])
+    assert entry["verb"] == "apply"
+    assert entry["ok"] is False
+    assert entry["failures"]
+    assert not (state / "last-applied.yaml").exists()
+    assert "PRIVATE KEY" not in out + (state / "journal.jsonl").read_text()
+
+
+def test_keys_on_disk_are_those_of_the_plan(quorate: Quorate, hosts: Hosts, tmp_path: Path) -> None:
+    quorate("apply", "--yes")
+    sent = "".join(script for _, script in hosts.scripts)
+    key = (tmp_path / ".quorate" / "tiny" / "pki" / "sa.key").read_text().splitlines()[1]
+    assert key in sent or not any("place 0600" in script for _, script in hosts.scripts)
+
+
+def test_json_lines(quorate: Quorate, hosts: Hosts) -> None:
+    code, out, err = quorate("apply", "--yes", "--json")
+    events = [json.loads(line) for line in out.splitlines()]
+    assert code == 7
+    assert err == ""
+    assert events[0]["event"] == "planned"
+    assert events[0]["create"] > 50
+    assert events[-1]["event"] == "ended"
+    assert events[-1]["ok"] is False
+    assert {phase["name"] for phase in events[-1]["phases"]} >= {"artifacts", "connect, facts", "look"}
+    failed = next(event for event in events if event["event"] == "step-failed")
+    assert {*failed} >= {"at", "host", "kind", "name", "component", "error", "seconds"}
+
+
+def test_destroy_wants_the_name(quorate: Quorate, hosts: Hosts) -> None:
+    assert quorate("destroy")[0] == 1
+    code, _, err = quorate("destroy", "--yes", "other")
+    assert code == 1
+    assert "not the cluster's name" in err
+    assert hosts.scripts == []
+    code, out, _ = quorate("destroy", "--yes", "tiny")
+    assert code == 0
+    assert "2 hosts as found" in out
+    hosts.lost["node01"] = "gone"
+    code, out, _ = quorate("destroy", "--yes", "tiny", "--json")
+    assert code == 6
+    assert json.loads(out)["lost"].keys() == {"node01"}
+
+
+def test_kubeconfig(quorate: Quorate, hosts: Hosts, tmp_path: Path) -> None:
+    code, _, err = quorate("kubeconfig")
+    assert code == 1
+    assert "quorate apply" in err
+    quorate("apply", "--yes")
+    code, out, _ = quorate("kubeconfig")
+    assert code == 0
+    assert "https://192.0.2.11:6443" in out
+    code, said, _ = quorate("kubeconfig", "-o", "admin.conf")
+    assert code == 0
+    assert "PRIVATE" not in said
+    assert stat.S_IMODE((tmp_path / "admin.conf").stat().st_mode) == 0o600
+    assert (tmp_path / "admin.conf").read_text() == out
+
+
+def test_status_of_a_cluster_that_is_not_there(quorate: Quorate, hosts: Hosts) -> None:
+    code, out, _ = quorate("status")
+    assert code == 1
+    assert "etcd has no leader" in out
+    code, out, _ = quorate("status", "--json")
+    assert json.loads(out)["ok"] is False
+    hosts.lost |= {"master01": "no route", "node01": "no route"}
+    assert quorate("status")[0] == 6

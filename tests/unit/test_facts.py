@@ -1,0 +1,85 @@
+"""Answers of hosts become facts: one case file for each kind of host, and this machine's own sh."""
+
+import subprocess
+from ipaddress import IPv4Address
+from pathlib import Path
+
+import pytest
+
+from quorate.execute import facts
+from quorate.spec.cluster import Cluster, Host, Os, Role
+from quorate.spec.facts import HostFacts
+
+CASES = Path(__file__).parent.parent / "cases/facts"
+
+EXPECTED = {
+    "debian-12": HostFacts(
+        os_id="debian",
+        os_version="12",
+        kernel="6.1.0-30-amd64",
+        interface="ens33",
+        memory_bytes=4018352 * 1024,
+        cpus=2,
+        time_sync="systemd-timesyncd",
+        sysctls=frozenset({"fs.inotify.max_user_instances", "net.ipv4.ip_forward"}),
+        modules=frozenset({"overlay", "br_netfilter", "nf_conntrack", "ip_vs", "nf_tables"}),
+        etcd_member=True,
+        running=frozenset({"etcd.service", "kubelet.service"}),
+    ),
+    "rhel-9": HostFacts(
+        os_id="rhel",
+        os_like=("fedora",),
+        os_version="9.4",
+        package_manager="dnf",
+        arch="arm64",
+        kernel="5.14.0-427.el9.aarch64",
+        interface="enp1s0",
+        prefix=22,
+        memory_bytes=16000000 * 1024,
+        cpus=8,
+        nofile_limit=524288,
+        ipvs=False,
+        nftables=False,
+        firewall="firewalld",
+        selinux="enforcing",
+        time_sync="chronyd",
+        sysctls=frozenset({"net.ipv4.ip_forward"}),
+        modules=frozenset({"overlay"}),
+    ),
+    "ubuntu-24.04": HostFacts(
+        os_id="ubuntu",
+        os_like=("debian",),
+        os_version="24.04",
+        kernel="6.8.0-45-generic",
+        prefix=16,
+        memory_bytes=1000 * 1024,
+        cpus=4,
+        container=True,
+        conntrack_writable=False,
+        oom_adjustable=False,
+        ipvs=False,
+        nftables=False,
+        firewall="ufw",
+        resolv_conf="/run/systemd/resolve/resolv.conf",
+    ),
+    "silent": HostFacts(os_id="", arch="", package_manager="none", interface="", ipvs=False, nftables=False),
+}
+
+
+@pytest.mark.parametrize("case", sorted(path.stem for path in CASES.glob("*.txt")))
+def test_answers_become_facts(case: str) -> None:
+    assert facts.parse((CASES / f"{case}.txt").read_text()) == EXPECTED[case]
+
+
+def test_the_questions_are_answered_by_any_sh_even_without_anything() -> None:
+    """An unprivileged shell with an empty PATH and hostile keys must still come to the end."""
+    host = Host(name="h", address=IPv4Address("10.0.0.1"), roles=(Role.WORKER,))
+    cluster = Cluster(name="c", hosts=(host,), os=Os(sysctl={"net.core.somaxconn": "$(id)"}))
+    script = facts.script(cluster, host)
+    done = subprocess.run(
+        ["/bin/sh", "-c", script], env={"PATH": "/nonexistent"}, user=65534, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    found = facts.parse(done.stdout)
+    assert found.package_manager == "none"
+    assert found.memory_bytes > 0

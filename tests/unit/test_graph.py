@@ -1,0 +1,88 @@
+"""Edges that nobody writes: what each brick needs follows from what it is."""
+
+import pytest
+
+from quorate.core import Key, PlanError
+from quorate.plan import graph
+from quorate.resource.brick import Brick
+from quorate.resource.file import Directory, File, Symlink
+from quorate.resource.system import User
+from quorate.resource.unit import Ready, Unit
+
+
+def file(path: str, host: str = "h", owner: str = "root:root", explicit: frozenset[Key] = frozenset()) -> File:
+    return File(host=host, path=path, content="", owner=owner, explicit=explicit)
+
+
+def edges(*bricks: Brick) -> dict[Key, frozenset[Key]]:
+    return graph.edges([graph.Part("one", "h", bricks)], {"one": ()})
+
+
+def test_a_folder_comes_before_what_lies_in_it_the_nearest_first() -> None:
+    outer, inner = Directory(host="h", path="/a"), Directory(host="h", path="/a/b")
+    inside, link = file("/a/b/c/d"), Symlink(host="h", path="/a/l", target="x")
+    needs = edges(link, inside, inner, outer)
+    assert needs[inside.key] == {inner.key}
+    assert needs[inner.key] == {outer.key}
+    assert needs[link.key] == {outer.key}
+
+
+def test_a_name_that_only_begins_alike_is_no_folder() -> None:
+    folder, beside = Directory(host="h", path="/a"), file("/ab/c")
+    assert edges(folder, beside)[beside.key] == frozenset()
+
+
+def test_an_owner_comes_before_what_is_his() -> None:
+    user, his = User(host="h", user="etcd"), file("/x", owner="etcd:etcd")
+    assert edges(his, user)[his.key] == {user.key}
+
+
+def test_a_unit_comes_after_what_it_loads_also_of_another_part() -> None:
+    early, late = file("/etc/early"), file("/etc/late")
+    unit = Unit(host="h", unit="u.service", loads=("/etc/early", "/etc/late", "/etc/nobodys"))
+    parts = [graph.Part("one", "h", (unit,)), graph.Part("two", "h", (early, late))]
+    assert graph.edges(parts, {"one": (), "two": ()})[unit.key] == {early.key, late.key}
+
+
+def test_nothing_crosses_hosts_but_the_order_of_parts() -> None:
+    folder, other = Directory(host="h", path="/a"), file("/a/b", host="k")
+    unit = Unit(host="h", unit="u.service")
+    gate, far = Ready(host="h", what="u", check=":"), Unit(host="k", unit="far.service")
+    parts = [graph.Part("one", "h", (folder, unit, gate)), graph.Part("two", "k", (other, far))]
+    needs = graph.edges(parts, {"one": (), "two": ("one",)})
+    assert needs[other.key] == frozenset()
+    assert needs[far.key] == {other.key, gate.key}
+    assert needs[gate.key] == {folder.key, unit.key}
+
+
+def test_two_of_one_name_are_refused() -> None:
+    with pytest.raises(PlanError, match="h/file//a") as error:
+        edges(file("/a"), file("/a"))
+    assert error.value.keys == (Key("h", "file", "/a"),)
+
+
+def test_a_circle_is_refused_and_shown() -> None:
+    one = file("/a", explicit=frozenset({Key("h", "file", "/b")}))
+    two = file("/b", explicit=frozenset({Key("h", "file", "/a")}))
+    with pytest.raises(PlanError) as error:
+        edges(one, two)
+    assert {one.key, two.key} <= set(error.value.keys)
+
+
+def test_running_parts_change_one_at_a_time_after_those_that_stand_still() -> None:
+    def part(host: str) -> graph.Part:
+        return graph.Part("p", host, (Unit(host=host, unit="u.service"), Ready(host=host, what="u", check=":")))
+
+    a, b, c = part("a"), part("b"), part("c")
+    needs = graph.edges([a, b, c], {"p": ()})
+    tied = graph.serial([c], [a, b], needs)
+    gate = {host: Key(host, "ready", "u") for host in "abc"}
+    assert gate["c"] in tied[Key("a", "unit", "u.service")]
+    assert gate["a"] in tied[Key("b", "unit", "u.service")]
+    assert tied[Key("c", "unit", "u.service")] == needs[Key("c", "unit", "u.service")]
+    assert graph.order(tied)[-1] == gate["b"]
+
+
+def test_the_order_does_not_depend_on_the_order_of_the_input() -> None:
+    bricks = [Directory(host="h", path="/a"), file("/a/b"), file("/a/c"), file("/z")]
+    assert graph.order(edges(*bricks)) == graph.order(edges(*reversed(bricks)))
