@@ -9,6 +9,8 @@ import sys
 from pathlib import Path
 
 FONTS = 'ui-monospace, "DejaVu Sans Mono", "Liberation Mono", Menlo, Consolas, monospace'
+MARGIN = 20
+"""Pixels added to both dimensions."""
 
 
 def clean(svg: str) -> str:
@@ -18,7 +20,29 @@ def clean(svg: str) -> str:
     svg = svg.replace("font-family: Fira Code, monospace", f"font-family: {FONTS}")
     svg = svg.replace("font-family: arial", "font-family: system-ui, sans-serif")
     svg = re.sub(r"<text [^>]*>\n</text>", "", svg)
-    return re.sub(r"terminal-\d+-", "t-", svg)
+    return _room(re.sub(r"terminal-\d+-", "t-", svg))
+
+
+def _room(svg: str) -> str:
+    """A margin around the text: rich cuts off the last line's descenders. A second time nothing happens."""
+    old, new = "translate(9, 41)", f"translate({9 + MARGIN / 2:g}, {41 + MARGIN / 4:g})"
+    if old not in svg:
+        return svg
+    found = re.search(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', svg)
+    assert found
+    wide, high = (float(each) for each in found.groups())
+    svg = svg.replace(found[0], f'viewBox="0 0 {wide + MARGIN:g} {high + MARGIN:g}"')
+    svg = svg.replace(
+        f'width="{wide - 2:g}" height="{high - 2:g}" rx="8"',
+        f'width="{wide - 2 + MARGIN:g}" height="{high - 2 + MARGIN:g}" rx="8"',
+    )
+    svg = re.sub(
+        r'(t-clip-terminal">\s*<rect x="0" y="0" width="[\d.]+" height=")([\d.]+)"',
+        lambda each: f'{each[1]}{float(each[2]) + MARGIN / 2:g}"',
+        svg,
+    )
+    svg = re.sub(r'text-anchor="middle" x="[\d.]+"', f'text-anchor="middle" x="{(wide + MARGIN) / 2:g}"', svg)
+    return svg.replace(old, new)
 
 
 def main(paths: list[str]) -> None:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from quorate.core import Blob, Key
@@ -87,6 +87,7 @@ def test_block() -> None:
     assert found.lines[0].diff[-1] == "+2.2.2.2 b"
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_nothing_steers_the_terminal(text: str) -> None:
     assert all(each.isprintable() or each in "\n\t" for each in clean(text))

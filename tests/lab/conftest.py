@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-import shutil
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -65,7 +65,10 @@ class Deployed:
 def deploy(example: str, folder: Path) -> Iterator[Deployed]:
     """Boot the hosts of an example; take them away at the end."""
     file = folder / "cluster.yaml"
-    shutil.copy(EXAMPLES / example, file)
+    text = (EXAMPLES / example).read_text()
+    # A lab of its own beside one that a user may have made of the same example.
+    text = re.sub(r"^name: ", "name: test-", text, flags=re.M)
+    file.write_text(text.replace("192.168.109.", "192.168.119.").replace("192.168.110.", "192.168.120."))
     cluster = load(file)
     down(cluster.name, print)
     up(cluster, file, print)

@@ -20,7 +20,7 @@ find / -xdev \( -path /proc -o -path /sys -o -path /run -o -path /tmp -o -path /
 echo == units; systemctl list-unit-files --no-legend --no-pager | sort
 echo == mounts; cut -d' ' -f2 /proc/mounts | sort | uniq
 echo == links; ip -o link | cut -d: -f2 | sort; ip -4 -o addr | tr -s ' ' | cut -d' ' -f2-4 | sort; ip route | sort
-echo == rules; iptables-save | grep -v '^[#:]' | sort
+echo == rules; iptables-save | grep -E '^-A|^:.* (DROP|REJECT|-)' | sed 's/ \[.*//' | sort
 echo == packages; dpkg-query -W -f '${Package} ${db:Status-Status}\n' | grep ' installed$'
 echo == users; cut -d: -f1 /etc/passwd | sort; cat /etc/hosts /etc/hostname /proc/sys/net/ipv4/ip_forward
 echo == processes; ps -eo comm= | grep -E '^(etcd|kube|docker|containerd|nginx|haproxy|keepalived|quorate)' | sort

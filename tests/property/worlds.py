@@ -16,9 +16,22 @@ from quorate.core import Blob
 from quorate.execute.facts import MODULES, SYSCTLS
 from quorate.execute.subnets import Subnets, allocate
 from quorate.pki.keyring import Keyring
-from quorate.spec.cluster import ApiServer, Cluster, Daemon, Endpoint, Etcd, Host, Kubelet, Network, Os, Role, Runtime
+from quorate.spec.cluster import (
+    ApiServer,
+    Cluster,
+    Daemon,
+    Endpoint,
+    Etcd,
+    Host,
+    Kubelet,
+    LoadBalancer,
+    Network,
+    Os,
+    Role,
+    Runtime,
+    Versions,
+)
 from quorate.spec.cluster import Dns as DnsSection
-from quorate.spec.cluster import LoadBalancer, Versions
 from quorate.spec.facts import Facts, HostFacts
 from quorate.spec.layout import UNIT_NAMES
 from quorate.spec.rules import check
@@ -127,7 +140,7 @@ def clusters(draw: st.DrawFn) -> Cluster:
         load_balancer=LoadBalancer(kind=draw(st.sampled_from(["nginx", "haproxy"]))),
         runtime=Runtime(
             kind=draw(st.sampled_from(["containerd", *(["docker"] if minor.dockershim else [])])),
-            registry_mirrors={name: ("https://mirror.example.org",) for name in sorted(mirrors)},
+            registry_mirrors=dict.fromkeys(sorted(mirrors), ("https://mirror.example.org",)),
         ),
         network=Network(
             cni=draw(st.sampled_from(["routed", "none"])), proxy_mode=draw(st.sampled_from(minor.proxy_modes))

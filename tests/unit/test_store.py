@@ -186,9 +186,7 @@ def test_subnets_never_move_and_never_overlap(rounds, random):
 
 
 @settings(deadline=None)
-@given(
-    st.lists(st.tuples(st.sets(st.integers(1, 9), min_size=1, max_size=4), st.integers(24, 26)), min_size=1)
-)
+@given(st.lists(st.tuples(st.sets(st.integers(1, 9), min_size=1, max_size=4), st.integers(24, 26)), min_size=1))
 def test_subnets_of_mixed_size_never_overlap_even_when_space_is_short(rounds):
     kept = Subnets({}, {})
     for workers, mask in rounds:

@@ -2,16 +2,20 @@
 
 import asyncio
 import contextlib
+import itertools
+import re
 from collections.abc import Callable
 from ipaddress import IPv4Address
+from typing import Any
 
 import pytest
 from verify_model import Model
 
 from quorate.core import Blob, CommandFailed, TransportError
+from quorate.execute import survey
 from quorate.render import yaml
 from quorate.spec.cluster import Cluster, Endpoint, Host, LoadBalancer, Role
-from quorate.verify import api, outage, pods, workload
+from quorate.verify import api, failover, outage, pods, workload
 from quorate.verify.catalog import CHECKS
 from quorate.verify.check import Check, Finding, Skip, Status, Wrong, examine
 from quorate.verify.env import Env
@@ -216,7 +220,9 @@ async def test_what_can_not_be_started_again_is_told() -> None:
 
     told: list[Finding] = []
     checks = (Check("x", "x", run, disruptive=True),)
-    await verify(cluster(), Door(answer), disruptive=True, on_finding=told.append, checks=checks)
+    found = await verify(cluster(), Door(answer), disruptive=True, on_finding=told.append, checks=checks)
+    assert found == told
+    assert not passed(found)
     assert [(each.id, each.status) for each in told] == [("x", Status.PASSED), ("restored", Status.FAILED)]
     assert "within 180 s" in told[1].detail
 
@@ -300,7 +306,9 @@ async def run_on(model: Model) -> dict[str, Finding]:
 
 
 async def test_a_healthy_cluster_passes() -> None:
-    found = await run_on(Model(cluster()))
+    model = Model(cluster())
+    model.syntax = True
+    found = await run_on(model)
     assert {id: each.detail for id, each in found.items() if each.status is not Status.PASSED} == {
         "dns": "no CoreDNS in the cluster: its image could not be had from the artifact source; see dns.image"
     }
@@ -353,3 +361,67 @@ async def test_a_lost_host_fails_what_needs_it_and_nothing_hangs() -> None:
     found = await run_on(Model(cluster(), spoil))
     assert found["4"].status is Status.PASSED
     assert found["keys-closed"].detail == "w2: no route"
+
+
+class Drill(Model):
+    """The model with services that can be stopped: the VIP goes to where the balancer runs."""
+
+    def __init__(self, c: Cluster, *, stuck: bool = False) -> None:
+        super().__init__(c)
+        self.stopped: set[tuple[str, str]] = set()
+        self.stuck = stuck
+
+    def __call__(self, host: str, script: str) -> str:
+        for word, act in (("stop", self.stopped.add), ("start", self.stopped.discard)):
+            for unit in survey.units(self.cluster, self.cluster.host(host)):
+                if re.search(rf"^systemctl {word} .*{unit}", script, re.M):
+                    act((host, unit))
+        text = super().__call__(host, script)
+        if "ip -4 -o addr show to" in script:
+            up = [each.name for each in self.cluster.balancers if (each.name, "nginx.service") not in self.stopped]
+            holder = "b1" if self.stuck else up[0]
+            return f"2: eth0    inet {self.cluster.endpoint.vip}/24 scope\n" if host == holder else ""
+        return text
+
+
+class Asking(Door):
+    """Answers the sampler until it is told to end."""
+
+    async def run(self, host: str, script: str, **more: Any) -> str:
+        if (on_line := more.get("on_line")) is not None:
+            for tick in itertools.count():
+                on_line(f"{tick * 10**8} 200")
+                await asyncio.sleep(0.001)
+        return await super().run(host, script, **more)
+
+
+@pytest.mark.parametrize("stuck", [False, True])
+async def test_the_vip_is_moved_and_put_back(stuck: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(failover, "CALM", 0.01)
+    monkeypatch.setattr(failover, "MOVE", 0.5)
+    model = Drill(cluster(), stuck=stuck)
+    model.syntax = True
+    checks = [check for check in CHECKS if check.id in {"6", "7", "8"}]
+    door = Asking(model)
+    found = await verify(cluster(), door, disruptive=True, on_finding=lambda _finding: None, checks=checks)
+    seen = {finding.id: (finding.status, finding.detail) for finding in found}
+    assert door.sent("b1", "systemctl stop nginx.service")
+    assert model.stopped == set()
+    if stuck:
+        assert seen["6"][0] is Status.FAILED
+        assert "after nginx.service stopped on b1, 10.0.9.100 is on b1" in seen["6"][1]
+    else:
+        assert {status for status, _ in seen.values()} == {Status.PASSED}, seen
+        assert seen["6"][1].startswith("10.0.9.100 from b1 to b2 within 0.")
+
+
+async def test_a_sick_cluster_is_not_hurt(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(outage, "HEALTHY", 0.0)
+    model = Drill(cluster())
+    model.spoil = lambda _host, _script, text: text.replace("kubelet.service yes", "kubelet.service no")
+    door = Door(model)
+    checks = [check for check in CHECKS if check.id == "6"]
+    (finding,) = await verify(cluster(), door, disruptive=True, on_finding=lambda _finding: None, checks=checks)
+    assert finding.status is Status.FAILED
+    assert "kubelet on w1 is silent" in finding.detail
+    assert not any("systemctl stop" in script for _, script in door.scripts)

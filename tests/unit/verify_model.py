@@ -28,11 +28,14 @@ class Model:
 
     def __init__(self, cluster: Cluster, spoil: Callable[[str, str, str], str] = lambda _h, _s, text: text) -> None:
         self.cluster, self.spoil = cluster, spoil
+        self.syntax = False
+        """Whether each script is first read by sh (some 10 ms each)."""
         self.replicas = 1
 
     def __call__(self, host: str, script: str) -> str:
-        """The answer to a script, which must be valid sh."""
-        subprocess.run(["sh", "-n"], input=script, text=True, check=True)
+        """The answer to a script."""
+        if self.syntax:
+            subprocess.run(["sh", "-n"], input=script, text=True, check=True)
         return self.spoil(host, script, self._answer(self.cluster.host(host), script))
 
     def _answer(self, host: Host, script: str) -> str:

@@ -178,7 +178,7 @@ def _result(out: "Output", file: Path, cluster: "Cluster", ended: "Ended", outco
     if ended.ok:
         nodes = [host.node for host in cluster.workers]
         follow = [
-            ("kubectl", f"quorate kubeconfig{flag} -o {cluster.name}.conf; export KUBECONFIG={cluster.name}.conf"),
+            ("kubectl", f"quorate kubeconfig{flag} -o {cluster.name}.conf; export KUBECONFIG=$PWD/{cluster.name}.conf"),
             ("proof", f"quorate verify{flag}"),
         ]
         result.ready(out.console, cluster.name, cluster.server_url, nodes, follow)

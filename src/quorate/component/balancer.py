@@ -10,7 +10,7 @@ from quorate.resource.file import File
 from quorate.resource.unit import Ready
 from quorate.spec.cluster import Host, Role
 from quorate.spec.facts import HostFacts
-from quorate.spec.layout import BALANCER, BALANCER_LOG
+from quorate.spec.layout import BALANCER, BALANCER_LOG, LOADED
 
 NAME = "balancer"
 AFTER: tuple[str, ...] = ("system",)
@@ -95,6 +95,7 @@ def _haproxy(context: Context, host: Host) -> Iterator[Brick]:
         port=c.endpoint.port,
         servers={master.name: (master.ip, c.apiserver.port) for master in c.masters},
         connect_timeout_ms=c.load_balancer.connect_timeout_ms,
+        stats_socket=f"{LOADED}/haproxy.sock",
         max_connections=8192 if limit >= 65536 else max(256, limit // 4),
         nofile=limit if limit < 65536 else None,
     )

@@ -7,7 +7,7 @@ from quorate.component.context import Context
 from quorate.component.service import service
 from quorate.core import Key
 from quorate.resource.brick import Brick
-from quorate.resource.file import Directory, File
+from quorate.resource.file import DataDirectory, Directory, File
 from quorate.resource.kube import Manifest
 from quorate.resource.system import Setting
 from quorate.resource.unit import Ready
@@ -33,7 +33,7 @@ def resources(context: Context, host: Host) -> Iterator[Brick]:
         yield Directory(host=host.name, path=CNI_BIN, purge=True)
         yield from context.binaries(host, *wanted, folder=CNI_BIN)
         yield Directory(host=host.name, path=CNI_CONF, purge=True)
-        yield Directory(host=host.name, path="/var/lib/cni", purge=True)
+        yield DataDirectory(host=host.name, path="/var/lib/cni", mode="")
     if network.cni == "routed":
         yield from _routed(context, host)
     elif network.cni == "manifest" and host == context.spokesman:

@@ -8,7 +8,7 @@ from quorate.component.settings import tls
 from quorate.pki import profiles
 from quorate.render.sh import sh
 from quorate.resource.brick import Brick
-from quorate.resource.file import Directory, File
+from quorate.resource.file import DataDirectory, File
 from quorate.resource.system import User
 from quorate.resource.unit import Ready
 from quorate.spec.cluster import Cluster, Host, Role
@@ -80,7 +80,7 @@ def resources(context: Context, host: Host) -> Iterator[Brick]:
     yield User(host=host.name, user="etcd", home=c.etcd.data_dir)
     yield from context.packages(host, "libraries of etcd", *context.supply.libraries.get("etcd", ()))
     yield from context.binaries(host, "etcd", "etcdctl", linked=("etcdctl",))
-    yield Directory(host=host.name, path=c.etcd.data_dir, mode="0700", owner="etcd:etcd", purge=True)
+    yield DataDirectory(host=host.name, path=c.etcd.data_dir, mode="0700", owner="etcd:etcd")
     members = ",".join(f"{member.name}=https://{member.ip}:2380" for member in c.members)
     bootstrap = (
         f"ETCD_INITIAL_CLUSTER={members}\n"

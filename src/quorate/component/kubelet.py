@@ -8,7 +8,7 @@ from quorate.component.settings import client, kubelet
 from quorate.render import yaml
 from quorate.render.kubeconfig import kubeconfig
 from quorate.resource.brick import Brick
-from quorate.resource.file import Directory, File
+from quorate.resource.file import DataDirectory, File
 from quorate.resource.unit import Ready
 from quorate.spec import layout, pki_files
 from quorate.spec.cluster import Host, Role
@@ -37,9 +37,9 @@ def resources(context: Context, host: Host) -> Iterator[Brick]:
     yield File(host=name, path=own, content=text, mode="0600")
     config = kubelet.config(c, host, context.of(host), context.minor)
     yield File(host=name, path=kubelet.CONFIG, content=yaml.dump(config), mode="0600")
-    yield Directory(host=name, path=layout.KUBELET_DIR, mode="", purge=True)
-    yield Directory(host=name, path="/var/log/pods", mode="", purge=True)
-    yield Directory(host=name, path="/var/log/containers", mode="", purge=True)
+    yield DataDirectory(host=name, path=layout.KUBELET_DIR, mode="")
+    yield DataDirectory(host=name, path="/var/log/pods", mode="")
+    yield DataDirectory(host=name, path="/var/log/containers", mode="")
     flags = kubelet.flags(c, host, context.minor)
     if "pod-infra-container-image" in flags and context.supply.pause_image and not c.runtime.pause_image:
         flags["pod-infra-container-image"] = context.supply.pause_image

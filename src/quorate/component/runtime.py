@@ -8,7 +8,7 @@ from quorate.component.service import service
 from quorate.component.settings import client
 from quorate.render import toml
 from quorate.resource.brick import Brick
-from quorate.resource.file import Directory, File
+from quorate.resource.file import DataDirectory, Directory, File
 from quorate.resource.system import Setting
 from quorate.spec.cluster import Host, Role
 from quorate.spec.layout import BIN, CNI_BIN, CNI_CONF, CONTAINERD_SOCKET
@@ -54,7 +54,8 @@ def _containerd(context: Context, host: Host) -> Iterator[Brick]:
         text = toml.dump({"host": {url: {"capabilities": ["pull", "resolve"]} for url in mirrors}})
         yield File(host=host.name, path=f"{HOSTS}/{registry}/hosts.toml", content=text)
         yield Directory(host=host.name, path=f"{HOSTS}/{registry}", purge=True)
-    yield Directory(host=host.name, path="/var/lib/containerd", mode="", purge=True)
+    yield DataDirectory(host=host.name, path="/var/lib/containerd", mode="")
+    yield DataDirectory(host=host.name, path="/opt/containerd", mode="")
     yield from service(
         context,
         host,
@@ -151,7 +152,7 @@ def _docker(context: Context, host: Host) -> Iterator[Brick]:
         yield File(host=host.name, path=PLAIN_RUNC, content=_PLAIN, mode="0755")
     yield Directory(host=host.name, path="/etc/docker", purge=True)
     yield File(host=host.name, path=DOCKER, content=json.dumps(config, indent=2) + "\n")
-    yield Directory(host=host.name, path="/var/lib/docker", mode="", purge=True)
+    yield DataDirectory(host=host.name, path="/var/lib/docker", mode="")
     # Docker's shims live in containerd's cgroup; their own state goes with it.
     yield from service(
         context,

@@ -96,6 +96,10 @@ def parse(output: str) -> HostFacts:
     def last(name: str, default: str = "") -> str:
         return said.get(name, [default])[-1]
 
+    def number(name: str, default: int) -> int:
+        text = last(name)
+        return int(text) if text.isdigit() else default
+
     nofile = last("nofile_limit") or last("nofile_hard")
     values: dict[str, object] = {
         "os_id": last("os_id"),
@@ -106,9 +110,9 @@ def parse(output: str) -> HostFacts:
         "kernel": last("kernel"),
         "cgroup": last("cgroup", "v2"),
         "interface": last("interface"),
-        "prefix": int(last("prefix", "24")),
-        "memory_bytes": int(last("memory_kib", "0")) * 1024,
-        "cpus": int(last("cpus", "1")),
+        "prefix": number("prefix", 24),
+        "memory_bytes": number("memory_kib", 0) * 1024,
+        "cpus": number("cpus", 1),
         "container": last("container") == "yes",
         "conntrack_writable": last("conntrack_writable") != "no",
         "oom_adjustable": last("oom_adjustable") != "no",

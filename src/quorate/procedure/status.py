@@ -81,7 +81,7 @@ class Status:
                 rows.append((host, unit.removesuffix(".service"), _word(service), _since(service)))
         for member in self.members:
             size = "" if member.db_bytes is None else f"{member.db_bytes / 1e6:.1f} MB"
-            role = "leader" if member.leader else "follower"
+            role = ("leader" if member.leader else "follower") if member.version else ""
             state = "healthy" if member.healthy else "unhealthy"
             rows.append((member.host, "etcd member", state, ", ".join(filter(None, (role, size, member.version)))))
         rows += [(holder, f"{what} lease", "held", "") for what, holder in self.leases.items()]

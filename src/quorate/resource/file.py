@@ -51,13 +51,12 @@ class File(Brick):
 
 @dataclass(frozen=True, kw_only=True)
 class Directory(Brick):
-    """A directory; `purge` takes its content with it on removal, if it was not there or empty when found."""
+    """A directory of ours; `purge` takes its content with it on removal."""
 
     kind: ClassVar[str] = "directory"
 
     path: str
     mode: str = "0755"
-    """Empty where the service that owns it sets its own."""
     owner: str = "root:root"
     purge: bool = False
 
@@ -69,38 +68,88 @@ class Directory(Brick):
     @property
     def desired(self) -> State:
         """Mode and owner."""
-        return {"type": "directory", "owner": self.owner} | ({"mode": self.mode} if self.mode else {})
+        return {"type": "directory", "owner": self.owner, "mode": self.mode}
 
     def probe(self) -> Probe:
         """Ask for the path."""
         return Probe("path", self.path)
 
     def converge(self, actual: State) -> Sequence[Action]:
-        """Make it, with its parents, and remember which of them were not there, or empty."""
+        """Make it, with its parents, and remember which of them were not there."""
+        path = quote(self.path)
+        return [Action(f"{_make(self.path)}chown -- {quote(self.owner)} {path}; chmod -- {self.mode} {path}")]
+
+    def remove(self) -> Sequence[Action]:
+        """Take it away if we made it: with everything in it, or only when it is empty."""
+        path = quote(self.path)
+        take = f"rm -rf -- {path}" if self.purge else f"rmdir -- {path} 2>/dev/null || :"
+        return [
+            Action(
+                f'if [ -d {path} ] && grep -qxF -- {path} "$MADE" 2>/dev/null; then {take}; fi\n{_unmake(self.path)}'
+            )
+        ]
+
+
+def _make(path: str) -> str:
+    return (
+        f"p={quote(path)}\n"
+        'while [ -n "$p" ] && ! [ -d "$p" ]; do keep "$p"; p=${p%/*}; done\n'
+        f"umask 022; mkdir -p -- {quote(path)}; umask 077\n"
+    )
+
+
+def _unmake(path: str) -> str:
+    return (
+        f'p={quote(path)}; p=${{p%/*}}; while [ -n "$p" ] && grep -qxF -- "$p" "$MADE" 2>/dev/null; do '
+        'rmdir -- "$p" 2>/dev/null || :; p=${p%/*}; done'
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataDirectory(Directory):
+    """A directory that a service fills, and whose mode it may choose itself.
+
+    How it was found is noted before the service starts: what was not there goes on removal, what was empty is
+    emptied (a mount point, say), and data of somebody else's stay.
+    """
+
+    kind: ClassVar[str] = "data"
+
+    @property
+    def desired(self) -> State:
+        """Owner, mode where we choose it, and the note."""
+        mode = {"mode": self.mode} if self.mode else {}
+        return {"type": "directory", "owner": self.owner, "found": "noted", **mode}
+
+    def probe(self) -> Probe:
+        """The note besides owner and mode."""
+        path = quote(self.path)
+        return Probe(
+            "script",
+            f"[ -d {path} ] || exit 0; echo type=directory; stat -c 'owner=%U:%G' {path}; stat -c 'mode=0%a' {path}\n"
+            f"grep -qxF -e {path} -e {path}/. -e {path}/full {STATE}/made && echo found=noted",
+        )
+
+    def converge(self, actual: State) -> Sequence[Action]:
+        """Note, then make."""
         path = quote(self.path)
         mode = f"; chmod -- {self.mode} {path}" if self.mode else ""
         return [
             Action(
-                f"p={path}\n"
-                f'if [ -d "$p" ]; then grep -qxF -e "$p" -e "$p/." "$MADE" 2>/dev/null || '
-                f'[ -n "$(ls -A "$p")" ] || echo "$p/." >>"$MADE"; fi\n'
-                'while [ -n "$p" ] && ! [ -d "$p" ]; do keep "$p"; p=${p%/*}; done\n'
-                f"umask 022; mkdir -p -- {path}; umask 077\n"
-                f"chown -- {quote(self.owner)} {path}{mode}"
+                f'if [ -d {path} ] && ! grep -qxF -e {path} -e {path}/. -e {path}/full "$MADE" 2>/dev/null; then\n'
+                f'  if [ -n "$(ls -A {path})" ]; then echo {path}/full; else echo {path}/.; fi >>"$MADE"; fi\n'
+                f"{_make(self.path)}chown -- {quote(self.owner)} {path}{mode}"
             )
         ]
 
     def remove(self) -> Sequence[Action]:
-        """Take it away if we made it, empty it if it was empty: with everything in it, or only when it is empty."""
+        """Take it away, empty it, or leave it, by the note."""
         path = quote(self.path)
-        take = f"rm -rf -- {path}" if self.purge else f"rmdir -- {path} 2>/dev/null || :"
-        empty = f"find {path} -mindepth 1 -maxdepth 1 -exec rm -rf -- {{}} +" if self.purge else ":"
         return [
             Action(
-                f'if [ -d {path} ] && grep -qxF -- {path} "$MADE" 2>/dev/null; then {take}\n'
-                f'elif [ -d {path} ] && grep -qxF -- {path}/. "$MADE" 2>/dev/null; then {empty}; fi\n'
-                f'p={path}; p=${{p%/*}}; while [ -n "$p" ] && grep -qxF -- "$p" "$MADE" 2>/dev/null; do '
-                'rmdir -- "$p" 2>/dev/null || :; p=${p%/*}; done'
+                f'if grep -qxF -- {path} "$MADE" 2>/dev/null; then rm -rf -- {path}\n'
+                f'elif [ -d {path} ] && grep -qxF -- {path}/. "$MADE" 2>/dev/null; then '
+                f"find {path} -mindepth 1 -maxdepth 1 -exec rm -rf -- {{}} +; fi\n{_unmake(self.path)}"
             )
         ]
 

@@ -16,6 +16,10 @@ from quorate.verify.vip import address, holders
 
 MASTER_UNITS = ("kube-apiserver.service", "kube-controller-manager.service", "kube-scheduler.service")
 LEASES = ("kube-controller-manager", "kube-scheduler")
+CALM = 1.0
+"""Seconds to go on asking after the dust has settled, half of it before anything is done."""
+MOVE = 20.0
+"""Seconds for the virtual IP to move; it takes less than one where all is well."""
 LONGEST_GAP = 10.0
 """Seconds without the API that a user may see when a part dies; measured ones are about 1."""
 
@@ -43,7 +47,7 @@ async def vip_moves(env: Env) -> str:
     demand(len(owners) == 1, f"{vip} is on {len(owners)} hosts")
     owner = owners[0]
     async with sampling(env, _asker(env, but=owner)) as sample:
-        await asyncio.sleep(0.5)
+        await asyncio.sleep(CALM / 2)
         began = asyncio.get_running_loop().time()
         await stop(env, owner, [_unit(env)])
 
@@ -51,9 +55,9 @@ async def vip_moves(env: Env) -> str:
             found = await holders(env)
             return found[0] if len(found) == 1 and found[0] != owner else None
 
-        heir = await settled(moved, 20)
+        heir = await settled(moved, MOVE)
         took = asyncio.get_running_loop().time() - began
-        await asyncio.sleep(1)
+        await asyncio.sleep(CALM)
     if heir is None:
         found = ", ".join(host.name for host in await holders(env)) or "no host"
         raise Wrong(f"{took:.0f} s after {_unit(env)} stopped on {owner.name}, {vip} is on {found}")
@@ -87,7 +91,7 @@ async def vip_settles(env: Env) -> str:
     async with sampling(env, _asker(env, but=owner)) as sample:
         await start(env, owner)
         seconds = await recovered(env)
-        await asyncio.sleep(2)
+        await asyncio.sleep(2 * CALM)
         after = await holders(env)
     demand(len(after) == 1, f"{vip} is on {', '.join(host.name for host in after) or 'no host'}")
     demand(sample.gap < LONGEST_GAP, f"{sample}")
@@ -120,7 +124,7 @@ async def master_dies(env: Env) -> str:
     units = [*MASTER_UNITS, *(["etcd.service"] if with_member else [])]
     try:
         async with sampling(env, _asker(env, but=victim)) as sample:
-            await asyncio.sleep(0.5)
+            await asyncio.sleep(CALM / 2)
             began = asyncio.get_running_loop().time()
             await stop(env, victim, units, block=False)
 
@@ -134,7 +138,7 @@ async def master_dies(env: Env) -> str:
 
             now = await settled(led, 40, 0.5)
             took = asyncio.get_running_loop().time() - began
-            await asyncio.sleep(2)
+            await asyncio.sleep(2 * CALM)
         demand(now is not None, f"{took:.0f} s after {victim.name} stopped, leases are still its own; {sample}")
         demand(sample.gap < LONGEST_GAP, f"{victim.name} stopped: {sample}")
         assert now is not None

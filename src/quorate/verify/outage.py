@@ -8,13 +8,15 @@ from quorate.core import CommandFailed, QuorateError, TransportError
 from quorate.execute.survey import View
 from quorate.render.sh import sh
 from quorate.spec.cluster import Host
-from quorate.verify.check import Skip, Wrong
+from quorate.verify.check import Wrong
 from quorate.verify.env import Env, Outage, fresh, settled
 from quorate.verify.vip import holders
 
 GUARD = 180
 """Seconds after which a host starts what was stopped there, whatever became of us."""
-SETTLE = 90.0
+HEALTHY = 30.0
+"""Seconds that a check waits for a healthy cluster before it stops anything."""
+SETTLE = 120.0
 """Seconds for everything to be healthy again after a start."""
 
 
@@ -85,7 +87,7 @@ async def trouble(env: Env) -> str:
 
 
 async def healthy(env: Env) -> None:
-    """Wait until all is well; raise Skip when it doesn't come: a sick cluster must not be hurt further."""
+    """Wait until all is well; raise Wrong when it doesn't come: a sick cluster is not hurt further."""
     last = ""
 
     async def look() -> bool | None:
@@ -93,8 +95,8 @@ async def healthy(env: Env) -> None:
         last = await trouble(env)
         return None if last else True
 
-    if not await settled(look, 30, 1.0):
-        raise Skip(f"not tried, the cluster is not healthy: {last}")
+    if not await settled(look, HEALTHY, 1.0):
+        raise Wrong(f"not tried, the cluster is not healthy: {last}")
 
 
 async def recovered(env: Env) -> float:

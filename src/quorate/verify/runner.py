@@ -45,14 +45,18 @@ async def verify(
         for task in tasks:
             task.cancel()
         env.cancel()
-        await asyncio.shield(_clean(env, on_finding))
-    return [found[check.id] for check in checks if check.id in found]
+        left = await asyncio.shield(_clean(env))
+        for finding in left:
+            on_finding(finding)
+    return [*(found[check.id] for check in checks if check.id in found), *left]
 
 
-async def _clean(env: Env, on_finding: Callable[[Finding], None]) -> None:
-    if failed := await start_all(env):
-        on_finding(Finding("restored", "what was stopped runs again", Status.FAILED, "; ".join(failed), 0.0))
+async def _clean(env: Env) -> list[Finding]:
+    """Put everything back; a finding when that can't be done."""
+    failed = await start_all(env)
     await pods.delete(env)
+    title = "what was stopped runs again"
+    return [Finding("restored", title, Status.FAILED, "; ".join(failed), 0.0)] if failed else []
 
 
 def passed(findings: Sequence[Finding]) -> bool:
