@@ -6,7 +6,7 @@
 
 SHELL := /bin/sh
 .DELETE_ON_ERROR:
-.PHONY: check static test lab lab-down bench lock clean
+.PHONY: check static unit test lab lab-down bench lock clean
 MAKEFLAGS += --no-print-directory
 
 PYTHON ?= $(shell command -v python3.11 || echo python3)
@@ -17,8 +17,8 @@ QUORATE := $(BIN)/quorate
 PYTEST := $(BIN)/python -m pytest
 
 LAB := examples/described.yaml
-# Tests that wait for real programs (sshd, HTTP servers with faults) more than they compute.
-SLOW := tests/transport tests/artifact
+# Tests that wait for real programs more than they compute: sshd, HTTP servers with faults, sh in a root of its own.
+SLOW := tests/transport tests/artifact tests/unit/test_bricks.py
 # No run of lab tests takes longer than this, whatever hangs; INT lets pytest tear labs down and sum up.
 LAB_LIMIT := timeout --foreground --signal=INT --kill-after=120 80m
 APT := DEBIAN_FRONTEND=noninteractive apt-get -qq -y -o Dpkg::Use-Pty=0 --no-install-recommends install
@@ -33,7 +33,11 @@ static: $(READY)
 	@$(BIN)/mypy --no-error-summary
 	@$(BIN)/lint-imports > $(VENV)/imports.log || { cat $(VENV)/imports.log; exit 1; }
 
-check: static
+# Both at once; `static` says nothing when all is well, so pytest has the last word.
+check: $(READY)
+	@$(MAKE) -j2 --output-sync=target static unit
+
+unit: $(READY)
 	@command -v openssl > /dev/null || { apt-get -qq update; $(APT) openssl; }
 	@$(PYTEST) -q --no-header tests $(addprefix --ignore=,$(SLOW))
 
@@ -54,7 +58,7 @@ lab: $(READY)
 	@echo "  make lab-down                        take it all away"
 
 lab-down: $(READY)
-	@$(QUORATE) lab down described
+	@$(QUORATE) lab down -f $(LAB)
 
 bench: $(READY)
 	@$(BIN)/python bench/run.py

@@ -24,7 +24,7 @@ from quorate.spec.cluster import Cluster
 
 # A failing cluster is small enough to read; shrinking one takes minutes.
 PHASES = (Phase.explicit, Phase.reuse, Phase.generate)
-some = settings(max_examples=20, suppress_health_check=list(HealthCheck), deadline=None, phases=PHASES)
+some = settings(max_examples=8, suppress_health_check=list(HealthCheck), deadline=None, phases=PHASES)
 
 FOUND_ON_EVERY_HOST = {
     *("/etc", "/etc/systemd/system", "/etc/modules-load.d", "/etc/sysctl.d", "/usr/local/bin", "/root", "/var/lib"),
@@ -164,7 +164,7 @@ def test_secrets_show_only_as_digests(context: Context) -> None:
     assert not any(secret in Context.__repr__(context) for secret in hidden)
 
 
-@settings(some, max_examples=12)
+@settings(some, max_examples=4)
 @given(contexts())
 def test_every_script_is_posix_sh(context: Context) -> None:
     compiled = compile_cluster(context)

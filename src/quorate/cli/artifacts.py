@@ -47,17 +47,26 @@ async def _artifacts(out: "Output", file: Path, folder: Path | None, *, json: bo
             {"source": source, "artifacts": [asdict(row) for row in rows], "exported": str(folder) if folder else None}
         )
         return 0
+    from itertools import groupby
+
     from rich.table import Table
 
-    table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), header_style="bright_black")
-    table.add_column("kind", style="bright_black")
-    table.add_column("name", style="bold", overflow="fold")
-    table.add_column("version", overflow="fold")
-    table.add_column("size", justify="right", no_wrap=True)
-    table.add_column("sha256", style="bright_black", no_wrap=True)
-    for row in rows:
-        table.add_row(row.kind, row.name, row.version, size(row.size), short(row.sha256))
-    out.console.print(table)
+    for kind, group in groupby(rows, key=lambda row: row.kind):
+        mine = list(group)
+        version = {row.version for row in mine}
+        same = version.pop() if len(version) == 1 else ""
+        out.say((kind, NAME), (f"  {same}", "bright_black"))
+        table = Table(
+            box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=False, width=min(out.console.width, 100)
+        )
+        table.add_column(width=1)
+        table.add_column(overflow="fold", ratio=3)
+        table.add_column(overflow="fold", style="bright_black", ratio=2)
+        table.add_column(justify="right", no_wrap=True, width=8)
+        table.add_column(style="bright_black", no_wrap=True, width=12)
+        for row in mine:
+            table.add_row("", row.name, "" if same else row.version, size(row.size), short(row.sha256))
+        out.console.print(table)
     out.console.print()
     total = size(sum(row.size for row in rows))
     out.say((many(len(rows), "artifact"), NAME), f", {total} unpacked, source {source}")

@@ -12,7 +12,9 @@ if TYPE_CHECKING:
     from quorate.lab.record import LabInfo
 
 Host = Annotated[str, Parameter(help="Name of the host.")]
-Name = Annotated[str, Parameter(name="--name", help="Name of the lab, instead of the one of the cluster file.")]
+Name = Annotated[
+    str, Parameter(name="--name", help="Name of the lab, instead of the one of the cluster file.", show_default=False)
+]
 
 
 def _sayer(*, json: bool) -> Callable[[str], None]:

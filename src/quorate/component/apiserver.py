@@ -75,7 +75,9 @@ def resources(context: Context, host: Host) -> Iterator[Brick]:
         loads=loads,
         type="notify",
         limit_nofile=min(1048576, context.of(host).nofile_limit),
-        extra={"TimeoutStartSec": "120"},
+        # Up to 1.26 open watches hold a stopping server for a minute; 15 s is enough for every request (the longest
+        # that is no watch ends with its client's 10 s), and clients watch again elsewhere.
+        extra={"TimeoutStartSec": "120", "TimeoutStopSec": "15"},
     )
     yield Ready(
         host=name,

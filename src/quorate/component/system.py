@@ -5,8 +5,9 @@ from collections.abc import Iterator, Mapping
 from quorate.component.context import Context
 from quorate.component.firewall import firewall
 from quorate.render.sh import quote
+from quorate.resource.block import Block
 from quorate.resource.brick import Brick
-from quorate.resource.file import Block, Directory, File
+from quorate.resource.file import Directory, File
 from quorate.resource.system import Setting, module, sysctl
 from quorate.spec.cluster import Host, Role
 from quorate.spec.layout import BALANCER, BIN, STATE

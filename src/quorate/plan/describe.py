@@ -7,7 +7,8 @@ from datetime import datetime
 from quorate.pki.issue import PkiError, inspect
 from quorate.plan.step import Step
 from quorate.plan.words import clean, line, many, short
-from quorate.resource.file import Binary, Block, Directory, File, Symlink
+from quorate.resource.block import Block
+from quorate.resource.file import Binary, Directory, File, Symlink
 from quorate.resource.kube import Image, Manifest
 from quorate.resource.package import Packages
 from quorate.resource.system import Setting

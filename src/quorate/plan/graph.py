@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 
 from quorate.core import Key, PlanError, Resource
+from quorate.resource.block import Block
 from quorate.resource.brick import Brick
-from quorate.resource.file import Binary, Block, Directory, File, Symlink
+from quorate.resource.file import Binary, Directory, File, Symlink
 from quorate.resource.kube import Image
 from quorate.resource.package import Packages
 from quorate.resource.system import User

@@ -78,11 +78,14 @@ def unreachable(console: Console, shown: Shown) -> None:
 
 def verdict(console: Console, cluster: str, shown: Shown) -> None:
     """The last line."""
+    away = f"; {many(len(shown.unreachable), 'host')} not seen" if shown.unreachable else ""
     if shown.lines:
-        say(console, (f"{cluster}: ", NAME), shown.summary)
+        say(console, (f"{cluster}: ", NAME), shown.summary, (away, BAD))
     elif shown.hosts:
         looked = f"{many(shown.looked, 'thing')} on {many(len(shown.hosts), 'host')}"
-        say(console, (f"{cluster}: no changes", f"{GOOD} bold"), f", {looked} are as the file says")
+        say(console, (f"{cluster}: no changes", f"{GOOD} bold"), f", {looked} are as the file says", (away, BAD))
+    else:
+        say(console, (f"{cluster}: no host answers", BAD))
 
 
 def _counts(mine: list[Line]) -> str:
