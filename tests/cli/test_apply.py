@@ -4,7 +4,9 @@ import json
 import stat
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import pytest
 from conftest import Hosts
 
 Quorate = Callable[..., tuple[int, str, str]]
@@ -43,11 +45,21 @@ def test_failure_is_told_journaled_and_ends_with_7(quorate: Quorate, hosts: Host
     assert "PRIVATE KEY" not in out + (state / "journal.jsonl").read_text()
 
 
-def test_keys_on_disk_are_those_of_the_plan(quorate: Quorate, hosts: Hosts, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("hosts")
+def test_keys_on_disk_are_those_of_the_plan(quorate: Quorate, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    from quorate.execute import prepare
+
+    made: list[prepare.Prepared] = []
+    before = prepare.prepare
+
+    async def kept(*words: Any, **more: Any) -> prepare.Prepared:
+        made.append(await before(*words, **more))
+        return made[-1]
+
+    monkeypatch.setattr(prepare, "prepare", kept)
     quorate("apply", "--yes")
-    sent = "".join(script for _, script in hosts.scripts)
-    key = (tmp_path / ".quorate" / "tiny" / "pki" / "sa.key").read_text().splitlines()[1]
-    assert key in sent or not any("place 0600" in script for _, script in hosts.scripts)
+    pki = tmp_path / ".quorate" / "tiny" / "pki"
+    assert {path.name: path.read_bytes() for path in pki.iterdir()} == made[0].context.secrets.pems
 
 
 def test_json_lines(quorate: Quorate, hosts: Hosts) -> None:

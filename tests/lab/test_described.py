@@ -103,9 +103,7 @@ def test_drift_is_seen_and_mended_alone(described: Deployed, name: str) -> None:
 
 def processes(described: Deployed) -> dict[str, str]:
     """Main process by host and service."""
-    lines = [
-        f"{host} {line}" for host, output in described.run(PROCESSES).items() for line in output.splitlines()
-    ]
+    lines = [f"{host} {line}" for host, output in described.run(PROCESSES).items() for line in output.splitlines()]
     return {line.rpartition(" ")[0]: line.rpartition(" ")[2] for line in lines}
 
 
@@ -121,7 +119,8 @@ def test_a_flag_restarts_api_servers_alone_one_by_one(described: Deployed) -> No
     order = [
         (event["event"], event["host"], event["kind"])
         for event in events
-        if event.get("event") in ("step_started", "step_done") and event.get("kind") in ("unit", "ready")
+        if event.get("event") in ("step_started", "step_done")
+        and event.get("kind") in ("unit", "ready")
         and "apiserver" in event.get("name", "")
     ]
     ready = order.index(("step_done", "master01", "ready"))

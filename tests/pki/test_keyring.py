@@ -11,14 +11,10 @@ from quorate.spec.cluster import ApiServer, Cluster, Host, Pki, Role
 from quorate.spec.secrets import Secrets
 
 
-def again(
-    cluster: Cluster, secrets: Secrets, now: datetime, drop: tuple[str, ...] = (), **change: bytes
-) -> Keyring:
+def again(cluster: Cluster, secrets: Secrets, now: datetime, drop: tuple[str, ...] = (), **change: bytes) -> Keyring:
     found = {**secrets.pems, **{id: text.encode() for id, text in secrets.random.items()}}
     found = {id: content for id, content in found.items() if id not in drop}
-    ring = Keyring(
-        cluster, found | {k.replace("__", "."): v for k, v in change.items()}, now, lambda id: f"/s/{id}"
-    )
+    ring = Keyring(cluster, found | {k.replace("__", "."): v for k, v in change.items()}, now, lambda id: f"/s/{id}")
     ring.complete()
     return ring
 
@@ -29,9 +25,7 @@ def test_what_fits_is_kept(cluster, secrets, now):
 
 
 def test_an_added_name_renews_the_api_servers_only(cluster, secrets, now):
-    more = cluster.model_copy(
-        update={"apiserver": ApiServer(extra_sans=("api.example.org", "new.example.org"))}
-    )
+    more = cluster.model_copy(update={"apiserver": ApiServer(extra_sans=("api.example.org", "new.example.org"))})
     ring = again(more, secrets, now)
     assert ring.changes == [
         "apiserver@master01: does not name new.example.org",
@@ -57,9 +51,7 @@ def test_renewal_in_time(cluster, secrets, now):
     ring = again(cluster, secrets, now + timedelta(days=310))
     assert len(ring.changes) == sum(id.endswith(".crt") for id in secrets.pems) - 3
     assert all("expires on" in change for change in ring.changes)
-    assert any(
-        "expired on" in change for change in again(cluster, secrets, now + timedelta(days=400)).changes
-    )
+    assert any("expired on" in change for change in again(cluster, secrets, now + timedelta(days=400)).changes)
 
 
 def test_a_short_life_is_not_renewed_on_every_run(cluster, now):

@@ -128,9 +128,7 @@ def issue_leaf(
         .add_extension(usage, critical=True)
         .add_extension(x509.ExtendedKeyUsage(extended), critical=False)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(public), critical=False)
-        .add_extension(
-            x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(issuer_id), critical=False
-        )
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(issuer_id), critical=False)
     )
     if wanted.sans:
         builder = builder.add_extension(
@@ -191,9 +189,7 @@ def _builder(
     subject: x509.Name, issuer: x509.Name, public: PublicKey, now: datetime, until: datetime, serial: int
 ) -> x509.CertificateBuilder:
     start = now.astimezone(UTC).replace(microsecond=0) - SKEW
-    return x509.CertificateBuilder(
-        issuer, subject, public, serial, start, until.astimezone(UTC).replace(microsecond=0)
-    )
+    return x509.CertificateBuilder(issuer, subject, public, serial, start, until.astimezone(UTC).replace(microsecond=0))
 
 
 def _name(cn: str, orgs: tuple[str, ...]) -> x509.Name:

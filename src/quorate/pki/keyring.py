@@ -83,9 +83,7 @@ class Keyring:
         if id in self.found:
             return self._known(id, self.found[id])
         if id == ENCRYPTION_KEY and "ca.key" in self.found:
-            raise self._refuse(
-                id, "is gone; without it no Secret in etcd can be read", "put it back from a backup"
-            )
+            raise self._refuse(id, "is gone; without it no Secret in etcd can be read", "put it back from a backup")
         text = _fresh(id)
         self._make(id, text.encode())
         return text
@@ -115,9 +113,7 @@ class Keyring:
         else:
             self._read(key)
         serial, days = x509.random_serial_number(), self.cluster.pki.ca_days
-        made = issue_ca(
-            authority.cn, self.cluster.name, self._have(key), now=self.now, days=days, serial=serial
-        )
+        made = issue_ca(authority.cn, self.cluster.name, self._have(key), now=self.now, days=days, serial=serial)
         self._make(crt, made, f"{authority.id}: " + ("again from its key" if key in self.found else "new"))
 
     def _check_authority(self, crt: str, key: str) -> None:
@@ -133,9 +129,7 @@ class Keyring:
         if info.not_after <= self.now:
             raise self._refuse(crt, f"expired on {info.not_after:%Y-%m-%d}", again)
         if info.not_before > self.now:
-            raise self._refuse(
-                crt, f"is not valid before {info.not_before:%Y-%m-%d %H:%M}", "set this machine's clock"
-            )
+            raise self._refuse(crt, f"is not valid before {info.not_before:%Y-%m-%d %H:%M}", "set this machine's clock")
         if info.not_after - self.now < CA_WARNING:
             self.warnings.append(f"{self.where(crt)}: expires on {info.not_after:%Y-%m-%d}; {again}")
 
