@@ -6,6 +6,7 @@ the time that copying the same bytes to the same hosts takes. Results go to benc
 """
 
 import asyncio
+import contextlib
 import json
 import os
 import platform
@@ -54,17 +55,15 @@ def machine() -> dict[str, Any]:
 
 def run(file: Path, *words: str, codes: tuple[int, ...] = (0,)) -> dict[str, Any]:
     """Run the tool as a process: wall and CPU seconds, peak memory, and what it printed."""
-    out = tempfile.TemporaryFile("w+")
-    began = time.monotonic()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "quorate", *words, "-f", str(file)], stdin=subprocess.DEVNULL, stdout=out
-    )
-    _, status, usage = os.wait4(process.pid, 0)
-    wall = time.monotonic() - began
-    code = os.waitstatus_to_exitcode(status)
-    process.returncode = code
-    out.seek(0)
-    text = out.read()
+    argv = [sys.executable, "-m", "quorate", *words, "-f", str(file)]
+    with tempfile.TemporaryFile("w+") as out:
+        began = time.monotonic()
+        process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=out)
+        _, status, usage = os.wait4(process.pid, 0)
+        wall = time.monotonic() - began
+        code = process.returncode = os.waitstatus_to_exitcode(status)
+        out.seek(0)
+        text = out.read()
     if code not in codes:
         raise SystemExit(f"{words}: exit {code}\n{text[-4000:]}")
     return {
@@ -103,8 +102,7 @@ async def floor(cluster: Cluster) -> float:
         began = time.monotonic()
         await asyncio.gather(*(via.run(name, f"systemctl start --no-block $({present})") for name in names))
         ready = f"{kubectl} get nodes --no-headers 2>/dev/null | grep -c ' Ready ' || :"
-        while (await via.run(master, ready)).strip() != str(len(cluster.workers)):
-            await asyncio.sleep(0.2)
+        await via.run(master, f'until [ "$({ready})" = {len(cluster.workers)} ]; do sleep 0.2; done', timeout=300)
         return time.monotonic() - began
     finally:
         await via.close()
@@ -147,10 +145,8 @@ def main() -> None:
         file.write_text(text.replace("192.168.109.", "192.168.129.").replace("192.168.110.", "192.168.130."))
         cluster = load(file)
         asyncio.run(resolve(cluster, print))
-        try:
+        with contextlib.suppress(LabError):
             down("bench", print)
-        except LabError:
-            pass
         up(cluster, file, print)
         try:
             result = measure(cluster, file)

@@ -20,6 +20,8 @@ FENCE = re.compile(r"^ *```(\w*)\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 PICTURE = re.compile(r"!\[([^\]]*)\]\(([^)\s]+)\)")
 COMMAND = re.compile(r"(?:^|[\s`/])quorate ((?:[a-z-]|\./|--?[a-z])[^`\n#|>;]*)")
+FILES = re.compile(r"[\[\s](\S+\.tar|sudo-password|bundle|\S+_ed25519|\S+/my-cni\.yaml)\b")
+"""Files that cluster files in the documents name: they must exist for the loader."""
 INVISIBLE = {"--svg"}
 """Flags that `--help` does not show."""
 
@@ -155,7 +157,7 @@ def test_make_targets_exist(page: Path) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=name)
 def test_cluster_files_load(page: Path, tmp_path: Path) -> None:
     """Whole files as they are; pieces within the smallest whole one."""
-    whole = [body for language, body in blocks(ENGLISH) if language == "yaml"][0]
+    whole = next(body for language, body in blocks(ENGLISH) if language == "yaml")
     for language, body in blocks(page):
         if language != "yaml":
             continue
@@ -172,7 +174,11 @@ def test_cluster_files_load(page: Path, tmp_path: Path) -> None:
         ):
             place = tmp_path / path.lstrip("[").replace("~/.ssh/", "")
             place.parent.mkdir(exist_ok=True)
-            place.mkdir() if path == "bundle" else place.touch(mode=0o600)
+            if path == "bundle":
+                place.mkdir(exist_ok=True)
+                continue
+            place.touch(mode=0o600)
+            place.write_text("content\n")
         file.write_text(body.replace("~/.ssh/", ""), encoding="utf-8")
         load(file)
 

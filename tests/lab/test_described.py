@@ -15,7 +15,8 @@ done"""
 
 TRACES = r"""
 find / -xdev \( -path /proc -o -path /sys -o -path /run -o -path /tmp -o -path /var/tmp -o -path /var/cache \
-  -o -path /var/log -o -path /var/lib/apt -o -path /var/lib/dpkg -o -path /var/lib/systemd -o -path /root/.cache \
+  -o -path /var/log -o -path /var/lib/apt -o -path /var/lib/dpkg -o -path /var/lib/systemd \
+  -o -path /root/.cache \
   -o -path /etc/ld.so.cache -o -path /var/lib/ucf -o -path '*/__pycache__' \) -prune -o -printf '%y %m %u %p %l\n' | sort
 echo == units; systemctl list-unit-files --no-legend --no-pager | sort
 echo == mounts; cut -d' ' -f2 /proc/mounts | sort | uniq
@@ -91,9 +92,9 @@ def test_drift_is_seen_and_mended_alone(described: Deployed, name: str) -> None:
     before = processes(described)
     described.run(harm, host)
     plan = described.json("plan", code=2)
-    changes = plan["changes"]
-    assert isinstance(changes, list)
-    assert {change["host"] for change in changes} == {host}
+    lines = plan["lines"]
+    assert isinstance(lines, list)
+    assert {line["host"] for line in lines} == {host}
     described.quorate("apply", "--yes")
     described.quorate("plan", code=0)
     after = processes(described)
@@ -119,12 +120,12 @@ def test_a_flag_restarts_api_servers_alone_one_by_one(described: Deployed) -> No
     order = [
         (event["event"], event["host"], event["kind"])
         for event in events
-        if event.get("event") in ("step_started", "step_done")
+        if event.get("event") in ("step-started", "step-done")
         and event.get("kind") in ("unit", "ready")
         and "apiserver" in event.get("name", "")
     ]
-    ready = order.index(("step_done", "master01", "ready"))
-    assert order.index(("step_started", "master02", "unit")) > ready
+    ready = order.index(("step-done", "master01", "ready"))
+    assert order.index(("step-started", "master02", "unit")) > ready
     described.quorate("plan", code=0)
 
 

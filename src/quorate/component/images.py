@@ -13,7 +13,16 @@ SERIAL = False
 
 
 def resources(context: Context, host: Host) -> Iterator[Brick]:
-    """Every image of the supply, on every worker."""
-    if host.has(Role.WORKER):
-        for reference, blob in context.supply.images.items():
-            yield Image(host=host.name, reference=reference, runtime=context.cluster.runtime.kind, blob=blob)
+    """Every image archive of the supply, on every worker; one that holds several images is sent once."""
+    if not host.has(Role.WORKER):
+        return
+    archives: dict[str, list[str]] = {}
+    for reference, blob in context.supply.images.items():
+        archives.setdefault(blob.sha256, []).append(reference)
+    for references in archives.values():
+        yield Image(
+            host=host.name,
+            references=tuple(references),
+            runtime=context.cluster.runtime.kind,
+            blob=context.supply.images[references[0]],
+        )

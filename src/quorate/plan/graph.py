@@ -9,7 +9,6 @@ from quorate.core import Key, PlanError, Resource
 from quorate.resource.block import Block
 from quorate.resource.brick import Brick
 from quorate.resource.file import Binary, Directory, File, Symlink
-from quorate.resource.kube import Image
 from quorate.resource.package import Packages
 from quorate.resource.system import User
 from quorate.resource.unit import Ready, Unit
@@ -34,6 +33,10 @@ def _on_disk(bricks: Sequence[Brick]) -> dict[Key, set[Key]]:
     """Directory -> what lies in it; user -> what it owns; file -> the unit that loads it; packages first."""
     needs: dict[Key, set[Key]] = {brick.key: set() for brick in bricks}
     folders = {brick.path: brick.key for brick in bricks if isinstance(brick, Directory)}
+    # One package manager, one lock.
+    packages = [brick.key for brick in bricks if isinstance(brick, Packages)]
+    for earlier, later in zip(packages, packages[1:], strict=False):
+        needs[later].add(earlier)
     users = {brick.user: brick.key for brick in bricks if isinstance(brick, User)}
     files = {brick.path: brick.key for brick in bricks if isinstance(brick, File | Binary | Symlink | Block)}
     for brick in bricks:
@@ -75,8 +78,7 @@ def edges(parts: Sequence[Part], after: Mapping[str, tuple[str, ...]]) -> dict[K
         for brick in part.resources:
             needs[brick.key] |= brick.needs
             if not brick.passive:
-                mine = {key for key in earlier if not (isinstance(brick, Image) and key.kind == "image")}
-                needs[brick.key] |= mine | before
+                needs[brick.key] |= earlier | before
             elif isinstance(brick, File | Directory) and brick.owner.split(":")[0] != "root":
                 needs[brick.key] |= {key for key in earlier if key.kind == Packages.kind}
             earlier.add(brick.key)

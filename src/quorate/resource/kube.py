@@ -110,19 +110,19 @@ _RUNTIME = {
 
 @dataclass(frozen=True, kw_only=True)
 class Image(Brick):
-    """A container image that a worker has without asking a registry."""
+    """The container images of one archive, which a worker then has without asking a registry."""
 
     kind: ClassVar[str] = "image"
     passive: ClassVar[bool] = False
 
-    reference: str
+    references: tuple[str, ...]
     runtime: str
     blob: Blob
 
     @property
     def name(self) -> str:
-        """Its reference."""
-        return self.reference
+        """Their references."""
+        return ",".join(self.references)
 
     @property
     def desired(self) -> State:
@@ -130,24 +130,19 @@ class Image(Brick):
         return {"archive": self.blob.sha256}
 
     def _record(self) -> str:
-        return f"{STATE}/image-{hashlib.sha256(self.reference.encode()).hexdigest()[:16]}"
+        return f"{STATE}/image-{hashlib.sha256(self.name.encode()).hexdigest()[:16]}"
 
     def probe(self) -> Probe:
-        """Ask the runtime whether it has it, and the host's notes from which archive."""
+        """Ask the runtime whether it has them, and the host's notes from which archive."""
         look = _RUNTIME[self.runtime][0]
-        return Probe(
-            "script",
-            f"{look}{quote(self.reference)} >/dev/null && echo archive=$(cat {quote(self._record())})",
-        )
+        has = " && ".join(f"{look}{quote(reference)} >/dev/null" for reference in self.references)
+        return Probe("script", f"{has} && echo archive=$(cat {quote(self._record())})")
 
     def converge(self, actual: State) -> Sequence[Action]:
         """Stream the archive into the runtime."""
         load = _RUNTIME[self.runtime][1]
         return [
-            Action(
-                f"{load} >/dev/null\nprintf '%s\\n' {self.blob.sha256} >{quote(self._record())}",
-                blob=self.blob,
-            )
+            Action(f"{load} >/dev/null\nprintf '%s\\n' {self.blob.sha256} >{quote(self._record())}", blob=self.blob)
         ]
 
     def remove(self) -> Sequence[Action]:
