@@ -17,7 +17,8 @@ TRACES = r"""
 find / -xdev \( -path /proc -o -path /sys -o -path /run -o -path /tmp -o -path /var/tmp -o -path /var/cache \
   -o -path /var/log -o -path /var/lib/apt -o -path /var/lib/dpkg -o -path /var/lib/systemd \
   -o -path /root/.cache \
-  -o -path /etc/ld.so.cache -o -path /var/lib/ucf -o -path '*/__pycache__' \) -prune -o -printf '%y %m %u %p %l\n' | sort
+  -o -path /etc/ld.so.cache -o -path /var/lib/ucf -o -path '*/__pycache__' \) -prune \
+  -o -printf '%y %m %u %p %l\n' | sort
 echo == units; systemctl list-unit-files --no-legend --no-pager | sort
 echo == mounts; cut -d' ' -f2 /proc/mounts | sort | uniq
 echo == links; ip -o link | cut -d: -f2 | sort; ip -4 -o addr | tr -s ' ' | cut -d' ' -f2-4 | sort; ip route | sort

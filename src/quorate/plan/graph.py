@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
+from itertools import pairwise
 
 from quorate.core import Key, PlanError, Resource
 from quorate.resource.block import Block
@@ -35,7 +36,7 @@ def _on_disk(bricks: Sequence[Brick]) -> dict[Key, set[Key]]:
     folders = {brick.path: brick.key for brick in bricks if isinstance(brick, Directory)}
     # One package manager, one lock.
     packages = [brick.key for brick in bricks if isinstance(brick, Packages)]
-    for earlier, later in zip(packages, packages[1:], strict=False):
+    for earlier, later in pairwise(packages):
         needs[later].add(earlier)
     users = {brick.user: brick.key for brick in bricks if isinstance(brick, User)}
     files = {brick.path: brick.key for brick in bricks if isinstance(brick, File | Binary | Symlink | Block)}
