@@ -176,6 +176,7 @@ def test_cluster_files_load(page: Path, tmp_path: Path) -> None:
             place.parent.mkdir(exist_ok=True)
             if path == "bundle":
                 place.mkdir(exist_ok=True)
+                (place / "SHA256SUMS").touch()
                 continue
             place.touch(mode=0o600)
             place.write_text("content\n")

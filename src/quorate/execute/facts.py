@@ -35,11 +35,14 @@ MODULES = (
     "nf_tables",
 )
 
+TIME_DAEMONS = ("chronyd", "chrony", "systemd-timesyncd", "ntpd", "ntpsec", "ntp", "openntpd")
+
 
 def script(cluster: Cluster, host: Host) -> str:
     """The questions, as sh that prints `name=value` lines and never fails."""
     keys = " ".join(quote(key.replace(".", "/")) for key in sorted({*SYSCTLS, *cluster.os.sysctl}))
     units = " ".join(UNIT_NAMES)
+    asked = " ".join((*UNIT_NAMES, "firewalld.service", *(f"{daemon}.service" for daemon in TIME_DAEMONS)))
     return f"""\
 if [ -r /etc/os-release ]; then . /etc/os-release; fi
 echo "os_id=$ID"; echo "os_like=$ID_LIKE"; echo "os_version=$VERSION_ID"
@@ -62,26 +65,28 @@ for n in 1048576 524288 65536; do
   if ( ulimit -n $n ) 2>/dev/null; then echo "nofile_limit=$n"; break; fi
 done || :
 echo "nofile_hard=$(ulimit -H -n)"
+listed=$(cat /lib/modules/"$(uname -r)"/modules.dep /lib/modules/"$(uname -r)"/modules.builtin 2>/dev/null |
+  grep -oE '/({"|".join(MODULES)})[.]ko' | tr '\n' ' ')
 for m in {" ".join(MODULES)}; do
-  if [ -d /sys/module/$m ] || modprobe -n -q $m 2>/dev/null; then echo "module=$m"; fi
+  case "$listed" in *"/$m.ko "*) echo "module=$m"; continue;; esac
+  if [ -d /sys/module/$m ]; then echo "module=$m"; fi
 done
 for k in {keys}; do
-  if [ -w "/proc/sys/$k" ] && ( v=$(cat "/proc/sys/$k") && printf '%s\\n' "$v" >"/proc/sys/$k" ) 2>/dev/null
-  then echo "sysctl=$k"; fi
+  {{ v=$(cat "/proc/sys/$k") && printf '%s\\n' "$v" >"/proc/sys/$k" && echo "sysctl=$k"; }} 2>/dev/null
 done
-if systemctl is-active -q firewalld 2>/dev/null; then echo firewall=firewalld
+active=$(systemctl show -p Id -p ActiveState -- {asked} 2>/dev/null | tr '\n' ' ')
+running() {{ case "$active" in *"Id=$1.service ActiveState=active "*) return 0;; *) return 1;; esac; }}
+if running firewalld; then echo firewall=firewalld
 elif command -v ufw >/dev/null && ufw status 2>/dev/null | grep -q '^Status: active'; then echo firewall=ufw
 elif iptables -S INPUT 2>/dev/null | grep -v QUORATE | grep -qE '^-P INPUT (DROP|REJECT)|-j (DROP|REJECT)'
 then echo firewall=iptables; fi
 if [ -e /sys/fs/selinux/enforce ]; then
   if [ "$(cat /sys/fs/selinux/enforce)" = 1 ]; then echo selinux=enforcing; else echo selinux=permissive; fi
 elif [ -e /etc/selinux/config ]; then echo selinux=disabled; fi
-for d in chronyd chrony systemd-timesyncd ntpd ntpsec ntp openntpd; do
-  if systemctl is-active -q $d 2>/dev/null; then echo "time_sync=$d"; break; fi
-done
+for d in {" ".join(TIME_DAEMONS)}; do if running $d; then echo "time_sync=$d"; break; fi; done
 if [ -s /run/systemd/resolve/resolv.conf ]; then echo resolv_conf=/run/systemd/resolve/resolv.conf; fi
 if [ -d {quote(cluster.etcd.data_dir)}/member ]; then echo etcd_member=yes; fi
-for u in {units}; do if systemctl is-active -q $u; then echo "running=$u"; fi; done
+for u in {units}; do if running "${{u%.service}}"; then echo "running=$u"; fi; done
 exit 0
 """
 
