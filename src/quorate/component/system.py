@@ -7,7 +7,7 @@ from quorate.component.firewall import firewall
 from quorate.render.sh import quote
 from quorate.resource.block import Block
 from quorate.resource.brick import Brick
-from quorate.resource.file import Directory, File
+from quorate.resource.file import DataDirectory, Directory, File
 from quorate.resource.system import Setting, module, sysctl
 from quorate.spec.cluster import Host, Role
 from quorate.spec.layout import BALANCER, BIN, STATE
@@ -48,6 +48,9 @@ def resources(context: Context, host: Host) -> Iterator[Brick]:
     yield Directory(host=name, path=BIN.rpartition("/")[0], purge=True)
     yield Directory(host=name, path=BIN, purge=True)
     yield Directory(host=name, path=BALANCER, purge=True)
+    if host.has(Role.CONTROL_PLANE) or host.has(Role.WORKER):
+        # controller-manager and kubelet make it, for volume plugins.
+        yield DataDirectory(host=name, path="/usr/libexec/kubernetes", mode="")
     yield from context.packages(host, "tools", *package_names(host, facts.package_manager))
     yield from _kernel(context, host)
     if c.os.swap == "off" and host.has(Role.WORKER):

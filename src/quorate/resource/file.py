@@ -137,19 +137,23 @@ class DataDirectory(Directory):
         return [
             Action(
                 f'if [ -d {path} ] && ! grep -qxF -e {path} -e {path}/. -e {path}/full "$MADE" 2>/dev/null; then\n'
+                f"  stat -c '%a %U:%G %n' {path} >>{STATE}/attributes\n"
                 f'  if [ -n "$(ls -A {path})" ]; then echo {path}/full; else echo {path}/.; fi >>"$MADE"; fi\n'
                 f"{_make(self.path)}chown -- {quote(self.owner)} {path}{mode}"
             )
         ]
 
     def remove(self) -> Sequence[Action]:
-        """Take it away, empty it, or leave it, by the note."""
+        """Take it away, or empty it, or leave it, by the note, and with the owner and mode that it had."""
         path = quote(self.path)
         return [
             Action(
                 f'if grep -qxF -- {path} "$MADE" 2>/dev/null; then rm -rf -- {path}\n'
                 f'elif [ -d {path} ] && grep -qxF -- {path}/. "$MADE" 2>/dev/null; then '
-                f"find {path} -mindepth 1 -maxdepth 1 -exec rm -rf -- {{}} +; fi\n{_unmake(self.path)}"
+                f"find {path} -mindepth 1 -maxdepth 1 -exec rm -rf -- {{}} +; fi\n"
+                f"if [ -d {path} ] && [ -e {STATE}/attributes ]; then while read -r m o n; do "
+                f'[ "$n" != {path} ] || {{ chown "$o" {path}; chmod "$m" {path}; }}; done <{STATE}/attributes; fi\n'
+                f"{_unmake(self.path)}"
             )
         ]
 

@@ -34,6 +34,14 @@ class Keyring:
         self._prompt = prompt
         self._loaded: dict[Path, Sequence[asyncssh.SSHKey | asyncssh.SSHKeyPair]] = {}
         self._lock = asyncio.Lock()
+        self._agents: list[asyncssh.SSHAgentClient] = []
+
+    async def close(self) -> None:
+        """Let go of the agent; keys that it holds are of no more use then."""
+        while self._agents:
+            agent = self._agents.pop()
+            agent.close()
+            await agent.wait_closed()
 
     async def login(self, ssh: ResolvedSsh) -> Login:
         """What to offer. Raises TransportError for a key or password that can't be had."""
@@ -78,6 +86,7 @@ class Keyring:
         try:
             wanted = asyncssh.read_public_key(public).public_data
             agent = await asyncssh.connect_agent()
+            self._agents.append(agent)
             return [pair for pair in await agent.get_keys() if pair.public_data == wanted]
         except (OSError, ValueError):
             return []

@@ -1,8 +1,9 @@
 """One host's kept connection, shared by a bounded number of sessions."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 
 import asyncssh
 
@@ -16,6 +17,9 @@ WINDOW = 4 * 2**20
 
 PACKET = 2**17
 """Bytes in one packet from a host; sshd itself sends at most 32 KiB."""
+
+RELEASE = 2.0
+"""Seconds in which sshd has taken notice that the session before is over."""
 
 
 class Slots:
@@ -38,6 +42,15 @@ class Slots:
             self.used -= 1
             await asyncio.shield(self._wake())
 
+    @contextmanager
+    def beside(self) -> Iterator[None]:
+        """Hold one more than the limit."""
+        self.used += 1
+        try:
+            yield
+        finally:
+            self.used -= 1
+
     async def _wake(self) -> None:
         async with self._room:
             self._room.notify_all()
@@ -54,9 +67,24 @@ class Link:
         self.host = host
         self.slots = Slots(sessions)
         self.refused: TransportError | None = None
+        self.unlocked = False
+        """Whether sudo there has taken the password."""
+        self._unlocking = asyncio.Lock()
         self._opener = opener
         self._connection: asyncssh.SSHClientConnection | None = None
         self._opening: asyncio.Task[asyncssh.SSHClientConnection] | None = None
+
+    @asynccontextmanager
+    async def unlocking(self) -> AsyncIterator[None]:
+        """Alone until sudo has taken the password: a wrong one is tried once, however many scripts wait."""
+        if self.unlocked:
+            yield
+            return
+        async with self._unlocking:
+            if not self.unlocked:
+                yield
+                return
+        yield
 
     async def connection(self) -> asyncssh.SSHClientConnection:
         """The live connection. Raises TransportError."""
@@ -80,13 +108,14 @@ class Link:
         finally:
             self._opening = None
 
-    async def session(self, command: str, session: Session) -> None:
-        """Start a command in a new session of the connection.
+    async def session(self, command: str, session: Session) -> bool:
+        """Start a command in a new session of the connection; False when the host wants fewer at once.
 
         A connection that turns out to be dead is opened again: nothing of the script was sent yet.
-        Raises asyncssh.ChannelOpenError when the host refuses one more session.
         """
-        for _ in range(2):
+        lost = 0
+        until = time.monotonic() + RELEASE
+        while lost < 2:
             connection = await self.connection()
             try:
                 await connection.create_session(
@@ -99,12 +128,18 @@ class Link:
                 )
             except (asyncssh.Error, OSError) as error:
                 await asyncio.sleep(0.05)  # a dying connection needs a turn of the loop to know it
-                if not connection.is_closed():
-                    if isinstance(error, asyncssh.ChannelOpenError):
-                        raise
+                if connection.is_closed():
+                    lost += 1
+                elif not isinstance(error, asyncssh.ChannelOpenError):
                     raise TransportError(f"no session: {error}", host=self.host) from error
+                elif self.slots.used > 1:
+                    self.slots.limit = min(self.slots.limit, self.slots.used - 1)
+                    return False
+                elif time.monotonic() > until:
+                    hint = "Does sshd there forbid sessions (MaxSessions 0, ForceCommand, a restricted key)?"
+                    raise TransportError(f"no session: {error.reason}", hint, host=self.host) from error
             else:
-                return
+                return True
         raise TransportError("connection lost, twice", "Is the host restarting?", host=self.host)
 
     async def close(self) -> None:

@@ -13,11 +13,12 @@ from quorate.core import ArtifactError, Blob, TransportError
 from quorate.spec.cluster import Cluster, Jump
 from quorate.spec.ssh import ResolvedSsh, ssh_of
 from quorate.transport import bootstrap, sudo
-from quorate.transport.password import Prompt, stored
+from quorate.transport.password import Prompt
 
 if TYPE_CHECKING:
     import asyncssh
 
+    from quorate.transport.keyring import Keyring
     from quorate.transport.link import Link
     from quorate.transport.session import Session
 
@@ -59,7 +60,7 @@ class SshTransport:
         self._jumps: dict[ResolvedSsh, tuple[Link, asyncio.Semaphore]] = {}
         self._connects = asyncio.Semaphore(CONNECTS)
         self._uploads = asyncio.Semaphore(UPLOADS)
-        self._keyring: object = None
+        self._keyring: Keyring | None = None
 
     @classmethod
     def of(cls, cluster: Cluster, *, prompt: Prompt | None = None) -> "SshTransport":
@@ -85,39 +86,48 @@ class SshTransport:
         ssh = self._targets[host]
         link = self._link(host)
         data = bootstrap.body(script)
-        password = await self._sudo_password(ssh)
+        password = await sudo.password(ssh, self._prompt)
         command = bootstrap.command(len(data), sudo=ssh.user != "root", password=password is not None)
         if blob is not None and not blob.path.is_file():
             raise ArtifactError(f"{blob.path} is gone", "Run again: it is made anew.")
         async with self._uploads if blob is not None else nullcontext():
             while True:
                 async with link.slots.one():
-                    session = await self._start(link, command, on_line)
+                    session = await self._start(link, ssh, command, password, on_line)
                     if session is not None:
-                        return await self._converse(link, ssh, session, data, blob, password, timeout)
+                        return await self._converse(link, ssh, session, data, blob, timeout)
 
     async def close(self) -> None:
         """Close every connection, those to jump hosts last."""
         await asyncio.gather(*(link.close() for link in self._links.values()))
         await asyncio.gather(*(link.close() for link, _ in self._jumps.values()))
+        if self._keyring is not None:
+            await self._keyring.close()
+        self._keyring = None
         self._links.clear()
         self._jumps.clear()
 
-    async def _start(self, link: "Link", command: str, on_line: Callable[[str], None] | None) -> "Session | None":
-        """A session that runs the command; None when the host wants fewer at once: wait for a slot again."""
-        import asyncssh
-
+    async def _start(
+        self,
+        link: "Link",
+        ssh: ResolvedSsh,
+        command: str,
+        password: str | None,
+        on_line: Callable[[str], None] | None = None,
+    ) -> "Session | None":
+        """A session that runs the command, past sudo; None when the host wants fewer at once: wait for a slot."""
         from quorate.transport.session import Session
 
         session = Session(on_line)
         try:
-            await link.session(command, session)
-        except asyncssh.ChannelOpenError as error:
-            if link.slots.used > 1:
-                link.slots.limit = min(link.slots.limit, link.slots.used - 1)
-                return None
-            hint = "Does sshd there forbid sessions (MaxSessions 0, ForceCommand, a restricted key)?"
-            raise TransportError(f"no session: {error.reason}", hint, host=link.host) from error
+            async with nullcontext() if password is None else link.unlocking():
+                if not await link.session(command, session):
+                    return None
+                if password is not None:
+                    await self._unlock(link, ssh, session, password)
+        except BaseException:
+            session.close()
+            raise
         return session
 
     async def _converse(
@@ -127,12 +137,9 @@ class SshTransport:
         session: "Session",
         data: bytes,
         blob: Blob | None,
-        password: str | None,
         timeout: float | None,
     ) -> str:
         try:
-            if password is not None:
-                await self._unlock(link, ssh, session, password)
             await self._talk(link, session, data, blob, timeout)
         except asyncio.CancelledError:
             await asyncio.shield(self._stop(link, session))
@@ -185,41 +192,46 @@ class SshTransport:
         if not accepted:
             link.refused = TransportError(*sudo.wrong(ssh), host=link.host)
             raise link.refused
+        if session.output.pid is None:
+            await session.ended()
+            self._result(link, ssh, session)
+        link.unlocked = True
 
     async def _stop(self, link: "Link", session: "Session") -> None:
-        """End the script's process group, as far as the host lets us, within 6 s."""
+        """End the script's process group, as far as the host lets us, within 10 s."""
         if session.output.pid is None or session.over or session.code is not None:
             return
         try:
-            async with asyncio.timeout(6):
-                await self._kill(link, session.output.pid)
+            async with asyncio.timeout(10):
+                with link.slots.beside():
+                    if not await self._kill(link, session.output.pid):
+                        spare = self._new_link(link.host)
+                        try:
+                            await self._kill(spare, session.output.pid)
+                        finally:
+                            await spare.close()
         except (TimeoutError, TransportError, OSError):
             return
 
-    async def _kill(self, link: "Link", pid: int) -> None:
-        """Beside the slots: the session that hangs holds one."""
+    async def _kill(self, link: "Link", pid: int) -> bool:
+        """Whether there was a session to end it in."""
         ssh = self._targets[link.host]
         data = bootstrap.body(bootstrap.kill(pid))
-        password = await self._sudo_password(ssh)
+        password = await sudo.password(ssh, self._prompt)
         command = bootstrap.command(len(data), sudo=ssh.user != "root", password=password is not None)
-        session = await self._start(link, command, None)
+        session = await self._start(link, ssh, command, password)
         if session is not None:
-            await self._converse(link, ssh, session, data, None, password, 5)
+            await self._converse(link, ssh, session, data, None, 5)
+        return session is not None
 
-    async def _sudo_password(self, ssh: ResolvedSsh) -> str | None:
-        if ssh.user == "root":
-            return None
-        if ssh.sudo_password_file is not None:
-            return stored(ssh.sudo_password_file)
-        if ssh.ask_sudo_password:
-            return await self._prompt.ask(f"sudo password of {ssh.user}")
-        return None
-
-    def _link(self, host: str) -> "Link":
+    def _new_link(self, host: str) -> "Link":
         from quorate.transport.link import Link
 
+        return Link(host, lambda: self._open(host, self._targets[host]), self._sessions)
+
+    def _link(self, host: str) -> "Link":
         if host not in self._links:
-            self._links[host] = Link(host, lambda: self._open(host, self._targets[host]), self._sessions)
+            self._links[host] = self._new_link(host)
         return self._links[host]
 
     def _jump(self, ssh: ResolvedSsh) -> "tuple[Link, asyncio.Semaphore]":
@@ -235,7 +247,7 @@ class SshTransport:
         from quorate.transport.connect import connect
         from quorate.transport.keyring import Keyring
 
-        if not isinstance(self._keyring, Keyring):
+        if self._keyring is None:
             self._keyring = Keyring(self._prompt)
         try:
             login = await self._keyring.login(ssh)

@@ -1,7 +1,19 @@
-"""Why a script did not even start: what sudo and login shells say, in our words."""
+"""sudo: the password for it, and why a script did not even start, in our words."""
 
 from quorate.spec.ssh import ResolvedSsh
 from quorate.transport.output import text
+from quorate.transport.password import Prompt, stored
+
+
+async def password(ssh: ResolvedSsh, prompt: Prompt) -> str | None:
+    """The password for sudo; None for root, and where sudo is not to ask. Raises TransportError."""
+    if ssh.user == "root":
+        return None
+    if ssh.sudo_password_file is not None:
+        return stored(ssh.sudo_password_file)
+    if ssh.ask_sudo_password:
+        return await prompt.ask(f"sudo password of {ssh.user}")
+    return None
 
 
 def wrong(ssh: ResolvedSsh) -> tuple[str, str]:

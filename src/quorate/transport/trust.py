@@ -74,6 +74,7 @@ async def scan(
         for _, tunnel in jumps.values():
             if isinstance(tunnel, asyncssh.SSHClientConnection):
                 tunnel.close()
+        await keyring.close()
     keys = [seen for seen in found if isinstance(seen, SeenKey)]
     return keys, [seen for seen in found if isinstance(seen, TransportError)]
 
