@@ -12,7 +12,7 @@ from quorate.component import COMPONENTS
 ROOT = Path(__file__).parent.parent
 SOURCES = sorted((ROOT / "src/quorate").rglob("*.py"))
 TESTS = sorted((ROOT / "tests").rglob("*.py"))
-LONGEST, LONGEST_TEST = 300, 450
+LONGEST, LONGEST_TEST = 300, 520
 """Lines. A file of tests is read a test at a time, so it may be longer."""
 DATA = {"spec/versions_data.py"}
 """Tables; they may be as long as what they describe."""

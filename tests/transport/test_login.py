@@ -200,6 +200,15 @@ async def test_wrong_sudo_password_is_tried_once(server: Server) -> None:
     await door.close()
 
 
+async def test_wrong_sudo_password_is_tried_once_by_many(server: Server) -> None:
+    ssh = replace(as_ops(server, "password"), sudo_password_file=secret_file(server.folder, "wr0ng"))
+    door = SshTransport({"a": ssh})
+    found = await asyncio.gather(*(door.run("a", "echo in") for _ in range(4)), return_exceptions=True)
+    assert [str(each) for each in found] == ["a: wrong sudo password for ops"] * 4
+    assert (server.folder / "given").read_text() == "wr0ng\n"
+    await door.close()
+
+
 async def test_noise_of_login_scripts_is_not_output(server: Server) -> None:
     server.noise = b"Welcome!\nquorate-gone\n"
     door = SshTransport({"a": server.ssh})

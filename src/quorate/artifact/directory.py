@@ -4,7 +4,7 @@
     <folder>/kubelet ...       binaries
     <folder>/packages/*.deb    distribution packages (.rpm likewise)
     <folder>/images/*.tar      image archives
-    <folder>/supply.json       versions, libraries and closures; `quorate artifacts export` writes it
+    <folder>/supply.json       versions, libraries and closures; `quorate artifacts --export` writes it
 
 Nothing without a line in SHA256SUMS is used. Without `supply.json` the versions are taken to be those of the
 cluster file and the version table, and a package stands for itself alone.

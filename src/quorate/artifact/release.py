@@ -15,7 +15,7 @@ from quorate.artifact.lock import pin, pinned
 from quorate.core import ArtifactError
 from quorate.spec.cluster import Cluster
 from quorate.spec.supply import Supply
-from quorate.spec.versions import table
+from quorate.spec.versions import containerd_static, table
 
 Say = Callable[[str], None]
 
@@ -33,8 +33,8 @@ FILES: Mapping[str, tuple[str, str]] = {
     "kubernetes": ("v{v}/bin/linux/{arch}/{name}", "v{v}/bin/linux/{arch}/{name}.sha256"),
     "etcd": ("v{v}/etcd-v{v}-linux-{arch}.tar.gz", "v{v}/SHA256SUMS"),
     "containerd": (
-        "v{v}/containerd-{v}-linux-{arch}.tar.gz",
-        "v{v}/containerd-{v}-linux-{arch}.tar.gz.sha256sum",
+        "v{v}/containerd-{static}{v}-linux-{arch}.tar.gz",
+        "v{v}/containerd-{static}{v}-linux-{arch}.tar.gz.sha256sum",
     ),
     "runc": ("v{v}/runc.{arch}", "v{v}/runc.sha256sum"),
     "cni_plugins": (
@@ -89,6 +89,7 @@ def downloads(cluster: Cluster, arch: str) -> list[Download]:
         names = REQUIRED[part] if part in ("kubernetes", "runc") else ("",)
         for name in names:
             words = {"v": version, "arch": arch, "uname": _UNAME.get(arch, arch), "name": name}
+            words["static"] = "static-" if part == "containerd" and containerd_static(version) else ""
             url, sums = (f"{prefix}/{path.format(**words)}" if path else "" for path in FILES[part])
             found.append(Download(part, url, sums, name))
     return found

@@ -79,5 +79,5 @@ async def _first(cluster: Cluster, store: Cache, say: Say, arch: str) -> Supply:
     raise ArtifactError(
         f"no source has Kubernetes {wanted}: directory is not set; release: {unreachable}; "
         f"debian has {kubernetes.VERSION} alone",
-        "set artifacts.directory to a folder made by `quorate artifacts export`, or artifacts.mirrors",
+        "set artifacts.directory to a folder made by `quorate artifacts --export`, or artifacts.mirrors",
     )

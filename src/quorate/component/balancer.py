@@ -1,12 +1,15 @@
 """The load balancers: nginx or haproxy in front of all API servers, keepalived for the virtual IP."""
 
+import hashlib
 from collections.abc import Iterator
 
 from quorate.component.context import Context
 from quorate.component.service import service
+from quorate.component.settings import selinux
 from quorate.render import haproxy, keepalived, nginx
 from quorate.resource.brick import Brick
 from quorate.resource.file import File
+from quorate.resource.system import Setting
 from quorate.resource.unit import Ready
 from quorate.spec.cluster import Host, Role
 from quorate.spec.facts import HostFacts
@@ -20,6 +23,7 @@ NGINX_CONF = f"{BALANCER}/nginx.conf"
 HAPROXY_CONF = f"{BALANCER}/haproxy.cfg"
 KEEPALIVED_CONF = f"{BALANCER}/keepalived.conf"
 CHECK = f"{BALANCER}/check-endpoint"
+SELINUX = f"{BALANCER}/selinux.cil"
 TRACK = "/run/quorate/balancer.down"
 """keepalived watches this file: the balancer's unit writes 0 when it has started and 1 when it has ended."""
 
@@ -34,6 +38,8 @@ def resources(context: Context, host: Host) -> Iterator[Brick]:
     if c.endpoint.vip:
         packages.append("keepalived")
     yield from context.packages(host, "balancer", *packages)
+    if facts.selinux == "enforcing" and c.os.selinux == "keep":
+        yield from _selinux(context, host)
     yield from (_nginx if kind == "nginx" else _haproxy)(context, host)
     yield Ready(
         host=host.name,
@@ -46,6 +52,27 @@ def resources(context: Context, host: Host) -> Iterator[Brick]:
     )
     if c.endpoint.vip:
         yield from _keepalived(context, host)
+
+
+def _selinux(context: Context, host: Host) -> Iterator[Brick]:
+    """A policy module; its name has the digest of its text, since SELinux lists modules by name alone."""
+    c = context.cluster
+    text = selinux.policy(c.load_balancer.kind, check=CHECK if c.endpoint.vip else "")
+    name = f"{selinux.NAME}_{hashlib.sha256(text.encode()).hexdigest()[:12]}"
+    ours = f"semodule -l 2>/dev/null | sed -n 's/^\\({selinux.NAME}_[0-9a-f]*\\).*/\\1/p'"
+    drop = f'set --; for m in $({ours}); do set -- "$@" -r "$m"; done\n'
+    yield File(host=host.name, path=SELINUX, content=text)
+    yield Setting(
+        host=host.name,
+        what="SELinux policy",
+        want=(("module", name),),
+        check=f"m=$({ours}); echo module=$m",
+        # The module's name is that of its file.
+        order=f"{drop}cp {SELINUX} {LOADED}/{name}.cil\n"
+        f'semodule "$@" -i {LOADED}/{name}.cil; rm -f {LOADED}/{name}.cil\n'
+        f"if [ -e {CHECK} ]; then restorecon -F {CHECK}; fi",
+        undo=f'{drop}if [ $# -gt 0 ]; then semodule "$@" || :; fi',
+    )
 
 
 def _stream_package(facts: HostFacts) -> str:

@@ -58,9 +58,10 @@ def _routed(context: Context, host: Host) -> Iterator[Brick]:
             host,
             "quorate-routes.service",
             description="Routes between the pods of all nodes",
-            exec_start=[ROUTES],
+            # By sh: SELinux lets init run what lies in /etc only as itself.
+            exec_start=["/bin/sh", ROUTES],
             loads=[ROUTES],
-            exec_stop_post=[[ROUTES, "leave"]],
+            exec_stop_post=[["/bin/sh", ROUTES, "leave"]],
         )
         nets = [cidr for name, cidr in context.facts.pod_cidrs.items() if name != host.name]
         look = " && ".join(f"ip route show {cidr} | grep -q via" for cidr in nets) or ":"

@@ -7,7 +7,7 @@ from quorate.component.service import service
 from quorate.resource.brick import Brick
 from quorate.resource.file import File
 from quorate.resource.system import Setting
-from quorate.spec.cluster import Host
+from quorate.spec.cluster import Host, Role
 from quorate.spec.layout import BALANCER
 from quorate.spec.ports import Opening, openings
 
@@ -30,16 +30,18 @@ def firewall(context: Context, host: Host) -> Iterator[Brick]:
     if choice != "open-ports" or kind == "none":
         return
     rules = openings(context.cluster, host)
-    text = _firewalld(rules) if kind == "firewalld" else _iptables(rules)
+    pods = str(context.cluster.network.pod_cidr) if host.has(Role.WORKER) else ""
+    text = _firewalld(rules, pods) if kind == "firewalld" else _iptables(rules)
     yield File(host=host.name, path=SCRIPT, content=text, mode="0755")
     yield from service(
         context,
         host,
         "quorate-firewall.service",
         description="Ports of the cluster in the firewall of this host",
-        exec_start=[SCRIPT, "open"],
+        # By sh: SELinux lets init run what lies in /etc only as itself.
+        exec_start=["/bin/sh", SCRIPT, "open"],
         loads=[SCRIPT],
-        exec_stop_post=[[SCRIPT, "close"]],
+        exec_stop_post=[["/bin/sh", SCRIPT, "close"]],
         type="oneshot",
         restart="no",
         after=[f"{kind}.service"] if kind in ("firewalld", "ufw") else [],
@@ -47,8 +49,8 @@ def firewall(context: Context, host: Host) -> Iterator[Brick]:
     )
 
 
-def _firewalld(rules: tuple[Opening, ...]) -> str:
-    """Rich rules of the default zone, permanent and now."""
+def _firewalld(rules: tuple[Opening, ...], pods: str = "") -> str:
+    """Rich rules of the default zone, permanent and now; on a worker also a policy for what it forwards."""
     lines: list[str] = []
     for rule in rules:
         for source in rule.sources:
@@ -66,7 +68,25 @@ while read -r rule; do
 done <<'RULES'
 {words}
 RULES
-exit 0
+{_POLICY.format(pods=pods) if pods else ""}exit 0
+"""
+
+
+_POLICY = """\
+# Zones reject what is forwarded to pods, and an accepting rule of iptables can't overrule firewalld's own nftables:
+# a policy between all zones can. New policies are loaded by a reload alone. firewalld before 0.9 has no policies,
+# and writes to iptables itself, where the chain of quorate-routes stands first.
+policy() {{ firewall-cmd -q --permanent --policy=quorate-pods "$@"; }}
+to='rule family="ipv4" destination address="{pods}" accept'
+if [ "$1" != open ]; then
+  firewall-cmd -q --permanent --delete-policy=quorate-pods 2>/dev/null && firewall-cmd -q --reload
+elif ! firewall-cmd -q --policy=quorate-pods --query-rich-rule="$to" 2>/dev/null; then
+  firewall-cmd -q --permanent --delete-policy=quorate-pods 2>/dev/null
+  if firewall-cmd -q --permanent --new-policy=quorate-pods 2>/dev/null; then
+    policy --add-ingress-zone=ANY && policy --add-egress-zone=ANY && policy --add-rich-rule="$to" &&
+      policy --add-rich-rule='rule family="ipv4" source address="{pods}" accept' && firewall-cmd -q --reload
+  fi
+fi
 """
 
 

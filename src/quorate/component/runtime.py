@@ -10,7 +10,7 @@ from quorate.render import toml
 from quorate.resource.brick import Brick
 from quorate.resource.file import DataDirectory, Directory, File
 from quorate.resource.system import Setting
-from quorate.spec.cluster import Host, Role
+from quorate.spec.cluster import Cluster, Host, Role
 from quorate.spec.layout import BIN, CNI_BIN, CNI_CONF, CONTAINERD_SOCKET
 from quorate.spec.versions import containerd_config
 
@@ -50,8 +50,9 @@ def resources(context: Context, host: Host) -> Iterator[Brick]:
 def _containerd(context: Context, host: Host) -> Iterator[Brick]:
     yield File(host=host.name, path=CONTAINERD, content=toml.dump(containerd(context, host)))
     yield Directory(host=host.name, path=HOSTS, purge=True)
-    for registry, mirrors in context.cluster.runtime.registry_mirrors.items():
-        text = toml.dump({"host": {url: {"capabilities": ["pull", "resolve"]} for url in mirrors}})
+    runtime = context.cluster.runtime
+    for registry in dict.fromkeys([*runtime.registry_mirrors, *runtime.insecure_registries]):
+        text = toml.dump({"host": registry_hosts(context.cluster, registry)})
         yield File(host=host.name, path=f"{HOSTS}/{registry}/hosts.toml", content=text)
         yield Directory(host=host.name, path=f"{HOSTS}/{registry}", purge=True)
     yield DataDirectory(host=host.name, path="/var/lib/containerd", mode="")
@@ -72,6 +73,23 @@ def _containerd(context: Context, host: Host) -> Iterator[Brick]:
         limit_nofile=min(1048576, context.of(host).nofile_limit),
         extra={"TasksMax": "infinity"},
     )
+
+
+def registry_hosts(c: Cluster, registry: str) -> dict[str, object]:
+    """Where containerd asks for a registry's images, in this order: its mirrors, then itself when it is insecure.
+
+    An insecure one is asked over TLS without a look at its certificate, then without TLS, as Docker does.
+    """
+    insecure = c.runtime.insecure_registries
+    urls = list(c.runtime.registry_mirrors.get(registry, ()))
+    if registry in insecure:
+        urls += [f"https://{registry}", f"http://{registry}"]
+    hosts: dict[str, object] = {}
+    for url in urls:
+        scheme, _, rest = url.partition("://")
+        blind = scheme == "https" and rest.partition("/")[0] in insecure
+        hosts[url] = {"capabilities": ["pull", "resolve"], **({"skip_verify": True} if blind else {})}
+    return hosts
 
 
 def containerd(context: Context, host: Host) -> dict[str, object]:
@@ -210,6 +228,7 @@ for n in 1 2 3 4 5; do
   [ -n "$left" ] || break
   sleep 0.3
 done
+systemctl stop kubepods.slice 2>/dev/null || :
 sort -r /proc/mounts | while read -r d m rest; do
   case "$m" in /var/lib/kubelet/*|/run/containerd/*|/var/lib/containerd/*|/var/lib/docker/*|/run/docker/*)
     umount -l "$m" 2>/dev/null || :;;

@@ -25,7 +25,7 @@ _NAMES: Mapping[str, Mapping[str, str]] = {
 """Packages that distributions name differently."""
 
 
-def package_names(host: Host, manager: str) -> tuple[str, ...]:
+def package_names(host: Host, manager: str, proxy_mode: str = "iptables") -> tuple[str, ...]:
     """What the parts call at run time: curl by health checks; the rest by kubelet and kube-proxy."""
     names = []
     if host.has(Role.CONTROL_PLANE) or host.has(Role.LOAD_BALANCER) or host.has(Role.WORKER):
@@ -34,6 +34,7 @@ def package_names(host: Host, manager: str) -> tuple[str, ...]:
         names.append("iptables")
     if host.has(Role.WORKER):
         names += ["conntrack", "ethtool", "ipset", "kmod", "socat"]
+        names += ["nftables"] if proxy_mode == "nftables" else []
     return tuple(_NAMES.get(manager, {}).get(name, name) for name in names)
 
 
@@ -51,7 +52,7 @@ def resources(context: Context, host: Host) -> Iterator[Brick]:
     if host.has(Role.CONTROL_PLANE) or host.has(Role.WORKER):
         # controller-manager and kubelet make it, for volume plugins.
         yield DataDirectory(host=name, path="/usr/libexec/kubernetes", mode="")
-    yield from context.packages(host, "tools", *package_names(host, facts.package_manager))
+    yield from context.packages(host, "tools", *package_names(host, facts.package_manager, c.network.proxy_mode))
     yield from _kernel(context, host)
     if c.os.swap == "off" and host.has(Role.WORKER):
         yield _swap(name)

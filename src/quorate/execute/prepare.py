@@ -16,7 +16,7 @@ from quorate.plan.step import Plan, Step
 from quorate.report.event import Emit, Said
 from quorate.resource.file import File
 from quorate.spec.cluster import Cluster
-from quorate.spec.facts import Facts
+from quorate.spec.facts import Facts, HostFacts
 from quorate.spec.supply import Supply
 from quorate.spec.versions import table
 
@@ -35,13 +35,22 @@ class Prepared:
 
 async def prepare(cluster: Cluster, file: Path, via: Transport, emit: Emit, *, persist: bool) -> Prepared:
     """The plan for a cluster. Nothing is changed on a host; without `persist` nothing here either."""
-    supply = await resolve(cluster, lambda text: emit(Said(text)))
     found, lost = await facts_of.gather(cluster, via)
+    supply = await resolve(cluster, lambda text: emit(Said(text)), arch=_arch(found))
     store = Store.beside(file, cluster.name)
     context = build(cluster, store, supply, Facts(hosts=found), persist=persist)
     compiled = compile_cluster(context)
     plan = await observe(compiled, via, lost=tuple(lost), notes=(*store.changes, *store.warnings))
     return Prepared(context, compiled, plan, store, {host: str(error) for host, error in lost.items()})
+
+
+def _arch(found: Mapping[str, HostFacts]) -> str:
+    """The one architecture of the hosts. Raises PlanError when there are several."""
+    arches = {facts.arch: name for name, facts in found.items()}
+    if len(arches) > 1:
+        shown = ", ".join(f"{name} is {arch}" for arch, name in arches.items())
+        raise PlanError(f"hosts of different architectures: {shown}", "a cluster's binaries are of one architecture")
+    return next(iter(arches), "amd64")
 
 
 def build(cluster: Cluster, store: Store, supply: Supply, facts: Facts, *, persist: bool) -> Context:

@@ -54,7 +54,7 @@ def refuse_overlap(wanted: Iterable[IPv4Network], taken: Iterable[Taken], bridge
             if other.device != own and other.network.prefixlen > 0 and network.overlaps(other.network):
                 holder = bridges.get(other.device)
                 where = f"lab {holder}" if holder else f"this machine ({other.device or 'a route'})"
-                hint = f"`quorate lab down {holder}`" if holder else "give the hosts addresses of another subnet"
+                hint = f"`quorate lab down --name {holder}`" if holder else "give the hosts addresses of another subnet"
                 raise LabError(f"{network} overlaps {other.network} of {where}", hint)
 
 

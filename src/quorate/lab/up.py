@@ -67,7 +67,7 @@ def up(
         if old is not None and old.cluster_file != lab.cluster_file:
             raise LabError(
                 f"the lab {lab.name} belongs to {old.cluster_file}",
-                f"`quorate lab down {lab.name}`, or give the cluster another name",
+                f"`quorate lab down --name {lab.name}`, or give the cluster another name",
             )
         subnets = [network.network_of(host.address) for host in cluster.hosts]
         subnets += [network.network_of(cluster.endpoint.vip)] if cluster.endpoint.vip else []

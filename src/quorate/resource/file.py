@@ -94,7 +94,7 @@ def _make(path: str) -> str:
     return (
         f"p={quote(path)}\n"
         'while [ -n "$p" ] && ! [ -d "$p" ]; do keep "$p"; p=${p%/*}; done\n'
-        f"umask 022; mkdir -p -- {quote(path)}; umask 077\n"
+        f"umask 022; mkdir -p -- {quote(path)}; umask 077; label {quote(path)}\n"
     )
 
 
@@ -219,7 +219,7 @@ class Binary(Brick):
         """Unpack beside the old one, compare digests, rename, remember the digest."""
         path, new = quote(self.path), quote(f"{self.path}.quorate-new")
         settle = (
-            f"chown root:root {new}; chmod {self.mode} {new}; sync -- {new}; mv -fT -- {new} {path}\n"
+            f"chown root:root {new}; chmod {self.mode} {new}; sync -- {new}; mv -fT -- {new} {path}; label {path}\n"
             f"printf '%s %s\\n' \"$(stat -c '%n %s %.9Y %.9Z %i' -- {path})\" {self.blob.sha256} >>{STATE}/sums"
         )
         if actual.get("sha256") == self.blob.sha256:

@@ -65,7 +65,11 @@ class Packages(Brick):
                 "script",
                 f"dpkg-query -W -f '${{Package}}=${{db:Status-Status}}\\n' -- {names} 2>/dev/null | grep '=installed$'",
             )
-        return Probe("script", f"rpm -q --qf '%{{NAME}}=installed\\n' -- {names} 2>/dev/null | grep '=installed$'")
+        # What provides it counts: iptables is iptables-nft on RHEL 9, curl may be curl-minimal.
+        return Probe(
+            "script",
+            f'for p in {names}; do if rpm -q --whatprovides "$p" >/dev/null 2>&1; then echo "$p=installed"; fi; done',
+        )
 
     def converge(self, actual: State) -> Sequence[Action]:
         """Install what is missing in one go, and remember every package that was not there before."""

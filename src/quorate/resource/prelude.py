@@ -18,12 +18,16 @@ keep() {{
     printf '%s\\n' "$1" >>"$MADE"
   fi
 }}
+# label PATH: the SELinux type that the policy has for PATH; nothing where there is no SELinux.
+label() {{
+  if [ -e /sys/fs/selinux/enforce ] && command -v restorecon >/dev/null; then restorecon -F -- "$1" || :; fi
+}}
 # place MODE OWNER PATH: stdin becomes PATH, whole or not at all.
 place() {{
   keep "$3"
   cat >"$3.quorate-new"
   chown -- "$2" "$3.quorate-new"; chmod -- "$1" "$3.quorate-new"
-  sync -- "$3.quorate-new"; mv -fT -- "$3.quorate-new" "$3"
+  sync -- "$3.quorate-new"; mv -fT -- "$3.quorate-new" "$3"; label "$3"
 }}
 # putback PATH: what was found there, or nothing; a second time, or where we never were, nothing happens.
 putback() {{

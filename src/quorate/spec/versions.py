@@ -101,6 +101,15 @@ def containerd_config(version: str) -> int:
     return 3 if parts(version) >= (2, 0) else 2
 
 
+def containerd_static(version: str) -> bool:
+    """Whether a containerd release has a statically linked archive beside the usual one: from 1.7.0 on.
+
+    The usual ones want the build machine's C library: glibc 2.31 for 1.7 and 2.0, glibc 2.35 from 2.1 on by
+    upstream's release notes, which Debian 11 and RHEL 8 and 9 don't have. Source: containerd's Makefile.
+    """
+    return parts(version) >= (1, 7)
+
+
 def supported() -> tuple[str, ...]:
     """All minors of the table, the oldest first."""
     from quorate.spec.versions_data import MINORS

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from quorate.transport.link import Link
     from quorate.transport.session import Session
 
+OnLine = Callable[[str], None] | None
+
 SESSIONS = 8
 """Sessions at once on one host: sshd's MaxSessions is 10, and one is kept to end a script that hangs."""
 
@@ -73,7 +75,7 @@ class SshTransport:
         script: str,
         *,
         blob: Blob | None = None,
-        on_line: Callable[[str], None] | None = None,
+        on_line: OnLine = None,
         timeout: float | None = None,
     ) -> str:
         """Run a script as root; see `core.Transport`.
@@ -108,12 +110,7 @@ class SshTransport:
         self._jumps.clear()
 
     async def _start(
-        self,
-        link: "Link",
-        ssh: ResolvedSsh,
-        command: str,
-        password: str | None,
-        on_line: Callable[[str], None] | None = None,
+        self, link: "Link", ssh: ResolvedSsh, command: str, password: str | None, on_line: OnLine = None
     ) -> "Session | None":
         """A session that runs the command, past sudo; None when the host wants fewer at once: wait for a slot."""
         from quorate.transport.session import Session
@@ -131,13 +128,7 @@ class SshTransport:
         return session
 
     async def _converse(
-        self,
-        link: "Link",
-        ssh: ResolvedSsh,
-        session: "Session",
-        data: bytes,
-        blob: Blob | None,
-        timeout: float | None,
+        self, link: "Link", ssh: ResolvedSsh, session: "Session", data: bytes, blob: Blob | None, timeout: float | None
     ) -> str:
         try:
             await self._talk(link, session, data, blob, timeout)

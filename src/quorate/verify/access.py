@@ -139,7 +139,8 @@ async def certificates(env: Env) -> str:
             limit = timedelta(days=min(30, pki.ca_days / 2)) if each.info.ca else leaf
             demand(left >= limit, f"{name}: {each.path} ends in {left.days} days")
             count += 1
-            soonest = min(soonest or (left, ""), (left, f"{each.path} on {name}"))
+            one = (left, f"{each.path} on {name}")
+            soonest = min(soonest or one, one)
     demand(soonest is not None, "no certificate was found on any host")
     assert soonest is not None
     return f"{count} certificates; the first ends in {soonest[0].days} days ({soonest[1]})"

@@ -1,7 +1,10 @@
 """Checks with the test pods: they run, are reached from everywhere, can be read and entered, find names."""
 
+import asyncio
 import json
-from collections.abc import Callable
+import time
+from collections.abc import Awaitable, Callable
+from functools import wraps
 
 from quorate.core import CommandFailed
 from quorate.render.sh import quote, sh
@@ -51,6 +54,28 @@ async def scales(env: Env) -> str:
     return f"{len(lab.pods)} Running: " + ", ".join(f"{count} on {node}" for node, count in counts.items())
 
 
+SETTLING = 15.0
+"""Seconds that kube-proxies have for the rules of a service that was just made (1 s between their rounds)."""
+
+
+def settling(check: Callable[[Env], Awaitable[str]]) -> Callable[[Env], Awaitable[str]]:
+    """The check, asked again until it passes or the network has had its time to settle."""
+
+    @wraps(check)
+    async def patient(env: Env) -> str:
+        end = time.monotonic() + SETTLING
+        while True:
+            try:
+                return await check(env)
+            except Wrong:
+                if time.monotonic() > end:
+                    raise
+                await asyncio.sleep(1)
+
+    return patient
+
+
+@settling
 async def first_node_reaches(env: Env) -> str:
     """11: from a node: the pod's address, the service, the NodePort."""
     lab = await env.once(pods.grown)
@@ -93,6 +118,7 @@ def _judge(lab: Lab, who: str, text: str) -> None:
     demand(served == SERVICE_TIMES, f"from {who}: service {lab.cluster_ip} answers {served} of {SERVICE_TIMES}")
 
 
+@settling
 async def hosts_reach_pods(env: Env) -> str:
     """Every worker (and with `routed` every master) reaches every pod; services work on every worker."""
     lab = await env.once(pods.grown)
@@ -135,6 +161,7 @@ async def _each(env: Env, asked: list[Pod], command: str) -> dict[str, str]:
     return dict(block.split("\n", 1) for block in output.split(MARK)[1:])
 
 
+@settling
 async def pods_reach_pods(env: Env) -> str:
     """`kubectl exec` into a pod of every worker, and from there to every pod, the service and the API."""
     lab = await env.once(pods.grown)
