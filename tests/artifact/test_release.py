@@ -49,6 +49,17 @@ async def test_everything_that_a_cluster_needs_is_fetched_and_verified(
     assert kubelet.path == tmp_path / "blobs" / f"{kubelet.sha256}.gz"
 
 
+async def test_containerd_is_the_static_build_where_there_is_one(
+    cluster: Make, upstream: Upstream, tmp_path: Path
+) -> None:
+    versions = VERSIONS | {"containerd": "1.7.34"}
+    path = "/v1.7.34/containerd-static-1.7.34-linux-amd64.tar.gz"
+    members = {f"bin/{name}": elf(f"static {name}") for name in REQUIRED["containerd"]}
+    upstream.put(path, tgz(members), f"{path}.sha256sum")
+    supply = await resolve(cluster(versions=versions), quiet, cache=tmp_path)
+    assert supply.binaries["ctr"].sha256 == hashlib.sha256(elf("static ctr")).hexdigest()
+
+
 async def test_a_warm_cache_does_not_touch_the_network(cluster: Make, upstream: Upstream, tmp_path: Path) -> None:
     first = await resolve(cluster(), quiet, cache=tmp_path)
     upstream.asked.clear()

@@ -285,7 +285,7 @@ def agent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 def keygen(*words: str) -> None:
-    subprocess.run(["ssh-keygen", "-q", *words], check=True)
+    subprocess.run(["ssh-keygen", "-q", *words], stdout=subprocess.DEVNULL, check=True)
 
 
 def hold(key: Path) -> None:

@@ -8,6 +8,7 @@ from quorate.core import QuorateError
 from quorate.spec.versions import (
     Range,
     containerd_config,
+    containerd_static,
     controller_fits,
     kubelet_fits,
     parts,
@@ -110,6 +111,12 @@ def test_a_range_compares_numbers():
     assert "1.10.0" in Range("1.9.0", "2.0.0")
     assert "2.0.0" not in Range("1.9.0", "2.0.0")
     assert parts("v1.2.3-rc.1+x") == (1, 2, 3)
+
+
+def test_containerds_static_archive_comes_with_1_7():
+    assert not containerd_static("1.6.39")
+    assert containerd_static("1.7.0")
+    assert containerd_static("2.3.4")
 
 
 def test_containerds_configuration_follows_its_version():

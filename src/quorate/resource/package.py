@@ -65,10 +65,11 @@ class Packages(Brick):
                 "script",
                 f"dpkg-query -W -f '${{Package}}=${{db:Status-Status}}\\n' -- {names} 2>/dev/null | grep '=installed$'",
             )
-        # What provides it counts: iptables is iptables-nft on RHEL 9, curl may be curl-minimal.
+        # On RHEL 9 iptables is iptables-nft, and curl may be curl-minimal, which excludes curl.
         return Probe(
             "script",
-            f'for p in {names}; do if rpm -q --whatprovides "$p" >/dev/null 2>&1; then echo "$p=installed"; fi; done',
+            f'for p in {names}; do if rpm -q --whatprovides "$p" >/dev/null 2>&1 || '
+            'rpm -q --whatprovides "/usr/bin/$p" >/dev/null 2>&1; then echo "$p=installed"; fi; done',
         )
 
     def converge(self, actual: State) -> Sequence[Action]:

@@ -18,8 +18,11 @@ WINDOW = 4 * 2**20
 PACKET = 2**17
 """Bytes in one packet from a host; sshd itself sends at most 32 KiB."""
 
-RELEASE = 2.0
-"""Seconds in which sshd has taken notice that the session before is over."""
+RELEASE = 0.3
+"""Seconds in which sshd usually has taken notice that the session before is over; until then it refuses."""
+
+NEVER = 3.0
+"""Seconds after which a host that refuses even a single session is believed to forbid them."""
 
 
 class Slots:
@@ -114,7 +117,7 @@ class Link:
         A connection that turns out to be dead is opened again: nothing of the script was sent yet.
         """
         lost = 0
-        until = time.monotonic() + RELEASE
+        began = time.monotonic()
         while lost < 2:
             connection = await self.connection()
             try:
@@ -132,10 +135,10 @@ class Link:
                     lost += 1
                 elif not isinstance(error, asyncssh.ChannelOpenError):
                     raise TransportError(f"no session: {error}", host=self.host) from error
-                elif self.slots.used > 1:
+                elif self.slots.used > 1 and time.monotonic() - began > RELEASE:
                     self.slots.limit = min(self.slots.limit, self.slots.used - 1)
                     return False
-                elif time.monotonic() > until:
+                elif time.monotonic() - began > NEVER:
                     hint = "Does sshd there forbid sessions (MaxSessions 0, ForceCommand, a restricted key)?"
                     raise TransportError(f"no session: {error.reason}", hint, host=self.host) from error
             else:

@@ -1,0 +1,131 @@
+"""Hosts that are no Debian: SELinux, firewalld, RPM; what is chosen for them, and that the scripts do it."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from quorate.component import balancer, runtime, system
+from quorate.component.context import Context
+from quorate.resource.file import File
+from quorate.resource.package import Packages
+from quorate.resource.prelude import PRELUDE
+from quorate.resource.system import Setting
+from quorate.resource.unit import Unit
+from quorate.spec.cluster import Cluster, Host
+from quorate.spec.facts import Facts, HostFacts
+from quorate.spec.secrets import Secrets
+from quorate.spec.supply import Supply
+from quorate.spec.versions import table
+
+RHEL = HostFacts(os_id="rhel", package_manager="dnf", firewall="firewalld", selinux="enforcing")
+HOSTS = (
+    {"name": "m", "address": "10.0.0.1", "roles": ["control-plane", "etcd", "load-balancer"]},
+    {"name": "w", "address": "10.0.0.2", "roles": ["worker"]},
+)
+
+
+def context(facts: HostFacts = RHEL, **changes: object) -> Context:
+    content = {"name": "c", "hosts": HOSTS, "endpoint": {"vip": "10.0.0.9", "port": 8443}, **changes}
+    cluster = Cluster.model_validate(content)
+    hosts = {host.name: facts for host in cluster.hosts}
+    return Context(cluster, Facts(hosts=hosts), Supply(), Secrets({}, {}), table("1.36"))
+
+
+def host(given: Context, name: str) -> Host:
+    return given.cluster.host(name)
+
+
+def command(folder: Path, name: str, script: str) -> None:
+    path = folder / name
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(0o755)
+
+
+def run(folder: Path, script: str, *arguments: str) -> str:
+    env = {"PATH": f"{folder}:{os.environ['PATH']}"}
+    done = subprocess.run(["sh", "-ec", script, "sh", *arguments], env=env, capture_output=True, text=True, check=True)
+    return done.stdout
+
+
+@pytest.mark.parametrize("kind", ["nginx", "haproxy"])
+def test_selinux_is_told_of_the_balancer_before_it_starts(kind: str) -> None:
+    c = context(load_balancer={"kind": kind})
+    bricks = list(balancer.resources(c, host(c, "m")))
+    names = [brick.name for brick in bricks]
+    [policy] = [brick for brick in bricks if isinstance(brick, File) and brick.path == balancer.SELINUX]
+    [setting] = [brick for brick in bricks if isinstance(brick, Setting)]
+    [first, *_] = [brick for brick in bricks if isinstance(brick, Unit)]
+    assert names.index(setting.name) < names.index(first.name)
+    assert ("httpd_t" in policy.content, "haproxy_t" in policy.content) == (kind == "nginx", kind == "haproxy")
+    assert balancer.CHECK in policy.content
+
+
+@pytest.mark.parametrize("selinux", ["absent", "disabled", "permissive"])
+def test_elsewhere_selinux_is_told_nothing(selinux: str) -> None:
+    c = context(HostFacts(package_manager="dnf", selinux=selinux))  # type: ignore[arg-type]
+    assert not [brick for brick in balancer.resources(c, host(c, "m")) if isinstance(brick, Setting)]
+
+
+def test_a_new_selinux_module_replaces_the_old_one(tmp_path: Path) -> None:
+    command(tmp_path, "semodule", 'case "$1" in -l) echo base; echo quorate_0123;; *) echo "$@";; esac')
+    command(tmp_path, "cp", ":")
+    c = context()
+    [setting] = [brick for brick in balancer.resources(c, host(c, "m")) if isinstance(brick, Setting)]
+    assert run(tmp_path, setting.check) == "module=quorate_0123\n"
+    name = dict(setting.want)["module"]
+    assert run(tmp_path, setting.order) == f"-r quorate_0123 -i /run/quorate/{name}.cil\n"
+    assert run(tmp_path, setting.undo) == "-r quorate_0123\n"
+
+
+def test_labels_are_left_alone_without_selinux(tmp_path: Path) -> None:
+    command(tmp_path, "restorecon", "echo called")
+    functions = PRELUDE[PRELUDE.index("keep()") :]
+    called = Path("/sys/fs/selinux/enforce").exists()
+    assert run(tmp_path, f"{functions}\nlabel /etc/hostname; echo on") == ("called\n" if called else "") + "on\n"
+
+
+def _firewall(given: Context, name: str) -> str:
+    bricks = system.resources(given, host(given, name))
+    return next(brick.content for brick in bricks if isinstance(brick, File) and brick.path.endswith("/firewall"))
+
+
+def test_firewalld_lets_through_what_goes_to_pods_on_workers_alone(tmp_path: Path) -> None:
+    # A firewalld with policies, in which none is loaded yet.
+    command(tmp_path, "firewall-cmd", 'echo "$@"; case "$*" in *--query*) exit 1;; esac')
+    c = context()
+    opened = run(tmp_path, _firewall(c, "w"), "open").splitlines()
+    assert "-q --permanent --policy=quorate-pods --add-ingress-zone=ANY" in opened
+    to = 'rule family="ipv4" destination address="10.244.0.0/16" accept'
+    assert f"-q --permanent --policy=quorate-pods --add-rich-rule={to}" in opened
+    assert opened[-1] == "-q --reload"
+    closed = run(tmp_path, _firewall(c, "w"), "close").splitlines()
+    assert closed[-2:] == ["-q --permanent --delete-policy=quorate-pods", "-q --reload"]
+    assert "quorate-pods" not in _firewall(c, "m")
+
+
+def test_firewalld_is_not_reloaded_for_a_policy_that_it_has(tmp_path: Path) -> None:
+    command(tmp_path, "firewall-cmd", 'echo "$@"')
+    assert "-q --reload" not in run(tmp_path, _firewall(context(), "w"), "open")
+
+
+def test_a_package_counts_that_another_provides(tmp_path: Path) -> None:
+    # iptables is provided by name, curl by its file, socat is not there.
+    command(tmp_path, "rpm", 'case "$3" in iptables|/usr/bin/curl) ;; *) exit 1;; esac')
+    brick = Packages(host="h", purpose="tools", packages=("curl", "iptables", "socat"), manager="dnf")
+    found = brick.parse(run(tmp_path, brick.probe().question))
+    assert found == {"curl": "installed", "iptables": "installed"}
+
+
+def test_the_nftables_proxy_gets_its_tool() -> None:
+    c = context()
+    assert "nftables" not in system.package_names(host(c, "w"), "dnf")
+    assert "nftables" in system.package_names(host(c, "w"), "dnf", "nftables")
+
+
+def test_containerd_asks_an_insecure_registry_after_its_mirrors() -> None:
+    own = {"registry_mirrors": {"r:5000": ["https://mirror.example"]}, "insecure_registries": ["r:5000"]}
+    hosts = runtime.registry_hosts(context(runtime=own).cluster, "r:5000")
+    assert list(hosts) == ["https://mirror.example", "https://r:5000", "http://r:5000"]
+    assert [one.get("skip_verify", False) for one in hosts.values()] == [False, True, False]  # type: ignore[attr-defined]
