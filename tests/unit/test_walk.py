@@ -8,7 +8,7 @@ import pytest
 from hosts_in_memory import Daemon, Gate, Hosts, Thing, gzipped
 
 from quorate.core import Key
-from quorate.execute.apply import BATCHES, UPLOADS, Outcome, Walk
+from quorate.execute.apply import BATCHES, UPLOADS_OF_HOST, Outcome, Walk
 from quorate.execute.observe import look
 from quorate.plan import graph
 from quorate.plan.step import Plan, Step
@@ -162,9 +162,9 @@ async def test_uploads_are_bounded_and_hold_nothing_up(tmp_path: Path) -> None:
     large = [Thing(host="a", thing=f"l{i}", blob=gzipped(tmp_path, f"l{i}")) for i in range(20)]
     outcome = await walk([*large, *chain("x", "y")], hosts)
     assert outcome.ok
-    assert 1 < hosts.most_uploads <= UPLOADS
+    assert 1 < hosts.most_uploads <= UPLOADS_OF_HOST
     assert outcome.sent == {"a": 20 * 4}
-    assert BATCHES + UPLOADS < 10, "sshd's MaxSessions"
+    assert BATCHES + UPLOADS_OF_HOST < 10, "sshd's MaxSessions"
 
 
 async def test_a_lost_upload_is_sent_again(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from quorate.component import (
     runtime,
     scheduler,
     system,
+    tools,
     trust,
 )
 from quorate.component.context import Component
@@ -29,6 +30,7 @@ COMPONENTS: tuple[Component, ...] = (
     access,
     balancer,
     endpoint,
+    tools,
     runtime,
     images,
     cni,

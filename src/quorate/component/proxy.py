@@ -15,7 +15,7 @@ from quorate.spec import layout
 from quorate.spec.cluster import Host, Role
 
 NAME = "proxy"
-AFTER: tuple[str, ...] = ("system", "endpoint")
+AFTER: tuple[str, ...] = ("tools", "endpoint")
 SERIAL = True
 
 

@@ -1,6 +1,6 @@
 """The operating system: names, kernel, packages, time, firewall; nothing is turned off unless the file says so."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 from quorate.component.context import Context
 from quorate.component.firewall import firewall
@@ -15,27 +15,6 @@ from quorate.spec.layout import BALANCER, BIN, STATE
 NAME = "system"
 AFTER: tuple[str, ...] = ()
 SERIAL = False
-
-_NAMES: Mapping[str, Mapping[str, str]] = {
-    "apt": {"conntrack": "conntrack"},
-    "dnf": {"conntrack": "conntrack-tools"},
-    "yum": {"conntrack": "conntrack-tools"},
-    "zypper": {"conntrack": "conntrack-tools"},
-}
-"""Packages that distributions name differently."""
-
-
-def package_names(host: Host, manager: str, proxy_mode: str = "iptables") -> tuple[str, ...]:
-    """What the parts call at run time: curl by health checks; the rest by kubelet and kube-proxy."""
-    names = []
-    if host.has(Role.CONTROL_PLANE) or host.has(Role.LOAD_BALANCER) or host.has(Role.WORKER):
-        names.append("curl")
-    if host.has(Role.CONTROL_PLANE) or host.has(Role.WORKER):
-        names.append("iptables")
-    if host.has(Role.WORKER):
-        names += ["conntrack", "ethtool", "ipset", "kmod", "socat"]
-        names += ["nftables"] if proxy_mode == "nftables" else []
-    return tuple(_NAMES.get(manager, {}).get(name, name) for name in names)
 
 
 def resources(context: Context, host: Host) -> Iterator[Brick]:
@@ -52,7 +31,8 @@ def resources(context: Context, host: Host) -> Iterator[Brick]:
     if host.has(Role.CONTROL_PLANE) or host.has(Role.WORKER):
         # controller-manager and kubelet make it, for volume plugins.
         yield DataDirectory(host=name, path="/usr/libexec/kubernetes", mode="")
-    yield from context.packages(host, "tools", *package_names(host, facts.package_manager, c.network.proxy_mode))
+    # curl asks for health, iptables lets pods pass; hosts usually have both.
+    yield from context.packages(host, "basics", *_basics(host))
     yield from _kernel(context, host)
     if c.os.swap == "off" and host.has(Role.WORKER):
         yield _swap(name)
@@ -77,6 +57,12 @@ def resources(context: Context, host: Host) -> Iterator[Brick]:
             undo="setenforce 1 || :; putback /etc/selinux/config",
         )
     yield from firewall(context, host)
+
+
+def _basics(host: Host) -> tuple[str, ...]:
+    if host.has(Role.CONTROL_PLANE) or host.has(Role.WORKER):
+        return ("curl", "iptables")
+    return ("curl",) if host.has(Role.LOAD_BALANCER) else ()
 
 
 def _kernel(context: Context, host: Host) -> Iterator[Brick]:

@@ -3,11 +3,11 @@
 import asyncio
 import time
 from collections.abc import Coroutine, Mapping, Sequence
-from dataclasses import dataclass, field
 
 from quorate.core import CommandFailed, Key, QuorateError, State, Transport, TransportError
 from quorate.execute import batch
 from quorate.execute.observe import look
+from quorate.execute.outcome import Outcome
 from quorate.plan.step import Plan, Step, difference
 from quorate.report.event import Emit, Sent, StepDone, StepFailed, StepSkipped, StepStarted
 from quorate.resource.brick import Brick
@@ -15,31 +15,11 @@ from quorate.resource.unit import Ready, Unit
 
 BATCHES = 3
 """Scripts at once per host; sshd allows 10 sessions per connection, and uploads take some."""
-UPLOADS = 4
-"""Uploads at once per host: fewer than sessions, so that scripts are never starved by bytes."""
+UPLOADS, UPLOADS_OF_HOST = 8, 4
+"""Uploads at once, in all and per host: enough to fill a link, so few that the first ones arrive soon, and fewer
+than sessions, so that scripts are never starved by bytes."""
 TRIES = 3
 """How often a step is begun again after its connection was lost in the middle."""
-
-
-@dataclass
-class Outcome:
-    """What became of every step."""
-
-    changed: list[Key] = field(default_factory=list)
-    failed: dict[Key, str] = field(default_factory=dict)
-    skipped: dict[Key, Key] = field(default_factory=dict)
-    unchanged: int = 0
-    seconds: float = 0.0
-    stopped: bool = False
-    spans: dict[str, tuple[float, float]] = field(default_factory=dict)
-    """First begin and last end of each component's steps, in seconds from the start."""
-    sent: dict[str, int] = field(default_factory=dict)
-    """Bytes of large files sent to each host."""
-
-    @property
-    def ok(self) -> bool:
-        """Whether everything is as it should be."""
-        return not self.failed and not self.skipped and not self.stopped
 
 
 class Walk:
@@ -56,6 +36,8 @@ class Walk:
         self._touched: set[Key] = set()
         self._running: dict[asyncio.Task[None], tuple[str, str]] = {}
         self._flying: set[Key] = set()
+        self._large: dict[Key, bool] = {}
+        self._rank = {key: rank for rank, key in enumerate(plan.urgency())}
         self._tries: dict[Key, int] = {}
         self._began: dict[Key, float] = {}
         self._zero = time.monotonic()
@@ -109,16 +91,13 @@ class Walk:
                     self._free(dependant)
 
     def _dispatch(self) -> None:
+        self._dispatch_uploads()
         for host, ready in self._ready.items():
             for key in list(ready):
-                step = self._plan.steps[key]
-                if any(action.blob for action in step.resource.converge(step.actual or {})):
-                    if self._count(host, "upload") < UPLOADS:
-                        del ready[key]
-                        self._start(host, "upload", [step], self._send(step))
-                elif isinstance(step.resource, Brick) and step.resource.waits:
+                resource = self._plan.steps[key].resource
+                if isinstance(resource, Brick) and resource.waits:
                     del ready[key]
-                    self._start(host, "wait", [step], self._batch(host, [step]))
+                    self._start(host, "wait", [self._plan.steps[key]], self._batch(host, [self._plan.steps[key]]))
             rest = [key for key in ready if not self._blobs(key)]
             if rest and self._count(host, "batch") < BATCHES:
                 steps = self._grow(host, rest)
@@ -126,9 +105,21 @@ class Walk:
                     ready.pop(step.key, None)
                 self._start(host, "batch", steps, self._batch(host, steps))
 
+    def _dispatch_uploads(self) -> None:
+        """What others wait for goes first: bytes in the order of the graph, few at once."""
+        waiting = [key for ready in self._ready.values() for key in ready if self._blobs(key)]
+        for key in sorted(waiting, key=lambda key: self._rank[key]):
+            if sum(1 for _, sort in self._running.values() if sort == "upload") >= UPLOADS:
+                break
+            if self._count(key.host, "upload") < UPLOADS_OF_HOST:
+                del self._ready[key.host][key]
+                self._start(key.host, "upload", [self._plan.steps[key]], self._send(self._plan.steps[key]))
+
     def _blobs(self, key: Key) -> bool:
-        step = self._plan.steps[key]
-        return any(action.blob for action in step.resource.converge(step.actual or {}))
+        if key not in self._large:
+            step = self._plan.steps[key]
+            self._large[key] = any(action.blob for action in step.resource.converge(step.actual or {}))
+        return self._large[key]
 
     def _count(self, host: str, sort: str) -> int:
         return sum(1 for running in self._running.values() if running == (host, sort))

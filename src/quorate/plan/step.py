@@ -47,6 +47,14 @@ class Plan:
         """The steps that would change something, in the order of the graph."""
         return tuple(step for step in self.steps.values() if step.diff)
 
+    def urgency(self) -> list[Key]:
+        """All keys, those first that the longest chain of others waits for."""
+        depth: dict[Key, int] = dict.fromkeys(self.steps, 0)
+        for key in reversed(list(self.steps)):
+            for need in self.needs.get(key, frozenset()):
+                depth[need] = max(depth.get(need, 0), depth[key] + 1)
+        return sorted(self.steps, key=lambda key: (-depth[key], key))
+
     def restarts(self) -> tuple[Key, ...]:
         """Units that nothing is wrong with but a file that they have loaded changes."""
         changing = {step.key for step in self.changes}

@@ -216,7 +216,11 @@ class Binary(Brick):
         return Probe("binary", self.path)
 
     def converge(self, actual: State) -> Sequence[Action]:
-        """Unpack beside the old one, compare digests, rename, remember the digest."""
+        """Unpack beside the old one, compare lengths, rename, remember the digest.
+
+        The host does not hash what it got, which would cost it as much as unpacking: our own file was checked
+        by digest, SSH authenticates every byte on the way, and gzip compares its checksum and length at the end.
+        """
         path, new = quote(self.path), quote(f"{self.path}.quorate-new")
         settle = (
             f"chown root:root {new}; chmod {self.mode} {new}; sync -- {new}; mv -fT -- {new} {path}; label {path}\n"
@@ -227,9 +231,8 @@ class Binary(Brick):
         return [
             Action(
                 f"{sh('keep', self.path)}; gzip -dc >{new}\n"
-                f"d=$(sha256sum -- {new}); d=${{d%% *}}\n"
-                f'if [ "$d" != {self.blob.sha256} ]; then rm -f -- {new}; '
-                f'echo {quote(self.path)}: digest "$d" is not that of the artifact >&2; exit 1; fi\n{settle}',
+                f'n=$(stat -c %s -- {new}); if [ "$n" != {self.blob.size} ]; then rm -f -- {new}; '
+                f'echo {quote(self.path)}: "$n" bytes came instead of {self.blob.size} >&2; exit 1; fi\n{settle}',
                 blob=self.blob,
             )
         ]

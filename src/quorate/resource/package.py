@@ -61,16 +61,24 @@ class Packages(Brick):
         """Ask the package database."""
         names = " ".join(quote(name) for name in self.packages)
         if self.manager == "apt":
-            return Probe(
-                "script",
-                f"dpkg-query -W -f '${{Package}}=${{db:Status-Status}}\\n' -- {names} 2>/dev/null | grep '=installed$'",
-            )
+            names = " ".join(quote(name) for name in dict.fromkeys([*self.packages, *(f.name for f in self.files)]))
+            form = "${Package}=${db:Status-Status} ${Version}\\n"
+            return Probe("script", f"dpkg-query -W -f '{form}' -- {names} 2>/dev/null | grep '=installed '")
         # On RHEL 9 iptables is iptables-nft, and curl may be curl-minimal, which excludes curl.
         return Probe(
             "script",
             f'for p in {names}; do if rpm -q --whatprovides "$p" >/dev/null 2>&1 || '
             'rpm -q --whatprovides "/usr/bin/$p" >/dev/null 2>&1; then echo "$p=installed"; fi; done',
         )
+
+    def parse(self, answer: str) -> State | None:
+        """`installed` by name, and the version of each under `<name> version`."""
+        state: dict[str, str] = {}
+        for line in answer.splitlines():
+            name, _, rest = line.partition("=")
+            status, _, version = rest.partition(" ")
+            state |= {name: status, f"{name} version": version}
+        return state
 
     def converge(self, actual: State) -> Sequence[Action]:
         """Install what is missing in one go, and remember every package that was not there before."""
@@ -84,15 +92,16 @@ class Packages(Brick):
         )
         if not self.files:
             return [Action(f"missing={quote(missing)}\n{hold}{note}{_INSTALL[self.manager]}\nrecord")]
+        files = [file for file in self.files if actual.get(f"{file.name} version") != file.version]
         folder = f"{STATE}/install"
         # Each file is as long as it says: split the one stream by lengths.
         split = "\n".join(
             f"dd bs={file.blob.size} count=1 iflag=fullblock status=none >{folder}/{quote(file.filename)}"
-            for file in self.files
+            for file in files
         )
-        blob = replace(self.files[0].blob, rest=tuple(file.blob for file in self.files[1:]))
+        blob = replace(files[0].blob, rest=tuple(file.blob for file in files[1:]))
         send = Action(f"rm -rf {folder}; mkdir -p {folder}; gzip -dc | {{\n{split}\n}}", blob=blob)
-        names = " ".join(f"{folder}/{quote(file.filename)}" for file in self.files)
+        names = " ".join(f"{folder}/{quote(file.filename)}" for file in files)
         install = {
             "apt": f"dpkg --force-unsafe-io --force-confold --skip-same-version --refuse-downgrade -i {names} "
             "</dev/null >/dev/null; sync",

@@ -26,7 +26,8 @@ label() {{
 place() {{
   keep "$3"
   cat >"$3.quorate-new"
-  chown -- "$2" "$3.quorate-new"; chmod -- "$1" "$3.quorate-new"
+  [ "$2" = root:root ] || chown -- "$2" "$3.quorate-new"
+  chmod -- "$1" "$3.quorate-new"
   sync -- "$3.quorate-new"; mv -fT -- "$3.quorate-new" "$3"; label "$3"
 }}
 # putback PATH: what was found there, or nothing; a second time, or where we never were, nothing happens.

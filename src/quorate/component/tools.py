@@ -1,0 +1,30 @@
+"""Programs that kubelet, kube-proxy and Docker call; apart from `system`, so that etcd does not wait for them."""
+
+from collections.abc import Iterator
+
+from quorate.component.context import Context
+from quorate.resource.brick import Brick
+from quorate.spec.cluster import Cluster, Host, Role
+
+NAME = "tools"
+AFTER: tuple[str, ...] = ("system",)
+SERIAL = False
+
+
+def names(c: Cluster, manager: str) -> tuple[str, ...]:
+    """Packages of a worker, by their name in the host's distribution."""
+    # kube-proxy forgets UDP flows of endpoints that are gone.
+    found = ["conntrack" if manager == "apt" else "conntrack-tools", "kmod"]
+    if c.runtime.kind == "docker":
+        found.append("socat")  # dockershim's port-forward
+    if c.network.proxy_mode == "ipvs":
+        found.append("ipset")
+    if c.network.proxy_mode == "nftables":
+        found.append("nftables")
+    return tuple(found)
+
+
+def resources(context: Context, host: Host) -> Iterator[Brick]:
+    """The packages, on workers."""
+    if host.has(Role.WORKER):
+        yield from context.packages(host, "tools", *names(context.cluster, context.of(host).package_manager))
