@@ -48,9 +48,9 @@ def test_an_answer_that_did_not_come_is_empty() -> None:
 
 def test_units() -> None:
     output = (
-        "Id=a.service\nActiveState=active\nUnitFileState=enabled\nLoadState=loaded\nNeedDaemonReload=no\n\n"
-        "Id=b.service\nActiveState=inactive\nUnitFileState=\nLoadState=not-found\nNeedDaemonReload=no\n"
-        "\x01\na.service stale\n"
+        "Id=a.service\nActiveState=active\nLoadState=loaded\nNeedDaemonReload=no\n\n"
+        "Id=b.service\nActiveState=inactive\nLoadState=not-found\nNeedDaemonReload=no\n"
+        "\x01\na.service enabled\na.service stale\n"
     )
     found = ask.answers({"unit": ["b.service", "a.service"]}, f"\x02unit\n{output}")["unit"]
     assert found == ["", "active=active\nenabled=enabled\nreload=no\nloaded=stale"]

@@ -82,8 +82,9 @@ def resources(context: Context, host: Host) -> Iterator[Brick]:
     yield Ready(
         host=name,
         what="kube-apiserver",
-        check=f"curl -gsfk --max-time 3 https://{host.ip}:{c.apiserver.port}/readyz",
+        check=f"curl -gsfk --connect-timeout 1 --max-time 3 https://{host.ip}:{c.apiserver.port}/readyz",
         within=120,
-        evidence=f"curl -gsk --max-time 3 'https://{host.ip}:{c.apiserver.port}/readyz?verbose'; "
+        interval=0.5,
+        evidence=f"curl -gsk --connect-timeout 1 --max-time 3 'https://{host.ip}:{c.apiserver.port}/readyz?verbose'; "
         "journalctl -u kube-apiserver -n 20 --no-pager -o cat",
     )

@@ -46,7 +46,7 @@ def resources(context: Context, host: Host) -> Iterator[Brick]:
     yield Ready(
         host=host.name,
         what="kube-controller-manager",
-        check=f"curl -sfk --max-time 3 https://127.0.0.1:{controller_manager.PORT}/healthz",
+        check=f"curl -sfk --connect-timeout 1 --max-time 3 https://127.0.0.1:{controller_manager.PORT}/healthz",
         within=60,
         evidence="journalctl -u kube-controller-manager -n 20 --no-pager -o cat",
     )

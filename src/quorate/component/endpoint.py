@@ -20,7 +20,7 @@ def resources(context: Context, host: Host) -> Iterator[Brick]:
     yield Ready(
         host=host.name,
         what="endpoint",
-        check=f"curl -gsfk --max-time 3 {url}",
+        check=f"curl -gsfk --connect-timeout 1 --max-time 3 {url}",
         within=60,
-        evidence=f"curl -gsvk --max-time 3 {url} 2>&1 | tail -n 5",
+        evidence=f"curl -gsvk --connect-timeout 1 --max-time 3 {url} 2>&1 | tail -n 5",
     )

@@ -107,7 +107,8 @@ def resources(context: Context, host: Host) -> Iterator[Brick]:
     yield Ready(
         host=host.name,
         what="etcd",
-        check=f"{etcdctl(host)} --command-timeout=3s endpoint health",
+        # What etcdctl asks, for a tenth of the cost: the member has a leader and commits.
+        check=f'curl -gsf --max-time 3 {HEALTH} | grep -q \'"health":"true"\'',
         within=90,
         evidence="journalctl -u etcd -n 20 --no-pager -o cat",
     )

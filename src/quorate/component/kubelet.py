@@ -58,13 +58,13 @@ def resources(context: Context, host: Host) -> Iterator[Brick]:
         limit_nofile=min(1048576, context.of(host).nofile_limit),
     )
     url = f"{c.server_url}/api/v1/nodes/{host.node}"
-    status = f"curl -gsf --max-time 3 --cacert {pki_files.CA} --cert {pki_files.KUBELET_CLIENT} "
+    status = f"curl -gsf --connect-timeout 1 --max-time 3 --cacert {pki_files.CA} --cert {pki_files.KUBELET_CLIENT} "
     status += f"--key {pki_files.KUBELET_CLIENT_KEY} {url}"
     yield Ready(
         host=name,
         what="node",
         # The conditions are objects of their own; Ready stands as type behind status, in one order or the other.
-        check=f"curl -sf --max-time 3 {kubelet.HEALTH} && {status} | tr -d ' \\n' | "
+        check=f"curl -sf --connect-timeout 1 --max-time 3 {kubelet.HEALTH} && {status} | tr -d ' \\n' | "
         'grep -qE \'"status":"True"[^{}]*"type":"Ready"|"type":"Ready","status":"True"\'',
         within=120,
         evidence=f"{status} | tr -d '\\n' | grep -o '\"conditions\": .*' | head -c 2000; "

@@ -52,7 +52,7 @@ def resources(context: Context, host: Host) -> Iterator[Brick]:
     yield Ready(
         host=name,
         what="kube-proxy",
-        check=f"curl -sf --max-time 3 http://{host.ip}:{proxy.HEALTH_PORT}/healthz",
+        check=f"curl -sf --connect-timeout 1 --max-time 3 http://{host.ip}:{proxy.HEALTH_PORT}/healthz",
         within=60,
         evidence="journalctl -u kube-proxy -n 15 --no-pager -o cat",
     )

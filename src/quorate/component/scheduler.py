@@ -49,7 +49,7 @@ def resources(context: Context, host: Host) -> Iterator[Brick]:
     yield Ready(
         host=host.name,
         what="kube-scheduler",
-        check=f"curl -sfk --max-time 3 https://127.0.0.1:{scheduler.PORT}/healthz",
+        check=f"curl -sfk --connect-timeout 1 --max-time 3 https://127.0.0.1:{scheduler.PORT}/healthz",
         within=60,
         evidence="journalctl -u kube-scheduler -n 20 --no-pager -o cat",
     )

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from quorate.render.sh import quote
-from quorate.spec.layout import LOADED, STATE
+from quorate.spec.layout import LOADED, STATE, WANTS
 
 MARK = "\x01"
 """Separates answers; no answer contains it (and no line-splitting function takes it for a line end)."""
@@ -80,8 +80,9 @@ def _binaries_answers(paths: Sequence[str], output: str) -> list[str]:
 def _units_script(units: Sequence[str]) -> str:
     words = " ".join(quote(unit) for unit in units)
     return (
-        f"systemctl show --no-pager -p Id,ActiveState,UnitFileState,LoadState,NeedDaemonReload -- {words}\n"
+        f"systemctl show --no-pager -p Id,ActiveState,LoadState,NeedDaemonReload -- {words}\n"
         f"printf '{MARK}\\n'\n"
+        f'for u in {words}; do [ ! -L {WANTS}/"$u" ] || echo "$u enabled"; done\n'
         f"cd {LOADED} 2>/dev/null && for u in {words}; do\n"
         '  if [ -e "$u.loaded" ]; then\n'
         '    if sha256sum -c --status -- "$u.loaded" 2>/dev/null; then echo "$u current"; '
@@ -92,8 +93,9 @@ def _units_script(units: Sequence[str]) -> str:
 
 
 def _units_answers(units: Sequence[str], output: str) -> list[str]:
-    shown, _, loads = output.partition(f"{MARK}\n")
-    loaded = {line.split(" ")[0]: line.split(" ")[1] for line in loads.splitlines() if " " in line}
+    shown, _, more = output.partition(f"{MARK}\n")
+    told = {tuple(line.split(" ", 1)) for line in more.splitlines()}
+    loaded = {name: word for name, word in told if word != "enabled"}
     found = {}
     for block in shown.split("\n\n"):
         fields = dict(line.split("=", 1) for line in block.splitlines() if "=" in line)
@@ -106,8 +108,9 @@ def _units_answers(units: Sequence[str], output: str) -> list[str]:
             answers.append("")
             continue
         reload = "yes" if fields.get("NeedDaemonReload") == "yes" else "no"
+        enabled = "enabled" if (unit, "enabled") in told else "disabled"
         answers.append(
-            f"active={fields.get('ActiveState', '')}\nenabled={fields.get('UnitFileState', '')}\n"
+            f"active={fields.get('ActiveState', '')}\nenabled={enabled}\n"
             f"reload={reload}\nloaded={loaded.get(unit, 'unknown')}"
         )
     return answers

@@ -12,6 +12,8 @@ BALANCER = "/etc/quorate"
 """Configuration of nginx, haproxy and keepalived, and the health script."""
 
 UNITS = "/etc/systemd/system"
+WANTS = f"{UNITS}/multi-user.target.wants"
+"""Links here are what `systemctl enable` makes of WantedBy=multi-user.target."""
 AUDIT_LOG = "/var/log/kubernetes/audit.log"
 KUBELET_DIR = "/var/lib/kubelet"
 CNI_BIN = "/opt/cni/bin"
