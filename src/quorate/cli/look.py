@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from quorate.cli.output import Output
 from quorate.cli.watched import Phase, Watched
 from quorate.core import Blob, QuorateError, Transport
-from quorate.plan.show import Shown, show
 from quorate.plan.words import line
 from quorate.report.console import QUIET
 from quorate.report.event import Emit, Event, Said
@@ -17,6 +16,7 @@ from quorate.spec.cluster import Cluster
 
 if TYPE_CHECKING:
     from quorate.execute.prepare import Prepared
+    from quorate.plan.show import Shown
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Looked:
     """A plan, as prepared and as shown, and how long each part took."""
 
     prepared: "Prepared"
-    shown: Shown
+    shown: "Shown"
     phases: tuple[Phase, ...]
 
 
@@ -71,10 +71,21 @@ def busy(out: Output | None, text: str) -> Iterator[Emit]:
 
 async def look(cluster: Cluster, file: Path, via: Transport, emit: Emit, *, told: Emit = lambda _event: None) -> Looked:
     """The plan with all that its readers see; nothing is changed anywhere. `told` hears what is being done."""
-    from quorate.execute.prepare import prepare, present_texts
+    import asyncio
+    from importlib import import_module
+
+    from quorate.execute.facts import gather
 
     watched = Watched(via, told=lambda text: told(Said(text)))
-    prepared = await prepare(cluster, file, watched, emit, persist=False)
+    # The hosts answer while this process still reads its own code.
+    asked = asyncio.create_task(gather(cluster, watched))
+    for name in ("quorate.execute.prepare", "quorate.plan.show"):
+        import_module(name)
+        await asyncio.sleep(0)
+    from quorate.execute.prepare import prepare, present_texts
+    from quorate.plan.show import show
+
+    prepared = await prepare(cluster, file, watched, emit, persist=False, asked=asked)
     phases = watched.phases()
     present = await present_texts(prepared.plan, watched)
     lost = {host: prepared.lost.get(host, "did not answer") for host in prepared.plan.unreachable}

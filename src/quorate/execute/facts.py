@@ -136,7 +136,11 @@ def parse(output: str) -> HostFacts:
     return HostFacts(**values)  # type: ignore[arg-type]
 
 
-async def gather(cluster: Cluster, via: Transport) -> tuple[Mapping[str, HostFacts], dict[str, TransportError]]:
+Found = tuple[Mapping[str, HostFacts], dict[str, TransportError]]
+"""The facts of every host that answered, and why the others did not."""
+
+
+async def gather(cluster: Cluster, via: Transport) -> Found:
     """The facts of every host that answers, and why the others do not."""
     found: dict[str, HostFacts] = {}
     lost: dict[str, TransportError] = {}

@@ -10,9 +10,9 @@ from quorate.resource import ask
 
 
 def questions(resources: Sequence[Resource]) -> dict[str, list[str]]:
-    """The questions of the resources, grouped by tool."""
+    """The questions of the resources, grouped by tool; one that wants nothing (its removal does) is not asked."""
     grouped: dict[str, list[str]] = defaultdict(list)
-    for resource in resources:
+    for resource in filter(_wants, resources):
         probe = resource.probe()
         grouped[probe.tool].append(probe.question)
     return dict(grouped)
@@ -21,7 +21,14 @@ def questions(resources: Sequence[Resource]) -> dict[str, list[str]]:
 def states(resources: Sequence[Resource], output: str) -> dict[Key, State | None]:
     """The states that the answers tell."""
     replies = {tool: iter(found) for tool, found in ask.answers(questions(resources), output).items()}
-    return {resource.key: resource.parse(next(replies[resource.probe().tool])) for resource in resources}
+    return {
+        resource.key: resource.parse(next(replies[resource.probe().tool])) if _wants(resource) else {}
+        for resource in resources
+    }
+
+
+def _wants(resource: Resource) -> bool:
+    return bool(resource.desired)
 
 
 async def look(resources: Iterable[Resource], via: Transport) -> tuple[dict[Key, State | None], dict[str, str]]:

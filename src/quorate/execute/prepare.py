@@ -1,6 +1,6 @@
 """From a cluster file to a plan: ask the hosts, gather supply and secrets, compile, look."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,6 +9,7 @@ from quorate.artifact.resolve import resolve
 from quorate.component.context import Context
 from quorate.core import Key, PlanError, Transport
 from quorate.execute import facts as facts_of
+from quorate.execute.facts import Found
 from quorate.execute.observe import look, texts
 from quorate.execute.store import Store
 from quorate.plan.compile import Compiled, compile_cluster
@@ -33,9 +34,14 @@ class Prepared:
     """Hosts that did not answer, with the reason."""
 
 
-async def prepare(cluster: Cluster, file: Path, via: Transport, emit: Emit, *, persist: bool) -> Prepared:
-    """The plan for a cluster. Nothing is changed on a host; without `persist` nothing here either."""
-    found, lost = await facts_of.gather(cluster, via)
+async def prepare(
+    cluster: Cluster, file: Path, via: Transport, emit: Emit, *, persist: bool, asked: Awaitable[Found] | None = None
+) -> Prepared:
+    """The plan for a cluster. Nothing is changed on a host; without `persist` nothing here either.
+
+    `asked` are the facts, where somebody asked for them already.
+    """
+    found, lost = await (asked or facts_of.gather(cluster, via))
     supply = await resolve(cluster, lambda text: emit(Said(text)), arch=_arch(found))
     store = Store.beside(file, cluster.name)
     context = build(cluster, store, supply, Facts(hosts=found), persist=persist)

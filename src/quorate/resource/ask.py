@@ -64,7 +64,7 @@ def _binaries_script(paths: Sequence[str]) -> str:
         f"stat -c '%n %s %.9Y %.9Z %i %a %U %G' -- {words} 2>/dev/null | "
         "while read -r p s m c i a u g; do\n"
         '  case "$sums" in\n'
-        '  *"$p $s $m $c $i "*) d=${sums##*"$p $s $m $c $i "}; d=${d%%[!0-9a-f]*};;\n'
+        '  *"$p $s $m $c $i "*) d=${sums#*"$p $s $m $c $i "}; d=${d%%[!0-9a-f]*};;\n'
         '  *) d=$(sha256sum -- "$p"); d=${d%% *};;\n'
         "  esac\n"
         '  printf \'%s %s %s %s:%s\\n\' "$p" "$d" "$a" "$u" "$g"\n'

@@ -126,7 +126,7 @@ class DataDirectory(Directory):
         path = quote(self.path)
         return Probe(
             "script",
-            f"[ -d {path} ] || exit 0; echo type=directory; stat -c 'owner=%U:%G' {path}; stat -c 'mode=0%a' {path}\n"
+            f"[ -d {path} ] || exit 0; echo type=directory; stat -c 'owner=%U:%G\nmode=0%a' {path}\n"
             f"grep -qxF -e {path} -e {path}/. -e {path}/full {STATE}/made && echo found=noted",
         )
 
