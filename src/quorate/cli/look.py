@@ -80,8 +80,7 @@ async def look(cluster: Cluster, file: Path, via: Transport, emit: Emit, *, told
     # The hosts answer while this process still reads its own code.
     asked = asyncio.create_task(gather(cluster, watched))
     for name in ("quorate.execute.prepare", "quorate.plan.show"):
-        import_module(name)
-        await asyncio.sleep(0)
+        await asyncio.to_thread(import_module, name)
     from quorate.execute.prepare import prepare, present_texts
     from quorate.plan.show import show
 
