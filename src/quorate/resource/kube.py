@@ -8,7 +8,8 @@ from typing import ClassVar
 from quorate.core import Action, Blob, Probe, State
 from quorate.render.sh import heredoc, quote, sh
 from quorate.resource.brick import Brick
-from quorate.spec.layout import BIN, LOADED, STATE, kubeconfig
+from quorate.resource.prelude import CREDENTIAL
+from quorate.spec.layout import BIN, STATE, kubeconfig
 
 
 def kubectl(server: str, config: str = kubeconfig("admin")) -> str:
@@ -77,7 +78,7 @@ class Manifest(Brick):
         """Apply; tried for a while, since admission and RBAC of a new API server settle within seconds."""
         config, before = kubeconfig("admin"), ""
         if self.credential:
-            config = f"{LOADED}/credential"
+            config = CREDENTIAL
             before = f"trap 'rm -f {config}' EXIT; cat >{config} {heredoc(self.credential)}\n"
         apply = f"{kubectl(self.server, config)} apply --server-side --force-conflicts -f - {heredoc(self.text)}"
         note = (

@@ -2,12 +2,16 @@
 
 from quorate.spec.layout import LOADED, STATE
 
+CREDENTIAL = f"{LOADED}/credential"
+"""A kubeconfig in memory that lives as long as one order. What a killed order left goes with the next script."""
+
 PRELUDE = f"""\
 set -eu
 umask 077
 export LC_ALL=C DEBIAN_FRONTEND=noninteractive
 FOUND={STATE}/found MADE={STATE}/made
 mkdir -p {STATE} {LOADED}
+[ ! -e {CREDENTIAL} ] || find {CREDENTIAL} -mmin +2 -delete
 # keep PATH: remember once how PATH was found, so that it can be put back.
 keep() {{
   if [ -e "$FOUND$1" ] || [ -L "$FOUND$1" ]; then return 0; fi
