@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from quorate.component import balancer, runtime, system, tools
+from quorate.component import balancer, programs, runtime, system
 from quorate.component.context import Context
 from quorate.resource.file import File
 from quorate.resource.package import Packages
@@ -120,9 +120,9 @@ def test_a_package_counts_that_another_provides(tmp_path: Path) -> None:
 
 
 def test_the_nftables_proxy_gets_its_tool() -> None:
-    assert "nftables" not in tools.names(context().cluster, "dnf")
+    assert "nftables" not in programs.names(context().cluster, "dnf")
     network = {"proxy_mode": "nftables"}
-    assert "nftables" in tools.names(context(network=network).cluster, "dnf")
+    assert "nftables" in programs.names(context(network=network).cluster, "dnf")
 
 
 def test_containerd_asks_an_insecure_registry_after_its_mirrors() -> None:

@@ -11,11 +11,11 @@ from quorate.component import (
     etcd,
     images,
     kubelet,
+    programs,
     proxy,
     runtime,
     scheduler,
     system,
-    tools,
     trust,
 )
 from quorate.component.context import Component
@@ -30,7 +30,7 @@ COMPONENTS: tuple[Component, ...] = (
     access,
     balancer,
     endpoint,
-    tools,
+    programs,
     runtime,
     images,
     cni,

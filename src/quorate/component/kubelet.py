@@ -14,7 +14,7 @@ from quorate.spec import layout, pki_files
 from quorate.spec.cluster import Host, Role
 
 NAME = "kubelet"
-AFTER: tuple[str, ...] = ("trust", "tools", "runtime", "images", "cni", "endpoint", "access")
+AFTER: tuple[str, ...] = ("trust", "programs", "runtime", "images", "cni", "endpoint", "access")
 SERIAL = True
 
 

@@ -15,7 +15,7 @@ from quorate.spec import layout
 from quorate.spec.cluster import Host, Role
 
 NAME = "proxy"
-AFTER: tuple[str, ...] = ("tools", "endpoint")
+AFTER: tuple[str, ...] = ("programs", "endpoint")
 SERIAL = True
 
 

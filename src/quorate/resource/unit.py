@@ -77,10 +77,10 @@ class Unit(Brick):
 
     def remove(self) -> Sequence[Action]:
         """Stop and disable it; the unit file goes by its own brick."""
-        unit = quote(self.unit)
+        unit, wants = quote(self.unit), quote(f"{WANTS}/{self.unit}")
         return [
             Action(
-                f"rm -f -- {quote(f'{WANTS}/{self.unit}')}; systemctl stop {unit} 2>/dev/null || :\n"
+                f"rm -f -- {wants}; systemctl stop {unit} 2>/dev/null || :\n"
                 f"systemctl reset-failed {unit} 2>/dev/null || :\n"
                 + sh("rm", "-f", "--", f"{LOADED}/{self.unit}.loaded")
             )

@@ -6,7 +6,7 @@ from quorate.component.context import Context
 from quorate.resource.brick import Brick
 from quorate.spec.cluster import Cluster, Host, Role
 
-NAME = "tools"
+NAME = "programs"
 AFTER: tuple[str, ...] = ("system",)
 SERIAL = False
 
@@ -27,4 +27,4 @@ def names(c: Cluster, manager: str) -> tuple[str, ...]:
 def resources(context: Context, host: Host) -> Iterator[Brick]:
     """The packages, on workers."""
     if host.has(Role.WORKER):
-        yield from context.packages(host, "tools", *names(context.cluster, context.of(host).package_manager))
+        yield from context.packages(host, "programs", *names(context.cluster, context.of(host).package_manager))
