@@ -37,7 +37,7 @@ def resources(context: Context, host: Host) -> Iterator[Brick]:
     packages = ["nginx", _stream_package(facts)] if kind == "nginx" else ["haproxy"]
     if c.endpoint.vip:
         packages.append("keepalived")
-    yield from context.packages(host, "balancer", *packages)
+    yield from context.packages(host, "balancer", *packages, leavings=("/var/www",) if kind == "nginx" else ())
     if facts.selinux == "enforcing" and c.os.selinux == "keep":
         yield from _selinux(context, host)
     yield from (_nginx if kind == "nginx" else _haproxy)(context, host)

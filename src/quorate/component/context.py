@@ -54,7 +54,7 @@ class Context:
         for name in linked:
             yield Symlink(host=host.name, path=f"{LINKS}/{name}", target=f"{folder}/{name}")
 
-    def packages(self, host: Host, purpose: str, *names: str) -> Iterator[Brick]:
+    def packages(self, host: Host, purpose: str, *names: str, leavings: tuple[str, ...] = ()) -> Iterator[Brick]:
         """Distribution packages, from files of the supply when it has them all."""
         if not names:
             return
@@ -70,6 +70,7 @@ class Context:
             packages=names,
             manager=self.of(host).package_manager,
             files=tuple(files.values()) if bundled else (),
+            leavings=leavings,
         )
 
 

@@ -63,11 +63,25 @@ def resources(context: Context, host: Host) -> Iterator[Brick]:
     yield Ready(
         host=name,
         what="node",
-        # The conditions are objects of their own; Ready stands as type behind status, in one order or the other.
-        check=f"curl -sf --connect-timeout 1 --max-time 3 {kubelet.HEALTH} && {status} | tr -d ' \\n' | "
-        'grep -qE \'"status":"True"[^{}]*"type":"Ready"|"type":"Ready","status":"True"\'',
+        check=f"curl -sf --connect-timeout 1 --max-time 3 {kubelet.HEALTH} && {_says_ready(status)}",
         within=120,
         evidence=f"{status} | tr -d '\\n' | grep -o '\"conditions\": .*' | head -c 2000; "
         "journalctl -u kubelet -n 15 --no-pager -o cat",
         interval=0.3,
+    )
+
+
+def _says_ready(status: str) -> str:
+    """sh that succeeds when the node's own kubelet, as it runs now, has reported Ready.
+
+    After a power cut the API server believes the report of before; a kubelet reports at its start, so only a
+    report that is younger than its start counts. Both times are this host's.
+    """
+    ready = """'\\{[^{}]*"type":"Ready"[^{}]*\\}'"""
+    return (
+        f"c=$({status} | tr -d ' \\n' | grep -oE {ready}) && "
+        """case "$c" in *'"status":"True"'*) ;; *) exit 1;; esac && """
+        """t=${c##*'"lastHeartbeatTime":"'} && """
+        """[ "$(date -d "${t%%'"'*}" +%s)" -ge "$(stat -c %Y """
+        f"""{layout.LOADED}/kubelet.service.loaded)" ]"""
     )

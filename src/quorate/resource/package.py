@@ -43,6 +43,8 @@ class Packages(Brick):
     manager: str
     files: tuple[PackageFile, ...] = field(default=(), repr=False)
     """Package files with all they need; without them the host's own mirrors are asked."""
+    leavings: tuple[str, ...] = ()
+    """Folders that the packages' own scripts make and their removal forgets."""
 
     @property
     def name(self) -> str:
@@ -86,6 +88,7 @@ class Packages(Brick):
         if not missing:
             return []
         hold = _HOLD if self.manager == "apt" else ""
+        hold = "".join(f"[ -e {quote(path)} ] || keep {quote(path)}\n" for path in self.leavings) + hold
         note = (
             f'before=$({self._list()})\nrecord() {{ {self._list()} | while read -r p; do case "\n$before\n" in '
             f'*"\n$p\n"*) ;; *) echo "$p";; esac; done >>{STATE}/packages; }}\n'
@@ -110,6 +113,10 @@ class Packages(Brick):
 
     def remove(self) -> Sequence[Action]:
         """Purge what came with us, once, for all bricks of this kind."""
+        left = "".join(
+            f'if grep -qxF -- {quote(path)} "$MADE" 2>/dev/null; then rm -rf -- {quote(path)}; fi\n'
+            for path in self.leavings
+        )
         drop = (
             "dpkg --force-depends --purge $gone </dev/null >/dev/null 2>&1 || apt-get -y -qq purge $gone </dev/null"
             if self.manager == "apt"
@@ -118,6 +125,6 @@ class Packages(Brick):
         return [
             Action(
                 f"if [ -e {STATE}/packages ]; then gone=$(sort -u {STATE}/packages | tr '\\n' ' ')\n"
-                f'if [ -n "$gone" ]; then {drop}; fi; {sh("rm", "-f", f"{STATE}/packages")}; fi'
+                f'if [ -n "$gone" ]; then {drop}; fi; {sh("rm", "-f", f"{STATE}/packages")}; fi\n{left}'
             )
         ]

@@ -16,6 +16,8 @@ from quorate.verify.check import Skip, Wrong, demand
 from quorate.verify.env import Env, own_url
 
 TIMES = 4
+ROUNDS = 5
+"""Further rounds of requests until every worker has met every API server."""
 """Requests to each address, as in the catalogue."""
 CURL = "curl -gs --noproxy '*' --max-time 5"
 _LINE = re.compile(r"^(\S+) (\d+\.\d+\.\d+\.\d+):(\d+) - \[[^\]]*\] (\S+) (\d+)$")
@@ -141,18 +143,30 @@ async def alternates(env: Env) -> str:
 
 
 async def nodes_in_log(env: Env) -> str:
-    """3: every worker's requests reach every API server."""
-    lines = await _logged(env)
-    everything = [pair for found in lines.values() for pair in found]
-    parts = []
-    for worker in env.cluster.workers:
-        if worker in env.cluster.balancers:
-            continue
-        servers = {server for client, server in everything if client == worker.ip}
-        lacking = [master.ip for master in env.cluster.masters if master.ip not in servers]
-        demand(not lacking, f"no line from {worker.name} to {', '.join(lacking)}")
-        parts.append(f"{worker.name} to {len(servers)}")
+    """3: every worker's requests reach every API server; by turns of all clients, so some rounds may be needed."""
+    everything = [pair for found in (await _logged(env)).values() for pair in found]
+    askers = [worker for worker in env.cluster.workers if worker not in env.cluster.balancers]
+    lacking = _lacking(env, askers, everything)
+    for _ in range(ROUNDS):
+        if not lacking:
+            break
+        everything += [pair for found in (await traffic(env)).lines.values() for pair in found]
+        lacking = _lacking(env, askers, everything)
+    demand(not lacking, f"no line from {'; '.join(lacking)}")
+    parts = [
+        f"{worker.name} to {len({server for client, server in everything if client == worker.ip})}" for worker in askers
+    ]
     return f"API servers by worker: {', '.join(parts)}" if parts else "all workers are balancers themselves"
+
+
+def _lacking(env: Env, askers: list[Host], pairs: list[tuple[str, str]]) -> list[str]:
+    """`worker to address` for each API server that a worker's requests did not reach."""
+    return [
+        f"{worker.name} to {master.ip}"
+        for worker in askers
+        for master in env.cluster.masters
+        if (worker.ip, master.ip) not in pairs
+    ]
 
 
 async def _logged(env: Env) -> dict[str, list[tuple[str, str]]]:
