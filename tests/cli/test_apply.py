@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Hosts
+from fake_hosts import Hosts
 
 Quorate = Callable[..., tuple[int, str, str]]
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import Hosts
+from fake_hosts import Hosts
 
 from quorate.execute.store import Store
 

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from conftest import Deployed
+from deployed import Deployed
 
 pytestmark = pytest.mark.lab
 

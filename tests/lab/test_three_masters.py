@@ -1,7 +1,7 @@
 """Three masters with etcd, containerd, haproxy on two of them: the other half of the choices."""
 
 import pytest
-from conftest import Deployed
+from deployed import Deployed
 
 pytestmark = pytest.mark.lab
 

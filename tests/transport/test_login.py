@@ -8,7 +8,7 @@ from pathlib import Path
 
 import asyncssh
 import pytest
-from conftest import Server, free_port, listen
+from servers import Server, free_port, listen
 
 from quorate.core import Blob, TransportError
 from quorate.spec.cluster import Jump

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from conftest import Server
+from servers import Server
 
 from quorate.core import ArtifactError, Blob, CommandFailed, Transport
 from quorate.spec.ssh import ResolvedSsh

@@ -1,0 +1,105 @@
+"""The command line as a whole, in this process, against hosts that are made up."""
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from quorate.cli import look
+from quorate.cli.main import run
+from quorate.core import Blob, TransportError
+from quorate.spec.supply import Supply
+
+CLUSTER = """\
+name: tiny
+versions: {kubernetes: "1.20.2"}
+hosts:
+  - {name: master01, address: 192.0.2.11, roles: [control-plane, etcd]}
+  - {name: node01, address: 192.0.2.12, roles: [worker]}
+"""
+
+BINARIES = (
+    *("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "kube-proxy", "kubectl"),
+    *("etcd", "etcdctl", "runc", "containerd", "containerd-shim-runc-v2", "ctr"),
+    *("bridge", "host-local", "loopback", "portmap"),
+)
+
+FACTS = "os_id=debian\nos_version=12\npackage_manager=apt\narch=x86_64\nkernel=6.1.0\ncgroup=v2\nmemory_kib=4000000\n"
+
+
+class Hosts:
+    """A door to bare hosts: they tell facts, have nothing, and do nothing that they are told."""
+
+    def __init__(self) -> None:
+        self.lost: dict[str, str] = {}
+        self.scripts: list[tuple[str, str]] = []
+        self.acts: Callable[[str, str], str] = lambda _host, _script: ""
+        self.closed = False
+
+    async def run(
+        self,
+        host: str,
+        script: str,
+        *,
+        blob: Blob | None = None,
+        on_line: Callable[[str], None] | None = None,
+        timeout: float | None = None,
+    ) -> str:
+        if host in self.lost:
+            raise TransportError(self.lost[host], "look at the cable", host=host)
+        self.scripts.append((host, script))
+        return FACTS if script.startswith(". /etc/os-release") else self.acts(host, script)
+
+    async def close(self) -> None:
+        self.closed = True
+
+
+@pytest.fixture
+def hosts(monkeypatch: pytest.MonkeyPatch) -> Hosts:
+    """The hosts that every verb reaches."""
+    made = Hosts()
+    monkeypatch.setattr(look, "open_door", lambda _cluster, *, asks: made)
+
+    def blob(name: str) -> Blob:
+        return Blob(Path("/nonexistent") / name, hashlib.sha256(name.encode()).hexdigest(), len(name))
+
+    async def resolve(*_args: object, **_more: object) -> Supply:
+        return Supply(
+            versions={"kubernetes": "1.20.2", "etcd": "3.4.23"},
+            binaries={name: blob(name) for name in BINARIES},
+            parts={
+                "containerd": ("containerd", "containerd-shim-runc-v2", "ctr"),
+                "cni_plugins": ("bridge", "host-local", "loopback", "portmap"),
+            },
+        )
+
+    monkeypatch.setattr("quorate.execute.prepare.resolve", resolve)
+    return made
+
+
+@pytest.fixture
+def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A cluster file in the current folder."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "120")
+    path = tmp_path / "cluster.yaml"
+    path.write_text(CLUSTER)
+    return path
+
+
+Quorate = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def quorate(file: Path, capsys: pytest.CaptureFixture[str]) -> Quorate:
+    """Run a command line: exit code, stdout, stderr."""
+
+    def call(*words: str) -> tuple[int, str, str]:
+        capsys.readouterr()
+        code = run(words)
+        said = capsys.readouterr()
+        return code, said.out, said.err
+
+    return call

@@ -1,0 +1,93 @@
+"""A cluster on simulated hosts, driven by the command line as a user would."""
+
+import asyncio
+import contextlib
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from quorate.lab.record import LabError
+from quorate.lab.up import down, up
+from quorate.spec.cluster import Cluster
+from quorate.spec.load import load
+from quorate.transport.ssh import SshTransport
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+LIMIT = 600
+"""Seconds after which a command of the tool counts as hung."""
+
+
+@dataclass
+class Deployed:
+    """A cluster file, its hosts, and the tool to drive them."""
+
+    file: Path
+
+    @property
+    def cluster(self) -> Cluster:
+        return load(self.file)
+
+    def quorate(self, *words: str, code: int = 0, limit: int = LIMIT) -> subprocess.CompletedProcess[str]:
+        """Run the tool; fail with all it said when it ends otherwise than expected."""
+        argv = [sys.executable, "-m", "quorate", *words, "-f", str(self.file)]
+        done = subprocess.run(
+            argv, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=limit, check=False
+        )
+        assert done.returncode == code, f"{words}: exit {done.returncode}\n{done.stdout[-8000:]}\n{done.stderr[-4000:]}"
+        return done
+
+    def json(self, *words: str, code: int = 0) -> dict[str, object]:
+        """The one JSON document that a verb prints."""
+        document = json.loads(self.quorate(*words, "--json", code=code).stdout)
+        assert isinstance(document, dict)
+        return document
+
+    def run(self, script: str, *hosts: str) -> dict[str, str]:
+        """The output of a script on each host, without the tool's own bricks."""
+
+        async def all_() -> dict[str, str]:
+            cluster = self.cluster
+            via = SshTransport.of(cluster)
+            names = hosts or tuple(host.name for host in cluster.hosts)
+            try:
+                found = await asyncio.gather(*(via.run(name, script) for name in names))
+            finally:
+                await via.close()
+            return dict(zip(names, found, strict=True))
+
+        return asyncio.run(all_())
+
+
+def deploy(example: str, folder: Path) -> Iterator[Deployed]:
+    """Boot the hosts of an example; take them away at the end."""
+    file = folder / "cluster.yaml"
+    text = (EXAMPLES / example).read_text()
+    # A lab of its own beside one that a user may have made of the same example.
+    text = re.sub(r"^name: ", "name: test-", text, flags=re.M)
+    file.write_text(text.replace("192.168.109.", "192.168.119.").replace("192.168.110.", "192.168.120."))
+    cluster = load(file)
+    with contextlib.suppress(LabError):
+        down(cluster.name, print)  # what a killed run left
+    up(cluster, file, print)
+    try:
+        yield Deployed(file)
+    finally:
+        down(cluster.name, print)
+
+
+@pytest.fixture(scope="module")
+def described(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
+    """The hosts of the described topology, bare."""
+    yield from deploy("described.yaml", tmp_path_factory.mktemp("described"))
+
+
+@pytest.fixture(scope="module")
+def three_masters(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
+    """The hosts of three masters with haproxy and containerd, bare."""
+    yield from deploy("three-masters.yaml", tmp_path_factory.mktemp("three"))
