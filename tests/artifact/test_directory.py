@@ -139,7 +139,7 @@ async def test_there_and_back(cluster: Make, folder: Path, tmp_path: Path) -> No
     assert len(list((out / "images").iterdir())) == 1
     given = cluster(source="directory", directory=str(out), packages="bundle")
     assert await resolve(given, quiet, cache=cache) == supply
-    plain = await resolve(cluster(source="directory", directory=str(out)), quiet, cache=cache)
+    plain = await resolve(cluster(source="directory", directory=str(out), packages="distribution"), quiet, cache=cache)
     assert plain.packages == {}
     rows = listing(supply)
     assert len(rows) == len(supply.binaries) + 2 + 2

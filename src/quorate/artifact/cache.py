@@ -12,6 +12,7 @@ import json
 import os
 import shutil
 import tempfile
+import time
 import zlib
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
@@ -125,9 +126,16 @@ class Cache:
                 shutil.rmtree(left, ignore_errors=True)
             else:
                 left.unlink(missing_ok=True)
-        prefix = f"scratch-{os.getpid()}-"
-        with tempfile.TemporaryDirectory(dir=self.partial, prefix=prefix, ignore_cleanup_errors=True) as folder:
-            yield Path(folder)
+        folder = Path(tempfile.mkdtemp(dir=self.partial, prefix=f"scratch-{os.getpid()}-"))
+        try:
+            yield folder
+        finally:
+            # A thread of a sibling that was given up may still write into it for a moment.
+            for _ in range(40):
+                shutil.rmtree(folder, ignore_errors=True)
+                if not folder.exists():
+                    break
+                time.sleep(0.05)
 
     def _replace(self, path: Path, write: Callable[[BinaryIO], object]) -> None:
         """Write a file under a temporary name and rename it."""
