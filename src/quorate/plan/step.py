@@ -54,12 +54,3 @@ class Plan:
             for need in self.needs.get(key, frozenset()):
                 depth[need] = max(depth.get(need, 0), depth[key] + 1)
         return sorted(self.steps, key=lambda key: (-depth[key], key))
-
-    def restarts(self) -> tuple[Key, ...]:
-        """Units that nothing is wrong with but a file that they have loaded changes."""
-        changing = {step.key for step in self.changes}
-        return tuple(
-            key
-            for key, step in self.steps.items()
-            if key.kind == "unit" and key not in changing and self.needs.get(key, frozenset()) & changing
-        )
