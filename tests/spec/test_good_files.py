@@ -122,6 +122,18 @@ def test_text_stays_literal(tmp_path: Path) -> None:
     assert flags == {"x": "$(id)", "y": "%n {};", "z": "yes", "t": "2024-01-01", "u": "1:30"}
 
 
+def test_a_cluster_that_runs_may_have_an_even_number_of_members(tmp_path: Path) -> None:
+    hosts = ", ".join(
+        f"{{name: m{number}, address: 192.168.1.{number}, roles: [etcd, worker, control-plane]}}" for number in (1, 2)
+    )
+    text = f"name: c\nhosts: [{hosts}]\nendpoint: {{address: api.example}}\n"
+    with pytest.raises(SpecError, match="must be odd"):
+        write(tmp_path, text)
+    (tmp_path / ".quorate/c").mkdir(parents=True)
+    (tmp_path / ".quorate/c/last-applied.yaml").write_text(text)
+    assert len(write(tmp_path, text).members) == 2
+
+
 def test_byte_order_mark_is_accepted(tmp_path: Path) -> None:
     assert write(tmp_path, "\ufeff" + TEXT).name == "demo"
 

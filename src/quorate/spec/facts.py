@@ -6,9 +6,22 @@ from typing import Literal
 
 
 @dataclass(frozen=True)
+class Member:
+    """One member of etcd, as another or itself tells it."""
+
+    id: str
+    """In hex, as etcdctl takes it."""
+    name: str
+    """Empty for one that was added and has never run."""
+    peer_url: str
+    learner: bool = False
+
+
+@dataclass(frozen=True)
 class HostFacts:
     """One host as found."""
 
+    machine_id: str = ""
     os_id: str = "debian"
     """ID of /etc/os-release."""
     os_like: tuple[str, ...] = ()
@@ -44,6 +57,8 @@ class HostFacts:
     """The resolver file that names real upstream servers."""
     etcd_member: bool = False
     """Whether etcd's data directory holds a member."""
+    members: tuple[Member, ...] = ()
+    """All members of etcd, as the one on this host tells."""
     running: frozenset[str] = frozenset()
     """Units of ours that are active."""
 
@@ -55,6 +70,11 @@ class Facts:
     hosts: Mapping[str, HostFacts] = field(default_factory=dict)
     pod_cidrs: Mapping[str, str] = field(default_factory=dict)
     """Each worker's part of the pod network, given once and kept in the state folder."""
+
+    @property
+    def members(self) -> tuple[Member, ...]:
+        """All members of etcd, as the first host that has one tells."""
+        return next((facts.members for _, facts in sorted(self.hosts.items()) if facts.members), ())
 
     def of(self, host: str) -> HostFacts:
         """Facts of one host; defaults for one that was not asked."""

@@ -43,6 +43,7 @@ UNIT_NAMES = (
     "kubelet.service",
     "kube-proxy.service",
     "nginx.service",
+    "quorate-upstreams.service",
     "haproxy.service",
     "keepalived.service",
     "quorate-routes.service",

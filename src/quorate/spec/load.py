@@ -29,7 +29,8 @@ M = TypeVar("M", bound=BaseModel)
 def load(path: Path) -> Cluster:
     """The cluster that a file describes, with paths made absolute and SSH defaults merged in.
 
-    Fields of `.quorate/<name>/ssh.yaml` beside the file hold where the file's own `ssh` says nothing.
+    Fields of `.quorate/<name>/ssh.yaml` beside the file hold where the file's own `ssh` says nothing. Of a cluster
+    that was applied before, the number of etcd members may be even for a while.
     Raises `SpecError` with every problem found, and nothing else.
     """
     path = Path(path)
@@ -42,10 +43,24 @@ def load(path: Path) -> Cluster:
         if None not in sections:
             faults += _other_rules(tree, broken, folder)
         raise _error(path, tree, faults)
-    cluster = _with_ssh(cluster, folder / ".quorate" / cluster.name)
-    if found := rules.check(cluster):
+    state = folder / ".quorate" / cluster.name
+    cluster = _with_ssh(cluster, state)
+    if found := rules.check(cluster, runs=(state / "last-applied.yaml").exists()):
         raise _error(path, tree, found)
     return cluster
+
+
+def load_former(path: Path, folder: Path) -> Cluster:
+    """A cluster file as it was applied once: without the rules across fields, which held when it was applied.
+
+    `folder` is where the file lay then: its relative paths and SSH defaults count from there. Raises
+    `SpecError` when it can't be read.
+    """
+    tree = parse_file(path)
+    cluster, faults = _read(tree, Cluster, folder)
+    if cluster is None:
+        raise _error(path, tree, faults)
+    return _with_ssh(cluster, folder / ".quorate" / cluster.name)
 
 
 def parse_file(path: Path) -> Tree:

@@ -63,7 +63,7 @@ def listeners(cluster: Cluster, host: Host) -> tuple[Listener, ...]:
     return tuple(found)
 
 
-def openings(cluster: Cluster, host: Host) -> tuple[Opening, ...]:
+def openings(cluster: Cluster, host: Host, retiring: Iterable[int] = ()) -> tuple[Opening, ...]:
     """What a host must let in from outside itself; nothing else is needed.
 
     kube-apiserver is open to all hosts, to pods (which reach it as the `kubernetes` service) and, where it is
@@ -80,7 +80,8 @@ def openings(cluster: Cluster, host: Host) -> tuple[Opening, ...]:
         fronted = bool(cluster.endpoint.vip or (cluster.endpoint.address and balancers))
         found.append(_tcp(cluster.apiserver.port, [*everyone, pods] if fronted else ANY, "kube-apiserver"))
     if host.has(Role.LOAD_BALANCER):
-        found.append(_tcp(cluster.endpoint.port, ANY, "API endpoint"))
+        ports = dict.fromkeys([cluster.endpoint.port, *retiring])
+        found += [_tcp(port, ANY, "API endpoint") for port in ports]
         if cluster.endpoint.vip and len(balancers) > 1:
             found.append(Opening("vrrp", (), _sorted(balancers), "VRRP of the balancers"))
     if host.has(Role.WORKER):

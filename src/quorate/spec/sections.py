@@ -165,6 +165,8 @@ class Kubelet(Model):
 
     max_pods: Annotated[int, Field(ge=1, le=1000)] = 110
     """Most pods on a node; `network.node_mask` must have addresses for them."""
+    drain_seconds: Annotated[int, Field(ge=1, le=86400)] = 300
+    """Seconds that pods have to move away from a node that leaves; PodDisruptionBudgets are respected."""
     config: dict[str, object] = Field(default_factory=dict)
     """Further fields of KubeletConfiguration, taken over as they are."""
     extra_flags: Flags = Field(default_factory=dict)

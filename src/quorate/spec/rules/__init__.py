@@ -13,6 +13,7 @@ from quorate.spec.tree import Fault
 RULES = hosts.RULES + endpoint.RULES + network.RULES + parts.RULES + files.RULES
 
 
-def check(cluster: Cluster, broken: Collection[str] = ()) -> list[Fault]:
-    """Everything wrong with a cluster, from the rules that read no broken section."""
-    return [fault for rule in RULES if not rule.reads & set(broken) for fault in rule.check(cluster)]
+def check(cluster: Cluster, broken: Collection[str] = (), *, runs: bool = False) -> list[Fault]:
+    """Everything wrong with a cluster, from the rules that read no broken section; `runs`: it was built before."""
+    rules = [rule for rule in RULES if not rule.reads & set(broken) and not (runs and rule.first)]
+    return [fault for rule in rules for fault in rule.check(cluster)]

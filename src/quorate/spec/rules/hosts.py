@@ -116,18 +116,26 @@ def roles(cluster: Cluster) -> Iterator[Fault]:
                 yield Fault(("hosts", index, "roles", at), f"{role} is given twice", "keep one of the two")
 
 
-def quorum(cluster: Cluster) -> Iterator[Fault]:
-    """etcd has an odd number of members: an even one survives no more losses and adds one more to fail."""
-    have, where = len(cluster.members), ("hosts",)
-    if have == 0:
-        yield Fault(where, "no host has the role etcd", "give one, three or five hosts the role etcd")
-    elif have % 2 == 0:
+def odd(cluster: Cluster) -> Iterator[Fault]:
+    """etcd has an odd number of members: an even one survives no more losses and adds one more to fail.
+
+    A cluster that runs may have an even number for a while, when one died or another is about to come.
+    """
+    have = len(cluster.members)
+    if have and have % 2 == 0:
         names_ = ", ".join(host.name for host in cluster.members)
         fix = f"give {have + 1} hosts the role etcd" + (f", or {have - 1}" if have > 2 else "")
         if have == 2:
             fix += ", or 1 with a single control-plane host"
         rule_ = f"{have} etcd members ({names_}) survive no more than {have - 1}: the number must be odd"
-        yield Fault(where, rule_, fix)
+        yield Fault(("hosts",), rule_, fix)
+
+
+def quorum(cluster: Cluster) -> Iterator[Fault]:
+    """etcd has members, enough for its masters and not too many."""
+    have, where = len(cluster.members), ("hosts",)
+    if have == 0:
+        yield Fault(where, "no host has the role etcd", "give one, three or five hosts the role etcd")
     elif have == 1 and len(cluster.masters) > 1:
         rule_ = f"{len(cluster.masters)} control-plane hosts on one etcd member: its loss would stop all of them"
         yield Fault(where, rule_, "give three hosts the role etcd")
@@ -174,5 +182,6 @@ RULES = (
     rule("hosts", count),
     rule("hosts", roles),
     rule("hosts", quorum),
+    rule("hosts", odd, first=True),
     rule("hosts", node_objects),
 )

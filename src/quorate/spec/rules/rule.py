@@ -15,8 +15,10 @@ class Rule:
 
     check: Check
     reads: frozenset[str]
+    first: bool = False
+    """It holds for a cluster that is not built yet; for one that runs it would be in the way."""
 
 
-def rule(sections: str, check: Check) -> Rule:
+def rule(sections: str, check: Check, *, first: bool = False) -> Rule:
     """A rule that reads the named sections (separated by spaces)."""
-    return Rule(check, frozenset(sections.split()))
+    return Rule(check, frozenset(sections.split()), first)

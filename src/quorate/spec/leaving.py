@@ -1,0 +1,72 @@
+"""Who leaves: hosts and roles that the cluster had when it was applied before, and that the file has no more."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from quorate.spec.cluster import Cluster, Host, Role
+
+
+@dataclass(frozen=True)
+class Leaving:
+    """A host that leaves with all it has, or that stays and loses roles."""
+
+    host: Host
+    """As it was."""
+    roles: frozenset[Role]
+    """Those that it had and has no more."""
+    whole: bool
+    """The file does not name the host any more."""
+
+    def loses(self, role: Role) -> bool:
+        """Whether it had the role and has it no more."""
+        return role in self.roles
+
+
+def leaving(now: Cluster, former: Sequence[Cluster]) -> tuple[Leaving, ...]:
+    """All that leave, by name; of what a host was in several former clusters, the last one tells how to reach it."""
+    was: dict[str, Host] = {}
+    had: dict[str, set[Role]] = {}
+    for cluster in former:
+        for host in cluster.hosts:
+            was[host.name] = host
+            had.setdefault(host.name, set()).update(Role(role) for role in host.roles)
+    stay = {host.name: {Role(role) for role in host.roles} for host in now.hosts}
+    found = []
+    for name, host in sorted(was.items()):
+        lost = frozenset(had[name] - stay.get(name, set()))
+        if lost:
+            found.append(Leaving(host, lost, whole=name not in stay))
+    return tuple(found)
+
+
+@dataclass(frozen=True)
+class Door:
+    """An endpoint that clients are still pointed at while they move to another."""
+
+    vip: str
+    """Empty when the balancers never held it."""
+    port: int
+
+
+def retiring(now: Cluster, former: Sequence[Cluster]) -> tuple[Door, ...]:
+    """The endpoints that the balancers of former clusters held, and that are not the one of now."""
+    if not now.balancers:
+        return ()
+    found = (Door(str(was.endpoint.vip or ""), was.endpoint.port) for was in former if was.balancers)
+    here = Door(str(now.endpoint.vip or ""), now.endpoint.port)
+    return tuple(dict.fromkeys(door for door in found if door != here))
+
+
+def standing(now: Cluster, established: Cluster | None) -> Cluster | None:
+    """The cluster as it was, when clients find it at its first master and are about to find it elsewhere."""
+    if established is None or established.endpoint.vip or established.endpoint.address:
+        return None
+    door = established.masters[0]
+    stays = any(host.name == door.name and host.ip == door.ip for host in now.masters)
+    return established if stays and now.server_url != established.server_url else None
+
+
+def everybody(now: Cluster, former: Sequence[Cluster]) -> Cluster:
+    """The cluster with the hosts that leave, so that they can be reached."""
+    gone = tuple(each.host for each in leaving(now, former) if each.whole)
+    return now.model_copy(update={"hosts": (*now.hosts, *gone)})
