@@ -14,13 +14,13 @@ from hypothesis import given
 from quorate.render import haproxy, keepalived, nginx
 
 NGINX: dict[str, Any] = {
-    "port": 6443,
-    "servers": [("10.0.0.1", 6443), ("10.0.0.2", 6443)],
+    "ports": [6443],
+    "upstreams": "/run/quorate/upstreams.conf",
     "connect_timeout_ms": 250,
     "access_log": "/var/log/nginx/k8s-access.log",
 }
 HAPROXY: dict[str, Any] = {
-    "port": 6443,
+    "ports": [6443],
     "servers": {"m1": ("10.0.0.1", 6443), "m2": ("10.0.0.2", 6443)},
     "connect_timeout_ms": 250,
 }
@@ -32,7 +32,7 @@ KEEPALIVED: dict[str, Any] = {
     "advert_interval": 0.1,
     "address": "10.0.0.3",
     "peers": ["10.0.0.4"],
-    "vip": "10.0.0.100",
+    "vips": ["10.0.0.100"],
     "prefix": 24,
     "check": "/etc/quorate/check-balancer",
     "track_file": "/run/quorate/balancer",
@@ -53,7 +53,7 @@ def test_nginx() -> None:
         "error_log /var/log/nginx/error.log error;",
         "worker_processes auto;",
         "worker_rlimit_nofile 65536;",
-        "worker_shutdown_timeout 30s;",
+        "worker_shutdown_timeout 5m;",
         "events {",
         "worker_connections 8192;",
         "}",
@@ -66,8 +66,7 @@ def test_nginx() -> None:
         "access_log /var/log/nginx/k8s-access.log main if=$from_outside;",
         "upstream k8s-apiserver {",
         "zone k8s-apiserver 64k;",
-        "server 10.0.0.1:6443 max_fails=1 fail_timeout=1s;",
-        "server 10.0.0.2:6443 max_fails=1 fail_timeout=1s;",
+        "include /run/quorate/upstreams.conf;",
         "}",
         "server {",
         "listen 0.0.0.0:6443 backlog=4096 so_keepalive=10s:2s:3;",
@@ -94,7 +93,7 @@ def test_haproxy() -> None:
         "maxconn 8192",
         "user haproxy",
         "group haproxy",
-        "stats socket /run/quorate-haproxy.sock mode 600 level admin",
+        "stats socket /run/quorate-haproxy.sock mode 600 level admin expose-fd listeners",
         "hard-stop-after 30s",
         "defaults",
         "mode tcp",
@@ -221,13 +220,17 @@ def test_mark_and_drop(tmp_path: Path) -> None:
     for up, said in ((True, "0\n"), (False, "1\n")):
         subprocess.run(["/bin/sh", "-ec", keepalived.mark(str(path), up=up)], check=True)
         assert path.read_text() == said
-    assert keepalived.drop("10.0.0.100", 24, "eth0") == "ip address del 10.0.0.100/24 dev eth0 2>/dev/null || :"
+    assert bare(keepalived.drop(["10.0.0.100", "10.0.0.101"], 24, "eth0")) == [
+        "ip address del 10.0.0.100/24 dev eth0 2>/dev/null",
+        "ip address del 10.0.0.101/24 dev eth0 2>/dev/null",
+        "exit 0",
+    ]
 
 
 RENDERERS: list[tuple[Callable[..., str], Mapping[str, Any], list[str]]] = [
-    (nginx.stream, NGINX, ["access_log", "address", "error_log", "pid", "user", "module"]),
+    (nginx.stream, NGINX, ["upstreams", "access_log", "address", "error_log", "pid", "user", "module"]),
     (haproxy.config, HAPROXY, ["address", "ca_file", "client_pem", "log", "stats_socket", "user"]),
-    (keepalived.config, KEEPALIVED, ["router_id", "interface", "address", "vip", "check", "track_file"]),
+    (keepalived.config, KEEPALIVED, ["router_id", "interface", "address", "check", "track_file"]),
 ]
 FIELDS = [(call, good, field) for call, good, fields in RENDERERS for field in fields]
 NAMES = [f"{call.__module__.rpartition('.')[2]}-{field}" for call, _, field in FIELDS]
@@ -251,10 +254,10 @@ def test_servers_and_peers_are_addresses(text: str) -> None:
         ipaddress.IPv4Address(text)
     except ValueError:
         for call, good, bad in [
-            (nginx.stream, NGINX, {"servers": [(text, 1)]}),
             (haproxy.config, HAPROXY, {"servers": {"a": (text, 1)}}),
             (haproxy.config, HAPROXY, {"servers": {f"a {text}": ("10.0.0.1", 1)}}),
             (keepalived.config, KEEPALIVED, {"peers": [text]}),
+            (keepalived.config, KEEPALIVED, {"vips": [text]}),
         ]:
             with pytest.raises(ValueError, match="not a"):
                 call(**{**good, **bad})
@@ -263,11 +266,12 @@ def test_servers_and_peers_are_addresses(text: str) -> None:
 @pytest.mark.parametrize(
     ("call", "good", "bad"),
     [
-        (nginx.stream, NGINX, {"port": 0}),
-        (nginx.stream, NGINX, {"port": 65536}),
-        (nginx.stream, NGINX, {"port": True}),
-        (nginx.stream, NGINX, {"port": "6443; include x"}),
-        (nginx.stream, NGINX, {"servers": []}),
+        (nginx.stream, NGINX, {"ports": [0]}),
+        (nginx.stream, NGINX, {"ports": [65536]}),
+        (nginx.stream, NGINX, {"ports": [True]}),
+        (nginx.stream, NGINX, {"ports": ["6443; include x"]}),
+        (nginx.stream, NGINX, {"ports": []}),
+        (haproxy.config, HAPROXY, {"ports": []}),
         (nginx.stream, NGINX, {"workers": 0}),
         (nginx.stream, NGINX, {"access_log": "/var/../etc/passwd"}),
         (haproxy.config, HAPROXY, {"servers": {}}),

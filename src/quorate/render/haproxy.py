@@ -22,7 +22,7 @@ SESSION_TIMEOUT = "4h"
 
 def config(
     *,
-    port: int,
+    ports: Sequence[int],
     servers: Mapping[str, tuple[str, int]],
     connect_timeout_ms: int,
     address: str = "0.0.0.0",
@@ -44,8 +44,8 @@ def config(
     /dev/log; its lines are in the form of nginx'. `nofile` is set where the host can't raise RLIMIT_NOFILE,
     to keep haproxy from trying. Raises ValueError for what is no plain address, port, name or path.
     """
-    if not servers or not expect:
-        raise ValueError("a balancer needs at least one server and one status to expect")
+    if not servers or not expect or not ports:
+        raise ValueError("a balancer needs at least one server, one port and one status to expect")
     targets = [
         (token.name(name), f"{token.address(ip)}:{token.port(number)}") for name, (ip, number) in servers.items()
     ]
@@ -59,7 +59,7 @@ def config(
         f"    maxconn {token.number(max_connections, 16, 2**20)}",
         *([f"    ulimit-n {token.number(nofile, 64, 2**30)}"] if nofile is not None else []),
         *([f"    user {token.name(user)}", f"    group {token.name(user)}"] if user else []),
-        f"    stats socket {token.path(stats_socket)} mode 600 level admin",
+        f"    stats socket {token.path(stats_socket)} mode 600 level admin expose-fd listeners",
         "    # After a reload, old processes end after this time at the latest.",
         "    hard-stop-after 30s",
         "",
@@ -78,7 +78,7 @@ def config(
         f"    timeout check {CHECK_TIMEOUT_MS}ms",
         "",
         f"frontend {NAME}-in",
-        f"    bind {token.address(address)}:{token.port(port)} backlog 4096",
+        *(f"    bind {token.address(address)}:{token.port(port)} backlog 4096" for port in ports),
         '    log-format "%ci %si:%sp - [%t] %ts %B"',
         "    # The health check asks from here once a second; its lines would fill the disk.",
         "    tcp-request content set-log-level silent if { src 127.0.0.1 }",

@@ -39,7 +39,7 @@ def config(
     advert_interval: float,
     address: str,
     peers: Sequence[str],
-    vip: str,
+    vips: Sequence[str],
     prefix: int,
     check: str,
     track_file: str,
@@ -104,7 +104,7 @@ def config(
         f"    advert_int {round(hundredths) / 100}",
         *(unicast if others else []),
         "    virtual_ipaddress {",
-        f"        {token.address(vip)}/{token.number(prefix, 1, 32)} dev {interface}",
+        *(f"        {token.address(vip)}/{token.number(prefix, 1, 32)} dev {interface}" for vip in vips),
         "    }",
         "    track_file {",
         "        balancer_runs",
@@ -144,13 +144,13 @@ def mark(track_file: str, *, up: bool) -> str:
     return f"echo {0 if up else 1} >{quote(token.path(track_file))}"
 
 
-def drop(vip: str, prefix: int, interface: str) -> str:
-    """sh that takes the address from the interface if it is there: ExecStopPost of keepalived's unit.
-
-    A killed keepalived leaves the address behind, and then two hosts have it.
+def drop(vips: Sequence[str], prefix: int, interface: str) -> str:
+    """A sh script that takes the addresses from the interface if they are there, before keepalived starts and
+    after it has ended: one that was killed leaves them behind, and then two hosts have them.
     """
-    target = f"{token.address(vip)}/{token.number(prefix, 1, 32)}"
-    return sh("ip", "address", "del", target, "dev", token.interface(interface)) + " 2>/dev/null || :"
+    targets = [f"{token.address(vip)}/{token.number(prefix, 1, 32)}" for vip in vips]
+    orders = [sh("ip", "address", "del", target, "dev", token.interface(interface)) for target in targets]
+    return "\n".join(["#!/bin/sh", *(f"{order} 2>/dev/null" for order in orders), "exit 0", ""])
 
 
 def arguments(path: str, executable: str = "/usr/sbin/keepalived") -> list[str]:

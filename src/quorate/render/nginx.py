@@ -1,7 +1,8 @@
 """nginx as the API's balancer: TCP passed through to the API servers in turn, TLS untouched.
 
-The free nginx has no active checks. What it does have is tuned so that a dead API server costs a new
-connection little, and a kept one is found dead by TCP keepalive instead of by a timeout of minutes.
+The free nginx has no active checks: `upstreams` makes them, and keeps the list of servers. What nginx does have is
+tuned so that until then a dead API server costs a new connection little, and a kept one is found dead by TCP keepalive
+instead of by a timeout of minutes.
 """
 
 from collections.abc import Sequence
@@ -26,14 +27,18 @@ BACKLOG = 4096
 """Connections waiting to be accepted (nginx: 511), for the moment when all nodes of a cluster come at once
 after a failover; the kernel cuts it to net.core.somaxconn.
 """
-SHUTDOWN_TIMEOUT = "30s"
-"""After a reload, old workers end after this time at the latest, or watches would keep them for hours."""
+SHUTDOWN_TIMEOUT = "5m"
+"""After a reload, old workers end after this time at the latest, and cut the sessions that they still have; without a
+limit, watches would keep them for hours. Each API server that goes or comes is a reload, and those who use another
+one should not notice: so not seconds. Each old worker with a session holds 4 MB meanwhile (nginx 1.22, 8192
+connections).
+"""
 
 
 def stream(
     *,
-    port: int,
-    servers: Sequence[tuple[str, int]],
+    ports: Sequence[int],
+    upstreams: str,
     connect_timeout_ms: int,
     access_log: str,
     address: str = "0.0.0.0",
@@ -47,16 +52,15 @@ def stream(
 ) -> str:
     """The whole nginx.conf.
 
-    `servers` are addresses and ports of the API servers. `user`: www-data on Debian, nginx on RPM
+    `upstreams` is the path of the list of API servers. `user`: www-data on Debian, nginx on RPM
     distributions. `module` is the path of ngx_stream_module.so where it is not built in. `workers`: None is
     one for each CPU. `connections` is per worker and counts both sides of a session. `nofile` raises the
     workers' RLIMIT_NOFILE, where the host allows that. Raises ValueError for what is no plain address,
     port, name or path.
     """
-    if not servers:
-        raise ValueError("a balancer needs at least one server")
-    targets = [f"{token.address(ip)}:{token.port(number)}" for ip, number in servers]
-    listen = f"{token.address(address)}:{token.port(port)}"
+    if not ports:
+        raise ValueError("a balancer needs at least one port")
+    listens = [f"{token.address(address)}:{token.port(port)}" for port in ports]
     lines = [
         *([f"load_module {token.path(module)};"] if module else []),
         f"user {token.name(user)};",
@@ -82,11 +86,11 @@ def stream(
         f"    upstream {NAME} {{",
         "        # In turn; the zone lets all workers share the turn and what they know of failures.",
         f"        zone {NAME} 64k;",
-        *(f"        server {target} max_fails=1 fail_timeout={FAIL_TIMEOUT_S}s;" for target in targets),
+        f"        include {token.path(upstreams)};",
         "    }",
         "",
         "    server {",
-        f"        listen {listen} backlog={BACKLOG} so_keepalive={KEEPALIVE};",
+        *(f"        listen {listen} backlog={BACKLOG} so_keepalive={KEEPALIVE};" for listen in listens),
         f"        proxy_pass {NAME};",
         "        # A dead server costs a new connection this long, then the next one is tried.",
         f"        proxy_connect_timeout {token.number(connect_timeout_ms, 1, 3600000)}ms;",

@@ -1,6 +1,7 @@
 """Words and texts for POSIX sh: the only way by which a value enters a script."""
 
 import base64
+import re
 import shlex
 from itertools import count
 
@@ -38,6 +39,10 @@ def sh(*argv: str) -> str:
     return " ".join([first, *(quote(word) for word in argv[1:])])
 
 
+_EATEN = re.compile(r"^E(O(F\d*)?)?[^\x00-\x7f]", re.MULTILINE)
+"""dash 0.5.12 loses a byte where a line begins as the end mark does and goes on with one that is not ASCII."""
+
+
 def heredoc(text: str) -> str:
     """A redirection that gives this text, byte for byte as UTF-8, to the stdin of the command before it.
 
@@ -45,7 +50,7 @@ def heredoc(text: str) -> str:
     A quoted here-document can hold only whole lines without NUL; any other text goes as base64 through a
     named pipe, which its writer removes, so that no byte of it touches a disk.
     """
-    if text and (not text.endswith("\n") or "\0" in text):
+    if text and (not text.endswith("\n") or "\0" in text or _EATEN.search(text)):
         encoded = base64.b64encode(text.encode()).decode()
         return (
             '<"$(umask 077; d=$(mktemp -d); mkfifo "$d/p"; '

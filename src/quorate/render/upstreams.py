@@ -1,0 +1,187 @@
+"""Which API servers nginx uses: active health checks, which the free nginx lacks, by a script beside it.
+
+Without them a restarting API server, which accepts connections before it is ready, and a hung one, whose kernel
+goes on accepting, get their share of the new connections, and each of those costs its client a timeout.
+"""
+
+from collections.abc import Sequence
+
+from quorate.render import token
+from quorate.render.nginx import FAIL_TIMEOUT_S
+from quorate.render.sh import quote
+
+CHECKS_PER_S = 4
+"""Of each API server. With a curl that keeps its connection one costs 0.7 ms of CPU, so there could be more; but an
+API server asks etcd for each answer, and with 4 one that stops is out long before it refuses (SHUTDOWN_DELAY, 3 s)."""
+OLD_PAUSE_S = 0.5
+"""Between checks where curl is older than 7.84: a process for each costs 15 to 20 ms of CPU."""
+ANSWER_TIMEOUT_S = 0.5
+"""Time for an answer; a TLS handshake takes some 100 ms on a host with all CPUs busy."""
+FALL = 2
+"""Bad answers or silences until a server is out: a hung one after at most 1.25 s (old curl: 2 s). One that refuses
+connections is out at once."""
+RISE = 2
+"""Good answers until it is in again; twice as many for each further fall, up to `FALLS`, until all has been well for
+`CALM` answers: each change of the list leaves nginx with workers of before, as long as their sessions last."""
+FALLS = 7
+CALM = 60 * CHECKS_PER_S
+CUT = 4
+"""Silences until the sessions of a server are cut: when none of nginx' workers opens new ones any more, and after more
+than the 2 s for which /readyz itself waits for etcd. Cut too soon, those of a slow server would overload the others."""
+
+
+def _targets(servers: Sequence[tuple[str, int]]) -> list[str]:
+    if not servers:
+        raise ValueError("a balancer needs at least one server")
+    return [f"{token.address(ip)}:{token.port(number)}" for ip, number in servers]
+
+
+def listed(servers: Sequence[tuple[str, int]], path: str) -> str:
+    """sh that succeeds when the list names these servers and no others, ready or not. Raises ValueError."""
+    found = f"sed -n 's/^server \\([^ ]*\\) .*/\\1/p' {quote(token.path(path))} | LC_ALL=C sort"
+    return f'[ "$({found})" = {quote(chr(10).join(sorted(_targets(servers))))} ]'
+
+
+def script(servers: Sequence[tuple[str, int]], path: str) -> str:
+    """A sh script that keeps the list of upstream servers at `path`; nginx.conf includes it.
+
+    `servers` are addresses and ports of the API servers. With `init` it only makes a list that is missing, or that
+    names others than these, and ends. Raises ValueError for what is no plain address, port or path.
+    """
+    return f"""\
+#!/bin/sh
+# Which API servers does nginx use? Asks each for /readyz, and keeps the list that nginx.conf includes.
+# `init`, before nginx reads it, only sees to it that there is a list, and that it names these servers.
+export LC_ALL=C
+servers={quote(" ".join(_targets(servers)))}
+list={quote(token.path(path))}
+nl='
+'
+recall() {{ # what the list says; a server that is new in it is down until it has proved itself
+  have= count=0
+  if [ -e "$list" ]; then while IFS= read -r line; do have=$have$line$nl; done <"$list"; fi
+  for at in $servers; do
+    count=$((count + 1)) up=0
+    case $have in
+    '') up=1 ;;
+    *"server $at "*)
+      mark=${{have#*"server $at "}}
+      case ${{mark%%;*}} in *down) ;; *) up=1 ;; esac
+      ;;
+    esac
+    # `run` counts equal answers, below 0 bad ones; `late` silences since the last answer; `falls` those of late.
+    eval "at_$count=\\$at up_$count=\\$up run_$count=0 late_$count=0 cut_$count= falls_$count=$((1 - up))"
+  done
+}}
+compose() {{ # the list as it should be: when no server is ready, a try is better than a refusal
+  ready= text= n=0
+  for at in $servers; do
+    n=$((n + 1))
+    eval "up=\\$up_$n"
+    [ "$up" = 0 ] || ready="$ready $at"
+  done
+  # Whoever fails is left out for a moment; the only one never is, or nobody would be served meanwhile.
+  case ${{ready# }} in '' | *' '*) how='max_fails=1 fail_timeout={FAIL_TIMEOUT_S}s' ;; *) how=max_fails=0 ;; esac
+  for at in $servers; do
+    case "$ready " in ' ' | *" $at "*) mark=$how ;; *) mark=down ;; esac
+    text="${{text}}server $at $mark;$nl"
+  done
+}}
+good() {{ # whether a server is ready and its last answer was good
+  n=0
+  for at in $servers; do
+    n=$((n + 1))
+    eval "up=\\$up_$n run=\\$run_$n"
+    if [ "$up" = 1 ] && [ "$run" -gt 0 ]; then return 0; fi
+  done
+  return 1
+}}
+write() {{
+  [ "$text" != "$have" ] || return 0
+  [ -d "${{list%/*}}" ] || (umask 077 && mkdir -p "${{list%/*}}")
+  printf '%s' "$text" >"$list.$$" && mv -f "$list.$$" "$list" && have=$text
+}}
+publish() {{ # nginx takes the list over, as it should be now
+  todo=
+  compose
+  # An election of etcd silences all. They go and come back one after the other, and each would be a reload.
+  if [ -z "$ready" ]; then
+    hold=$((2 * count))
+  elif [ "$hold" -gt 0 ] || ! good; then
+    todo=0 hold=$((hold > 0 ? hold - 1 : 0))
+    return
+  fi
+  [ "$text" != "$have" ] || [ "$text" != "$taken" ] || return
+  # The unit's reload: it tests the configuration, and keeps the note of what nginx has loaded.
+  if write && timeout 15 systemctl reload nginx.service </dev/null; then
+    taken=$text
+  else
+    todo=$((20 * count))
+  fi
+}}
+judge() {{ # N CODE:SECONDS
+  eval "at=\\$at_$1 up=\\$up_$1 run=\\$run_$1 late=\\$late_$1 cut=\\$cut_$1 falls=\\$falls_$1"
+  case $2 in
+  200:* | 401:*) late=0 cut= run=$((run > 0 ? run + 1 : 1)) ;;
+  # Refused, broken off, no way there: that is sure.
+  000:0.[0-3]*) why='refuses connections' run=-{FALL} ;;
+  000:*) why='is silent' late=$((late + 1)) run=$((run < 0 ? run - 1 : -1)) ;;
+  *) why="answers ${{2%%:*}}" late=0 cut= run=$((run < 0 ? run - 1 : -1)) ;;
+  esac
+  if [ $run = {CALM} ]; then falls=0; fi
+  if [ $up = 1 ] && [ $run -le -{FALL} ]; then
+    up=0 todo=0 falls=$((falls < {FALLS} ? falls + 1 : {FALLS}))
+    echo "$at $why"
+  elif [ $up = 0 ] && [ $run -ge $(({RISE} << falls - 1)) ]; then
+    up=1 todo=0
+    echo "$at is ready"
+  fi
+  eval "up_$1=\\$up run_$1=\\$run late_$1=\\$late cut_$1=\\$cut falls_$1=\\$falls"
+  if [ $late -ge {CUT} ] && [ $up = 0 ] && [ -z "$cut$todo" ]; then sever "$1" "$at"; fi
+}}
+sever() {{ # N ADDRESS
+  # Its clients would wait until keepalive finds it dead, and those of a hung one until nginx ends its old workers;
+  # now they come back at once. Not when it answers, whatever, or refuses: then it ends its sessions itself, and in
+  # order. And not while no other one is good: then it is not its fault (etcd elects), or there is nobody to go to.
+  # A kernel without INET_DIAG_DESTROY cuts nothing.
+  good || return
+  echo "the sessions of $2 are cut"
+  ss -Ktn dst "$2" </dev/null >/dev/null 2>&1
+  eval "cut_$1=1"
+}}
+check() {{ # N ADDRESS: `N CODE:SECONDS` for each answer
+  while :; do
+    # HTTP/1.1: after a silence curl takes a new connection, and not one that waits for TCP's next repetition.
+    curl -ks --http1.1 --noproxy '*' --max-time {ANSWER_TIMEOUT_S} $pace -o /dev/null \\
+      -w "$out%{{http_code}}:%{{time_total}}\\n" "https://$2/readyz$times" 2>&1 |
+      while read -r said; do echo "$1 $said"; done
+    sleep {OLD_PAUSE_S}
+  done
+}}
+recall
+if [ "$1" = init ]; then
+  compose
+  write
+  exit
+fi
+# There is nothing to choose.
+[ "$count" -gt 1 ] || exec sleep infinity
+pace= times= out=
+# curl 7.84 and later asks in a row, on one connection; older ones are started for each check, at 25 times the cost.
+# What it says on stderr is written at once.
+if curl --rate {CHECKS_PER_S}/s -V </dev/null >/dev/null 2>&1; then
+  pace='--rate {CHECKS_PER_S}/s' times='#[1-{3600 * CHECKS_PER_S}]' out='%{{stderr}}'
+fi
+taken=$have todo=0 hold=0 n=0
+{{
+  for at in $servers; do
+    n=$((n + 1))
+    check "$n" "$at" &
+  done
+  wait
+}} | while read -r n said; do
+  case $said in [0-9][0-9][0-9]:[0-9]*) ;; *) continue ;; esac
+  judge "$n" "$said"
+  if [ "${{todo:-1}}" = 0 ]; then publish; elif [ "$todo" ]; then todo=$((todo - 1)); fi
+done
+"""
