@@ -18,6 +18,8 @@ class Brick:
     """Waiting bricks run alone, so that they hold nothing else up; they are the gates between components."""
 
     host: str
+    later: bool = False
+    """It is the end of a transition: the same thing is in the plan before, as it must be meanwhile."""
     explicit: frozenset[Key] = field(default=frozenset(), repr=False)
 
     @property
@@ -28,12 +30,17 @@ class Brick:
     @property
     def key(self) -> Key:
         """The address of the thing."""
-        return Key(self.host, self.kind, self.name)
+        return Key(self.host, self.kind, f"{self.name} in the end" if self.later else self.name)
 
     @property
     def needs(self) -> frozenset[Key]:
         """Needs that no rule derives."""
         return self.explicit
+
+    @property
+    def traces(self) -> tuple[str, ...]:
+        """Paths that the host's notes name as long as it is there; a removal looks whether any is left."""
+        return ()
 
     @property
     def desired(self) -> State:

@@ -30,6 +30,11 @@ class File(Brick):
         return self.path
 
     @property
+    def traces(self) -> tuple[str, ...]:
+        """Its path."""
+        return (self.path,)
+
+    @property
     def desired(self) -> State:
         """Digest, mode and owner."""
         digest = hashlib.sha256(self.content.encode()).hexdigest()
@@ -173,6 +178,11 @@ class Symlink(Brick):
         return self.path
 
     @property
+    def traces(self) -> tuple[str, ...]:
+        """Its path."""
+        return (self.path,)
+
+    @property
     def desired(self) -> State:
         """Where it points."""
         return {"type": "link", "target": self.target}
@@ -205,6 +215,11 @@ class Binary(Brick):
     def name(self) -> str:
         """Its path."""
         return self.path
+
+    @property
+    def traces(self) -> tuple[str, ...]:
+        """Its path."""
+        return (self.path,)
 
     @property
     def desired(self) -> State:

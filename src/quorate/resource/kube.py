@@ -12,9 +12,9 @@ from quorate.resource.prelude import CREDENTIAL
 from quorate.spec.layout import BIN, STATE, kubeconfig
 
 
-def kubectl(server: str, config: str = kubeconfig("admin")) -> str:
+def kubectl(server: str, config: str = kubeconfig("admin"), *, timeout: str = "10s") -> str:
     """kubectl as the admin, at one API server, as a piece of sh to append arguments to."""
-    return sh(f"{BIN}/kubectl", f"--kubeconfig={config}", f"--server={server}", "--request-timeout=10s")
+    return sh(f"{BIN}/kubectl", f"--kubeconfig={config}", f"--server={server}", f"--request-timeout={timeout}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +61,8 @@ class Manifest(Brick):
         digest, run, record = self.desired["text"], kubectl(self.server), self._record()
         return Probe(
             "script",
-            f"{run} get --raw /readyz >/dev/null || exit 0\n"
+            # Who is away is asked by the tool that starts fastest.
+            f"curl -gsfk --connect-timeout 1 --max-time 3 -o /dev/null {quote(self.server + '/readyz')} || exit 0\n"
             f'q_now=$({self._revisions()} {heredoc(self.text)}\n) && q_now="{digest} $q_now" || q_now=\n'
             f'if [ -n "$q_now" ] && [ "$q_now" = "$(cat {record} 2>/dev/null)" ]; then q_rc=0; else\n'
             f"{run} diff --server-side --force-conflicts -f - {heredoc(self.text)}\n"
@@ -97,16 +98,19 @@ class Manifest(Brick):
         return []
 
 
-_RUNTIME = {
-    "docker": (
-        f"{BIN}/docker image inspect --format '{{{{.Id}}}}' -- ",
-        f"gzip -dc | {BIN}/docker load -q",
-    ),
-    "containerd": (
-        f"{BIN}/ctr -n k8s.io images ls -q | grep -xF -- ",
-        f"gzip -dc | {BIN}/ctr -n k8s.io images import -",
-    ),
+_LOAD = {
+    "docker": f"gzip -dc | {BIN}/docker load -q",
+    "containerd": f"gzip -dc | {BIN}/ctr -n k8s.io images import -",
 }
+
+
+def _has(runtime: str, references: Sequence[str]) -> str:
+    """sh that succeeds when the runtime has all images; docker's own client takes ten times as long as curl."""
+    if runtime == "docker":
+        ask = "curl -gsf --max-time 10 -o /dev/null --unix-socket /var/run/docker.sock"
+        return " && ".join(f"{ask} {quote(f'http://docker/images/{name}/json')}" for name in references)
+    found = " && ".join(f'printf "%s\\n" "$q_all" | grep -qxF -- {quote(name)}' for name in references)
+    return f"q_all=$({BIN}/ctr -n k8s.io images ls -q) && {found}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,13 +139,12 @@ class Image(Brick):
 
     def probe(self) -> Probe:
         """Ask the runtime whether it has them, and the host's notes from which archive."""
-        look = _RUNTIME[self.runtime][0]
-        has = " && ".join(f"{look}{quote(reference)} >/dev/null" for reference in self.references)
+        has = _has(self.runtime, self.references)
         return Probe("script", f"{has} && echo archive=$(cat {quote(self._record())})")
 
     def converge(self, actual: State) -> Sequence[Action]:
         """Stream the archive into the runtime."""
-        load = _RUNTIME[self.runtime][1]
+        load = _LOAD[self.runtime]
         return [
             Action(f"{load} >/dev/null\nprintf '%s\\n' {self.blob.sha256} >{quote(self._record())}", blob=self.blob)
         ]

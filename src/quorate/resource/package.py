@@ -45,6 +45,8 @@ class Packages(Brick):
     """Package files with all they need; without them the host's own mirrors are asked."""
     leavings: tuple[str, ...] = ()
     """Folders that the packages' own scripts make and their removal forgets."""
+    alone: bool = False
+    """Removal takes these packages and leaves all others that came with us: the host stays in the cluster."""
 
     @property
     def name(self) -> str:
@@ -122,6 +124,16 @@ class Packages(Brick):
             if self.manager == "apt"
             else "rpm -e --nodeps $gone"
         )
+        if self.alone:
+            names = " ".join(f"-e {quote(name)}" for name in self.packages)
+            return [
+                Action(
+                    f"gone=$(grep -xF {names} {STATE}/packages 2>/dev/null | sort -u | tr '\\n' ' ')\n"
+                    f'if [ -n "$gone" ]; then {drop}\n'
+                    f"grep -vxF {names} {STATE}/packages >{STATE}/packages.new || :\n"
+                    f"mv -f {STATE}/packages.new {STATE}/packages; fi\n{left}"
+                )
+            ]
         return [
             Action(
                 f"if [ -e {STATE}/packages ]; then gone=$(sort -u {STATE}/packages | tr '\\n' ' ')\n"

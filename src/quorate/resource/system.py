@@ -71,11 +71,20 @@ class Setting(Brick):
     check: str
     order: str
     undo: str = ""
+    removes: bool = False
+    """The order takes something out of the cluster."""
+    note: str = ""
+    """Path of the host's note that exists while it is set."""
 
     @property
     def name(self) -> str:
         """What is set."""
         return self.what
+
+    @property
+    def traces(self) -> tuple[str, ...]:
+        """The note."""
+        return (self.note,) if self.note else ()
 
     @property
     def desired(self) -> State:
@@ -105,6 +114,7 @@ def sysctl(host: str, key: str, value: str) -> Setting:
         check=f"echo value=$(tr '\\t' ' ' <{quote(path)})",
         order=f"[ -e {quote(old)} ] || cat {quote(path)} >{quote(old)}\nprintf '%s\\n' {quote(value)} >{quote(path)}",
         undo=f"if [ -e {quote(old)} ]; then cat {quote(old)} >{quote(path)} || :; {sh('rm', '-f', old)}; fi",
+        note=old,
     )
 
 

@@ -27,6 +27,8 @@ class Unit(Brick):
     """The service takes new configuration by a reload; a changed unit file still restarts it."""
     block: bool = True
     """Wait for the start to be reported (etcd's first member can't report before a second is there)."""
+    guard: str = ""
+    """sh that must succeed, within half a minute, before the running service may be stopped for a restart."""
 
     @property
     def name(self) -> str:
@@ -44,8 +46,13 @@ class Unit(Brick):
         return Probe("unit", self.unit)
 
     def parse(self, answer: str) -> State | None:
-        """A service that nobody waits for counts when it is on its way; its Ready brick waits for it."""
+        """A service that nobody waits for counts when it is on its way; its Ready brick waits for it.
+
+        One that reloads runs: nginx does so by itself when an API server comes or goes.
+        """
         state = dict(super().parse(answer) or {})
+        if state.get("active") == "reloading":
+            state["active"] = "active"
         if not self.block and state.get("active") == "activating":
             state |= {"active": "active", "loaded": "current"}
         return state
@@ -57,16 +64,17 @@ class Unit(Brick):
         own, wants = quote(f"{UNITS}/{self.unit}"), quote(f"{WANTS}/{self.unit}")
         how = "" if self.block else "--no-block "
         stale = f"! sha256sum -c --status -- {record} 2>/dev/null" if self.loads else "false"
-        again = f"systemctl {how}restart {unit}"
+        again = f"{self._may()}systemctl {how}restart {unit}"
         if self.reload:
             again = (
                 f"if grep -F {own} {record} 2>/dev/null | sha256sum -c --status 2>/dev/null; "
-                f"then systemctl {how}reload {unit}; else systemctl {how}restart {unit}; fi"
+                f"then systemctl {how}reload {unit}; else {again}; fi"
             )
         return [
             Action(
                 f'if [ "$(systemctl show -p NeedDaemonReload --value -- {unit})" = yes ] || '
-                f'[ "$(systemctl show -p LoadState --value -- {unit})" != loaded ]; '
+                # Not known yet, or known from a package: systemd does not see by itself that ours comes before it.
+                f'[ "$(systemctl show -p FragmentPath --value -- {unit})" != {own} ]; '
                 "then systemctl daemon-reload; fi\n"
                 f"[ -L {wants} ] || ln -sfn -- {own} {wants}\n"
                 f"if ! systemctl is-active --quiet {unit}; then systemctl reset-failed {unit} 2>/dev/null || :; "
@@ -74,6 +82,15 @@ class Unit(Brick):
                 f"elif {stale}; then {again}; changed; fi"
             )
         ]
+
+    def _may(self) -> str:
+        """sh that waits until the guard lets the service be stopped, and fails when it does not."""
+        if not self.guard:
+            return ""
+        return (
+            f"n=0; until ( {self.guard}\n); do n=$(( n + 1 )); [ $n -lt 30 ] || "
+            f"{{ echo {quote(f'{self.unit} may not be stopped now')} >&2; exit 1; }}; sleep 1; done\n"
+        )
 
     def remove(self) -> Sequence[Action]:
         """Stop and disable it; the unit file goes by its own brick."""

@@ -1,0 +1,82 @@
+"""What leaves a host: all that the cluster has on it, or what one part has there and nobody else needs."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from quorate.core import Action, Probe, State
+from quorate.render.sh import quote
+from quorate.resource.brick import Brick
+from quorate.spec.layout import LOADED, STATE
+
+FAILED = "\x03failed "
+"""Begins a line that names something that could not be removed."""
+
+
+def script(bricks: Sequence[Brick], *, whole: bool) -> str:
+    """Remove bricks, given in the order of removal; one that fails does not stop the others.
+
+    The notes about how the host was found go last, with the `whole` of it, and only when everything else is gone.
+    """
+    parts = ["q_bad=\n"]
+    for brick in bricks:
+        orders = "\n".join(action.script for action in brick.remove())
+        if not orders:
+            continue
+        name = quote(f"{brick.key.kind}/{brick.key.name}")
+        parts.append(
+            f"q_step() {{ (\nset -eu\n{orders}\n) </dev/null; }}\n"
+            "set +e; q_out=$(q_step 2>&1); q_rc=$?; set -e\n"
+            f"[ $q_rc = 0 ] || {{ q_bad=1; printf '{FAILED}%s: %s\\n' {name} \"$q_out\"; }}\n"
+        )
+    parts.append("systemctl daemon-reload || :\n")
+    if whole:
+        parts.append(f'[ -n "$q_bad" ] || rm -rf -- {STATE} {LOADED}\n')
+    return "".join(parts)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Removal(Brick):
+    """Things that the cluster had on a host and has there no more."""
+
+    kind: ClassVar[str] = "removal"
+    passive: ClassVar[bool] = False
+    waits: ClassVar[bool] = True
+
+    what: str
+    """The part that they belong to, or `everything`."""
+    bricks: tuple[Brick, ...] = field(repr=False)
+    """In the order of removal."""
+    whole: bool = False
+    """The host leaves, and keeps nothing of ours."""
+
+    @property
+    def name(self) -> str:
+        """What goes."""
+        return self.what
+
+    @property
+    def desired(self) -> State:
+        """Gone."""
+        return {"removed": "yes"}
+
+    def probe(self) -> Probe:
+        """Ask the host's notes: of the whole they are gone themselves, of a part none of its paths is in them."""
+        if self.whole:
+            return Probe("script", f"[ -e {STATE}/made ] || echo removed=yes")
+        traces = [path for brick in self.bricks for path in brick.traces]
+        noted = " ".join(f"-e {quote(path)}" for path in traces)
+        there = " ".join(quote(path if path.startswith(f"{STATE}/") else f"{STATE}/found{path}") for path in traces)
+        return Probe(
+            "script",
+            f"r=yes; if grep -qxF {noted} {STATE}/made 2>/dev/null; then r=no; fi\n"
+            f'for p in {there}; do if [ -e "$p" ] || [ -L "$p" ]; then r=no; fi; done; echo removed=$r',
+        )
+
+    def converge(self, actual: State) -> Sequence[Action]:
+        """Remove them; what could not be removed is told, and fails the step."""
+        return [Action(f'{script(self.bricks, whole=self.whole)}[ -z "$q_bad" ]')]
+
+    def remove(self) -> Sequence[Action]:
+        """The same."""
+        return self.converge({})
