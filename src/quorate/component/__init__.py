@@ -11,6 +11,7 @@ from quorate.component import (
     etcd,
     images,
     kubelet,
+    leaving,
     programs,
     proxy,
     runtime,
@@ -37,4 +38,5 @@ COMPONENTS: tuple[Component, ...] = (
     kubelet,
     proxy,
     dns,
+    leaving,
 )

@@ -6,8 +6,10 @@ from quorate.component.context import Context
 from quorate.pki.profiles import ADMINS, KUBELET_CLIENTS
 from quorate.render import yaml
 from quorate.render.kubeconfig import kubeconfig
+from quorate.render.sh import quote
 from quorate.resource.brick import Brick
-from quorate.resource.kube import Manifest
+from quorate.resource.kube import Manifest, kubectl
+from quorate.resource.system import Setting
 from quorate.spec.cluster import Host
 
 NAME = "access"
@@ -39,7 +41,10 @@ BINDINGS = (
 
 
 def resources(context: Context, host: Host) -> Iterator[Brick]:
-    """The bindings, written with the break-glass certificate: before them nobody else may write any."""
+    """The bindings, written with the break-glass certificate: before them nobody else may write any.
+
+    Nodes of machines that are replaced are forgotten before the new ones come.
+    """
     if host != context.spokesman:
         return
     c = context.cluster
@@ -53,3 +58,19 @@ def resources(context: Context, host: Host) -> Iterator[Brick]:
         cluster=c.name,
     )
     yield Manifest(host=host.name, title="access", text=yaml.dump_all(BINDINGS), server=server, credential=credential)
+    for was in (was for cluster in context.former for was in cluster.workers if was.name in context.replaced):
+        yield _stale_node(context, kubectl(server), host, was)
+
+
+def _stale_node(context: Context, run: str, host: Host, was: Host) -> Setting:
+    """The node object of the machine that was replaced: its machine-id tells it from the new one's."""
+    node, machine = quote(was.node), context.of(was).machine_id
+    return Setting(
+        host=host.name,
+        what=f"node {was.node} of the old machine",
+        want=(("node", "gone"),),
+        check=f"id=$({run} get node {node} --ignore-not-found -o 'jsonpath={{.status.nodeInfo.machineID}}') || exit 0\n"
+        f'case "$id" in ""|{quote(machine)}) echo node=gone;; *) echo node=there;; esac',
+        order=f"{run} delete node {node} --ignore-not-found",
+        removes=True,
+    )

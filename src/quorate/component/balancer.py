@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from quorate.component.context import Context
 from quorate.component.service import service
 from quorate.component.settings import selinux
-from quorate.render import haproxy, keepalived, nginx
+from quorate.render import haproxy, keepalived, nginx, upstreams
 from quorate.resource.brick import Brick
 from quorate.resource.file import File
 from quorate.resource.system import Setting
@@ -23,6 +23,10 @@ NGINX_CONF = f"{BALANCER}/nginx.conf"
 HAPROXY_CONF = f"{BALANCER}/haproxy.cfg"
 KEEPALIVED_CONF = f"{BALANCER}/keepalived.conf"
 CHECK = f"{BALANCER}/check-endpoint"
+DROP = f"{BALANCER}/drop-addresses"
+UPSTREAMS = f"{BALANCER}/upstreams"
+UPSTREAMS_LIST = f"{LOADED}/upstreams.conf"
+"""The API servers that nginx uses, as the script of that name finds them."""
 SELINUX = f"{BALANCER}/selinux.cil"
 TRACK = "/run/quorate/balancer.down"
 """keepalived watches this file: the balancer's unit writes 0 when it has started and 1 when it has ended."""
@@ -35,21 +39,23 @@ def resources(context: Context, host: Host) -> Iterator[Brick]:
     c, facts = context.cluster, context.of(host)
     kind = c.load_balancer.kind
     packages = ["nginx", _stream_package(facts)] if kind == "nginx" else ["haproxy"]
+    # By name, so that a change of the kind takes the other's packages away.
+    yield from context.packages(host, kind, *packages, leavings=("/var/www",) if kind == "nginx" else ())
     if c.endpoint.vip:
-        packages.append("keepalived")
-    yield from context.packages(host, "balancer", *packages, leavings=("/var/www",) if kind == "nginx" else ())
+        yield from context.packages(host, "virtual IP", "keepalived")
     if facts.selinux == "enforcing" and c.os.selinux == "keep":
         yield from _selinux(context, host)
     yield from (_nginx if kind == "nginx" else _haproxy)(context, host)
-    yield Ready(
-        host=host.name,
-        what=kind,
-        # 7: nobody listens. Anything else is the balancer's doing, with or without API servers behind it.
-        check=f"curl -sk --noproxy '*' --connect-timeout 1 --max-time 3 https://127.0.0.1:{c.endpoint.port}/readyz || "
-        "[ $? != 7 ]",
-        within=30,
-        evidence=f"journalctl -u {kind} -n 15 --no-pager -o cat",
+    # 7: nobody listens. Anything else is the balancer's doing, with or without API servers behind it.
+    check = (
+        f"curl -sk --noproxy '*' --connect-timeout 1 --max-time 3 https://127.0.0.1:{c.endpoint.port}/readyz || "
+        "[ $? != 7 ]"
     )
+    evidence = f"journalctl -u {kind} -n 15 --no-pager -o cat"
+    if kind == "nginx":
+        check = f"{{ {check}; }} && {upstreams.listed(_servers(context), UPSTREAMS_LIST)}"
+        evidence = f"cat {UPSTREAMS_LIST}; {evidence}"
+    yield Ready(host=host.name, what=kind, check=check, within=30, evidence=evidence)
     if c.endpoint.vip:
         yield from _keepalived(context, host)
 
@@ -75,6 +81,16 @@ def _selinux(context: Context, host: Host) -> Iterator[Brick]:
     )
 
 
+def _ports(context: Context) -> list[int]:
+    """The endpoint's port, and those that clients still know."""
+    return list(dict.fromkeys([context.cluster.endpoint.port, *(door.port for door in context.retiring)]))
+
+
+def _servers(context: Context) -> list[tuple[str, int]]:
+    """Addresses and ports of the API servers."""
+    return [(master.ip, context.cluster.apiserver.port) for master in context.cluster.masters]
+
+
 def _stream_package(facts: HostFacts) -> str:
     return "libnginx-mod-stream" if facts.package_manager == "apt" else "nginx-mod-stream"
 
@@ -85,8 +101,8 @@ def _nginx(context: Context, host: Host) -> Iterator[Brick]:
     library = "/usr/lib/nginx" if debian else "/usr/lib64/nginx"
     limit = facts.nofile_limit
     text = nginx.stream(
-        port=c.endpoint.port,
-        servers=[(master.ip, c.apiserver.port) for master in c.masters],
+        ports=_ports(context),
+        upstreams=UPSTREAMS_LIST,
         connect_timeout_ms=c.load_balancer.connect_timeout_ms,
         access_log=BALANCER_LOG,
         user="www-data" if debian else "nginx",
@@ -95,23 +111,52 @@ def _nginx(context: Context, host: Host) -> Iterator[Brick]:
         connections=8192 if limit >= 65536 else max(512, limit // 4),
     )
     yield File(host=host.name, path=NGINX_CONF, content=text)
+    yield File(host=host.name, path=UPSTREAMS, content=upstreams.script(_servers(context), UPSTREAMS_LIST), mode="0755")
+    # Before the services: so it goes after them.
+    yield Setting(
+        host=host.name, what="list of API servers", want=(), check=":", order=":",
+        undo=f"rm -f {UPSTREAMS_LIST}",
+    )  # fmt: skip
     run = ["/usr/sbin/nginx", "-c", NGINX_CONF]
+    # By sh: SELinux lets init run what lies in /etc only as itself.
+    before = [["/bin/sh", UPSTREAMS, "init"], ["/usr/sbin/nginx", "-t", "-q", "-c", NGINX_CONF]]
     yield from service(
         context,
         host,
         "nginx.service",
         description="nginx, load balancer of the Kubernetes API",
         exec_start=run,
-        pre=[["/usr/sbin/nginx", "-t", "-q", "-c", NGINX_CONF]],
+        pre=before,
         post=[keepalived.mark(TRACK, up=True)],
-        exec_reload=[["/usr/sbin/nginx", "-t", "-q", "-c", NGINX_CONF], "kill -HUP $MAINPID"],
+        exec_reload=[*before, "kill -HUP $MAINPID"],
         exec_stop_post=[keepalived.mark(TRACK, up=False)],
         # nginx is its own parent here: started means listening, and only then may keepalived be told.
         type="forking",
         extra={"PIDFile": "/run/nginx.pid"},
         restart_sec="500ms",
-        loads=[NGINX_CONF],
+        # A new list of API servers cuts nobody off: old workers end with their connections.
+        reload=True,
+        # The script too: with other API servers it is another one, and makes another list before nginx reads it,
+        # whatever the service below, still the old one, wrote meanwhile.
+        loads=[NGINX_CONF, UPSTREAMS],
         limit_nofile=min(65536, limit),
+    )
+    yield from service(
+        context,
+        host,
+        "quorate-upstreams.service",
+        description="API servers that nginx uses, by their health",
+        exec_start=["/bin/sh", UPSTREAMS],
+        loads=[UPSTREAMS],
+        after=["nginx.service"],
+        # Root, for systemd lets nobody else reload nginx; of root's rights only that to cut sessions (`ss -K`).
+        extra={
+            "CapabilityBoundingSet": "CAP_NET_ADMIN",
+            "ProtectSystem": "full",
+            "ProtectHome": True,
+            "PrivateTmp": True,
+            "InaccessiblePaths": ["-/etc/kubernetes", "-/etc/etcd"],
+        },
     )
 
 
@@ -119,7 +164,7 @@ def _haproxy(context: Context, host: Host) -> Iterator[Brick]:
     c, facts = context.cluster, context.of(host)
     limit = facts.nofile_limit
     text = haproxy.config(
-        port=c.endpoint.port,
+        ports=_ports(context),
         servers={master.name: (master.ip, c.apiserver.port) for master in c.masters},
         connect_timeout_ms=c.load_balancer.connect_timeout_ms,
         stats_socket=f"{LOADED}/haproxy.sock",
@@ -135,6 +180,8 @@ def _haproxy(context: Context, host: Host) -> Iterator[Brick]:
         description="haproxy, load balancer of the Kubernetes API",
         exec_start=run,
         type="notify",
+        exec_reload=[["/usr/sbin/haproxy", "-c", "-q", "-f", HAPROXY_CONF], "kill -USR2 $MAINPID"],
+        reload=True,
         pre=[["/usr/sbin/haproxy", "-c", "-q", "-f", HAPROXY_CONF]],
         post=[keepalived.mark(TRACK, up=True)],
         exec_stop_post=[keepalived.mark(TRACK, up=False)],
@@ -152,6 +199,7 @@ def _keepalived(context: Context, host: Host) -> Iterator[Brick]:
     interface = facts.interface if c.endpoint.interface == "auto" else c.endpoint.interface
     interface = host.interface or interface
     prefix = c.endpoint.prefix or facts.prefix
+    vips = list(dict.fromkeys([str(vip), *(door.vip for door in context.retiring if door.vip)]))
     rank = [balancer.name for balancer in c.balancers].index(host.name)
     text = keepalived.config(
         router_id=host.name,
@@ -162,7 +210,7 @@ def _keepalived(context: Context, host: Host) -> Iterator[Brick]:
         advert_interval=c.load_balancer.advert_interval,
         address=host.ip,
         peers=[balancer.ip for balancer in c.balancers if balancer.name != host.name],
-        vip=str(vip),
+        vips=vips,
         prefix=prefix,
         check=CHECK,
         track_file=TRACK,
@@ -171,6 +219,8 @@ def _keepalived(context: Context, host: Host) -> Iterator[Brick]:
         port=c.endpoint.port, peers=[peer.ip for peer in c.balancers if peer.name != host.name]
     )
     yield File(host=host.name, path=CHECK, content=script, mode="0755")
+    # A file of its own, so that another address changes no unit and needs no restart.
+    yield File(host=host.name, path=DROP, content=keepalived.drop(vips, prefix, interface), mode="0755")
     yield File(host=host.name, path=KEEPALIVED_CONF, content=text)
     yield from service(
         context,
@@ -178,10 +228,11 @@ def _keepalived(context: Context, host: Host) -> Iterator[Brick]:
         "keepalived.service",
         description="keepalived, virtual IP of the Kubernetes API",
         exec_start=keepalived.arguments(KEEPALIVED_CONF),
-        pre=[keepalived.drop(str(vip), prefix, interface)],
+        pre=[["/bin/sh", DROP]],
         exec_reload=["kill -HUP $MAINPID"],
-        exec_stop_post=[keepalived.drop(str(vip), prefix, interface)],
+        exec_stop_post=[["/bin/sh", DROP]],
         restart_sec="100ms",
+        reload=True,
         after=[f"{c.load_balancer.kind}.service"],
         loads=[KEEPALIVED_CONF, CHECK],
     )

@@ -1,11 +1,13 @@
 """The pod network: `routed` (bridge, host-local, routes between nodes kept by us), or any CNI's manifest."""
 
+import hashlib
 import json
 from collections.abc import Iterator
 
 from quorate.component.context import Context
 from quorate.component.service import service
 from quorate.core import Key
+from quorate.render.sh import quote
 from quorate.resource.brick import Brick
 from quorate.resource.file import DataDirectory, Directory, File
 from quorate.resource.kube import Manifest
@@ -20,6 +22,12 @@ SERIAL = False
 
 CONF = f"{CNI_CONF}/10-quorate.conflist"
 ROUTES = f"{BALANCER}/routes"
+LIST = f"{ROUTES}.list"
+"""What the script of that name reads; a worker that comes or goes changes nothing else."""
+PROTOCOL = 109
+"""Marks routes as ours (`ip route ... proto`). To the kernel, numbers from RTPROT_STATIC (4) up mean nothing, it hands
+them back as given; 109 is free in its rtnetlink.h and in iproute2's rt_protos, where routing daemons have theirs.
+"""
 BRIDGE = "cni0"
 PLUGINS = ("bridge", "host-local", "loopback", "portmap")
 
@@ -52,7 +60,9 @@ def _routed(context: Context, host: Host) -> Iterator[Brick]:
             undo=f"ip link delete {BRIDGE} 2>/dev/null || :",
         )  # fmt: skip
     if host.has(Role.WORKER) or host.has(Role.CONTROL_PLANE):
-        yield File(host=host.name, path=ROUTES, content=routes(context, host), mode="0755")
+        script, wanted = routes(context), pairs(context, host)
+        yield File(host=host.name, path=ROUTES, content=script, mode="0755")
+        yield File(host=host.name, path=LIST, content="".join(f"{pair}\n" for pair in wanted))
         yield from service(
             context,
             host,
@@ -60,12 +70,21 @@ def _routed(context: Context, host: Host) -> Iterator[Brick]:
             description="Routes between the pods of all nodes",
             # By sh: SELinux lets init run what lies in /etc only as itself.
             exec_start=["/bin/sh", ROUTES],
-            loads=[ROUTES],
+            loads=[ROUTES, LIST],
+            reload=True,
+            exec_reload=["kill -HUP $MAINPID"],
             exec_stop_post=[["/bin/sh", ROUTES, "leave"]],
+            # Another script is another unit file: that restarts, and only the list is reloaded.
+            extra={"X-Script": hashlib.sha256(script.encode()).hexdigest()},
         )
-        nets = [cidr for name, cidr in context.facts.pod_cidrs.items() if name != host.name]
-        look = " && ".join(f"ip route show {cidr} | grep -q via" for cidr in nets) or ":"
-        yield Ready(host=host.name, what="pod routes", check=look, within=15)
+        found, lines = f"ip -4 route show proto {PROTOCOL} | cut -d ' ' -f 1-3 | LC_ALL=C sort", "\n".join(wanted)
+        yield Ready(
+            host=host.name,
+            what="pod routes",
+            check=f'[ "$({found})" = {quote(lines)} ]',
+            within=15,
+            evidence="ip -4 route; journalctl -u quorate-routes -n 15 --no-pager -o cat",
+        )
 
 
 def conflist(context: Context, host: Host) -> dict[str, object]:
@@ -92,39 +111,67 @@ def conflist(context: Context, host: Host) -> dict[str, object]:
     return {"cniVersion": "0.3.1", "name": "quorate", "plugins": [bridge, portmap]}
 
 
-def routes(context: Context, host: Host) -> str:
+def pairs(context: Context, host: Host) -> list[str]:
+    """The routes that a host has to the pods of each other worker, as `CIDR via ADDRESS`, in a fixed order."""
+    cidrs = context.facts.pod_cidrs
+    peers = [peer for peer in context.running_workers if peer.name != host.name and peer.name in cidrs]
+    return sorted(f"{cidrs[peer.name]} via {peer.ip}" for peer in peers)
+
+
+def routes(context: Context) -> str:
     """A script that keeps the routes, and lets pod traffic through the host's own firewall chains.
 
     It asserts them every 10 s, so that a network manager, a firewall's reload or a human undoes nothing for
-    long. Chains are filled in one step by iptables-restore.
+    long, and at once on SIGHUP. The text is the same whoever is in the cluster: routes are those of the list
+    beside it, and one that stays in the list is never absent. Chains are filled in one step by iptables-restore.
     """
-    c = context.cluster
-    pods = str(c.network.pod_cidr)
-    peers = [peer for peer in c.workers if peer.name != host.name and peer.name in context.facts.pod_cidrs]
-    wanted = [f"{context.facts.pod_cidrs[peer.name]} {peer.ip}" for peer in peers]
-    lines = "\n".join(f"  ip route replace {pair.split()[0]} via {pair.split()[1]}" for pair in wanted)
-    drops = "\n".join(f"  ip route delete {pair.split()[0]} via {pair.split()[1]} 2>/dev/null" for pair in wanted)
+    pods = str(context.cluster.network.pod_cidr)
     return f"""\
 #!/bin/sh
 # Routes to the pods of the other nodes, and the rules that let pod traffic pass.
+# Lines of $0.list are `CIDR via ADDRESS`. All routes of protocol {PROTOCOL} are ours.
+hup() {{ # the list is read at once; a script other than this one, which somebody edited and started, begins anew
+  kill $! 2>/dev/null
+  now=$(cat "$0") && [ "$now" != "$self" ] && exec /bin/sh "$0"
+}}
+trap hup HUP
+self=$(cat "$0")
 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
-jump() {{ # jump TABLE CHAIN OURS
-  iptables -w -t "$1" -C "$2" -j "$3" 2>/dev/null || iptables -w -t "$1" -I "$2" 1 -j "$3"
+nl='
+'
+jumps() {{
+  iptables -w -t "$1" -C "$2" -j "$3" 2>/dev/null
+}}
+whole() {{
+  jumps filter FORWARD QUORATE-PODS && jumps nat POSTROUTING QUORATE-MASQUERADE &&
+    iptables -w -t filter -C QUORATE-PODS -d {pods} -j ACCEPT 2>/dev/null &&
+    iptables -w -t nat -C QUORATE-MASQUERADE -s {pods} -j MASQUERADE 2>/dev/null
 }}
 unjump() {{
   while iptables -w -t "$1" -D "$2" -j "$3" 2>/dev/null; do :; done
   iptables -w -t "$1" -F "$3" 2>/dev/null; iptables -w -t "$1" -X "$3" 2>/dev/null
 }}
 keep() {{
-{lines or "  :"}
+  # Without a list nothing is known to be wrong.
+  want=$(cat "$0.list") || return
+  have=$(ip -4 route show proto {PROTOCOL})
+  printf '%s\\n' "$want" | while read -r net via to _; do
+    case $net in [0-9]*) ;; *) continue ;; esac
+    # Another way to the same pods takes the old one's place in one step.
+    case "$nl$have" in
+    *"$nl$net $via $to "*) ;;
+    *) ip route replace "$net" "$via" "$to" proto {PROTOCOL} ;;
+    esac
+  done
+  ip -4 route show proto {PROTOCOL} | while read -r net via to _; do
+    case "$nl$want$nl" in
+    *"$nl$net $via $to$nl"*) ;;
+    *) ip route delete "$net" "$via" "$to" proto {PROTOCOL} ;;
+    esac
+  done
 }}
-leave() {{
-{drops or "  :"}
-  unjump filter FORWARD QUORATE-PODS
-  unjump nat POSTROUTING QUORATE-MASQUERADE
-}}
-if [ "$1" = leave ]; then leave; exit 0; fi
-iptables-restore -w -n <<'RULES'
+fill() {{
+  iptables-restore -w -n <<'RULES'
 *filter
 :QUORATE-PODS - [0:0]
 -A QUORATE-PODS -s {pods} -j ACCEPT
@@ -137,10 +184,21 @@ COMMIT
 -A QUORATE-MASQUERADE -s {pods} -j MASQUERADE
 COMMIT
 RULES
+  jumps filter FORWARD QUORATE-PODS || iptables -w -t filter -I FORWARD 1 -j QUORATE-PODS
+  jumps nat POSTROUTING QUORATE-MASQUERADE || iptables -w -t nat -I POSTROUTING 1 -j QUORATE-MASQUERADE
+}}
+leave() {{
+  ip -4 route flush proto {PROTOCOL}
+  unjump filter FORWARD QUORATE-PODS
+  unjump nat POSTROUTING QUORATE-MASQUERADE
+}}
+if [ "$1" = leave ]; then leave; exit 0; fi
+fill
 while :; do
+  # Begun before the list is read: whenever SIGHUP comes from now on, it ends this wait.
+  sleep 10 &
   keep
-  jump filter FORWARD QUORATE-PODS
-  jump nat POSTROUTING QUORATE-MASQUERADE
-  sleep 10
+  whole || fill
+  wait $! || wait $!
 done
 """

@@ -8,12 +8,15 @@ from quorate.core import Blob, PlanError
 from quorate.resource.brick import Brick
 from quorate.resource.file import Binary, Symlink
 from quorate.resource.package import Packages
-from quorate.spec.cluster import Cluster, Host
-from quorate.spec.facts import Facts, HostFacts
+from quorate.spec.cluster import Cluster, Host, Role
+from quorate.spec.facts import Facts, HostFacts, Member
 from quorate.spec.layout import BIN, LINKS
+from quorate.spec.leaving import Door, Leaving, leaving
 from quorate.spec.secrets import Secrets
 from quorate.spec.supply import Supply
 from quorate.spec.versions import Minor
+
+APISERVER = "kube-apiserver.service"
 
 
 @dataclass(frozen=True)
@@ -27,16 +30,78 @@ class Context:
     minor: Minor
     texts: Mapping[str, str] = field(default_factory=dict)
     """Files of the user's that go into the cluster as they are: `audit-policy`, `cni-manifest`."""
+    established: Cluster | None = None
+    """The cluster as the last whole apply left it; None while it is being built for the first time."""
+    former: tuple[Cluster, ...] = ()
+    """Every cluster that an apply since then, and that one, began to build, oldest first."""
+    replaced: frozenset[str] = frozenset()
+    """Hosts of which the operator says that they are new machines in the place of others."""
+    retiring: tuple[Door, ...] = ()
+    """Endpoints that the balancers keep besides their own until nobody is pointed at them any more."""
+    transition: bool = False
+    """Who leaves is still there: this is what the cluster must be until then."""
+    standing: Cluster | None = None
+    """The cluster without balancers that grows: its one API server is not restarted before nobody needs it."""
+    absent: frozenset[str] = frozenset()
+    """Hosts that do not answer: nothing is planned for them."""
 
     def of(self, host: Host) -> HostFacts:
         """The facts of a host."""
         return self.facts.of(host.name)
 
     @property
+    def leaving(self) -> tuple[Leaving, ...]:
+        """Hosts and roles that the cluster had and that the file has no more."""
+        return leaving(self.cluster, self.former)
+
+    @property
     def spokesman(self) -> Host:
-        """The control-plane host through which API objects are written: the first that answers."""
-        masters = self.cluster.masters
-        return next((master for master in masters if master.name in self.facts.hosts), masters[0])
+        """The control-plane host through which API objects are written: one that works, else one that answers."""
+        masters = [master for master in self.cluster.masters if master.name not in self.absent]
+        runs = [master for master in masters if APISERVER in self.of(master).running]
+        return next(iter([*runs, *masters]), self.cluster.masters[0])
+
+    @property
+    def running_workers(self) -> tuple[Host, ...]:
+        """The workers; as long as others are about to be drained, those too."""
+        if not self.transition:
+            return self.cluster.workers
+        going = (each.host for each in self.leaving if each.loses(Role.WORKER) and each.host.name not in self.absent)
+        return (*self.cluster.workers, *going)
+
+    def serves_as(self, host: Host) -> Cluster:
+        """The cluster by whose flags the host's API server runs: that of before as long as it is the endpoint."""
+        was = self.standing
+        return was if was and was.masters[0].name == host.name else self.cluster
+
+    def has_data(self, host: Host) -> bool:
+        """Whether the host holds an etcd member's data."""
+        return self.of(host).etcd_member
+
+    def joins(self, host: Host) -> bool:
+        """Whether the host's etcd has to join members that have data; in a first build all begin at once."""
+        return self.established is not None and not self.has_data(host)
+
+    @property
+    def stale_members(self) -> tuple[Member, ...]:
+        """Members of etcd that no host of ours runs any more: theirs left and is dead, or is a new machine.
+
+        A member that no file ever named is somebody else's doing, and stays.
+        """
+        used = {host.ip for host in self.cluster.members if host.name not in self.absent and self.has_data(host)}
+        dead = {
+            each.host.ip
+            for each in self.leaving
+            if each.loses(Role.ETCD) and (each.host.name in self.absent or not self.has_data(each.host))
+        }
+        dead |= {host.ip for was in self.former for host in was.hosts if host.name in self.replaced}
+        wanted = {host.ip for host in self.cluster.members}
+        return tuple(
+            member
+            for member in self.facts.members
+            # One without a name was added for a host that is about to join.
+            if (at := address(member)) in dead - used and (member.name or at not in wanted)
+        )
 
     def blob(self, name: str) -> Blob:
         """A binary of the supply. Raises PlanError when the source does not deliver it."""
@@ -72,6 +137,11 @@ class Context:
             files=tuple(files.values()) if bundled else (),
             leavings=leavings,
         )
+
+
+def address(member: Member) -> str:
+    """The address at which other members reach a member."""
+    return member.peer_url.rpartition(":")[0].removeprefix("https://")
 
 
 class Component(Protocol):

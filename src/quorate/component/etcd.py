@@ -2,17 +2,16 @@
 
 from collections.abc import Iterator
 
+from quorate.component import membership
 from quorate.component.context import Context
 from quorate.component.service import arguments, service
 from quorate.component.settings import tls
 from quorate.pki import profiles
-from quorate.render.sh import sh
 from quorate.resource.brick import Brick
 from quorate.resource.file import DataDirectory, File
 from quorate.resource.system import User
 from quorate.resource.unit import Ready
 from quorate.spec.cluster import Cluster, Host, Role
-from quorate.spec.layout import BIN
 from quorate.spec.secrets import ETCD_TOKEN
 
 NAME = "etcd"
@@ -63,17 +62,11 @@ def flags(c: Cluster, host: Host) -> dict[str, str]:
 
 def etcdctl(host: Host) -> str:
     """etcdctl for the member on this host, as a piece of sh to append arguments to."""
-    return "ETCDCTL_API=3 " + sh(
-        f"{BIN}/etcdctl",
-        f"--endpoints=https://{host.ip}:2379",
-        f"--cacert={profiles.ETCD_CA}",
-        f"--cert={profiles.ETCD_CLIENT}",
-        f"--key={profiles.ETCD_CLIENT_KEY}",
-    )
+    return str(membership.Ctl(host, (host,)))
 
 
 def resources(context: Context, host: Host) -> Iterator[Brick]:
-    """User, binaries, data folder, service, health."""
+    """User, binaries, data folder, service, health; on a running cluster also the way in and out of the quorum."""
     if not host.has(Role.ETCD):
         return
     c = context.cluster
@@ -88,7 +81,12 @@ def resources(context: Context, host: Host) -> Iterator[Brick]:
         "ETCD_INITIAL_CLUSTER_STATE=new\n"
     )
     yield File(host=host.name, path=BOOTSTRAP, content=bootstrap)
-    yield from service(
+    others = membership.voters(context, host)
+    ctl = membership.Ctl(host, others)
+    if host == membership.speaker(context):
+        for member in context.stale_members:
+            yield membership.taken_out(membership.Ctl(host, (host,)), member)
+    *files, unit = service(
         context,
         host,
         "etcd.service",
@@ -98,12 +96,20 @@ def resources(context: Context, host: Host) -> Iterator[Brick]:
         loads=LOADS,
         # The first member can report only when a second is there: never wait for it.
         block=False,
+        guard=membership.quorum_without(ctl) if others else "",
         type="notify",
         user="etcd",
-        environment_files=[BOOTSTRAP],
+        # The second is there while a member joins, and then it wins.
+        environment_files=[BOOTSTRAP, f"-{membership.JOIN}"],
         limit_nofile=min(65536, context.of(host).nofile_limit),
         extra={"TimeoutStartSec": "infinity"},
     )
+    yield from files
+    if context.joins(host) and others:
+        yield membership.joined(ctl, c.etcd.data_dir)
+    yield unit
+    if others and (context.joins(host) or membership.learns(context, host)):
+        yield membership.promoted(ctl)
     yield Ready(
         host=host.name,
         what="etcd",

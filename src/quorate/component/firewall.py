@@ -29,7 +29,7 @@ def firewall(context: Context, host: Host) -> Iterator[Brick]:
         )
     if choice != "open-ports" or kind == "none":
         return
-    rules = openings(context.cluster, host)
+    rules = openings(context.cluster, host, [door.port for door in context.retiring])
     pods = str(context.cluster.network.pod_cidr) if host.has(Role.WORKER) else ""
     text = _firewalld(rules, pods) if kind == "firewalld" else _iptables(rules)
     yield File(host=host.name, path=SCRIPT, content=text, mode="0755")

@@ -29,10 +29,12 @@ def service(
     loads: Sequence[str] = (),
     reload: bool = False,
     block: bool = True,
+    guard: str = "",
     **unit: Any,
 ) -> Iterator[Brick]:
     """A unit file and its service, restarted when the unit file or one of `loads` is newer than the process.
 
+    `guard` is sh that says whether the running one may be stopped for that.
     `binary` names one of the supply: its digest stands in the unit file, so that a new one restarts the
     service without the service hashing a hundred megabytes at each start.
     """
@@ -52,4 +54,4 @@ def service(
         **unit,
     )
     yield File(host=host.name, path=own, content=text)
-    yield Unit(host=host.name, unit=name, loads=(own, *loads), reload=reload, block=block)
+    yield Unit(host=host.name, unit=name, loads=(own, *loads), reload=reload, block=block, guard=guard)

@@ -16,7 +16,7 @@ ANONYMOUS_PATHS = ("/healthz", "/livez", "/readyz", "/version")
 
 SHUTDOWN_DELAY = "3s"
 """How long a stopping API server goes on serving while /readyz already fails: longer than the balancers
-take to see that (2 checks 200 ms apart) and than kube-proxy takes to drop its endpoint (1 s `minSyncPeriod`
+take to see that (2 checks 200 or 250 ms apart) and than kube-proxy takes to drop its endpoint (1 s `minSyncPeriod`
 plus the watch), so that a restart refuses nobody. Costs 3 s of each restart; upstream's default 0 s drops
 requests."""
 
@@ -81,7 +81,8 @@ def etcd_servers(c: Cluster, h: Host) -> str:
 
     A host with a member uses that alone where the balancers notice an API server without a healthy member
     (haproxy asks each for /readyz): with all members listed, it goes on dialling a dead one (10 to 40 s:
-    performance reference 2.1). nginx asks nobody, so there every API server must live without its own member.
+    performance reference 2.1). nginx' list follows /readyz more coarsely, and each change of it is a reload: there
+    every API server lives without its own member.
     """
     alone = h.has(Role.ETCD) and c.load_balancer.kind == "haproxy" and c.balancers
     members = (h,) if alone else (*(m for m in c.members if m == h), *(m for m in c.members if m != h))

@@ -10,12 +10,19 @@ def policy(kind: str, *, check: str = "") -> str:
 
     Everything else of ours runs unconfined: `/opt/kubernetes/bin` has the type bin_t. Source: the modules
     apache, rhcs (haproxy) and keepalived of the targeted policy of RHEL 9; what haproxy gets is its boolean
-    haproxy_connect_any, what nginx gets is httpd_can_network_connect and a label for the endpoint's port.
+    haproxy_connect_any, what nginx gets is httpd_can_network_connect and a label for the endpoint's port. The list
+    is written by sh as unconfined_service_t, so it has a type of /run's.
     """
     lines = [
         "; The endpoint's port may be any, and so may that of the API servers.",
         f"(allow {_DOMAINS[kind]} port_type (tcp_socket (name_bind name_connect)))",
     ]
+    if kind == "nginx":
+        lines += [
+            "; The list in /run of the API servers to use.",
+            "(allow httpd_t pidfile (dir (getattr search)))",
+            "(allow httpd_t pidfile (file (getattr open read)))",
+        ]
     if check:
         lines += [
             "; The file in /run by which the balancer's unit tells that it runs.",
