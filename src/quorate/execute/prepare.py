@@ -11,13 +11,16 @@ from quorate.core import Key, PlanError, Transport
 from quorate.execute import facts as facts_of
 from quorate.execute.facts import Found
 from quorate.execute.observe import look, texts
+from quorate.execute.past import Past
 from quorate.execute.store import Store
+from quorate.plan import guard
 from quorate.plan.compile import Compiled, compile_cluster
 from quorate.plan.step import Plan, Step
 from quorate.report.event import Emit, Said
 from quorate.resource.file import File
 from quorate.spec.cluster import Cluster
 from quorate.spec.facts import Facts, HostFacts
+from quorate.spec.leaving import everybody
 from quorate.spec.supply import Supply
 from quorate.spec.versions import table
 
@@ -30,24 +33,55 @@ class Prepared:
     compiled: Compiled
     plan: Plan
     store: Store
+    past: Past
     lost: Mapping[str, str]
     """Hosts that did not answer, with the reason."""
 
+    @property
+    def left_alone(self) -> tuple[str, ...]:
+        """Hosts of the file that did not answer."""
+        return tuple(host.name for host in self.context.cluster.hosts if host.name in self.context.absent)
+
+    @property
+    def machines(self) -> Mapping[str, str]:
+        """The machine-id of every host that is in the file and answered."""
+        hosts = (host.name for host in self.context.cluster.hosts if host.name not in self.context.absent)
+        return {name: self.context.facts.of(name).machine_id for name in hosts}
+
 
 async def prepare(
-    cluster: Cluster, file: Path, via: Transport, emit: Emit, *, persist: bool, asked: Awaitable[Found] | None = None
+    cluster: Cluster,
+    file: Path,
+    via: Transport,
+    emit: Emit,
+    *,
+    replaced: frozenset[str] = frozenset(),
+    guarded: bool = True,
+    asked: Awaitable[Found] | None = None,
 ) -> Prepared:
-    """The plan for a cluster. Nothing is changed on a host; without `persist` nothing here either.
+    """The plan for a cluster. Nothing is changed, neither on a host nor here.
 
-    `asked` are the facts, where somebody asked for them already.
+    `replaced` are hosts that the operator declares new machines; `guarded` False is for taking everything away.
+    `asked` are the facts, where somebody asked for them already. Raises PlanError when the guard refuses.
     """
-    found, lost = await (asked or facts_of.gather(cluster, via))
-    supply = await resolve(cluster, lambda text: emit(Said(text)), arch=_arch(found))
     store = Store.beside(file, cluster.name)
-    context = build(cluster, store, supply, Facts(hosts=found), persist=persist)
+    past = Past(store, file, cluster)
+    found, lost = await (asked or facts_of.gather(everybody(cluster, past.former), via))
+    supply = await resolve(cluster, lambda text: emit(Said(text)), arch=_arch(found))
+    context = replace(
+        build(cluster, store, past, supply, Facts(hosts=found)),
+        established=past.established,
+        former=past.former,
+        replaced=replaced,
+        absent=frozenset(lost) if guarded else frozenset(),
+    )
+    if guarded:
+        guard.check(context, past.machines())
     compiled = compile_cluster(context)
-    plan = await observe(compiled, via, lost=tuple(lost), notes=(*store.changes, *store.warnings))
-    return Prepared(context, compiled, plan, store, {host: str(error) for host, error in lost.items()})
+    notes = (*guard.notes(context), *store.changes, *store.warnings)
+    alone = tuple(host.name for host in cluster.hosts if host.name in lost)
+    plan = await observe(compiled, via, lost=alone, notes=notes)
+    return Prepared(context, compiled, plan, store, past, {host: str(error) for host, error in lost.items()})
 
 
 def _arch(found: Mapping[str, HostFacts]) -> str:
@@ -59,10 +93,13 @@ def _arch(found: Mapping[str, HostFacts]) -> str:
     return next(iter(arches), "amd64")
 
 
-def build(cluster: Cluster, store: Store, supply: Supply, facts: Facts, *, persist: bool) -> Context:
-    """The inputs of `compile`."""
-    cidrs = store.allocations(cluster, persist=persist) if cluster.network.cni == "routed" else {}
-    secrets = store.secrets(cluster, datetime.now(UTC), persist=persist)
+def build(cluster: Cluster, store: Store, past: Past, supply: Supply, facts: Facts) -> Context:
+    """The inputs of `compile`: certificates go on naming endpoints of before, who leaves keeps its pod subnet."""
+    sans = (*cluster.apiserver.extra_sans, *(each for each in past.endpoints if each != cluster.server))
+    named = cluster.model_copy(update={"apiserver": cluster.apiserver.model_copy(update={"extra_sans": sans})})
+    there = everybody(cluster, past.former)
+    cidrs = store.allocations(there, persist=False) if cluster.network.cni == "routed" else {}
+    secrets = store.secrets(named, datetime.now(UTC), persist=False)
     version = supply.versions.get("kubernetes", cluster.versions.kubernetes)
     return Context(
         cluster,

@@ -4,7 +4,7 @@
 .quorate/.gitignore               keeps all of it out of git
 .quorate/<cluster>/pki/           <id>.crt, <id>.key
 .quorate/<cluster>/random/        encryption-key, keepalived-auth, etcd-token
-.quorate/<cluster>/allocations.json, last-applied.yaml, journal.jsonl
+.quorate/<cluster>/allocations.json, journal.jsonl, and what `past` keeps
 ```
 
 Folders are 0700 and files 0600. Nothing in it is ever removed.
@@ -72,7 +72,7 @@ class Store:
     def allocations(self, cluster: Cluster, *, persist: bool) -> Mapping[str, str]:
         """Each worker's part of the pod network, by host name; see `subnets.allocate`."""
         path = self.path / "allocations.json"
-        text = self._pending.get(path) or self._read(path)
+        text = self._pending.get(path) or self.read(path)
         try:
             kept = _subnets(json.loads(text)) if text is not None else Subnets({}, {})
         except (ValueError, TypeError, KeyError, AttributeError):
@@ -111,16 +111,20 @@ class Store:
             for folder in folders:
                 atomic.sync(folder)
 
-    def last_spec(self) -> str | None:
-        """Text of the cluster file that was applied last; None before the first time."""
-        content = self._read(self.path / "last-applied.yaml")
-        return None if content is None else content.decode()
-
-    def save_spec(self, text: str) -> None:
-        """Remember the text of the cluster file that was applied."""
+    def write(self, path: Path, content: bytes) -> None:
+        """Write a file of the folder, whole or not at all."""
         with self._writing():
-            self._open(())
-            atomic.write(self.path / "last-applied.yaml", text.encode())
+            self._open((path.parent,))
+            atomic.write(path, content)
+
+    def retire(self, hosts: Iterable[str]) -> None:
+        """Lay the keys and certificates of hosts aside, in `retired`; a host of that name gets new ones."""
+        folder = self.path / "retired"
+        for host in hosts:
+            with self._writing():
+                self._open((folder,))
+                for path in (self.path / "pki").glob(f"*@{host}.*"):
+                    os.replace(path, folder / path.name)
 
     def journal(self, entry: Mapping[str, object]) -> None:
         """Append one entry, as a JSON line; who writes it sees to it that no secret is in it."""
@@ -152,13 +156,13 @@ class Store:
         """Content of those that exist or are about to; keys must be closed to others."""
         found = {}
         for id, path in places.items():
-            content = self._read(path, private=not id.endswith((".crt", ".pub")))
+            content = self.read(path, private=not id.endswith((".crt", ".pub")))
             content = self._pending.get(path, content)
             if content is not None:
                 found[id] = content
         return found
 
-    def _read(self, path: Path, *, private: bool = False) -> bytes | None:
+    def read(self, path: Path, *, private: bool = False) -> bytes | None:
         """Content of a file, None when there is none."""
         try:
             with path.open("rb") as file:

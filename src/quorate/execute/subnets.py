@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Network
 
-from quorate.core import QuorateError
+from quorate.core import PlanError
 from quorate.spec.cluster import Cluster
 
 
@@ -21,7 +21,7 @@ def allocate(c: Cluster, kept: Subnets) -> Subnets:
 
     New hosts are served in the order of their addresses, so the order in the file does not matter. The
     subnet of a host that left is given to another only when there is no free one: its routes and leases may
-    live on somewhere. Raises QuorateError when the pod network is too small or does not hold what was given.
+    live on somewhere. Raises PlanError when the pod network is too small or does not hold what was given.
     """
     names = {host.name for host in c.workers}
     known = {**kept.left, **kept.given}
@@ -30,7 +30,7 @@ def allocate(c: Cluster, kept: Subnets) -> Subnets:
     network = c.network.pod_cidr
     for name, cidr in given.items():
         if not IPv4Network(cidr).subnet_of(network):
-            raise QuorateError(
+            raise PlanError(
                 f"network.pod_cidr = {network}: {name} already has {cidr}, which is outside of it",
                 "the pod network of a cluster can grow but not move; set pod_cidr back",
             )
@@ -40,7 +40,7 @@ def allocate(c: Cluster, kept: Subnets) -> Subnets:
             continue
         subnet = next(fresh, None) or _inherit(c, given, left)
         if subnet is None:
-            raise QuorateError(
+            raise PlanError(
                 f"network.pod_cidr = {network}: no /{c.network.node_mask} is left for {host.name}",
                 "choose a larger pod_cidr or, for new hosts, a longer node_mask",
             )

@@ -78,7 +78,9 @@ def units(cluster: Cluster, host: Host) -> tuple[str, ...]:
     if host.has(Role.CONTROL_PLANE):
         found += ["kube-apiserver", "kube-controller-manager", "kube-scheduler"]
     if host.has(Role.LOAD_BALANCER):
-        found += [cluster.load_balancer.kind, *(["keepalived"] if cluster.endpoint.vip else [])]
+        kind = cluster.load_balancer.kind
+        found += [kind, *(["quorate-upstreams"] if kind == "nginx" else [])]
+        found += ["keepalived"] if cluster.endpoint.vip else []
     if host.has(Role.WORKER):
         found += ["containerd"] if cluster.runtime.kind == "containerd" else ["docker"]
         found += ["kubelet", "kube-proxy"]
@@ -187,7 +189,7 @@ def _services(wanted: tuple[str, ...], shown: str, answers: str) -> dict[str, Se
         unit = fields.get("Id", "")
         if unit not in found or fields.get("LoadState") == "not-found":
             continue
-        state, restarts = fields.get("ActiveState", ""), fields.get("NRestarts", "")
+        state, restarts = fields.get("ActiveState", "").replace("reloading", "active"), fields.get("NRestarts", "")
         since = _time(fields.get("ActiveEnterTimestamp", "")) if state == "active" else None
         count = int(restarts) if restarts.isdigit() else 0
         found[unit] = Service(state, since, count, healthy.get(unit))

@@ -3,12 +3,16 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from quorate.component import COMPONENTS
+from quorate.component import COMPONENTS, etcd, leaving
 from quorate.component.context import Context
 from quorate.core import Key
 from quorate.plan import graph
+from quorate.plan.gone import removals
 from quorate.resource.brick import Brick
-from quorate.spec.cluster import Cluster
+from quorate.resource.removal import Removal
+from quorate.resource.unit import Ready, Unit
+from quorate.spec.cluster import Cluster, Role
+from quorate.spec.leaving import retiring, standing
 
 
 @dataclass(frozen=True)
@@ -21,28 +25,61 @@ class Compiled:
 
 
 def compile_cluster(context: Context) -> Compiled:
-    """Ask every component about every host, and derive the order.
+    """Ask every component about every host that answers, add what has to go, and derive the order.
 
     A component marked SERIAL that runs already anywhere changes one host at a time, each proven ready before
-    the next; on an empty cluster all hosts start at once (etcd's first member is never healthy alone).
+    the next; on an empty cluster all hosts start at once (etcd's first member is never healthy alone). A member
+    that joins a running etcd comes after all that run.
     """
+    olds = [cluster for cluster in context.former if cluster != context.cluster]
     context = replace(context, cluster=_ordered(context.cluster))
-    parts = [
-        graph.Part(component.NAME, host.name, tuple(component.resources(context, host)))
-        for component in COMPONENTS
-        for host in context.cluster.hosts
-    ]
-    parts = [part for part in parts if part.resources]
+    doors = retiring(context.cluster, olds)
+    door = standing(context.cluster, context.established)
+    drains = any(each.loses(Role.WORKER) for each in context.leaving)
+    now = _parts(replace(context, retiring=doors, standing=door, transition=drains))
+    parts = removals(context, olds, now, _parts)
+    if doors or door or drains:
+        parts += _later(now, _parts(context), leaving.drains(context))
     after = {component.NAME: component.AFTER for component in COMPONENTS}
     needs = graph.edges(parts, after)
     for component in COMPONENTS:
         mine = [part for part in parts if part.component == component.NAME]
-        running = [part for part in mine if _runs(context, part)]
-        if component.SERIAL and running:
-            needs = graph.serial([part for part in mine if part not in running], running, needs)
+        joining = [part for part in mine if component is etcd and context.joins(context.cluster.host(part.host))]
+        running = [part for part in mine if part not in joining and _runs(context, part)]
+        if component.SERIAL and (running or joining):
+            stopped = [part for part in mine if part not in running and part not in joining]
+            needs = graph.serial(stopped, running, needs, joining=joining)
     by_key = {brick.key: brick for part in parts for brick in part.resources}
     ordered = tuple(by_key[key] for key in graph.order(needs))
     return Compiled(ordered, needs, {brick.key: part.component for part in parts for brick in part.resources})
+
+
+def _later(now: list[graph.Part], final: list[graph.Part], after: frozenset[Key]) -> list[graph.Part]:
+    """What differs when the transition is over, and the services that load it: done after everything else."""
+    meanwhile = {brick.key: brick.desired for part in now for brick in part.resources}
+    found = []
+    for part in final:
+        files = [brick for brick in part.resources if brick.desired != meanwhile.get(brick.key)]
+        paths = {path for brick in files for path in brick.traces}
+        loads = [brick for brick in part.resources if isinstance(brick, Unit) and paths & set(brick.loads)]
+        gates = [brick for brick in part.resources if isinstance(brick, Ready) and loads]
+        bricks = tuple(
+            replace(brick, later=True, explicit=brick.explicit | after) for brick in (*files, *loads, *gates)
+        )
+        if bricks:
+            found.append(graph.Part(leaving.NAME, part.host, bricks))
+    return found
+
+
+def _parts(context: Context) -> list[graph.Part]:
+    """What each component wants on each host that answers."""
+    found = [
+        graph.Part(component.NAME, host.name, tuple(component.resources(context, host)))
+        for component in COMPONENTS
+        for host in context.cluster.hosts
+        if host.name not in context.absent
+    ]
+    return [part for part in found if part.resources]
 
 
 def _ordered(cluster: Cluster) -> Cluster:
@@ -59,4 +96,5 @@ def _ordered(cluster: Cluster) -> Cluster:
 
 def _runs(context: Context, part: graph.Part) -> bool:
     running = context.facts.of(part.host).running
-    return any(brick.key.kind == "unit" and brick.name in running for brick in part.resources)
+    gone = [brick for removal in part.resources if isinstance(removal, Removal) for brick in removal.bricks]
+    return any(isinstance(brick, Unit) and brick.unit in running for brick in (*part.resources, *gone))

@@ -11,6 +11,7 @@ from quorate.resource.block import Block
 from quorate.resource.file import Binary, Directory, File, Symlink
 from quorate.resource.kube import Image, Manifest
 from quorate.resource.package import Packages
+from quorate.resource.removal import Removal
 from quorate.resource.system import Setting
 from quorate.resource.unit import Ready, Unit
 
@@ -60,6 +61,10 @@ def detail(step: Step, wire: int = 0) -> str:
             return _unit(step.actual or {})
         case Ready():
             return "wait until it answers"
+        case Removal():
+            return _removal(resource)
+        case Setting() if resource.removes:
+            return "take out of the cluster"
         case Manifest():
             return "known after apply" if step.actual is None else "objects differ" if step.actual else "apply"
         case Symlink():
@@ -85,6 +90,12 @@ def diff(step: Step, present: str | None) -> Diff:
         return ("(holds a private key: not shown)",)
     old, new = clean(present).splitlines(), clean(wanted).splitlines()
     return tuple(list(difflib.unified_diff(old, new, lineterm="", n=2))[2:]) or ("(line ends differ)",)
+
+
+def _removal(removal: Removal) -> str:
+    units = [brick.unit for brick in removal.bricks if isinstance(brick, Unit)]
+    said = f"stop {', '.join(unit.removesuffix('.service') for unit in units)}; " if units else ""
+    return said + (f"all {len(removal.bricks)} things of ours" if removal.whole else many(len(removal.bricks), "thing"))
 
 
 def _file(file: File, step: Step) -> str:

@@ -66,7 +66,8 @@ def edges(parts: Sequence[Part], after: Mapping[str, tuple[str, ...]]) -> dict[K
         by_host[brick.host].append(brick)
     needs: dict[Key, set[Key]] = {}
     for host_bricks in by_host.values():
-        needs |= _on_disk(host_bricks)
+        for later in (False, True):
+            needs |= _on_disk([brick for brick in host_bricks if brick.later is later])
     gates: dict[str, set[Key]] = defaultdict(set)
     here: dict[tuple[str, str], set[Key]] = defaultdict(set)
     for part in parts:
@@ -78,7 +79,7 @@ def edges(parts: Sequence[Part], after: Mapping[str, tuple[str, ...]]) -> dict[K
         before |= {key for name in after[part.component] for key in here[name, part.host]}
         for brick in part.resources:
             needs[brick.key] |= brick.needs
-            if not brick.passive:
+            if not brick.passive or brick.later:
                 needs[brick.key] |= earlier | before
             elif isinstance(brick, File | Directory) and brick.owner.split(":")[0] != "root":
                 needs[brick.key] |= {key for key in earlier if key.kind == Packages.kind}
@@ -90,18 +91,24 @@ def edges(parts: Sequence[Part], after: Mapping[str, tuple[str, ...]]) -> dict[K
 
 
 def serial(
-    stopped: Sequence[Part], running: Sequence[Part], needs: Mapping[Key, frozenset[Key]]
+    stopped: Sequence[Part],
+    running: Sequence[Part],
+    needs: Mapping[Key, frozenset[Key]],
+    *,
+    joining: Sequence[Part] = (),
 ) -> dict[Key, frozenset[Key]]:
     """Extra edges that let running parts of one component change one at a time, each proven first.
 
     Stopped parts wait for nobody (starting one takes nothing away, and quorum may need it); the first
-    running part waits for them, each further one for the one before it.
+    running part waits for them, each further one for the one before it; then those join that have to be let in,
+    one by one too, though their files may lie there before.
     """
     extra = dict(needs)
     proven = frozenset(key for part in stopped for key in part.gates)
-    for part in running:
+    for part in (*running, *joining):
         for brick in part.resources:
-            extra[brick.key] = extra[brick.key] | proven
+            if part in running or not brick.passive:
+                extra[brick.key] = extra[brick.key] | proven
         proven = part.gates
     return extra
 

@@ -10,6 +10,8 @@ from quorate.plan import describe
 from quorate.plan.step import Plan, Step
 from quorate.plan.words import many, size
 from quorate.resource.file import Binary, File
+from quorate.resource.removal import Removal
+from quorate.resource.system import Setting
 from quorate.resource.unit import Unit
 
 Wire = Callable[[Blob], int]
@@ -162,7 +164,9 @@ def _line(plan: Plan, step: Step, present: str | None, wire: Wire) -> Line:
 def _sort(step: Step) -> Sort:
     if describe.waits(step):
         return Sort.WAIT
-    if not step.resource.desired:
+    if not step.resource.desired or isinstance(step.resource, Removal):
+        return Sort.REMOVE
+    if isinstance(step.resource, Setting) and step.resource.removes:
         return Sort.REMOVE
     stale = step.diff.keys() == {"loaded"}
     if isinstance(step.resource, Unit) and stale:

@@ -101,6 +101,9 @@ class Ended(Event):
     phases: tuple[tuple[str, float, float], ...] = ()
     sent: tuple[tuple[str, int], ...] = ()
     """Bytes of large files sent, by host."""
+    touched: int = 0
+    """Hosts on which something changed."""
+    hosts: int = 0
 
 
 Emit = Callable[[Event], None]

@@ -57,6 +57,7 @@ def totals(console: Console, ended: Ended) -> None:
     sent = sum(count for _, count in ended.sent)
     parts = [f"{ended.changed} changed", f"{ended.unchanged} unchanged"]
     parts += [f"{ended.failed} failed"] * bool(ended.failed) + [f"{ended.skipped} skipped"] * bool(ended.skipped)
+    parts += [f"{ended.touched} of {many(ended.hosts, 'host')} touched"] * bool(ended.changed)
     parts += [f"{size(sent)} sent"] * bool(sent) + [f"{ended.seconds:.1f} s"]
     word, style = ("done", f"bold {GOOD}") if ended.ok else ("stopped", WARN) if ended.stopped else ("failed", BAD)
     say(console, (word, style), "  ", ", ".join(parts))

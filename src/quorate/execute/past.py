@@ -1,0 +1,90 @@
+"""What happened to a cluster before, from the state folder: files that were applied, and which machine each host is.
+
+```
+last-applied.yaml      the file of the last apply that did everything
+begun/<digest>.yaml    files of applies since then that did not end; what they began still has to go or be finished
+machines.json          the machine-id of each host
+endpoints              every address that was the API's: certificates go on naming them
+```
+"""
+
+import hashlib
+import json
+from collections.abc import Collection, Mapping
+from functools import cached_property
+from pathlib import Path
+
+from quorate.core import QuorateError
+from quorate.execute.store import Store
+from quorate.spec.cluster import Cluster
+from quorate.spec.load import load_former
+
+
+class Past:
+    """The past of one cluster, as far as its state folder knows. Reading it raises SpecError for a damaged file."""
+
+    def __init__(self, store: Store, file: Path, now: Cluster) -> None:
+        self._store, self._file, self._now = store, file, now
+        self._last = store.path / "last-applied.yaml"
+        self._begun = store.path / "begun"
+
+    @cached_property
+    def established(self) -> Cluster | None:
+        """The cluster of the last whole apply; None before the first."""
+        return self._load(self._last) if self._last.exists() else None
+
+    @cached_property
+    def former(self) -> tuple[Cluster, ...]:
+        """Every cluster that hosts may have something of, oldest first."""
+        begun = sorted(self._begun.glob("*.yaml"), key=lambda path: path.stat().st_mtime_ns)
+        return (*([self.established] if self.established else []), *(self._load(path) for path in begun))
+
+    def _load(self, path: Path) -> Cluster:
+        # Most often nothing has changed since, and reading YAML takes its time.
+        if path.read_bytes() == self._file.read_bytes():
+            return self._now
+        return load_former(path, self._file.absolute().parent)
+
+    def machines(self) -> Mapping[str, str]:
+        """The machine-id by host. Raises QuorateError for a damaged file."""
+        path = self._store.path / "machines.json"
+        text = self._store.read(path)
+        try:
+            known = json.loads(text) if text is not None else {}
+            return {str(host): str(id) for host, id in known.items()}
+        except (ValueError, AttributeError):
+            raise QuorateError(
+                f"{path}: is damaged", "remove it: the next apply notes the machines as it finds them"
+            ) from None
+
+    @property
+    def endpoints(self) -> tuple[str, ...]:
+        """Every virtual IP or address by which clients were ever told to find the API, oldest first."""
+        return tuple((self._store.read(self._store.path / "endpoints") or b"").decode().split())
+
+    def begin(self, text: str, machines: Mapping[str, str]) -> None:
+        """Note that an apply of a file begins, its endpoint, and the machines that are met for the first time."""
+        fronted = self._now.endpoint.vip or self._now.endpoint.address
+        if fronted and str(fronted) not in self.endpoints:
+            known = "".join(f"{each}\n" for each in (*self.endpoints, fronted))
+            self._store.write(self._store.path / "endpoints", known.encode())
+        digest = hashlib.sha256(text.encode()).hexdigest()[:16]
+        if not self._last.exists() or self._last.read_text(encoding="utf-8") != text:
+            self._store.write(self._begun / f"{digest}.yaml", text.encode())
+        self._note({**machines, **self.machines()})
+
+    def finish(self, text: str, machines: Mapping[str, str], left: Collection[str] = ()) -> None:
+        """Note that everything was done: only this file counts from now on, and these machines.
+
+        The keys of hosts that `left` are laid aside: who gets such a machine must not come back with them.
+        """
+        self._store.write(self._last, text.encode())
+        self._store.retire(left)
+        for path in self._begun.glob("*.yaml"):
+            path.unlink()
+        self._note(machines)
+
+    def _note(self, machines: Mapping[str, str]) -> None:
+        if dict(machines) != self.machines():
+            text = json.dumps(dict(sorted(machines.items())), indent=2) + "\n"
+            self._store.write(self._store.path / "machines.json", text.encode())

@@ -1,0 +1,132 @@
+"""What has to go: everything that a former cluster had on a host and that the file does not want there any more."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from quorate.component import COMPONENTS, leaving
+from quorate.component.context import Context
+from quorate.core import Blob, Key
+from quorate.plan.graph import Part
+from quorate.resource.brick import Brick
+from quorate.resource.package import Packages
+from quorate.resource.removal import Removal
+from quorate.spec.cluster import Cluster
+from quorate.spec.facts import Facts
+from quorate.spec.leaving import Leaving
+from quorate.spec.secrets import Secrets
+from quorate.spec.supply import Supply
+from quorate.spec.versions import table
+
+Parts = Callable[[Context], list[Part]]
+
+
+class _Any(dict[str, str]):
+    """Something for every name: what is taken away is known by its place, not by its content."""
+
+    def __init__(self, value: object) -> None:
+        super().__init__()
+        self._value = value
+
+    def __missing__(self, _name: str) -> object:
+        return self._value
+
+    def __contains__(self, _name: object) -> bool:
+        return True
+
+    def get(self, _name: object, _default: object = None) -> object:  # type: ignore[override]
+        return self._value
+
+
+def _past(context: Context, cluster: Cluster) -> Context:
+    """The inputs that make the places of a former cluster's resources."""
+    facts = Facts(context.facts.hosts, pod_cidrs=_Any("192.0.2.0/24"))
+    pems = Secrets(_Any(b"-"), _Any("-"))  # type: ignore[arg-type]
+    supply = replace(Supply(), binaries=_Any(Blob(Path("/nonexistent"), "", 0)), parts=context.supply.parts)  # type: ignore[arg-type]
+    return Context(cluster, facts, supply, pems, table(cluster.versions.kubernetes), _Any(""), absent=context.absent)
+
+
+def removals(context: Context, olds: Sequence[Cluster], now: Sequence[Part], parts: Parts) -> list[Part]:
+    """The parts of now, with what the clusters in `olds` left behind taken away where it is.
+
+    What belongs to a host or a role that leaves goes in the end, the last started first. On a host that keeps its
+    roles, the old things of a part go before the new ones start, which may want the same port.
+    """
+    kept = {brick.key for part in now for brick in part.resources}
+    old: dict[tuple[str, str], dict[Key, Brick]] = defaultdict(dict)
+    for cluster in olds:
+        for part in parts(_past(context, cluster)):
+            if part.host not in context.absent and part.component != leaving.NAME:
+                old[part.host, part.component] |= {b.key: b for b in part.resources if b.key not in kept}
+    goes = {each.host.name: each for each in context.leaving}
+    found = list(now)
+    for host, mine in _by_host(old).items():
+        each = goes.get(host)
+        if each is not None and each.whole:
+            found.append(_cleaning(context, each, mine))
+            continue
+        wanted = _packages(now, host)
+        alone = {component: [_alone(brick, wanted) for brick in bricks] for component, bricks in mine.items()}
+        if each is not None:
+            found += _last(context, each, alone)
+        else:
+            found = [_first(part, alone.get(part.component, ())) if part.host == host else part for part in found]
+    return found
+
+
+def _packages(parts: Sequence[Part], host: str) -> set[str]:
+    """The packages that a host shall have."""
+    bricks = (brick for part in parts if part.host == host for brick in part.resources)
+    return {name for brick in bricks if isinstance(brick, Packages) for name in brick.packages}
+
+
+def _by_host(old: Mapping[tuple[str, str], Mapping[Key, Brick]]) -> dict[str, dict[str, list[Brick]]]:
+    """Bricks by host and component, components in the order in which they go."""
+    rank = {component.NAME: number for number, component in enumerate(COMPONENTS)}
+    hosts: dict[str, dict[str, list[Brick]]] = defaultdict(dict)
+    for (host, component), bricks in sorted(old.items(), key=lambda item: (item[0][0], -rank[item[0][1]])):
+        if bricks:
+            hosts[host][component] = list(bricks.values())
+    return hosts
+
+
+def _backwards(bricks: Sequence[Brick]) -> Iterator[Brick]:
+    """What runs, then what lies on the disk."""
+    for passive in (False, True):
+        yield from (brick for brick in reversed(bricks) if brick.passive is passive)
+
+
+def _cleaning(context: Context, each: Leaving, mine: Mapping[str, Sequence[Brick]]) -> Part:
+    bricks = [brick for part in reversed(list(mine.values())) for brick in part]
+    needs = leaving.waits_for(context, each, leaving.EVERYTHING)
+    name = each.host.name
+    goes = Removal(host=name, what=leaving.EVERYTHING, bricks=tuple(_backwards(bricks)), whole=True, explicit=needs)
+    return Part(leaving.NAME, name, (goes,))
+
+
+def _alone(brick: Brick, wanted: set[str]) -> Brick:
+    """Packages without those that another part of the host wants."""
+    if not isinstance(brick, Packages):
+        return brick
+    return replace(brick, packages=tuple(name for name in brick.packages if name not in wanted), alone=True)
+
+
+def _first(part: Part, bricks: Sequence[Brick]) -> Part:
+    """The part with the removal of its old things before anything of it runs."""
+    if not any(brick.traces for brick in bricks):
+        return part
+    goes = Removal(host=part.host, what=part.component, bricks=tuple(_backwards(bricks)))
+    first = next((n for n, brick in enumerate(part.resources) if not brick.passive), len(part.resources))
+    return replace(part, resources=(*part.resources[:first], goes, *part.resources[first:]))
+
+
+def _last(context: Context, each: Leaving, mine: Mapping[str, Sequence[Brick]]) -> Iterator[Part]:
+    """The removals of a host that loses roles, one part of the cluster after the other."""
+    before: frozenset[Key] = frozenset()
+    for component, bricks in mine.items():
+        if any(brick.traces for brick in bricks):
+            needs = leaving.waits_for(context, each, component) | before
+            goes = Removal(host=each.host.name, what=component, bricks=tuple(_backwards(bricks)), explicit=needs)
+            before = frozenset({goes.key})
+            yield Part(leaving.NAME, each.host.name, (goes,))
