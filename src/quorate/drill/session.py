@@ -1,0 +1,131 @@
+"""One probe from its namespace to the reading back; `child` runs it in a process of its own."""
+
+import asyncio
+import contextlib
+import secrets
+import time
+from collections.abc import Awaitable, Callable
+from urllib.parse import quote
+
+from quorate.core import QuorateError
+from quorate.drill.answer import Broken, reason
+from quorate.drill.connection import Client, Door
+from quorate.drill.order import Order
+from quorate.drill.reads import kept, new
+from quorate.drill.recorder import Say
+from quorate.drill.watch import Watch
+from quorate.drill.writes import Writes
+
+CONTROL = 10.0
+"""Seconds for one request that is not measured; the list of 30000 numbers is some MB."""
+LEAST = 1.0
+"""Seconds that such a request has in any case."""
+PAUSE = 0.2
+"""Seconds between two of them."""
+
+
+async def session(order: Order, say: Say, stop: asyncio.Event) -> None:
+    """Probe until `stop`, then read back what was written, and delete the namespace unless it is to be kept.
+
+    Raises QuorateError when the probe can't begin; what goes wrong at the end is reported as `problem`.
+    """
+    try:
+        door = Door(order.target)
+    except (OSError, ValueError) as error:
+        raise QuorateError(f"the certificates for {order.target.authority} can't be used: {error}") from None
+    await _make_namespace(door, order)
+    writes = Writes(door, order, say)
+    watch = Watch(door, order, say, writes)
+    watching = asyncio.create_task(watch.run())
+
+    async def end() -> None:
+        await stop.wait()
+        say("end", time.monotonic())
+
+    say("begin", time.monotonic())
+    try:
+        await asyncio.gather(new(door, order, say, stop), kept(door, order, say, stop), writes.run(stop), end())
+        await watch.catch_up(order.pace.timeout)
+        watching.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await watching
+    finally:
+        problem = await _finish(door, order, writes)
+        if problem:
+            say("problem", problem)
+
+
+async def _make_namespace(door: Door, order: Order) -> None:
+    """Make the namespace; one of that name that is just being deleted is waited for."""
+    where, path = order.target.authority, _path(order)
+    # So that it is known again when the answer to the first request was lost.
+    labels = {"quorate-probe": secrets.token_hex(8)}
+    body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": order.namespace, "labels": labels}}
+
+    async def once(client: Client) -> None:
+        reply = await client.ask("POST", "/api/v1/namespaces", body)
+        if reply.status == 409:
+            reply = await client.ask("GET", path)
+            found = reply.object() if reply.status == 200 else {}
+            if found.get("metadata", {}).get("labels", {}).get("quorate-probe") == labels["quorate-probe"]:
+                return
+            if found and found.get("status", {}).get("phase") != "Terminating":
+                raise QuorateError(
+                    f"{where}: the namespace {order.namespace} exists already",
+                    "another probe runs, or one was killed: then delete the namespace",
+                )
+            raise Broken("being-deleted")
+        if reply.status in (400, 401, 403, 422):
+            raise QuorateError(f"{where}: refuses to make the namespace {order.namespace}: HTTP {reply.status}")
+        if reply.status != 201:
+            raise Broken(f"http-{reply.status}")
+
+    word = await _persist(door, time.monotonic() + order.pace.patience, once)
+    if word:
+        raise QuorateError(
+            f"{where}: the namespace {order.namespace} could not be made: {word}",
+            "a probe begins at an API that answers; see `quorate status`",
+        )
+
+
+async def _finish(door: Door, order: Order, writes: Writes) -> str:
+    """Read back and delete; what went wrong."""
+
+    async def delete(client: Client) -> None:
+        reply = await client.ask("DELETE", _path(order))
+        if reply.status not in (200, 202, 404, 409):
+            raise Broken(f"http-{reply.status}")
+
+    problems, late = [], time.monotonic() + order.pace.patience
+    if word := await _persist(door, late, writes.check):
+        problems.append(f"the writes could not be read back: {word}")
+    if not order.keep and (word := await _persist(door, late, delete)):
+        problems.append(f"the namespace {order.namespace} is still there: {word}")
+    return "; ".join(problems)
+
+
+async def _persist(door: Door, late: float, once: Callable[[Client], Awaitable[None]]) -> str:
+    """Try until it succeeds or it is `late` by the monotonic clock; why it failed in a word, empty after a success.
+
+    One try is made in any case. A certificate that does not fit stays as it is.
+    """
+    client = Client(door)
+    try:
+        while True:
+            left = late - time.monotonic()
+            try:
+                async with asyncio.timeout(min(max(left, LEAST), CONTROL)):
+                    await once(client)
+            except (OSError, Broken) as error:
+                word = reason(error)
+            else:
+                return ""
+            if left <= PAUSE or word == "certificate":
+                return word
+            await asyncio.sleep(PAUSE)
+    finally:
+        client.close()
+
+
+def _path(order: Order) -> str:
+    return f"/api/v1/namespaces/{quote(order.namespace, safe='')}"
