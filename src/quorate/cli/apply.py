@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from quorate.cli.words import DEFAULT, File, Json, Svg, Verbose, Yes
+from quorate.cli.words import DEFAULT, File, Json, Replace, Svg, Verbose, Yes
 
 if TYPE_CHECKING:
     from quorate.cli.look import Looked
@@ -19,23 +19,30 @@ LONG = 40
 
 
 def apply(
-    *, file: File = DEFAULT, yes: Yes = False, verbose: Verbose = False, json: Json = False, svg: Svg = None
+    *,
+    file: File = DEFAULT,
+    yes: Yes = False,
+    replace: Replace = (),
+    verbose: Verbose = False,
+    json: Json = False,
+    svg: Svg = None,
 ) -> int:
     """Make the hosts what the cluster file says: show the plan, ask, and go.
 
     Interrupted or failed, the same command goes on where it stopped. Ctrl-C once lets running steps end, twice
-    aborts. With --json each event is one line.
+    aborts. A host that was in the cluster and does not answer is left as it is (exit code 6 in the end); one that
+    is not in the file any more leaves the cluster. With --json each event is one line.
     """
     from quorate.cli.output import Output, demand_terminal, run
 
     if not yes:
         demand_terminal("apply", "add --yes, or look first with `quorate plan`")
     with Output(svg=svg, title="quorate apply") as out:
-        return run(_apply(out, file, yes=yes, verbose=verbose, json=json))
+        return run(_apply(out, file, frozenset(replace), yes=yes, verbose=verbose, json=json))
 
 
-async def _apply(out: "Output", file: Path, *, yes: bool, verbose: bool, json: bool) -> int:
-    from quorate.cli.look import busy, door, look
+async def _apply(out: "Output", file: Path, replaced: frozenset[str], *, yes: bool, verbose: bool, json: bool) -> int:
+    from quorate.cli.look import busy, door, known, look
     from quorate.core import ApplyFailed, QuorateError, TransportError
     from quorate.plan.show import Sort
     from quorate.report import jsonl
@@ -43,21 +50,14 @@ async def _apply(out: "Output", file: Path, *, yes: bool, verbose: bool, json: b
     from quorate.spec.load import load
 
     cluster, text = load(file), file.read_text(encoding="utf-8")
+    known(cluster, tuple(sorted(replaced)), ())
     lines = jsonl.to() if json else None
-    async with door(cluster, asks=not json) as via:
+    async with door(cluster, file, asks=not json) as via:
         with busy(None if json else out, "reading artifacts") as emit:
-            looked = await look(cluster, file, via, lines or emit, told=emit if out.lively else lambda _event: None)
+            told = emit if out.lively else lambda _event: None
+            looked = await look(cluster, file, via, lines or emit, replaced=replaced, told=told)
         shown = looked.shown
-        if shown.unreachable:
-            raise TransportError(
-                "\n".join(
-                    [
-                        f"{len(shown.unreachable)} of {len(cluster.hosts)} hosts can't be reached; nothing was changed",
-                        *(f"  {name}: {why.removeprefix(f'{name}: ')}" for name, why in shown.unreachable.items()),
-                    ]
-                ),
-                "bring them back, or take them out of the file; new hosts need `quorate trust` once",
-            )
+        _demand(looked)
         if lines:
             restarts = shown.count(Sort.RESTART, Sort.RELOAD)
             create, change, remove = (shown.count(sort) for sort in (Sort.CREATE, Sort.CHANGE, Sort.REMOVE))
@@ -67,15 +67,37 @@ async def _apply(out: "Output", file: Path, *, yes: bool, verbose: bool, json: b
         if shown.lines and not yes and out.ask("Apply this?  Only yes applies it.").lower() not in ("yes", "y"):
             raise QuorateError("not applied: there was no yes", "nothing was changed")
         looked.prepared.store.keep()
+        looked.prepared.past.begin(text, looked.prepared.machines)
         ended, outcome = await _walk(out, cluster, looked, via, lines, verbose=verbose)
     _remember(looked, text, ended, outcome)
     if lines:
         lines(ended)
     else:
         _result(out, file, cluster, ended, outcome)
+        for name in looked.prepared.left_alone:
+            out.say((f"{name} did not answer and was left as it is; the next apply goes on with it", "yellow"))
     if not ended.ok and not ended.stopped:
         return ApplyFailed.exit_code
-    return 0 if ended.ok else 130
+    return 130 if not ended.ok else TransportError.exit_code if looked.prepared.left_alone else 0
+
+
+def _demand(looked: "Looked") -> None:
+    """Refuse to begin when a host that never was in the cluster does not answer; one that was is left alone."""
+    from quorate.core import TransportError
+
+    known = looked.prepared.past.machines() if looked.prepared.context.established else {}
+    strange = {name: why for name, why in looked.prepared.lost.items() if name not in known}
+    if strange:
+        raise TransportError(
+            "\n".join(
+                [
+                    f"{len(strange)} of {len(looked.prepared.context.cluster.hosts)} hosts can't be reached; "
+                    "nothing was changed",
+                    *(f"  {name}: {why.removeprefix(f'{name}: ')}" for name, why in strange.items()),
+                ]
+            ),
+            "bring them back, or take them out of the file; new hosts need `quorate trust` once",
+        )
 
 
 def _show(out: "Output", cluster: "Cluster", looked: "Looked", *, verbose: bool) -> None:
@@ -140,6 +162,8 @@ async def _walk(
         seconds=before + outcome.seconds,
         phases=(*looked.phases, *sorted(spans, key=lambda span: span[1])),
         sent=tuple(sorted(outcome.sent.items())),
+        touched=len({key.host for key in outcome.changed}),
+        hosts=len({key.host for key in plan.steps}),
     )
     return ended, outcome
 
@@ -158,10 +182,11 @@ def _remember(looked: "Looked", text: str, ended: "Ended", outcome: "Outcome") -
         "changes": [str(key) for key in outcome.changed],
         "failures": {str(key): line(error, 500) for key, error in outcome.failed.items()},
     }
-    store = looked.prepared.store
-    store.journal({name: value for name, value in entry.items() if name != "event"})
-    if ended.ok:
-        store.save_spec(text)
+    prepared = looked.prepared
+    prepared.store.journal({name: value for name, value in entry.items() if name != "event"})
+    if ended.ok and not prepared.left_alone:
+        left = [each.host.name for each in prepared.context.leaving if each.whole]
+        prepared.past.finish(text, prepared.machines, left)
 
 
 def _result(out: "Output", file: Path, cluster: "Cluster", ended: "Ended", outcome: "Outcome") -> None:

@@ -41,9 +41,9 @@ async def _destroy(out: "Output", file: Path, yes: str, *, json: bool) -> int:
         yes = out.ask(f"Type the cluster's name, {cluster.name}, to go on.")
     if yes != cluster.name:
         raise QuorateError(f"not destroyed: {yes!a} is not the cluster's name", "nothing was changed")
-    async with door(cluster, asks=not json) as via:
+    async with door(cluster, file, asks=not json) as via:
         with busy(None if json else out, "looking at the hosts") as emit:
-            prepared = await prepare(cluster, file, via, emit, persist=False)
+            prepared = await prepare(cluster, file, via, emit, guarded=False)
         with busy(None if json else out, "removing") as emit:
             gone = await take_away(prepared.compiled, via, emit)
     from datetime import UTC, datetime

@@ -123,6 +123,7 @@ def _fault(word: str, host: str, file: Path, name: str, *, json: bool) -> int:
     getattr(fault, word)(lab, host)
     done = {"cut": "is cut off", "heal": "has its cable again", "kill": "has no power", "start": "answers"}
     done |= {"freeze": "hangs", "thaw": "runs on"}
+    done["replace"] = f"is a new machine; `quorate trust --replace {host}` pins its SSH host keys"
     _sayer(json=json)(f"{host} {done[word]}")
     return 0
 
@@ -145,6 +146,14 @@ def kill(host: Host, /, *, file: File = DEFAULT, name: Name = "", json: Json = F
 def start(host: Host, /, *, file: File = DEFAULT, name: Name = "", json: Json = False) -> int:
     """Boot a host that is off, from the disk it had."""
     return _fault("start", host, file, name, json=json)
+
+
+def replace(host: Host, /, *, file: File = DEFAULT, name: Name = "", json: Json = False) -> int:
+    """Throw a host away for good and boot a new machine in its place: empty disk, new SSH host keys, same address.
+
+    The new keys are not pinned: `quorate trust --replace HOST` does that, as for any new machine.
+    """
+    return _fault("replace", host, file, name, json=json)
 
 
 def freeze(host: Host, /, *, file: File = DEFAULT, name: Name = "", json: Json = False) -> int:

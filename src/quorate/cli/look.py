@@ -37,9 +37,14 @@ def open_door(cluster: Cluster, *, asks: bool) -> Transport:
 
 
 @asynccontextmanager
-async def door(cluster: Cluster, *, asks: bool) -> AsyncIterator[Transport]:
-    """The same, closed in the end."""
-    via = open_door(cluster, asks=asks)
+async def door(cluster: Cluster, file: Path, *, asks: bool) -> AsyncIterator[Transport]:
+    """The same, also to hosts that are about to leave; closed in the end."""
+    from quorate.execute.past import Past
+    from quorate.execute.store import Store
+    from quorate.spec.leaving import everybody
+
+    past = Past(Store.beside(file, cluster.name), file, cluster)
+    via = open_door(everybody(cluster, past.former), asks=asks)
     try:
         yield via
     finally:
@@ -69,22 +74,37 @@ def busy(out: Output | None, text: str) -> Iterator[Emit]:
         yield update
 
 
-async def look(cluster: Cluster, file: Path, via: Transport, emit: Emit, *, told: Emit = lambda _event: None) -> Looked:
-    """The plan with all that its readers see; nothing is changed anywhere. `told` hears what is being done."""
+async def look(
+    cluster: Cluster,
+    file: Path,
+    via: Transport,
+    emit: Emit,
+    *,
+    replaced: frozenset[str] = frozenset(),
+    told: Emit = lambda _event: None,
+) -> Looked:
+    """The plan with all that its readers see; nothing is changed anywhere. `told` hears what is being done.
+
+    `replaced` are hosts that are new machines in the place of others.
+    """
     import asyncio
     from importlib import import_module
 
     from quorate.execute.facts import gather
+    from quorate.execute.past import Past
+    from quorate.execute.store import Store
+    from quorate.spec.leaving import everybody
 
     watched = Watched(via, told=lambda text: told(Said(text)))
     # The hosts answer while this process still reads its own code.
-    asked = asyncio.create_task(gather(cluster, watched))
+    past = Past(Store.beside(file, cluster.name), file, cluster)
+    asked = asyncio.create_task(gather(everybody(cluster, past.former), watched))
     for name in ("quorate.execute.prepare", "quorate.plan.show"):
         await asyncio.to_thread(import_module, name)
     from quorate.execute.prepare import prepare, present_texts
     from quorate.plan.show import show
 
-    prepared = await prepare(cluster, file, watched, emit, persist=False, asked=asked)
+    prepared = await prepare(cluster, file, watched, emit, replaced=replaced, asked=asked)
     phases = watched.phases()
     present = await present_texts(prepared.plan, watched)
     lost = {host: prepared.lost.get(host, "did not answer") for host in prepared.plan.unreachable}

@@ -34,6 +34,7 @@ LAB = {
     "heal": "Put a host's network cable in again.",
     "kill": "Cut a host's power.",
     "start": "Boot a host that is off.",
+    "replace": "Put a new machine with an empty disk in the place of a host.",
     "freeze": "Hang a host: its processes stop, its kernel still answers ping.",
     "thaw": "Let a frozen host run on.",
 }

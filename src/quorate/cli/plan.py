@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from quorate.cli.words import DEFAULT, File, Hosts, Json, Only, Svg, Verbose
+from quorate.cli.words import DEFAULT, File, Hosts, Json, Only, Replace, Svg, Verbose
 
 if TYPE_CHECKING:
     from quorate.cli.output import Output
@@ -17,6 +17,7 @@ def plan(
     file: File = DEFAULT,
     only: Only = (),
     host: Hosts = (),
+    replace: Replace = (),
     verbose: Verbose = False,
     json: Json = False,
     svg: Svg = None,
@@ -29,11 +30,18 @@ def plan(
     from quorate.cli.output import Output, run
 
     with Output(svg=svg, title="quorate plan") as out:
-        return run(_plan(out, file, only, host, verbose=verbose, json=json))
+        return run(_plan(out, file, only, host, frozenset(replace), verbose=verbose, json=json))
 
 
 async def _plan(
-    out: "Output", file: Path, only: tuple[str, ...], host: tuple[str, ...], *, verbose: bool, json: bool
+    out: "Output",
+    file: Path,
+    only: tuple[str, ...],
+    host: tuple[str, ...],
+    replaced: frozenset[str],
+    *,
+    verbose: bool,
+    json: bool,
 ) -> int:
     from quorate.cli.look import about, busy, door, known, look
     from quorate.cli.output import dump
@@ -42,10 +50,11 @@ async def _plan(
     from quorate.spec.load import load
 
     cluster = load(file)
-    known(cluster, host, only)
-    async with door(cluster, asks=not json) as via:
+    known(cluster, (*host, *sorted(replaced)), only)
+    async with door(cluster, file, asks=not json) as via:
         with busy(None if json else out, "reading artifacts") as emit:
-            looked = await look(cluster, file, via, emit, told=emit if out.lively else lambda _event: None)
+            told = emit if out.lively else lambda _event: None
+            looked = await look(cluster, file, via, emit, replaced=replaced, told=told)
     shown = looked.shown.only(only, host)
     code = TransportError.exit_code if shown.unreachable else CHANGES if shown.lines else 0
     if json:

@@ -36,7 +36,7 @@ async def _status(out: "Output", file: Path, *, json: bool) -> int:
     from quorate.spec.load import load
 
     cluster = load(file)
-    async with door(cluster, asks=not json) as via:
+    async with door(cluster, file, asks=not json) as via:
         with busy(None if json else out, "asking every host"):
             found = await ask(cluster, via)
     if json:

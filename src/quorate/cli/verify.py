@@ -43,7 +43,7 @@ async def _verify(out: "Output", file: Path, *, disruptive: bool, json: bool) ->
     cluster = load(file)
     total = sum(1 for check in CHECKS if disruptive or not check.disruptive)
     came: list[Finding] = []
-    async with door(cluster, asks=not json) as via:
+    async with door(cluster, file, asks=not json) as via:
         with busy(None if json else out, f"{total} checks under way") as emit:
 
             def on_finding(finding: "Finding") -> None:

@@ -16,4 +16,13 @@ Only = Annotated[
     tuple[str, ...],
     Parameter(name="--only", help="Only these components (see `quorate graph`).", negative=(), show_default=False),
 ]
+Replace = Annotated[
+    tuple[str, ...],
+    Parameter(
+        name="--replace",
+        help="A host that is a new machine in the place of a dead one.",
+        negative=(),
+        show_default=False,
+    ),
+]
 Hosts = Annotated[tuple[str, ...], Parameter(name="--host", help="Only these hosts.", negative=(), show_default=False)]

@@ -34,13 +34,40 @@ def write_key(path: Path, kind: str = "ed25519") -> str:
 
 
 def write_settings(lab: LabInfo, host_keys: dict[str, tuple[str, ...]]) -> None:
-    """Pin the hosts' keys, and write `ssh.yaml` beside the cluster file; `host_keys` is by host name."""
-    lines = [f"{machine.address} {line}" for machine in lab.machines for line in host_keys.get(machine.name, ())]
-    lab.known_hosts.write_text("".join(f"{line}\n" for line in lines))
+    """Pin the keys of hosts that have no pin yet, and write `ssh.yaml` beside the cluster file.
+
+    `host_keys` is by host name. A pin that is there stays, whatever key the host has now: a machine that was
+    replaced is refused until `quorate trust --replace`.
+    """
+    kept = _pins(lab)
+    pinned = {name for line in kept for name in _names(line)}
+    fresh = [machine for machine in lab.machines if machine.address not in pinned]
+    added = [f"{machine.address} {line}" for machine in fresh for line in host_keys.get(machine.name, ())]
+    _write_pins(lab, [*kept, *added])
     settings = {"user": "root", "port": 22, "key": str(lab.key), "known_hosts": str(lab.known_hosts)}
     lab.ssh_file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     text = "".join(f"{name}: {json.dumps(value)}\n" for name, value in settings.items())
     lab.ssh_file.write_text(f"# Written by `quorate lab up`, removed by `quorate lab down`.\n{text}")
+
+
+def forget(lab: LabInfo, address: str) -> None:
+    """Take away the pinned keys of a host that goes: the next one at its address is another machine."""
+    _write_pins(lab, [line for line in _pins(lab) if address not in _names(line)])
+
+
+def _pins(lab: LabInfo) -> list[str]:
+    return lab.known_hosts.read_text().splitlines() if lab.known_hosts.exists() else []
+
+
+def _names(line: str) -> list[str]:
+    """The servers that a line of known_hosts is about."""
+    return line.split(" ", 1)[0].split(",")
+
+
+def _write_pins(lab: LabInfo, lines: list[str]) -> None:
+    part = lab.known_hosts.with_name("known_hosts.part")
+    part.write_text("".join(f"{line}\n" for line in lines))
+    part.rename(lab.known_hosts)
 
 
 def remove_settings(lab: LabInfo) -> None:

@@ -1,12 +1,12 @@
-"""Faults of simulated hosts: a cut cable, a power cut, a hang. Each takes names: of the lab, of the host."""
+"""Faults of simulated hosts: a cut cable, a power cut, a hang, a dead machine. Each takes names: of lab and host."""
 
 from pathlib import Path
 
 from quorate.lab import cgroup, machine, network
 from quorate.lab.record import LabError, LabInfo, Machine, need
-from quorate.lab.up import require_root, start
+from quorate.lab.up import replace, require_root, start
 
-__all__ = ["cut", "freeze", "heal", "kill", "start", "thaw"]
+__all__ = ["cut", "freeze", "heal", "kill", "replace", "start", "thaw"]
 
 
 def _find(lab: str, host: str, cache: Path | None) -> tuple[LabInfo, Machine]:

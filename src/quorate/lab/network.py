@@ -138,11 +138,6 @@ def mac(lab: str, name: str) -> str:
     return ":".join(["02", *(digest[i : i + 2] for i in range(0, 10, 2))])
 
 
-def cable(lab: LabInfo, index: int) -> str:
-    """Name of the bridge's end of the cable of one host."""
-    return f"{lab.bridge}-{index}"
-
-
 def plug(interfaces: Sequence[str], up: bool) -> None:
     """Plug cables in or out, at the bridge's end; one that isn't there is passed over."""
     for interface in interfaces:

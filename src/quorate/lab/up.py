@@ -3,7 +3,8 @@
 import os
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import count
 from pathlib import Path
 
 from quorate.artifact.root import default_cache, ensure_root, ensure_tools, silent
@@ -15,10 +16,21 @@ BOOT_DEADLINE = 90.0
 """Seconds for all hosts to answer; a few are usual."""
 
 
-def design(cluster: Cluster, cluster_file: Path, folder: Path, internet: bool = True, root: Path = Path()) -> LabInfo:
-    """The lab of a cluster, as a value."""
+def design(
+    cluster: Cluster,
+    cluster_file: Path,
+    folder: Path,
+    internet: bool = True,
+    root: Path = Path(),
+    old: LabInfo | None = None,
+) -> LabInfo:
+    """The lab of a cluster, as a value; `old` is the lab as it is now, whose hosts keep their cables.
+
+    Raises `LabError` when a subnet has no address left for the gateway.
+    """
     found = network.gateways(cluster)
     name = lab_id(folder)
+    cables = _cables(name, [host.name for host in cluster.hosts], old)
     machines = tuple(
         Machine(
             name=host.name,
@@ -26,13 +38,21 @@ def design(cluster: Cluster, cluster_file: Path, folder: Path, internet: bool = 
             prefix=network.PREFIX,
             gateway=str(found[network.network_of(host.address)]),
             mac=network.mac(name, host.name),
-            cable=f"ql{name}-{index}",
+            cable=cables[host.name],
             folder=folder / "hosts" / host.name,
         )
-        for index, host in enumerate(cluster.hosts)
+        for host in cluster.hosts
     )
     gateways = tuple(f"{address}/{subnet.prefixlen}" for subnet, address in found.items())
     return LabInfo(cluster.name, cluster_file.resolve(), folder, gateways, machines, internet, root)
+
+
+def _cables(name: str, hosts: Sequence[str], old: LabInfo | None) -> dict[str, str]:
+    """The cable of each host. One that is there keeps its own, wherever in the file it stands now."""
+    kept = {one.name: one.cable for one in old.machines if one.name in hosts} if old else {}
+    taken = set(kept.values())
+    free = (cable for number in count() if (cable := f"ql{name}-{number}") not in taken)
+    return {host: kept.get(host) or next(free) for host in hosts}
 
 
 def require_root() -> None:
@@ -53,17 +73,17 @@ def up(
     """Bring up the lab of a cluster, and return when every host answers SSH.
 
     Again, it makes the lab what the file says now: hosts that are gone leave, new ones come, those that are
-    off are booted. `internet` lets hosts out through this machine. `deadline` is in seconds. Raises
-    `LabError` and `ArtifactError`.
+    off are booted. SSH host keys are pinned once, when a host comes. `internet` lets hosts out through this
+    machine. `deadline` is in seconds. Raises `LabError` and `ArtifactError`.
     """
     require_root()
     ensure_tools(("systemd-nspawn", "ip", "iptables", "unshare", "mount", "setsid", "nsenter"), say)
     old = find(cluster.name, cache)
     root = old.root if old and old.root.is_absolute() else ensure_root(cache or default_cache(), say)
-    lab = design(cluster, cluster_file, labs_folder(cache) / cluster.name, internet, root.resolve())
     began = time.monotonic()
     with kernel.whole_machine():
-        old = find(lab.name, cache)
+        old = find(cluster.name, cache)
+        lab = design(cluster, cluster_file, labs_folder(cache) / cluster.name, internet, root.resolve(), old)
         if old is not None and old.cluster_file != lab.cluster_file:
             raise LabError(
                 f"the lab {lab.name} belongs to {old.cluster_file}",
@@ -74,6 +94,7 @@ def up(
         network.refuse_overlap(subnets, network.taken(), kernel.bridges(), lab.bridge)
         for gone in old.machines if old else ():
             if gone not in lab.machines:
+                access.forget(lab, gone.address)
                 machine.remove(lab, gone)
         if old is not None and old.gateways != lab.gateways:
             network.run("ip", "-4", "addr", "flush", "dev", lab.bridge, check=False)
@@ -123,4 +144,22 @@ def start(name: str, host: str, *, cache: Path | None = None, deadline: float = 
         machine.wait_ssh(lab, lab.machine(host), time.monotonic() + deadline)
 
 
-__all__ = ["design", "down", "every", "start", "up"]
+def replace(name: str, host: str, *, cache: Path | None = None, deadline: float = BOOT_DEADLINE) -> None:
+    """Throw a host away and boot a new machine in its place; returns when it answers SSH.
+
+    Name, address, MAC and cable stay, the cable plugged in; disk, machine-id and SSH host keys are new. Those
+    keys are not pinned: that is for the operator to do, as for a new machine anywhere. `deadline` is in
+    seconds. Raises `LabError`.
+    """
+    require_root()
+    lab = need(name, cache)
+    one = lab.machine(host)
+    with kernel.whole_machine():
+        machine.remove(lab, one)
+        machine.furnish(lab, one)
+        machine.host_keys(one)
+        machine.power_on(lab, one)
+    machine.wait_ssh(lab, one, time.monotonic() + deadline)
+
+
+__all__ = ["design", "down", "every", "replace", "start", "up"]
