@@ -15,9 +15,11 @@ from pathlib import Path
 import asyncssh
 import pytest
 
+from quorate.core import TransportError
 from quorate.spec.ssh import ResolvedSsh
 from quorate.transport.known import label
 from quorate.transport.local import Child, spawn
+from quorate.transport.ssh import SshTransport
 
 SUDO = r"""#!/bin/sh
 mode=$(cat "$FAKE_SUDO/mode")
@@ -247,3 +249,12 @@ def sshd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ResolvedSsh]:
     finally:
         process.terminate()
         process.wait()
+
+
+async def refusal(door: SshTransport, script: str = "echo in") -> TransportError:
+    """The error of a door that does not let a script in; it names the host and has a hint."""
+    with pytest.raises(TransportError) as caught:
+        await door.run("a", script)
+    assert caught.value.host == "a"
+    assert caught.value.hint
+    return caught.value

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from quorate.execute import facts
+from quorate.resource.unit import Unit
 from quorate.spec.cluster import Cluster, Host, Os, Role
 from quorate.spec.facts import HostFacts
 
@@ -83,3 +84,10 @@ def test_the_questions_are_answered_by_any_sh_even_without_anything() -> None:
     found = facts.parse(done.stdout)
     assert found.package_manager == "none"
     assert found.memory_bytes > 0
+
+
+def test_a_service_that_reloads_runs() -> None:
+    """nginx reloads by itself when an API server comes or goes: no drift, and no start."""
+    unit = Unit(host="b1", unit="nginx.service", loads=("/etc/quorate/nginx.conf",), reload=True)
+    state = unit.parse("active=reloading\nenabled=enabled\nreload=no\nloaded=current")
+    assert state == unit.desired

@@ -40,6 +40,39 @@ def test_settings_come_and_go(tmp_path: Path) -> None:
     access.remove_settings(one)
 
 
+def test_a_pin_is_made_once_and_goes_with_its_host(tmp_path: Path) -> None:
+    """A new machine in the place of a known one stays unknown until somebody trusts it."""
+    one = lab(tmp_path)
+    save(one)
+    access.write_settings(one, {"a": ("ssh-ed25519 AAAA", "ecdsa BBBB")})
+    first = one.known_hosts.read_text()
+    one.known_hosts.write_text(f"10.9.9.9,10.1.2.30 ssh-ed25519 JUMP\n{first}")
+    access.write_settings(one, {"a": ("ssh-ed25519 CCCC",)})
+    assert one.known_hosts.read_text().splitlines()[1:] == first.splitlines()
+    access.forget(one, "10.1.2.3")
+    assert one.known_hosts.read_text() == "10.9.9.9,10.1.2.30 ssh-ed25519 JUMP\n"
+    access.write_settings(one, {"a": ("ssh-ed25519 CCCC",)})
+    assert one.known_hosts.read_text().splitlines()[1:] == ["10.1.2.3 ssh-ed25519 CCCC"]
+
+
+def test_a_removed_disk_leaves_its_place_even_when_it_can_not_be_deleted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = lab(tmp_path)
+    monkeypatch.setattr(machine, "power_off", lambda _lab, _machine: None)
+    monkeypatch.setattr(machine.cgroup, "remove", lambda _lab, _group: None)
+    for deletes in (False, True):
+        disk = one.machines[0].folder
+        (disk / "upper").mkdir(parents=True)
+        with monkeypatch.context() as patch:
+            if not deletes:
+                patch.setattr(machine.shutil, "rmtree", lambda _path, ignore_errors: None)
+            machine.remove(one, one.machines[0])
+        assert not disk.exists()
+        assert (one.folder / "gone").exists() is not deletes
+    machine.remove(one, one.machines[0])
+
+
 def test_settings_of_others_stay(tmp_path: Path) -> None:
     one = lab(tmp_path)
     one.ssh_file.parent.mkdir(parents=True)

@@ -84,3 +84,30 @@ def test_interface_names_fit() -> None:
     one = lab(*(f"10.{i // 200}.1.{i % 200 + 1}" for i in range(1000)))
     assert max(len(machine.cable) for machine in one.machines) <= 15
     assert len({machine.cable for machine in one.machines}) == 1000
+
+
+def named(*names: str, old: LabInfo | None = None) -> LabInfo:
+    hosts = tuple(
+        Host(name=name, address=IPv4Address(f"10.1.2.{int(name[1:])}"), roles=(Role.WORKER,)) for name in names
+    )
+    return design(Cluster(name="c", hosts=hosts), Path("/x/cluster.yaml"), Path("/cache/labs/c"), old=old)
+
+
+@pytest.mark.parametrize(
+    "names", [("h1", "h9", "h2", "h3"), ("h3", "h1"), ("h2",), ("h8", "h3", "h9", "h1", "h7"), ("h4", "h5")]
+)
+def test_a_host_stays_the_same_machine_wherever_in_the_file_it_stands(names: tuple[str, ...]) -> None:
+    before = named("h1", "h2", "h3")
+    after = named(*names, old=before)
+    stay = {machine for machine in after.machines if machine.name in {"h1", "h2", "h3"}}
+    assert stay == {machine for machine in before.machines if machine.name in names}
+    assert len({machine.cable for machine in after.machines}) == len(names)
+    again = named(*reversed(names), old=after)
+    assert set(again.machines) == set(after.machines)
+
+
+def test_cables_of_hosts_that_left_are_used_again() -> None:
+    lab = named("h0")
+    for number in range(1, 1000):
+        lab = named("h0", f"h{number % 200 + 1}", old=lab)
+    assert sorted(machine.cable for machine in lab.machines) == [f"{lab.bridge}-0", f"{lab.bridge}-1"]

@@ -49,30 +49,38 @@ def run(folder: Path, script: str, *arguments: str) -> str:
     return done.stdout
 
 
+def told(given: Context) -> Setting:
+    """What SELinux is told of the balancer."""
+    bricks = balancer.resources(given, host(given, "m"))
+    [setting] = [brick for brick in bricks if isinstance(brick, Setting) and brick.name == "SELinux policy"]
+    return setting
+
+
 @pytest.mark.parametrize("kind", ["nginx", "haproxy"])
 def test_selinux_is_told_of_the_balancer_before_it_starts(kind: str) -> None:
     c = context(load_balancer={"kind": kind})
     bricks = list(balancer.resources(c, host(c, "m")))
     names = [brick.name for brick in bricks]
     [policy] = [brick for brick in bricks if isinstance(brick, File) and brick.path == balancer.SELINUX]
-    [setting] = [brick for brick in bricks if isinstance(brick, Setting)]
+    setting = told(c)
     [first, *_] = [brick for brick in bricks if isinstance(brick, Unit)]
     assert names.index(setting.name) < names.index(first.name)
     assert ("httpd_t" in policy.content, "haproxy_t" in policy.content) == (kind == "nginx", kind == "haproxy")
     assert balancer.CHECK in policy.content
+    assert ("allow httpd_t pidfile (file" in policy.content) == (kind == "nginx"), "it may read its list"
 
 
 @pytest.mark.parametrize("selinux", ["absent", "disabled", "permissive"])
 def test_elsewhere_selinux_is_told_nothing(selinux: str) -> None:
     c = context(HostFacts(package_manager="dnf", selinux=selinux))  # type: ignore[arg-type]
-    assert not [brick for brick in balancer.resources(c, host(c, "m")) if isinstance(brick, Setting)]
+    assert not [brick for brick in balancer.resources(c, host(c, "m")) if brick.name == "SELinux policy"]
 
 
 def test_a_new_selinux_module_replaces_the_old_one(tmp_path: Path) -> None:
     command(tmp_path, "semodule", 'case "$1" in -l) echo base; echo quorate_0123;; *) echo "$@";; esac')
     command(tmp_path, "cp", ":")
     c = context()
-    [setting] = [brick for brick in balancer.resources(c, host(c, "m")) if isinstance(brick, Setting)]
+    setting = told(c)
     assert run(tmp_path, setting.check) == "module=quorate_0123\n"
     name = dict(setting.want)["module"]
     assert run(tmp_path, setting.order) == f"-r quorate_0123 -i /run/quorate/{name}.cil\n"

@@ -57,7 +57,7 @@ def test_modes(store):
     try:
         store.secrets(cluster(1), NOW, persist=True)
         store.allocations(cluster(1), persist=True)
-        store.save_spec("name: c\n")
+        store.write(store.path / "begun" / "x.yaml", b"name: c\n")
         store.journal({"a": 1})
     finally:
         os.umask(old)
@@ -152,21 +152,29 @@ def test_loading_is_fast(store):
     assert min(times) < 0.2
 
 
-def test_last_spec_and_journal(store):
-    assert store.last_spec() is None
-    store.save_spec("name: c\n")
-    store.save_spec("name: é\n")
+def test_the_journal_is_appended_to(store):
     store.journal({"at": NOW, "verb": "apply\n"})
     store.journal({"n": 2})
-    assert Store(store.path).last_spec() == "name: é\n"
     lines = (store.path / "journal.jsonl").read_text().splitlines()
     assert [json.loads(line) for line in lines] == [{"at": str(NOW), "verb": "apply\n"}, {"n": 2}]
 
 
-def test_saving_the_spec_does_not_write_planned_keys(store):
+def test_writing_a_file_does_not_write_planned_keys(store):
     store.secrets(cluster(), NOW, persist=False)
-    store.save_spec("x")
+    store.write(store.path / "x", b"x")
     assert not (store.path / "pki").exists()
+
+
+def test_keys_of_a_host_that_left_are_laid_aside(store):
+    store.secrets(cluster(1, 2), NOW, persist=True)
+    key = store.path / "pki/kubelet-client@n1.key"
+    old = key.read_bytes()
+    store.retire(["n1"])
+    assert not list((store.path / "pki").glob("*@n1.*"))
+    assert list((store.path / "pki").glob("*@n2.*"))
+    assert (store.path / "retired/kubelet-client@n1.key").read_bytes() == old
+    Store(store.path).secrets(cluster(1, 2), NOW, persist=True)
+    assert key.read_bytes() != old
 
 
 @settings(deadline=None)

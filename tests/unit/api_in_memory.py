@@ -1,0 +1,189 @@
+"""A few calls of the Kubernetes API behind TLS, in memory, with faults that a test switches on and off."""
+
+import asyncio
+import contextlib
+import json
+import re
+import ssl
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from quorate.drill.order import Target
+from quorate.pki.issue import issue_ca, issue_leaf, new_key
+from quorate.pki.profiles import Wanted
+
+Object = dict[str, Any]
+
+
+class Pki:
+    """A CA, a server's pair in a folder, and a client's pair."""
+
+    def __init__(self, folder: Path) -> None:
+        now, key = datetime.now(UTC), new_key("ecdsa-p256")
+        self.ca = issue_ca("ca", "test", key, now=now, days=1, serial=1)
+
+        def pair(serial: int, wanted: Wanted) -> tuple[bytes, bytes]:
+            own = new_key("ecdsa-p256")
+            return issue_leaf(wanted, own, self.ca, key, now=now, days=1, serial=serial), own
+
+        self.client = pair(2, Wanted("admin", None, "ca", "admin", client=True))
+        server = pair(3, Wanted("apiserver", None, "ca", "api", server=True, sans=("127.0.0.1", "api.test")))
+        (folder / "server.pem").write_bytes(b"".join(server))
+        self.context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cadata=self.ca.decode())
+        self.context.verify_mode = ssl.CERT_REQUIRED
+        self.context.load_cert_chain(folder / "server.pem")
+
+
+class Api:
+    """Answers on 127.0.0.1, until the block ends. Faults are its fields and `refuse`, `accept`."""
+
+    def __init__(self, pki: Pki) -> None:
+        self.pki = pki
+        self.port = 0
+        self.namespaces: dict[str, Object] = {}
+        self.objects: dict[str, Object] = {}
+        self.connections = 0
+        self.answering = asyncio.Event()
+        """Cleared: requests wait, and are done later."""
+        self.answering.set()
+        self.cut = False
+        """Requests are done, but answers end in their middle."""
+        self.status = 0
+        """What is answered to everything."""
+        self.lose: set[int] = set()
+        """Writes that are acknowledged and not done."""
+        self.backwards: set[int] = set()
+        """Writes whose answers have an old version."""
+        self.silent = False
+        """Watches that are open say nothing any more."""
+        self.oldest = 0
+        """Watches from before this version are refused."""
+        self._revision = 100
+        self._history: list[tuple[int, Object]] = []
+        self._changed = asyncio.Event()
+        self._handlers: set[asyncio.Task[None]] = set()
+        self._writers: set[asyncio.StreamWriter] = set()
+
+    async def __aenter__(self) -> "Api":
+        await self.accept()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.refuse()
+        for handler in self._handlers:
+            handler.cancel()
+        await asyncio.gather(*self._handlers, return_exceptions=True)
+
+    def target(self, **changes: Any) -> Target:
+        cert, key = self.pki.client
+        return Target(**{"host": "127.0.0.1", "port": self.port, "ca_pem": self.pki.ca, "cert_pem": cert,
+                         "key_pem": key, **changes})  # fmt: skip
+
+    async def accept(self) -> None:
+        self._server = await asyncio.start_server(self._connected, "127.0.0.1", self.port, ssl=self.pki.context)
+        self.port = self._server.sockets[0].getsockname()[1]
+
+    def refuse(self) -> None:
+        """Nobody listens, and every connection is reset."""
+        self._server.close()
+        self.break_off()
+
+    def break_off(self) -> None:
+        """Every connection is reset."""
+        for writer in self._writers:
+            writer.transport.abort()
+
+    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task
+        self._handlers.add(task)
+        self._writers.add(writer)
+        self.connections += 1
+        try:
+            with contextlib.suppress(OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
+                while await self._serve(reader, writer):
+                    pass
+        finally:
+            writer.transport.abort()
+            self._writers.discard(writer)
+            self._handlers.discard(task)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+        """One request; whether there may be another."""
+        head = (await reader.readuntil(b"\r\n\r\n")).decode()
+        length = re.search(r"(?i)content-length: (\d+)", head)
+        body = json.loads(await reader.readexactly(int(length[1]))) if length else {}
+        method, path, _ = head.split(" ", 2)
+        await self.answering.wait()
+        if "watch=1" in path:
+            await self._watch(writer, int(path.split("resourceVersion=")[1].split("&")[0]))
+            return False
+        status, found = (self.status, {}) if self.status else self._do(method, path, body)
+        text = json.dumps(found).encode()
+        answer = f"HTTP/1.1 {status} X\r\nContent-Length: {len(text)}\r\n\r\n".encode() + text
+        writer.write(answer[: len(answer) // 2] if self.cut else answer)
+        await writer.drain()
+        return not self.cut and "Connection: close" not in head
+
+    def _do(self, method: str, path: str, body: Object) -> tuple[int, Object]:
+        name = path.rpartition("/")[2]
+        match method, path.strip("/").split("/")[2:]:
+            case "POST", ["namespaces"]:
+                name = body["metadata"]["name"]
+                if name in self.namespaces:
+                    return 409, {}
+                self.namespaces[name] = body
+                return 201, body
+            case "GET", ["namespaces", name]:
+                return (200, self.namespaces[name]) if name in self.namespaces else (404, {})
+            case "DELETE", ["namespaces", name]:
+                return 200, self.namespaces.pop(name)
+            case "GET", ["namespaces", _, "configmaps"]:
+                return 200, {"metadata": {"resourceVersion": str(self._revision)}, "items": [*self.objects.values()]}
+            case "GET", ["namespaces", _, "configmaps", name]:
+                return (200, self.objects[name]) if name in self.objects else (404, {})
+            case "POST", ["namespaces", _, "configmaps"]:
+                if body["metadata"]["name"] in self.objects:
+                    return 409, {}
+                return 201, self._write(body["metadata"]["name"], body["data"])
+            case "PATCH", ["namespaces", _, "configmaps", name]:
+                if name not in self.objects:
+                    return 404, {}
+                if body["metadata"]["resourceVersion"] != self.objects[name]["metadata"]["resourceVersion"]:
+                    return 409, {}
+                return 200, self._write(name, {**self.objects[name]["data"], **body["data"]})
+        return 200, {}
+
+    def _write(self, name: str, data: Object) -> Object:
+        self._revision += 1
+        number = int(data["seq"])
+        made = {"metadata": {"name": name, "resourceVersion": str(self._revision)}, "data": data}
+        self._history.append((self._revision, made))
+        self._changed.set()
+        self.objects[name] = made
+        if number in self.lose:
+            kept = {key: value for key, value in data.items() if key != f"n{number}"}
+            self.objects[name] = {**made, "data": kept}
+        if number in self.backwards:
+            return {**made, "metadata": {"name": name, "resourceVersion": "7"}}
+        return made
+
+    async def _watch(self, writer: asyncio.StreamWriter, since: int) -> None:
+        def chunk(event: Object) -> bytes:
+            line = json.dumps(event).encode() + b"\n"
+            return f"{len(line):x}\r\n".encode() + line + b"\r\n"
+
+        writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+        if since < self.oldest:
+            writer.write(chunk({"type": "ERROR", "object": {"code": 410}}))
+            return
+        quiet = self.silent
+        while not writer.is_closing():
+            for revision, made in self._history:
+                if revision > since and not quiet:
+                    writer.write(chunk({"type": "MODIFIED", "object": made}))
+                    since = revision
+            self._changed.clear()
+            await self._changed.wait()
+            quiet = quiet or self.silent

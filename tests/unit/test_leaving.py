@@ -1,0 +1,160 @@
+"""Who leaves, what is taken away, and in which order; nothing here is a host."""
+
+from dataclasses import replace
+
+from past_clusters import THREE, E, L, M, W, ancestors, brick, cluster, context, member, named, without
+
+from quorate.core import Key
+from quorate.plan.compile import compile_cluster
+from quorate.resource.removal import Removal
+from quorate.spec.cluster import Endpoint, LoadBalancer
+from quorate.spec.leaving import Door, leaving, retiring
+
+
+def test_who_leaves() -> None:
+    old = cluster(THREE)
+    new = cluster({**without("m3"), "n1": (W, E)})
+    (gone,) = leaving(new, [old])
+    assert (gone.host.name, gone.roles, gone.whole) == ("m3", {M, E}, True)
+    back = leaving(old, [new])
+    assert [(each.host.name, each.roles, each.whole) for each in back] == [("n1", {E}, False)]
+    assert leaving(old, [old]) == ()
+    # What an apply began that did not end counts too.
+    tried = cluster({**THREE, "n3": (W,)})
+    assert [each.host.name for each in leaving(old, [old, tried])] == ["n3"]
+
+
+def test_the_old_endpoint_is_kept_meanwhile() -> None:
+    old, new = cluster(THREE), cluster(THREE, vip="10.0.9.101")
+    assert retiring(new, [old, new]) == (Door("10.0.9.100", 6443),)
+    compiled = compile_cluster(context(new, old))
+    conf = brick(compiled, Key("b1", "file", "/etc/quorate/keepalived.conf"))
+    last = brick(compiled, Key("b1", "file", "/etc/quorate/keepalived.conf in the end"))
+    assert "10.0.9.100/" in conf.content  # type: ignore[attr-defined]
+    assert "10.0.9.101/" in conf.content  # type: ignore[attr-defined]
+    assert "10.0.9.100/" not in last.content  # type: ignore[attr-defined]
+    assert {Key("n1", "ready", "node"), Key("n2", "ready", "node")} <= ancestors(compiled, last.key)
+    assert last.key in ancestors(compiled, Key("b1", "unit", "keepalived.service in the end"))
+
+
+def test_the_only_api_server_stays_up_while_everybody_moves_away_from_it() -> None:
+    old = cluster({"m1": (M, E), "n1": (W,)}, endpoint=Endpoint())
+    compiled = compile_cluster(context(cluster(THREE), old))
+    unit = "/etc/systemd/system/kube-apiserver.service"
+    first, last = Key("m1", "file", unit), Key("m1", "file", f"{unit} in the end")
+    assert "10.0.9.12:2379" not in brick(compiled, first).content  # type: ignore[attr-defined]
+    assert "10.0.9.12:2379" in brick(compiled, last).content  # type: ignore[attr-defined]
+    assert "10.0.9.12:2379" in brick(compiled, Key("m2", "file", unit)).content  # type: ignore[attr-defined]
+    assert {Key("n1", "ready", "node"), Key("m1", "ready", "endpoint")} <= ancestors(compiled, last)
+    again = Key("m1", "ready", "kube-apiserver in the end")
+    assert Key("m1", "unit", "kube-apiserver.service in the end") in ancestors(compiled, again)
+
+
+def test_nothing_leaves_when_nothing_changed() -> None:
+    compiled = compile_cluster(context(cluster(THREE)))
+    assert not [each for each in compiled.resources if isinstance(each, Removal) or each.later]
+
+
+def test_a_worker_is_drained_cleaned_and_forgotten_in_this_order() -> None:
+    compiled = compile_cluster(context(cluster(without("n2")), cluster(THREE)))
+    drain, clean, node = (
+        Key("m1", "setting", "drain of n2"),
+        Key("n2", "removal", "everything"),
+        Key("m1", "setting", "node n2"),
+    )
+    assert drain in compiled.needs[clean]
+    assert clean in compiled.needs[node]
+    assert Key("n1", "ready", "node") in ancestors(compiled, drain)
+    gone = brick(compiled, clean)
+    assert isinstance(gone, Removal)
+    units = [each.name for each in gone.bricks if each.kind == "unit"]
+    assert units.index("kubelet.service") < units.index("containerd.service")
+
+
+def test_pods_are_reached_until_they_are_drained() -> None:
+    old = context(cluster(THREE))
+    new = context(cluster(without("n2")), cluster(THREE))
+    compiled = compile_cluster(replace(new, facts=replace(new.facts, pod_cidrs=old.facts.pod_cidrs)))
+    routes = Key("n1", "file", "/etc/quorate/routes.list")
+    last = brick(compiled, Key("n1", "file", f"{routes.name} in the end"))
+    assert "10.0.9.15" in brick(compiled, routes).content  # type: ignore[attr-defined]
+    assert "10.0.9.15" not in last.content  # type: ignore[attr-defined]
+    assert {routes, Key("m1", "setting", "drain of n2")} <= ancestors(compiled, last.key)
+
+
+def test_a_dead_worker_is_only_forgotten() -> None:
+    compiled = compile_cluster(context(cluster(without("n2")), cluster(THREE), absent=frozenset({"n2"})))
+    assert named(compiled, "drain of n2") == []
+    assert [key for key in compiled.needs if key.host == "n2"] == []
+    assert named(compiled, "node n2") == [Key("m1", "setting", "node n2")]
+
+
+def test_a_host_of_the_file_that_does_not_answer_is_left_alone() -> None:
+    compiled = compile_cluster(context(cluster(THREE), absent=frozenset({"m3"})))
+    assert [key for key in compiled.needs if key.host == "m3"] == []
+    assert named(compiled, "etcd member") == []
+
+
+def test_members_join_one_by_one_after_those_that_run() -> None:
+    old = cluster({"m1": (M, E), "n1": (W,), "n2": (W,), "b1": (L,), "b2": (L,)})
+    compiled = compile_cluster(context(cluster(THREE), old))
+    second, third = (Key(host, "setting", "membership in etcd") for host in ("m2", "m3"))
+    assert Key("m1", "ready", "etcd") in ancestors(compiled, second)
+    assert {Key("m2", "setting", "vote in etcd"), Key("m2", "ready", "etcd")} <= ancestors(compiled, third)
+    assert Key("m2", "setting", "vote in etcd") in ancestors(compiled, Key("m2", "ready", "etcd"))
+    assert Key("m1", "setting", "membership in etcd") not in compiled.needs
+
+
+def test_a_member_leaves_after_everything_and_before_its_host_is_cleaned() -> None:
+    new = cluster({**without("m3"), "n1": (W, E)})
+    compiled = compile_cluster(context(new, cluster(THREE)))
+    (out,) = named(compiled, "etcd member m3")
+    assert out.host == "m1"
+    assert {Key("n1", "ready", "etcd"), Key("m2", "ready", "kube-apiserver")} <= ancestors(compiled, out)
+    assert out in compiled.needs[Key("m3", "removal", "everything")]
+
+
+def test_a_role_that_is_lost_takes_its_things_along_last_started_first() -> None:
+    compiled = compile_cluster(context(cluster(THREE), cluster({**THREE, "n1": (W, E)})))
+    etcd, trust = Key("n1", "removal", "etcd"), Key("n1", "removal", "trust")
+    (out,) = named(compiled, "etcd member n1")
+    assert out in compiled.needs[etcd]
+    # Its certificates stay until it is stopped.
+    assert etcd in compiled.needs[trust]
+
+
+def test_the_old_balancer_goes_before_the_new_one_starts() -> None:
+    new = cluster(THREE, load_balancer=LoadBalancer(kind="haproxy"))
+    compiled = compile_cluster(context(new, cluster(THREE)))
+    gone = Key("b1", "removal", "balancer")
+    assert gone in ancestors(compiled, Key("b1", "unit", "haproxy.service"))
+    removal = brick(compiled, gone)
+    assert isinstance(removal, Removal)
+    packages = [each for each in removal.bricks if each.kind == "packages"]
+    assert [each.packages for each in packages] == [("nginx", "libnginx-mod-stream")]  # type: ignore[attr-defined]
+    # One after the other, so that one of both always has the virtual IP.
+    assert Key("b1", "ready", "haproxy") in ancestors(compiled, Key("b2", "removal", "balancer"))
+
+
+def test_a_replaced_member_is_taken_out_and_joins_anew() -> None:
+    new = context(cluster(THREE), empty=frozenset({"m1"}), replaced=frozenset({"m1"}))
+    compiled = compile_cluster(new)
+    (out,) = named(compiled, "etcd member m1")
+    assert out.host == "m2"
+    assert out in ancestors(compiled, Key("m1", "setting", "membership in etcd"))
+    # The API's objects are written through a master that works.
+    assert new.spokesman.name == "m2"
+
+
+def test_an_interrupted_join_goes_on() -> None:
+    """Added, never started: its entry is used, not removed."""
+    old = cluster({**without("m3"), "m3": (M,)})
+    listed = (member("m1"), member("m2"), member("m3", learner=True, started=False))
+    compiled = compile_cluster(context(cluster(THREE), old, listed=listed))
+    assert named(compiled, "etcd member") == []
+    assert named(compiled, "membership in etcd") == [Key("m3", "setting", "membership in etcd")]
+
+
+def test_somebody_elses_member_stays() -> None:
+    listed = (*(member(name) for name in ("m1", "m2", "m3")), member("m4"))
+    assert named(compile_cluster(context(cluster(THREE), listed=listed)), "etcd member") == []

@@ -1,0 +1,216 @@
+"""Verify's checks: what each makes of a healthy cluster, and of one with a fault; hosts are a scripted door."""
+
+import asyncio
+import itertools
+import re
+from ipaddress import IPv4Address
+from typing import Any
+
+import pytest
+from verify_door import Door, cluster, env
+from verify_model import Model
+
+from quorate.core import TransportError
+from quorate.execute import survey
+from quorate.render import yaml
+from quorate.spec.cluster import Cluster, Host, Role
+from quorate.verify import api, failover, outage, pods, workload
+from quorate.verify.catalog import CHECKS
+from quorate.verify.check import Finding, Status, Wrong, examine
+from quorate.verify.pods import Lab, Pod
+from quorate.verify.runner import verify
+from quorate.verify.sample import Sample
+
+pytestmark = pytest.mark.usefixtures("nothing_is_asked_from_here")
+
+
+async def test_without_balancers_and_workers_checks_are_skipped_with_a_reason() -> None:
+    master = Host(name="m1", address=IPv4Address("10.0.9.1"), roles=(Role.CONTROL_PLANE, Role.ETCD))
+    alone = Cluster(name="c", hosts=(master,))
+    reasons = {}
+    for check in CHECKS:
+        if check.id in {"2", "3", "5", "6", "7", "8", "10", "12", "13", "15", "16", "one-answer", "dns", "9"}:
+            finding = await examine(check, env(Door(), alone))
+            reasons[check.id] = (finding.status, finding.detail)
+    # The traffic itself fails here, since the scripted hosts answer nothing; the logs are not asked for.
+    assert {status for status, _ in reasons.values()} == {Status.SKIPPED}, reasons
+    assert reasons["16"][1] == "1 etcd members survive no loss"
+
+
+@pytest.mark.parametrize(
+    ("line", "pair"),
+    [
+        ("10.0.9.3 10.0.9.1:6443 - [23/Nov/2026:14:27:56 +0000] 200 1280", ("10.0.9.3", "10.0.9.1")),
+        ("10.0.9.3 10.0.9.2:6443 - [23/Nov/2026:14:27:56.120] -- 3471", ("10.0.9.3", "10.0.9.2")),
+        ("10.0.9.3 - - [23/Nov/2026:14:27:56 +0000] 502 0", None),
+        ("Server k8s-apiserver/m1 is DOWN", None),
+    ],
+)
+def test_log_lines_of_both_balancers(line: str, pair: tuple[str, str] | None) -> None:
+    match = api._LINE.match(line)
+    assert (match.group(1, 2) if match else None) == pair
+
+
+LAB = Lab((Pod("a", "n1", "10.1.0.2"), Pod("b", "n2", "10.1.1.2")), "10.0.0.9", 30080)
+GOOD = "a a\nb b\n" + "service a\nservice b\n" * 2
+
+
+def test_answers_of_pods_are_judged() -> None:
+    workload._judge(LAB, "w1", GOOD)
+    with pytest.raises(Wrong, match=r"from w1: no answer from b \(10.1.1.2 on n2\)"):
+        workload._judge(LAB, "w1", GOOD.replace("b b", "b -"))
+    with pytest.raises(Wrong, match=r"no answer from b"):
+        workload._judge(LAB, "w1", GOOD.replace("b b", "b a"))
+    with pytest.raises(Wrong, match="answers 3 of 4"):
+        workload._judge(LAB, "w1", GOOD.replace("service b", "service -", 1))
+
+
+def test_why_pods_do_not_run() -> None:
+    waiting = {"reason": "ErrImagePull", "message": "no such host"}
+    pull = {"metadata": {"name": "a"}, "status": {"containerStatuses": [{"state": {"waiting": waiting}}]}}
+    condition = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/2 nodes"}
+    unplaced = {"metadata": {"name": "b"}, "status": {"conditions": [condition]}}
+    assert pods.why_not([pull]) == "a: ErrImagePull: no such host"
+    assert pods.why_not([unplaced]) == "b: Unschedulable: 0/2 nodes"
+    assert "kube-controller-manager" in pods.why_not([])
+
+
+def test_test_objects_are_yaml_in_their_own_namespace() -> None:
+    made = pods.objects(env(Door()))
+    assert yaml.dump_all(made).count("namespace: quorate-verify-x") == len(made) - 1
+    assert pods.wanted(env(Door())) == 3
+
+
+def test_the_gap_counts_the_beginning_and_the_end() -> None:
+    good, bad = True, False
+    sample = Sample([(0.0, bad), (1.0, good), (1.5, good), (2.0, bad), (5.0, bad)])
+    assert sample.gap == 3.5
+    assert sample.failed == 3
+    assert str(sample) == "3 of 5 requests lost, longest gap 3.5 s"
+
+
+async def run_on(model: Model) -> dict[str, Finding]:
+    found = await verify(model.cluster, Door(model), disruptive=False, on_finding=lambda _finding: None)
+    return {finding.id: finding for finding in found}
+
+
+async def test_a_healthy_cluster_passes() -> None:
+    model = Model(cluster())
+    model.syntax = True
+    found = await run_on(model)
+    assert {id: each.detail for id, each in found.items() if each.status is not Status.PASSED} == {
+        "dns": "no CoreDNS in the cluster: its image could not be had from the artifact source; see dns.image"
+    }
+    assert all(finding.detail for finding in found.values())
+
+
+@pytest.mark.parametrize(
+    ("id", "old", "new", "detail"),
+    [
+        ("1", 'https://10.0.9.100:6443 "gitVersion"', "https://10.0.9.100:6443 none", "10.0.9.100:6443: 0 of 8"),
+        ("2", "10.0.9.1:6443 - [", "10.0.9.9:6443 - [", "no line names 10.0.9.1"),
+        ("3", "10.0.9.4 10.0.9.1:6443", "10.0.9.3 10.0.9.1:6443", "no line from w2 to 10.0.9.1"),
+        ("4", '{"metadata": {"name": "w2"}', '{"metadata": {"name": "w9"}', "not Ready: w2"),
+        ("5", "inet 10.0.9.100/24", "inet 10.0.9.101/24", "is on no host"),
+        ("9", "200 401", "200 200", "200 200, expected 200 401"),
+        ("11", "200 200 200", "200 000 200", "service 10.0.0.9 000"),
+        ("12", "serving as web-1", "", "web-1 on w2: empty"),
+        ("13", '"nodeName": "w2"', '"nodeName": "w1"', "no pod on w2"),
+        ("14", '{"ip": "10.0.9.1"}', '{"ip": "10.0.9.9"}', "['10.0.9.9'], expected ['10.0.9.1']"),
+        ("own-address", "m1 ok", "m1 [-]etcd failed", "m1: [-]etcd failed"),
+        ("independent", "uler.kubeconfig https://10.0.9.1", "uler.kubeconfig https://10.0.9.2", "not its own"),
+        ("independent", "https://10.0.9.1:2379", "https://10.0.9.7:2379", "uses 10.0.9.7, no member"),
+        ("one-answer", "02:aa\n", "02:bb\n", "finds 10.0.9.100 at 02:bb"),
+        ("reach-from-hosts", "port-10.0.9.4 web-0", "port-10.0.9.4 -", "NodePort 30080 silent at 10.0.9.4"),
+        ("reach-from-pods", "api ok\n", "api -\n", "does not answer"),
+        ("nameless", '"system:public-info-viewer"', '"cluster-admin"', "x gives cluster-admin to system:unauthent"),
+        ("nameless", "403 401 ", "403 200 ", "m1 answers the nameless 403 200"),
+        ("kubelet-closed", "401 exit=7", "200 exit=7", "answers 200 to the nameless"),
+        ("kubelet-closed", "exit=7 exit=7", "exit=7 exit=0", "port 10255 of w1 is open"),
+        ("keys-placed", "pki/kubelet-client.key", "pki/ca.key", "w1 has /etc/kubernetes/pki/ca.key"),
+        ("keys-closed", "00 root:root /etc/kubernetes/pki/sa.key", "44 root:root /etc/kubernetes/pki/sa.key", "(0644)"),
+        ("sealed", "k8s:enc:secretbox:v1:key1:......\n0", "k8s:v1:Secret\n1", "begins 'k8s:v1:Secret'"),
+    ],
+)  # fmt: skip
+async def test_each_check_sees_its_fault(id: str, old: str, new: str, detail: str) -> None:
+    def spoil(host: str, _script: str, text: str) -> str:
+        # The MAC of the holder stays: what is spoiled is what the others see.
+        return text if old == "02:aa\n" and host == "b1" else text.replace(old, new)
+
+    found = await run_on(Model(cluster(), spoil))
+    assert (found[id].status, detail in found[id].detail) == (Status.FAILED, True), found[id]
+
+
+async def test_a_lost_host_fails_what_needs_it_and_nothing_hangs() -> None:
+    def spoil(host: str, _script: str, text: str) -> str:
+        if host == "w2":
+            raise TransportError("no route", host="w2")
+        return text
+
+    found = await run_on(Model(cluster(), spoil))
+    assert found["4"].status is Status.PASSED
+    assert found["keys-closed"].detail == "w2: no route"
+
+
+class Drill(Model):
+    """The model with services that can be stopped: the VIP goes to where the balancer runs."""
+
+    def __init__(self, c: Cluster, *, stuck: bool = False) -> None:
+        super().__init__(c)
+        self.stopped: set[tuple[str, str]] = set()
+        self.stuck = stuck
+
+    def __call__(self, host: str, script: str) -> str:
+        for word, act in (("stop", self.stopped.add), ("start", self.stopped.discard)):
+            for unit in survey.units(self.cluster, self.cluster.host(host)):
+                if re.search(rf"^systemctl {word} .*{unit}", script, re.M):
+                    act((host, unit))
+        text = super().__call__(host, script)
+        if "ip -4 -o addr show to" in script:
+            up = [each.name for each in self.cluster.balancers if (each.name, "nginx.service") not in self.stopped]
+            holder = "b1" if self.stuck else up[0]
+            return f"2: eth0    inet {self.cluster.endpoint.vip}/24 scope\n" if host == holder else ""
+        return text
+
+
+class Asking(Door):
+    """Answers the sampler until it is told to end."""
+
+    async def run(self, host: str, script: str, **more: Any) -> str:
+        if (on_line := more.get("on_line")) is not None:
+            for tick in itertools.count():
+                on_line(f"{tick * 10**8} 200")
+                await asyncio.sleep(0.001)
+        return await super().run(host, script, **more)
+
+
+@pytest.mark.parametrize("stuck", [False, True])
+async def test_the_vip_is_moved_and_put_back(stuck: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(failover, "CALM", 0.01)
+    monkeypatch.setattr(failover, "MOVE", 0.5)
+    model = Drill(cluster(), stuck=stuck)
+    model.syntax = True
+    checks = [check for check in CHECKS if check.id in {"6", "7", "8"}]
+    door = Asking(model)
+    found = await verify(cluster(), door, disruptive=True, on_finding=lambda _finding: None, checks=checks)
+    seen = {finding.id: (finding.status, finding.detail) for finding in found}
+    assert door.sent("b1", "systemctl stop nginx.service")
+    assert model.stopped == set()
+    if stuck:
+        assert seen["6"][0] is Status.FAILED
+        assert "after nginx.service stopped on b1, 10.0.9.100 is on b1" in seen["6"][1]
+    else:
+        assert {status for status, _ in seen.values()} == {Status.PASSED}, seen
+        assert seen["6"][1].startswith("10.0.9.100 from b1 to b2 within 0.")
+
+
+async def test_a_sick_cluster_is_not_hurt(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(outage, "HEALTHY", 0.0)
+    model = Drill(cluster())
+    model.spoil = lambda _host, _script, text: text.replace("kubelet.service yes", "kubelet.service no")
+    door = Door(model)
+    checks = [check for check in CHECKS if check.id == "6"]
+    (finding,) = await verify(cluster(), door, disruptive=True, on_finding=lambda _finding: None, checks=checks)
+    assert finding.status is Status.FAILED
+    assert "kubelet on w1 is silent" in finding.detail
+    assert not any("systemctl stop" in script for _, script in door.scripts)
