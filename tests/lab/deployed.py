@@ -42,6 +42,17 @@ class Deployed:
         assert done.returncode == code, f"{words}: exit {done.returncode}\n{done.stdout[-8000:]}\n{done.stderr[-4000:]}"
         return done
 
+    @contextlib.contextmanager
+    def started(self, *words: str) -> Iterator["subprocess.Popen[bytes]"]:
+        """The tool at work; ended with the block when it has not ended by itself."""
+        argv = [sys.executable, "-m", "quorate", *words, "-f", str(self.file)]
+        process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try:
+            yield process
+        finally:
+            process.kill()
+            process.wait()
+
     def json(self, *words: str, code: int = 0) -> dict[str, object]:
         """The one JSON document that a verb prints."""
         document = json.loads(self.quorate(*words, "--json", code=code).stdout)
@@ -74,9 +85,12 @@ def deploy(example: str, folder: Path) -> Iterator[Deployed]:
     cluster = load(file)
     with contextlib.suppress(LabError):
         down(cluster.name, print)  # what a killed run left
+    made = Deployed(file)
+    # The first time on a machine this builds Kubernetes, for as long as that takes.
+    made.quorate("artifacts", limit=3600)
     up(cluster, file, print)
     try:
-        yield Deployed(file)
+        yield made
     finally:
         down(cluster.name, print)
 

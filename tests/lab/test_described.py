@@ -9,7 +9,7 @@ pytestmark = pytest.mark.lab
 
 PROCESSES = """
 for u in etcd kube-apiserver kube-controller-manager kube-scheduler containerd docker kubelet kube-proxy nginx \
-  keepalived quorate-routes; do
+  keepalived quorate-upstreams quorate-routes; do
   p=$(systemctl show -p MainPID --value $u.service); [ "$p" = 0 ] || echo "$u $p"
 done"""
 
@@ -92,10 +92,14 @@ def test_drift_is_seen_and_mended_alone(described: Deployed, name: str) -> None:
     host, harm, restarted = DRIFT[name]
     before = processes(described)
     described.run(harm, host)
-    plan = described.json("plan", code=2)
-    lines = plan["lines"]
-    assert isinstance(lines, list)
-    assert {line["host"] for line in lines} == {host}
+    for attempt in range(5):
+        lines = described.json("plan", code=2)["lines"]
+        assert isinstance(lines, list)
+        # One that only answers too late, on two cores for all hosts, may be looked at again; nothing else may.
+        strangers = [line for line in lines if line["host"] != host]
+        if not strangers or attempt == 4 or any(line["action"] != "wait" for line in strangers):
+            break
+    assert {line["host"] for line in lines} == {host}, strangers
     described.quorate("apply", "--yes")
     described.quorate("plan", code=0)
     after = processes(described)

@@ -216,3 +216,45 @@ def test_up_repairs_what_a_crash_left(lab: LabInfo) -> None:
     up(cluster(), lab.cluster_file)
     assert answers(lab, "alpha")
     assert answers(lab, "beta")
+
+
+IDENTITY = ("/etc/machine-id", "/etc/ssh/ssh_host_ed25519_key.pub", "/sys/class/net/eth0/address")
+
+
+def test_a_replaced_host_is_a_new_machine_that_nobody_trusts(lab: LabInfo) -> None:
+    ask(lab, "beta", "echo old > /var/old; echo old > /var/lib/etcd/old")
+    fault.cut(NAME, "alpha")  # who replaces one touches no other
+    machine, key, mac = (ask(lab, "beta", f"cat {path}") for path in IDENTITY)
+    pins = lab.known_hosts.read_text()
+    fault.freeze(NAME, "beta")
+    fault.replace(NAME, "beta")
+    for again in (False, True):
+        assert answers(lab, "beta")
+        assert state("alpha") == ("running", True)
+        assert lab.known_hosts.read_text() == pins
+        refused = subprocess.run(listing.ssh_argv(lab, "beta", ["true"]), capture_output=True, text=True, check=False)
+        assert refused.returncode == 255
+        assert "HOST IDENTIFICATION HAS CHANGED" in refused.stderr
+        if not again:
+            up(cluster(), lab.cluster_file)
+    fault.heal(NAME, "alpha")
+    path = lab.machine("beta").folder / "upper/etc/ssh/ssh_host_ed25519_key.pub"
+    address = lab.machine("beta").address
+    trusted = [line for line in pins.splitlines() if not line.startswith(f"{address} ")]
+    lab.known_hosts.write_text("".join(f"{line}\n" for line in [*trusted, f"{address} {path.read_text().strip()}"]))
+    found = [ask(lab, "beta", f"cat {path}") for path in IDENTITY]
+    assert found[0] != machine
+    assert found[1].split()[1] != key.split()[1]
+    assert found[2] == mac
+    assert ask(lab, "beta", "ls /var/old /var/lib/etcd/old 2>&1 | grep -c 'No such file'") == "2"
+
+
+def test_a_host_in_the_middle_of_the_file_comes_and_goes_alone(lab: LabInfo) -> None:
+    boots = {name: ask(lab, name, "cat /proc/sys/kernel/random/boot_id") for name in ("alpha", "beta")}
+    alpha, beta = cluster().hosts
+    more = Host(name="aside", address=f"{SUBNET}.13", roles=(Role.WORKER,))  # type: ignore[arg-type]
+    made = up(cluster().model_copy(update={"hosts": (alpha, more, beta)}), lab.cluster_file)
+    assert ask(made, "aside", "hostname")
+    assert up(cluster(), lab.cluster_file) == lab
+    assert {name: ask(lab, name, "cat /proc/sys/kernel/random/boot_id") for name in boots} == boots
+    assert f"{SUBNET}.13 " not in lab.known_hosts.read_text()
