@@ -6,7 +6,7 @@
 
 SHELL := /bin/sh
 .DELETE_ON_ERROR:
-.PHONY: check static unit test lab lab-down bench lock clean
+.PHONY: check static unit rest test lab lab-down bench lock clean
 MAKEFLAGS += --no-print-directory
 
 PYTHON ?= $(shell command -v python3.11 || echo python3)
@@ -18,6 +18,7 @@ PYTEST := $(BIN)/python -m pytest
 
 LAB := examples/described.yaml
 # Tests that wait for real programs more than they compute: sshd, HTTP servers with faults, sh in a root of its own.
+UNIT := tests/unit tests/property
 SLOW := tests/transport tests/artifact tests/unit/test_bricks.py
 # No run of lab tests takes longer than this, whatever hangs; INT lets pytest tear labs down and sum up.
 LAB_LIMIT := timeout --foreground --signal=INT --kill-after=120 80m
@@ -33,16 +34,20 @@ static: $(READY)
 	@$(BIN)/mypy --no-error-summary
 	@$(BIN)/lint-imports > $(VENV)/imports.log || { cat $(VENV)/imports.log; exit 1; }
 
-# Both at once; `static` says nothing when all is well, so pytest has the last word.
+# All at once, the tests in two halves; `static` says nothing when all is well, so pytest has the last word.
 check: $(READY)
-	@$(MAKE) -j2 --output-sync=target static unit
+	@command -v openssl > /dev/null || { apt-get -qq update; $(APT) openssl; }
+	@$(MAKE) -j2 --output-sync=target unit rest static
 
 unit: $(READY)
-	@command -v openssl > /dev/null || { apt-get -qq update; $(APT) openssl; }
-	@$(PYTEST) -q --no-header tests $(addprefix --ignore=,$(SLOW))
+	@$(PYTEST) -q --no-header $(UNIT) $(addprefix --ignore=,$(SLOW))
+
+rest: $(READY)
+	@$(PYTEST) -q --no-header tests $(addprefix --ignore=,$(UNIT) $(SLOW))
 
 test: check
-	@$(PYTEST) -q --no-header $(SLOW)
+	@tests/transport/get_sshd.sh > /dev/null
+	@$(PYTEST) -q --no-header -rs $(SLOW)
 	@$(LAB_LIMIT) $(PYTEST) -q --no-header -x -m lab tests/lab
 
 lab: $(READY)
