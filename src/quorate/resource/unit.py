@@ -77,11 +77,26 @@ class Unit(Brick):
                 f'[ "$(systemctl show -p FragmentPath --value -- {unit})" != {own} ]; '
                 "then systemctl daemon-reload; fi\n"
                 f"[ -L {wants} ] || ln -sfn -- {own} {wants}\n"
-                f"if ! systemctl is-active --quiet {unit}; then systemctl reset-failed {unit} 2>/dev/null || :; "
+                f"case $(systemctl is-active {unit}) in {self._running()}) running=true;; *) running=false;; esac\n"
+                f"if ! $running; then systemctl reset-failed {unit} 2>/dev/null || :; "
                 f"systemctl {how}restart {unit}; changed\n"
-                f"elif {stale}; then {again}; changed; fi"
+                f"elif {stale}; then {again}; changed; fi{self._stopped()}"
             )
         ]
+
+    def _running(self) -> str:
+        """The states, as a pattern of sh, in which it is not started once more.
+
+        What nobody waits for is on its way already when a joining member of etcd was started by its own step.
+        """
+        return "active|reloading" if self.block else "active|reloading|activating"
+
+    def _stopped(self) -> str:
+        """sh that waits for the stopping half of a restart that nobody waits for: it looks like a plain stop."""
+        if self.block:
+            return ""
+        stops = f'[ "$(systemctl is-active {quote(self.unit)})" = deactivating ]'
+        return f"\nn=0; while {stops} && [ $n -lt 450 ]; do n=$(( n + 1 )); sleep 0.2; done"
 
     def _may(self) -> str:
         """sh that waits until the guard lets the service be stopped, and fails when it does not."""
