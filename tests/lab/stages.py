@@ -121,11 +121,15 @@ class Stages:
                 return
 
     def verify(self) -> None:
-        """Every check that disturbs nobody."""
-        document = self.deployed.json("verify")
-        findings = document["findings"]
-        assert isinstance(findings, list)
-        assert [finding for finding in findings if finding["status"] == "failed"] == []
+        """Every check that disturbs nobody; when one fails, what the workers' services said and whom they talk to."""
+        try:
+            self.deployed.quorate("verify")
+        except AssertionError as error:
+            look = "date; ss -tnpo | grep kube; journalctl -u kube-proxy -u kubelet -n 40 --no-pager -o short-precise"
+            said = self.deployed.run(look, *(host.name for host in self.deployed.cluster.workers))
+            raise AssertionError(
+                "\n".join([str(error), *(f"== {host}\n{text}" for host, text in said.items())])
+            ) from None
 
     def serves(self, address: str) -> bool:
         """Whether an API server serves the administrator there within a second; one that stops still does."""

@@ -66,6 +66,19 @@ def test_rules_are_ours_by_name() -> None:
         assert any("MASQUERADE" in rule for rule in network.rules(one)) == internet
 
 
+def test_what_is_meant_for_pods_and_services_stays_in_the_lab() -> None:
+    """The rule is put before those that let packets out, so it has to come after them in this list."""
+    one = lab("10.1.2.3")
+    made = network.rules(one)
+    out = made.index(
+        next(rule for rule in made if rule[:4] == ["-I", "FORWARD", "-i", one.bridge] and "-d" not in rule)
+    )
+    for inner in ("10.244.0.0/16", "10.96.0.0/16"):
+        (rule,) = (rule for rule in made if inner in rule)
+        assert rule[-1] == "REJECT"
+        assert made.index(rule) > out
+
+
 def test_bridged_packets_keep_their_address() -> None:
     one = lab("10.1.2.3", "10.1.3.3")
     masquerade = [rule for rule in network.rules(one) if "MASQUERADE" in rule]

@@ -117,6 +117,9 @@ def rules(lab: LabInfo) -> list[list[str]]:
         made.append(["-I", "FORWARD", "-i", lab.bridge, *tag, "-j", "REJECT"])
         made.append(["-I", "FORWARD", "-i", lab.bridge, "-o", lab.bridge, *tag, "-j", "ACCEPT"])
     made.append(["-I", "FORWARD", "-o", lab.bridge, *tag, "-j", "ACCEPT"])
+    # A node whose kube-proxy does not know a service yet sends to its address by the default route.
+    out = ["-I", "FORWARD", "-i", lab.bridge, "!", "-o", lab.bridge]
+    made += [[*out, "-d", inner, *tag, "-j", "REJECT"] for inner in lab.inner]
     if lab.internet:
         for gateway in lab.gateways:
             subnet = str(IPv4Interface(gateway).network)

@@ -54,6 +54,8 @@ class LabInfo:
     internet: bool = True
     root: Path = Path()
     """The bare root beneath every host's disk; a lab keeps the one that it began with."""
+    inner: tuple[str, ...] = ()
+    """The cluster's networks of pods and services: what is meant for them never leaves the lab."""
 
     @property
     def id(self) -> str:
@@ -116,7 +118,8 @@ def _read(folder: Path) -> LabInfo | None:
         return None
     machines = tuple(Machine(**{**one, "folder": Path(one["folder"])}) for one in raw.pop("machines"))
     paths = {name: Path(raw.pop(name)) for name in ("cluster_file", "folder", "root") if name in raw}
-    return LabInfo(**{**raw, **paths, "gateways": tuple(raw["gateways"]), "machines": machines})
+    lists = {name: tuple(raw.pop(name, ())) for name in ("gateways", "inner")}
+    return LabInfo(**{**raw, **paths, **lists, "machines": machines})
 
 
 def find(name: str, cache: Path | None = None) -> LabInfo | None:

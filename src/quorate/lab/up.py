@@ -44,7 +44,8 @@ def design(
         for host in cluster.hosts
     )
     gateways = tuple(f"{address}/{subnet.prefixlen}" for subnet, address in found.items())
-    return LabInfo(cluster.name, cluster_file.resolve(), folder, gateways, machines, internet, root)
+    inner = (str(cluster.network.pod_cidr), str(cluster.network.service_cidr))
+    return LabInfo(cluster.name, cluster_file.resolve(), folder, gateways, machines, internet, root, inner)
 
 
 def _cables(name: str, hosts: Sequence[str], old: LabInfo | None) -> dict[str, str]:
