@@ -7,6 +7,9 @@ from types import FrameType
 
 import pytest
 
+# Under nohup it is ignored, also in everything that tests start, and a shell can't trap what was ignored at its start.
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
 Golden = Callable[[Path, str], None]
 DEADLINE, LAB_DEADLINE = 120, 1800
 """Seconds for one test with its fixtures; a lab test may boot hosts and deploy a cluster."""

@@ -42,9 +42,9 @@ def test_the_only_api_server_stays_up_while_everybody_moves_away_from_it() -> No
     compiled = compile_cluster(context(cluster(THREE), old))
     unit = "/etc/systemd/system/kube-apiserver.service"
     first, last = Key("m1", "file", unit), Key("m1", "file", f"{unit} in the end")
-    assert "10.0.9.12:2379" not in brick(compiled, first).content  # type: ignore[attr-defined]
-    assert "10.0.9.12:2379" in brick(compiled, last).content  # type: ignore[attr-defined]
-    assert "10.0.9.12:2379" in brick(compiled, Key("m2", "file", unit)).content  # type: ignore[attr-defined]
+    assert "--goaway-chance" not in brick(compiled, first).content  # type: ignore[attr-defined]
+    assert "--goaway-chance" in brick(compiled, last).content  # type: ignore[attr-defined]
+    assert "--goaway-chance" in brick(compiled, Key("m2", "file", unit)).content  # type: ignore[attr-defined]
     assert {Key("n1", "ready", "node"), Key("m1", "ready", "endpoint")} <= ancestors(compiled, last)
     again = Key("m1", "ready", "kube-apiserver in the end")
     assert Key("m1", "unit", "kube-apiserver.service in the end") in ancestors(compiled, again)
