@@ -6,7 +6,7 @@
 
 SHELL := /bin/sh
 .DELETE_ON_ERROR:
-.PHONY: check static unit rest test lab lab-down bench lock clean
+.PHONY: check static unit rest test soak lab lab-down bench lock clean
 MAKEFLAGS += --no-print-directory
 
 PYTHON ?= $(shell command -v python3.11 || echo python3)
@@ -50,6 +50,10 @@ test: check
 	@tests/transport/get_sshd.sh > /dev/null
 	@$(PYTEST) -q --no-header -rs $(SLOW)
 	@$(LAB_LIMIT) $(PYTEST) -q --no-header -x -m lab tests/lab
+
+# 100 crashes of each kind, and one between any two steps of a deployment: an hour or two.
+soak: $(READY)
+	@QUORATE_CRASHES=100 $(PYTEST) -q --no-header -s -x -m lab tests/lab/test_crashes.py
 
 lab: $(READY)
 	@$(QUORATE) lab up -f $(LAB)
