@@ -1,5 +1,6 @@
 """From a cluster file to a plan: ask the hosts, gather supply and secrets, compile, look."""
 
+import asyncio
 from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -24,6 +25,10 @@ from quorate.spec.facts import Facts, HostFacts
 from quorate.spec.leaving import everybody
 from quorate.spec.supply import Supply
 from quorate.spec.versions import table
+
+LOOKS, PAUSE = 5, 1.0
+"""How often, after how many seconds, what alone does not answer is asked again: a virtual IP that moves or an election
+of etcd is over by then, and no reason to call the cluster changed."""
 
 
 @dataclass(frozen=True)
@@ -151,7 +156,14 @@ async def observe(compiled: Compiled, via: Transport, *, lost: Sequence[str] = (
     asked = [brick for brick in compiled.resources if brick.host not in lost]
     states, more = await look(asked, via)
     steps = {brick.key: Step(brick, states.get(brick.key)) for brick in compiled.resources}
-    return Plan(steps, compiled.needs, notes, tuple(sorted({*lost, *more})), compiled.component_of)
+    plan = Plan(steps, compiled.needs, notes, tuple(sorted({*lost, *more})), compiled.component_of)
+    for _ in range(LOOKS):
+        if not (late := plan.late()):
+            break
+        await asyncio.sleep(PAUSE)
+        states, _ = await look(late, via)
+        plan = replace(plan, steps={**plan.steps, **{each.key: Step(each, states.get(each.key)) for each in late}})
+    return plan
 
 
 async def present_texts(plan: Plan, via: Transport) -> dict[Key, str]:

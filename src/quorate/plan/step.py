@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from quorate.core import Key, Resource, State
+from quorate.resource.brick import Brick
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,16 @@ class Plan:
     def changes(self) -> tuple[Step, ...]:
         """The steps that would change something, in the order of the graph."""
         return tuple(step for step in self.steps.values() if step.diff)
+
+    def late(self) -> tuple[Resource, ...]:
+        """What does not answer though nothing that it needs would change: perhaps it did not just now."""
+        there = {key: step for key, step in self.steps.items() if step.diff and key.host not in self.unreachable}
+        silent = {key for key, step in there.items() if isinstance(step.resource, Brick) and step.resource.waits}
+        behind = {step.key for step in self.changes} - silent
+        for key in self.steps:
+            if self.needs.get(key, frozenset()) & behind:
+                behind.add(key)
+        return tuple(self.steps[key].resource for key in self.steps if key in silent - behind)
 
     def urgency(self) -> list[Key]:
         """All keys, those first that the longest chain of others waits for."""
