@@ -19,7 +19,8 @@ PYTEST := $(BIN)/python -m pytest
 LAB := examples/described.yaml
 # Tests that wait for real programs more than they compute: sshd, HTTP servers with faults, sh in a root of its own.
 UNIT := tests/unit tests/property
-SLOW := tests/transport tests/artifact tests/unit/test_bricks.py
+SLOW := tests/transport tests/artifact tests/cli/test_interrupt.py $(addprefix tests/unit/test_,bricks.py lock.py \
+  lock_leftovers.py walk_lost.py killed_scripts.py disk_full.py once.py)
 # No run of lab tests takes longer than this, whatever hangs; INT lets pytest tear labs down and sum up.
 LAB_LIMIT := timeout --foreground --signal=INT --kill-after=120 80m
 APT := DEBIAN_FRONTEND=noninteractive apt-get -qq -y -o Dpkg::Use-Pty=0 --no-install-recommends install

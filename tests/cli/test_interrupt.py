@@ -70,6 +70,18 @@ class Apply:
     def begun(self) -> None:
         self.listen(lambda: any(line.startswith("begin") for line in self.hosts))
 
+    def settled(self) -> None:
+        """Whatever begins together has begun."""
+        count, since = 0, time.monotonic()
+
+        def still() -> bool:
+            nonlocal count, since
+            if len(self.hosts) != count:
+                count, since = len(self.hosts), time.monotonic()
+            return time.monotonic() - since > 0.5
+
+        self.listen(still)
+
     def ended(self) -> int:
         """Its exit code; all that it said is in `said`."""
         self.listen(lambda: False)
@@ -90,8 +102,9 @@ class Apply:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_once_lets_what_runs_end(number: signal.Signals, tmp_path: Path) -> None:
-    apply = Apply(tmp_path, 0.6)
+    apply = Apply(tmp_path, 2.0)
     apply.begun()
+    apply.settled()
     before = apply.hosts
     apply.process.send_signal(number)
     assert apply.ended() == 130
