@@ -111,6 +111,9 @@ def test_a_member_leaves_after_everything_and_before_its_host_is_cleaned() -> No
     (out,) = named(compiled, "etcd member m3")
     assert out.host == "m1"
     assert {Key("n1", "ready", "etcd"), Key("m2", "ready", "kube-apiserver")} <= ancestors(compiled, out)
+    rest = Key("m3", "setting", "control plane at rest")
+    assert rest in compiled.needs[out]
+    assert {Key("n1", "ready", "node"), Key("b2", "ready", "nginx")} <= ancestors(compiled, rest)
     assert out in compiled.needs[Key("m3", "removal", "everything")]
 
 

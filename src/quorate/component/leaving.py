@@ -34,8 +34,12 @@ def resources(context: Context, host: Host) -> Iterator[Brick]:
     if host == membership.speaker(context):
         before: frozenset[Key] = frozenset()
         for each in context.leaving:
-            if each.loses(Role.ETCD) and each.host.name not in context.absent:
-                for setting in _member(context, host, each, before):
+            if each.host.name in context.absent:
+                continue
+            if each.loses(Role.ETCD):
+                rest = [_at_rest(each)] if each.loses(Role.CONTROL_PLANE) else []
+                yield from rest
+                for setting in _member(context, host, each, before | {setting.key for setting in rest}):
                     yield setting
                     # One after the other, each counted anew.
                     before = frozenset({setting.key})
@@ -99,6 +103,21 @@ def _node(context: Context, host: Host, each: Leaving) -> Iterator[Brick]:
         '[ -n "$on" ] && echo node=there || echo node=gone',
         order=f"{run} delete node {node} --ignore-not-found",
         explicit=frozenset({removal(each)}) if alive else frozenset(),
+        removes=True,
+    )
+
+
+def _at_rest(each: Leaving) -> Setting:
+    """Its control plane stopped while its member still answers: so the API server can take itself out of the list
+    behind the service `kubernetes`, and leaders give up their leases; without etcd others wait 15 s for both.
+    """
+    units = "kube-scheduler.service kube-controller-manager.service kube-apiserver.service"
+    return Setting(
+        host=each.host.name,
+        what="control plane at rest",
+        want=(("running", "no"),),
+        check=f"if systemctl is-active {units} | grep -qx active; then echo running=yes; else echo running=no; fi",
+        order=f"systemctl stop {units}",
         removes=True,
     )
 
