@@ -13,10 +13,7 @@ Target = Annotated[
 
 
 def kubeconfig(*, file: File = DEFAULT, output: Target = None, json: Json = False) -> int:
-    """Print a kubeconfig for the cluster's administrator; it holds a private key. No host is asked.
-
-    With -o a kubeconfig that is there is replaced, any other file is left alone.
-    """
+    """Print a kubeconfig for the cluster's administrator; it holds a private key. No host is asked."""
     from quorate.cli.output import dump
     from quorate.core import QuorateError
     from quorate.execute import atomic
@@ -30,9 +27,6 @@ def kubeconfig(*, file: File = DEFAULT, output: Target = None, json: Json = Fals
         print(text, end="")
         return 0
     try:
-        if output.is_file() and "kind: Config" not in output.read_text(encoding="utf-8", errors="replace"):
-            raise QuorateError(f"{output} is there already and is no kubeconfig", "name another place with -o")
-        atomic.sweep_beside(output)
         atomic.write(output, text.encode())
     except OSError as error:
         raise QuorateError(f"{output}: can't be written: {error.strerror}", "name another place with -o") from None

@@ -50,7 +50,7 @@ async def _trust(out: "Output", file: Path, replace: tuple[str, ...], *, yes: bo
     refused = [key for key in keys if key.state == "changed" and key.host not in replace]
     wanted = [key for key in keys if key.state != "same" and key not in refused]
     if not json:
-        show(out, keys, lost)
+        _show(out, keys, lost)
     if wanted and not yes:
         if json or not interactive():
             raise QuorateError("keys are pinned only after a yes", "compare the fingerprints, then add --yes")
@@ -82,8 +82,7 @@ async def _trust(out: "Output", file: Path, replace: tuple[str, ...], *, yes: bo
     return TransportError.exit_code if refused or lost else 0
 
 
-def show(out: "Output", keys: "Sequence[SeenKey]", lost: "Sequence[TransportError]") -> None:
-    """Print the keys, and who did not show one."""
+def _show(out: "Output", keys: "Sequence[SeenKey]", lost: "Sequence[TransportError]") -> None:
     from rich.table import Table
     from rich.text import Text
 

@@ -52,12 +52,10 @@ class Row:
 
     @property
     def now(self) -> tuple[str, str]:
-        """Component and activity of the step to show: the latest that is not a mere upload; or what is said."""
-        if self.said:
-            return ("", self.said)
+        """Component and activity of the step to show: the latest that is not a mere upload."""
         steps = [key for key in self.running if key.kind not in ("binary", "image")] or list(self.running)
         if not steps:
-            return ("", "")
+            return ("", self.said)
         return (self.running[steps[-1]], doing(steps[-1]))
 
 

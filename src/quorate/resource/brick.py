@@ -43,11 +43,6 @@ class Brick:
         return ()
 
     @property
-    def secrets(self) -> tuple[str, ...]:
-        """Texts in its orders that no output may show."""
-        return ()
-
-    @property
     def desired(self) -> State:
         """What it should be."""
         raise NotImplementedError

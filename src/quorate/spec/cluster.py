@@ -32,7 +32,6 @@ from quorate.spec.sections import (
     Os,
     Pki,
     Runtime,
-    StateFolder,
     Verify,
     Versions,
 )
@@ -55,7 +54,6 @@ __all__ = [
     "Role",
     "Runtime",
     "Ssh",
-    "StateFolder",
     "Taint",
     "Verify",
     "Versions",
@@ -168,7 +166,6 @@ class Cluster(Model):
     pki: Pki = Pki()
     os: Os = Os()
     artifacts: Artifacts = Artifacts()
-    state: StateFolder = StateFolder()
     verify: Verify = Verify()
 
     def having(self, role: Role) -> tuple[Host, ...]:

@@ -167,11 +167,8 @@ class SshTransport:
             raise TransportError("connection lost while a script ran", hint, host=link.host)
         if output.pid is None:
             message, hint = sudo.why(ssh, output.noise, output.stderr())
-            refused = TransportError(message, hint, host=link.host)
-            if not link.proven:
-                link.refused = refused
-            raise refused
-        link.proven = True
+            link.refused = TransportError(message, hint, host=link.host)
+            raise link.refused
         if session.code != 0:
             raise output.failed(link.host, session.code)
         return output.stdout()
