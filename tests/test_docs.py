@@ -179,7 +179,8 @@ def test_cluster_files_load(page: Path, tmp_path: Path) -> None:
                 (place / "SHA256SUMS").touch()
                 continue
             place.touch(mode=0o600)
-            place.write_text("content\n")
+            key = "-----BEGIN OPENSSH PRIVATE KEY-----\n" if path.endswith("_ed25519") else ""
+            place.write_text(f"{key}apiVersion: v1\nkind: ConfigMap\n")
         file.write_text(body.replace("~/.ssh/", ""), encoding="utf-8")
         load(file)
 

@@ -145,11 +145,14 @@ class Problem:
     value: str
     rule: str
     fix: str
+    host: str = ""
+    """Name of the host that it is about, where it is about one."""
 
     def __str__(self) -> str:
         where = f"{self.path}:{self.line}" if self.line else self.path
+        host = f" of {self.host}" if self.host else ""
         shown = f" = {self.value}" if self.value else ""
-        return f"{where}: {self.field}{shown}: {self.rule}. Fix: {self.fix}"
+        return f"{where}: {self.field}{host}{shown}: {self.rule}. Fix: {self.fix}"
 
 
 @dataclass(eq=False)
@@ -216,3 +219,22 @@ class VerifyFailed(QuorateError):
     """The cluster is up, but checks failed."""
 
     exit_code = 8
+
+
+@dataclass(eq=False)
+class LockHeld(QuorateError):
+    """Another run holds the cluster's lock; nothing was done."""
+
+    token: str = ""
+    """That run's: naming it lets the lock be taken from it."""
+    exit_code = 10
+
+
+@dataclass(eq=False)
+class LockLost(CommandFailed):
+    """Another run has taken the lock: a host refused a script of this one, which did not begin."""
+
+    exit_code = 10
+
+    def __str__(self) -> str:
+        return f"{self.host}: {self.message}"

@@ -9,6 +9,8 @@ import pytest
 from quorate.cli import look
 from quorate.cli.main import run
 from quorate.core import Blob, TransportError
+from quorate.execute.lock_script import REFUSED, SAYS
+from quorate.spec.layout import LOCK
 from quorate.spec.supply import Supply
 
 CLUSTER = """\
@@ -36,6 +38,10 @@ class Hosts:
         self.scripts: list[tuple[str, str]] = []
         self.acts: Callable[[str, str], str] = lambda _host, _script: ""
         self.closed = False
+        self.holder = ""
+        """Record of a run that holds the lock on every host."""
+        self.took: list[str] = []
+        """Hosts on which the lock was taken."""
 
     async def run(
         self,
@@ -48,8 +54,21 @@ class Hosts:
     ) -> str:
         if host in self.lost:
             raise TransportError(self.lost[host], "look at the cable", host=host)
+        fence, _, behind = script.rpartition(f"exit {REFUSED}; fi\n")
+        if LOCK in script and not fence:
+            return self._lock(host, script)
+        script = behind or script
         self.scripts.append((host, script))
         return FACTS if script.startswith(". /etc/os-release") else self.acts(host, script)
+
+    def _lock(self, host: str, script: str) -> str:
+        token = self.holder.partition(" ")[0]
+        if token and f"  {token}) [" not in script:
+            return f"{SAYS}held 3 75 {self.holder}\n"
+        if "holder.new" not in script:
+            return ""
+        self.took.append(host)
+        return f"{SAYS}taken\n"
 
     async def close(self) -> None:
         self.closed = True
@@ -59,10 +78,16 @@ class Hosts:
 def hosts(monkeypatch: pytest.MonkeyPatch) -> Hosts:
     """The hosts that every verb reaches."""
     made = Hosts()
+    made_up(monkeypatch, made)
+    return made
+
+
+def made_up(monkeypatch: pytest.MonkeyPatch, made: Hosts, blobs: Path = Path("/nonexistent")) -> None:
+    """From now on every verb reaches these hosts, and what it sends them lies in the folder `blobs`."""
     monkeypatch.setattr(look, "open_door", lambda _cluster, *, asks: made)
 
     def blob(name: str) -> Blob:
-        return Blob(Path("/nonexistent") / name, hashlib.sha256(name.encode()).hexdigest(), len(name))
+        return Blob(blobs / name, hashlib.sha256(name.encode()).hexdigest(), len(name))
 
     async def resolve(*_args: object, **_more: object) -> Supply:
         return Supply(
@@ -75,7 +100,6 @@ def hosts(monkeypatch: pytest.MonkeyPatch) -> Hosts:
         )
 
     monkeypatch.setattr("quorate.execute.prepare.resolve", resolve)
-    return made
 
 
 @pytest.fixture

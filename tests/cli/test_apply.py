@@ -1,6 +1,7 @@
 """`apply`, `destroy`, `kubeconfig` without a real host: refusals, failures, the journal, JSON lines."""
 
 import json
+import os
 import stat
 from collections.abc import Callable
 from pathlib import Path
@@ -114,3 +115,19 @@ def test_status_of_a_cluster_that_is_not_there(quorate: Quorate, hosts: Hosts) -
     assert json.loads(out)["ok"] is False
     hosts.lost |= {"master01": "no route", "node01": "no route"}
     assert quorate("status")[0] == 6
+
+
+def test_no_room_for_the_state_folder_is_told_before_anything_begins(
+    quorate: Quorate, hosts: Hosts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from quorate.execute import batch
+
+    real = os.statvfs(tmp_path)
+    monkeypatch.setattr(os, "statvfs", lambda _path: os.statvfs_result((*real[:2], 1000, 3, 3, *real[5:], 0)))
+    code, _, err = quorate("apply", "--yes")
+    assert code == 1
+    assert f"{tmp_path}/.quorate/tiny: No space left on device: " in err
+    assert f"bytes are needed, {3 * real.f_frsize} are free" in err
+    assert "hint: make room there" in err
+    assert not [script for _, script in hosts.scripts if batch.BEGIN in script]
+    assert not (tmp_path / ".quorate/tiny/pki").exists()

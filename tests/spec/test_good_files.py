@@ -90,7 +90,7 @@ def test_ssh_defaults_and_overrides(tmp_path: Path) -> None:
 def test_lab_settings_hold_under_the_files_own(tmp_path: Path) -> None:
     state = tmp_path / ".quorate/demo"
     state.mkdir(parents=True)
-    (state / "id").write_text("key")
+    (state / "id").write_text("-----BEGIN OPENSSH PRIVATE KEY-----\n")
     (state / "id").chmod(0o600)
     (state / "ssh.yaml").write_text("key: id\nport: 2022\nuser: lab\n")
     ssh = ssh_of(cluster := write(tmp_path, TEXT + "ssh: {user: ops}\n"), cluster.hosts[1])
@@ -103,7 +103,7 @@ def test_lab_settings_hold_under_the_files_own(tmp_path: Path) -> None:
 
 
 def test_paths_start_at_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "cni.yaml").write_text("{}")
+    (tmp_path / "cni.yaml").write_text('{"apiVersion": "v1", "kind": "List"}')
     (tmp_path / "pass").write_text("x")
     (tmp_path / "pass").chmod(0o600)
     text = TEXT + "network: {cni: manifest, manifest: cni.yaml}\nartifacts: {cache: c}\n"

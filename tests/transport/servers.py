@@ -112,6 +112,8 @@ class Server:
     most: int = 0
     most_allowed: int = 100
     noise: bytes = b""
+    goes_down: bool = False
+    """What begins is ended before it speaks."""
     acceptor: asyncssh.SSHAcceptor | None = None
     ssh: ResolvedSsh = None  # type: ignore[assignment]
 
@@ -119,6 +121,9 @@ class Server:
         self.running += 1
         self.most = max(self.most, self.running)
         try:
+            if self.goes_down:
+                process.exit(143)
+                return
             if self.noise:
                 process.stdout.write(self.noise)
             env = {

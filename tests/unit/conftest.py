@@ -1,5 +1,6 @@
 """The fixtures of this folder; what they are made of has a name of its own, for tests to import."""
 
+from state_folders import cheap, cluster_file, full
 from verify_door import nothing_is_asked_from_here
 
-__all__ = ["nothing_is_asked_from_here"]
+__all__ = ["cheap", "cluster_file", "full", "nothing_is_asked_from_here"]

@@ -2,8 +2,8 @@
 
 import asyncio
 import json
+import os
 import shutil
-import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,8 +44,9 @@ async def export(supply: Supply, folder: Path) -> None:
     """Write a new folder with everything in it; it is complete when it exists. Raises `ArtifactError`."""
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise ArtifactError(f"{folder} is there already", "name a new folder, or remove it first")
-    part = folder.with_name(f"{folder.name}.part-{uuid.uuid4().hex[:8]}")
+    part = folder.with_name(f"{folder.name}.part-{os.getpid()}")
     try:
+        _sweep(folder)
         await asyncio.to_thread(_fill, supply, part)
         if folder.exists():
             folder.rmdir()
@@ -54,6 +55,14 @@ async def export(supply: Supply, folder: Path) -> None:
         raise ArtifactError(f"{folder}: {error.strerror}", "free some space, or name another folder") from error
     finally:
         shutil.rmtree(part, ignore_errors=True)
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what exports that were killed have left."""
+    for left in folder.parent.glob("*.part-*"):
+        name, _, writer = left.name.rpartition(".part-")
+        if name == folder.name and writer.isdecimal() and not Path("/proc", writer).exists():
+            shutil.rmtree(left)
 
 
 def _fill(supply: Supply, part: Path) -> None:

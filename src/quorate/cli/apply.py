@@ -1,17 +1,18 @@
 """`quorate apply`: make the hosts what the cluster file says."""
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from quorate.cli.words import DEFAULT, File, Json, Replace, Svg, Verbose, Yes
+from quorate.cli.words import DEFAULT, BreakLock, File, Json, Replace, Svg, Verbose, Waive, Yes
 
 if TYPE_CHECKING:
     from quorate.cli.look import Looked
     from quorate.cli.output import Output
+    from quorate.cli.stop import Wishes
     from quorate.core import Transport
     from quorate.execute.apply import Outcome
-    from quorate.report.event import Emit, Ended
+    from quorate.execute.journal import Run
+    from quorate.report.event import Emit, Ended, Planned
     from quorate.spec.cluster import Cluster
 
 LONG = 40
@@ -23,6 +24,8 @@ def apply(
     file: File = DEFAULT,
     yes: Yes = False,
     replace: Replace = (),
+    waive: Waive = (),
+    break_lock: BreakLock = False,
     verbose: Verbose = False,
     json: Json = False,
     svg: Svg = None,
@@ -31,51 +34,88 @@ def apply(
 
     Interrupted or failed, the same command goes on where it stopped. Ctrl-C once lets running steps end, twice
     aborts. A host that was in the cluster and does not answer is left as it is (exit code 6 in the end); one that
-    is not in the file any more leaves the cluster. With --json each event is one line.
+    is not in the file any more leaves the cluster. Who runs it at the same time is refused (exit code 10): the lock
+    is on the hosts, and free again 40 s after the last sign of life. Before the first change the hosts are checked
+    (see `quorate preflight`); what fails stops it (exit code 4) unless waived. With --json each event is one line.
     """
     from quorate.cli.output import Output, demand_terminal, run
 
     if not yes:
         demand_terminal("apply", "add --yes, or look first with `quorate plan`")
     with Output(svg=svg, title="quorate apply") as out:
-        return run(_apply(out, file, frozenset(replace), yes=yes, verbose=verbose, json=json))
+        asked = _apply(out, file, frozenset(replace), waive, yes=yes, breaks=break_lock, verbose=verbose, json=json)
+        return run(asked)
 
 
-async def _apply(out: "Output", file: Path, replaced: frozenset[str], *, yes: bool, verbose: bool, json: bool) -> int:
-    from quorate.cli.look import busy, door, known, look
+async def _apply(
+    out: "Output",
+    file: Path,
+    replaced: frozenset[str],
+    waivers: tuple[str, ...],
+    *,
+    yes: bool,
+    breaks: bool,
+    verbose: bool,
+    json: bool,
+) -> int:
+    from quorate.cli.look import busy, known, look
+    from quorate.cli.preflight import before, settle
+    from quorate.cli.stop import gently, silence
+    from quorate.cli.writer import writing
     from quorate.core import ApplyFailed, QuorateError, TransportError
     from quorate.plan.show import Sort
     from quorate.report import jsonl
-    from quorate.report.event import Planned
+    from quorate.report.event import Planned, Said
     from quorate.spec.load import load
 
     cluster, text = load(file), file.read_text(encoding="utf-8")
     known(cluster, tuple(sorted(replaced)), ())
     lines = jsonl.to() if json else None
-    async with door(cluster, file, asks=not json) as via:
+    # Before anything is looked at: the plan is true until it is walked.
+    lock = writing(out, cluster, file, "apply", breaks=breaks, yes=yes, json=json, emit=lines)
+    async with lock as (via, seconds):
         with busy(None if json else out, "reading artifacts") as emit:
             told = emit if out.lively else lambda _event: None
             looked = await look(cluster, file, via, lines or emit, replaced=replaced, told=told)
+            looked, checked = await before(out, lines, looked, via, waivers)
+        # Their code came with the plan's.
+        from quorate.execute import journal
+        from quorate.execute.seal import Copies
+
+        looked = looked.after("connect, lock", seconds)
         shown = looked.shown
         _demand(looked)
+        restarts = shown.count(Sort.RESTART, Sort.RELOAD)
+        create, change, remove = (shown.count(sort) for sort in (Sort.CREATE, Sort.CHANGE, Sort.REMOVE))
+        planned = Planned(cluster.name, create, change, remove, restarts, shown.send)
         if lines:
-            restarts = shown.count(Sort.RESTART, Sort.RELOAD)
-            create, change, remove = (shown.count(sort) for sort in (Sort.CREATE, Sort.CHANGE, Sort.REMOVE))
-            lines(Planned(cluster.name, create, change, remove, restarts, shown.send))
+            lines(planned)
         else:
             _show(out, cluster, looked, verbose=verbose)
-        if shown.lines and not yes and out.ask("Apply this?  Only yes applies it.").lower() not in ("yes", "y"):
+        settle(out, lines, checked)
+        if shown.lines and not yes and not await out.agreed("Apply this?  Only yes applies it."):
             raise QuorateError("not applied: there was no yes", "nothing was changed")
-        looked.prepared.store.keep()
-        looked.prepared.past.begin(text, looked.prepared.machines)
-        ended, outcome = await _walk(out, cluster, looked, via, lines, verbose=verbose)
-    _remember(looked, text, ended, outcome)
+        prepared = looked.prepared
+        with journal.run(prepared.store, "apply", **_told(planned, text, looked.waived)) as run:
+            prepared.store.keep()
+            prepared.past.begin(text, prepared.machines)
+            copies = Copies(prepared.store, prepared.context, file, text, via)
+            await copies.begin()
+            with gently() as wishes:
+                ended, outcome = await _walk(out, looked, via, lines, wishes, run, verbose=verbose)
+                _remember(looked, text, run, ended, outcome)
+                await copies.end(changed=bool(outcome.changed))
+    silence()
     if lines:
+        for warning in copies.warnings:
+            lines(Said(warning))
         lines(ended)
     else:
         _result(out, file, cluster, ended, outcome)
         for name in looked.prepared.left_alone:
             out.say((f"{name} did not answer and was left as it is; the next apply goes on with it", "yellow"))
+        for warning in copies.warnings:
+            out.say((warning, "yellow"))
     if not ended.ok and not ended.stopped:
         return ApplyFailed.exit_code
     return 130 if not ended.ok else TransportError.exit_code if looked.prepared.left_alone else 0
@@ -116,40 +156,48 @@ def _show(out: "Output", cluster: "Cluster", looked: "Looked", *, verbose: bool)
 
 
 async def _walk(
-    out: "Output", cluster: "Cluster", looked: "Looked", via: "Transport", lines: "Emit | None", *, verbose: bool
+    out: "Output",
+    looked: "Looked",
+    via: "Transport",
+    lines: "Emit | None",
+    wishes: "Wishes",
+    run: "Run",
+    *,
+    verbose: bool,
 ) -> "tuple[Ended, Outcome]":
     """Walk the plan under the eyes of the reader; Ctrl-C stops it gently, a second one at once."""
-    from quorate.cli.stop import gently
+    from quorate.cli.stop import unheard
     from quorate.execute.apply import Walk
     from quorate.report import lines as plain
     from quorate.report.board import Board
-    from quorate.report.event import Ended
+    from quorate.report.event import Ended, Said
     from quorate.report.live import screen
 
     plan, board = looked.prepared.plan, Board.of(looked.shown)
     if lines or not looked.shown.lines:
-        walk = Walk(plan, via, lines or board.take)
-        with gently(walk.stop):
-            outcome = await walk.run()
+        walk = Walk(plan, via, run.also(unheard(lines or board.take)))
+        wishes.stop, wishes.abort = walk.stop, walk.abort
+        outcome = await walk.run()
     elif out.lively:
         with screen(out.console, board) as (drawn, emit):
-            walk = Walk(plan, via, emit)
+            walk = Walk(plan, via, run.also(unheard(emit)))
 
             def stop() -> None:
                 drawn.stopping = True
                 walk.stop()
 
-            with gently(stop):
-                outcome = await walk.run()
+            wishes.stop, wishes.abort = stop, walk.abort
+            outcome = await walk.run()
     else:
-        walk = Walk(plan, via, plain.to(out.console, board, verbose=verbose))
+        emit = unheard(plain.to(out.console, board, verbose=verbose))
+        walk = Walk(plan, via, run.also(emit))
 
         def stop_plain() -> None:
-            out.say("stopping: running steps end, Ctrl-C again aborts")
+            emit(Said("stopping: running steps end, Ctrl-C again aborts"))
             walk.stop()
 
-        with gently(stop_plain):
-            outcome = await walk.run()
+        wishes.stop, wishes.abort = stop_plain, walk.abort
+        outcome = await walk.run()
     before = looked.phases[-1][2] if looked.phases else 0.0
     spans = [(name, first + before, last + before) for name, (first, last) in outcome.spans.items()]
     ended = Ended(
@@ -158,6 +206,7 @@ async def _walk(
         unchanged=outcome.unchanged,
         failed=len(outcome.failed),
         skipped=len(outcome.skipped),
+        left=len(outcome.left),
         stopped=outcome.stopped,
         seconds=before + outcome.seconds,
         phases=(*looked.phases, *sorted(spans, key=lambda span: span[1])),
@@ -168,25 +217,28 @@ async def _walk(
     return ended, outcome
 
 
-def _remember(looked: "Looked", text: str, ended: "Ended", outcome: "Outcome") -> None:
-    """Journal the run; after a whole one, the file as applied."""
-    from datetime import UTC, datetime
+def _told(planned: "Planned", text: str, waived: tuple[str, ...]) -> dict[str, object]:
+    """What the journal tells of a run at its beginning."""
+    import hashlib
 
+    from quorate.report import jsonl
+
+    counts = {name: value for name, value in jsonl.as_dict(planned).items() if name not in ("event", "cluster")}
+    told: dict[str, object] = {**counts, "file": hashlib.sha256(text.encode()).hexdigest()[:16]}
+    return {**told, "waived": waived} if waived else told
+
+
+def _remember(looked: "Looked", text: str, run: "Run", ended: "Ended", outcome: "Outcome") -> None:
+    """After a whole run, the file as applied; in any case its end in the journal."""
     from quorate.plan.words import line
     from quorate.report import jsonl
 
-    entry: Mapping[str, object] = {
-        "time": datetime.now(UTC).isoformat(timespec="seconds"),
-        "verb": "apply",
-        **jsonl.as_dict(ended),
-        "changes": [str(key) for key in outcome.changed],
-        "failures": {str(key): line(error, 500) for key, error in outcome.failed.items()},
-    }
     prepared = looked.prepared
-    prepared.store.journal({name: value for name, value in entry.items() if name != "event"})
     if ended.ok and not prepared.left_alone:
         left = [each.host.name for each in prepared.context.leaving if each.whole]
         prepared.past.finish(text, prepared.machines, left)
+    told = {name: value for name, value in jsonl.as_dict(ended).items() if name != "event"}
+    run.end(**told, failures={str(key): line(error, 500) for key, error in outcome.failed.items()})
 
 
 def _result(out: "Output", file: Path, cluster: "Cluster", ended: "Ended", outcome: "Outcome") -> None:
@@ -199,6 +251,7 @@ def _result(out: "Output", file: Path, cluster: "Cluster", ended: "Ended", outco
     out.console.print()
     result.phases(out.console, ended.phases)
     result.failures(out.console, outcome.failed, outcome.skipped)
+    result.left(out.console, outcome.left)
     result.totals(out.console, ended)
     if ended.ok:
         nodes = [host.node for host in cluster.workers]

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from quorate.cli.words import DEFAULT, File, Json
+from quorate.cli.words import DEFAULT, BreakLock, File, Json
 
 if TYPE_CHECKING:
     from quorate.cli.output import Output
@@ -14,42 +14,43 @@ if TYPE_CHECKING:
 Name = Annotated[str, Parameter(name=("--yes", "-y"), help="The cluster's name, instead of typing it when asked.")]
 
 
-def destroy(*, file: File = DEFAULT, yes: Name = "", json: Json = False) -> int:
+def destroy(*, file: File = DEFAULT, yes: Name = "", break_lock: BreakLock = False, json: Json = False) -> int:
     """Take the cluster away, with all its data, and leave the hosts as they were found.
 
     The state folder beside the file stays: its keys can make the same cluster again. Exit code 6 when a host did
-    not answer, 7 when something could not be removed; the same command goes on.
+    not answer, 7 when something could not be removed; the same command goes on. 10: another run holds the lock.
     """
     from quorate.cli.output import Output, demand_terminal, run
 
     if not yes:
         demand_terminal("destroy", "add --yes NAME, with the cluster's name")
-    return run(_destroy(Output(), file, yes, json=json))
+    return run(_destroy(Output(), file, yes, breaks=break_lock, json=json))
 
 
-async def _destroy(out: "Output", file: Path, yes: str, *, json: bool) -> int:
-    from quorate.cli.look import busy, door
+async def _destroy(out: "Output", file: Path, yes: str, *, breaks: bool, json: bool) -> int:
+    from quorate.cli.look import busy
+    from quorate.cli.writer import writing
     from quorate.core import QuorateError
-    from quorate.execute.prepare import prepare
-    from quorate.procedure.destroy import destroy as take_away
     from quorate.spec.load import load
 
-    cluster = load(file)
+    cluster, asked = load(file), not yes
     if not yes and not json:
         hosts = ", ".join(host.name for host in cluster.hosts)
         out.say(("This takes away ", "bold red"), (cluster.name, "bold"), " with everything in it, on ", hosts, ".")
         yes = out.ask(f"Type the cluster's name, {cluster.name}, to go on.")
     if yes != cluster.name:
         raise QuorateError(f"not destroyed: {yes!a} is not the cluster's name", "nothing was changed")
-    async with door(cluster, file, asks=not json) as via:
+    async with writing(out, cluster, file, "destroy", breaks=breaks, yes=not asked, json=json) as (via, _):
+        from quorate.execute import journal
+        from quorate.execute.prepare import prepare
+        from quorate.procedure.destroy import destroy as take_away
+
         with busy(None if json else out, "looking at the hosts") as emit:
             prepared = await prepare(cluster, file, via, emit, guarded=False)
-        with busy(None if json else out, "removing") as emit:
+        with busy(None if json else out, "removing") as emit, journal.run(prepared.store, "destroy") as written:
             gone = await take_away(prepared.compiled, via, emit)
-    from datetime import UTC, datetime
-
-    time = datetime.now(UTC).isoformat(timespec="seconds")
-    prepared.store.journal({"time": time, "verb": "destroy", "clean": gone.clean, "lost": sorted(gone.lost)})
+            ok = not gone.failed and not gone.lost
+            written.end(ok=ok, clean=gone.clean, lost=sorted(gone.lost), failures=gone.failed)
     return _result(out, cluster.name, gone, json=json)
 
 

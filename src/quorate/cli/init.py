@@ -17,6 +17,7 @@ def init(
 ) -> int:
     """Write a commented cluster file to start from; one that exists stays as it is. `-f -` prints it."""
     from quorate.core import SpecError
+    from quorate.execute import atomic
     from quorate.spec.starter import starter
 
     text = starter(name)
@@ -24,8 +25,7 @@ def init(
         print(text, end="")
         return 0
     try:
-        with file.open("x", encoding="utf-8") as target:
-            target.write(text)
+        atomic.write(file, text.encode(), mode=0o644, new=True)
     except FileExistsError:
         raise SpecError(f"{file} is there already", "name another with -f, or remove it first") from None
     except OSError as error:

@@ -13,7 +13,10 @@ Target = Annotated[
 
 
 def kubeconfig(*, file: File = DEFAULT, output: Target = None, json: Json = False) -> int:
-    """Print a kubeconfig for the cluster's administrator; it holds a private key. No host is asked."""
+    """Print a kubeconfig for the cluster's administrator; it holds a private key. No host is asked.
+
+    With -o a kubeconfig that is there is replaced, any other file is left alone.
+    """
     from quorate.cli.output import dump
     from quorate.core import QuorateError
     from quorate.execute import atomic
@@ -27,6 +30,9 @@ def kubeconfig(*, file: File = DEFAULT, output: Target = None, json: Json = Fals
         print(text, end="")
         return 0
     try:
+        if output.is_file() and "kind: Config" not in output.read_text(encoding="utf-8", errors="replace"):
+            raise QuorateError(f"{output} is there already and is no kubeconfig", "name another place with -o")
+        atomic.sweep_beside(output)
         atomic.write(output, text.encode())
     except OSError as error:
         raise QuorateError(f"{output}: can't be written: {error.strerror}", "name another place with -o") from None

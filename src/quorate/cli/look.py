@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,6 +26,18 @@ class Looked:
     prepared: "Prepared"
     shown: "Shown"
     phases: tuple[Phase, ...]
+    waived: tuple[str, ...] = ()
+    """What the preflight found and the operator knows better."""
+
+    def after(self, name: str, seconds: float) -> "Looked":
+        """The same, with a phase that came before."""
+        later = ((phase, first + seconds, last + seconds) for phase, first, last in self.phases)
+        return replace(self, phases=((name, 0.0, seconds), *later))
+
+    def then(self, name: str, seconds: float) -> "Looked":
+        """The same, with a phase that came after."""
+        end = self.phases[-1][2] if self.phases else 0.0
+        return replace(self, phases=(*self.phases, (name, end, end + seconds)))
 
 
 def open_door(cluster: Cluster, *, asks: bool) -> Transport:
@@ -74,6 +86,15 @@ def busy(out: Output | None, text: str) -> Iterator[Emit]:
         yield update
 
 
+async def read_code() -> None:
+    """Load what making a plan needs, while the loop waits for hosts: this process is at it for half a second."""
+    import asyncio
+    from importlib import import_module
+
+    for name in ("quorate.execute.prepare", "quorate.plan.show"):
+        await asyncio.to_thread(import_module, name)
+
+
 async def look(
     cluster: Cluster,
     file: Path,
@@ -88,7 +109,6 @@ async def look(
     `replaced` are hosts that are new machines in the place of others.
     """
     import asyncio
-    from importlib import import_module
 
     from quorate.execute.facts import gather
     from quorate.execute.past import Past
@@ -99,8 +119,7 @@ async def look(
     # The hosts answer while this process still reads its own code.
     past = Past(Store.beside(file, cluster.name), file, cluster)
     asked = asyncio.create_task(gather(everybody(cluster, past.former), watched))
-    for name in ("quorate.execute.prepare", "quorate.plan.show"):
-        await asyncio.to_thread(import_module, name)
+    await read_code()
     from quorate.execute.prepare import prepare, present_texts
     from quorate.plan.show import show
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from cyclopts import App, CycloptsError, Parameter
 
 from quorate.cli import problem
+from quorate.cli.interrupt import as_interrupt
 from quorate.core import QuorateError
 
 VERBS = {
@@ -18,9 +19,13 @@ VERBS = {
     "trust": "Show the hosts' SSH keys and pin them.",
     "artifacts": "List what will be installed, or export it to a folder.",
     "plan": "Show what apply would change; changes nothing.",
+    "preflight": "Check all hosts for what would break an apply; changes nothing.",
     "apply": "Make the hosts what the cluster file says.",
     "status": "Show the cluster on one screen.",
     "verify": "Prove that the cluster works.",
+    "history": "Show what was done to the cluster, by whom, and how it ended.",
+    "passphrase": "Set the passphrase of the state folder's copies on the etcd hosts.",
+    "adopt": "Get a cluster's state folder back from its etcd hosts, on a new machine.",
     "kubeconfig": "Print a kubeconfig for the cluster's administrator.",
     "destroy": "Take the cluster away and leave the hosts as they were found.",
 }
@@ -44,7 +49,7 @@ app = App(
     help="Real Kubernetes, highly available, from binaries: one file, plan, apply, and a proof.",
     help_format="plaintext",
     help_epilogue="Exit codes: 0 done, 1 error, 2 plan has changes, 3 cluster file, 4 plan, 5 artifact, 6 host not "
-    "reached, 7 apply failed, 8 verify failed, 9 lab, 130 interrupted.",
+    "reached, 7 apply failed, 8 verify failed, 9 lab, 10 locked by another run, 130 interrupted.",
     default_parameter=Parameter(negative=()),
     result_action="return_value",
     version_flags=["--version"],
@@ -101,7 +106,8 @@ def main() -> None:
     """Entry point of the command `quorate`."""
     # Imports make many objects and no garbage: without looking for it they take a sixth less time.
     gc.set_threshold(50_000)
-    code = run(sys.argv[1:])
+    with as_interrupt():
+        code = run(sys.argv[1:])
     try:
         sys.stdout.flush()
     except BrokenPipeError:

@@ -11,6 +11,7 @@ from typing import Any, Self, TypeVar
 
 from rich.console import Console
 
+from quorate.cli.interrupt import as_interrupt
 from quorate.core import QuorateError
 from quorate.report import console as terminal
 
@@ -23,8 +24,13 @@ def dump(data: object) -> None:
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:
-    """Run the asynchronous part of a verb to its end."""
-    return asyncio.run(work)
+    """Run the asynchronous part of a verb to its end. SIGTERM and SIGHUP are taken as Ctrl-C."""
+
+    async def worked() -> T:
+        with as_interrupt():
+            return await work
+
+    return asyncio.run(worked())
 
 
 def interactive() -> bool:
@@ -65,6 +71,18 @@ class Output:
             return ""
         finally:
             signal.signal(signal.SIGINT, before)
+
+    async def agreed(self, question: str) -> bool:
+        """Whether the answer is yes. The loop goes on with all else that it does; Ctrl-C cancels the task."""
+        loop, typed = asyncio.get_running_loop(), asyncio.Event()
+        self.say((question, "bold"))
+        print("> ", end="", flush=True)
+        loop.add_reader(sys.stdin.fileno(), typed.set)
+        try:
+            await typed.wait()
+        finally:
+            loop.remove_reader(sys.stdin.fileno())
+        return sys.stdin.readline().strip().lower() in ("yes", "y")
 
 
 def demand_terminal(what: str, hint: str) -> None:

@@ -1,34 +1,89 @@
-"""Ctrl-C in two steps: the first stops gently, the second aborts."""
+"""Interruptions: the first lets running steps end, the second cuts them off, the third ends the program.
+
+SIGTERM counts as Ctrl-C. SIGHUP counts once, however often it comes: a terminal that closes may send two.
+"""
 
 import asyncio
+import os
+import select
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+from quorate.report.event import Emit, Event
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+def _nothing() -> None:
+    pass
+
+
+@dataclass
+class Wishes:
+    """What is done when the user wants the run to end, gently and at once; set when there is something to end."""
+
+    stop: Callable[[], None] = _nothing
+    abort: Callable[[], None] = _nothing
 
 
 @contextmanager
-def gently(stop: Callable[[], None]) -> Iterator[None]:
-    """While the block runs, the first SIGINT or SIGTERM calls `stop`, and the next one cancels the task."""
-    loop, task = asyncio.get_running_loop(), asyncio.current_task()
-    said: list[int] = []
+def gently() -> Iterator[Wishes]:
+    """While the block runs, an interruption is a wish; what does not await anything is never interrupted.
 
-    def on_signal() -> None:
-        said.append(1)
+    Raises KeyboardInterrupt after the third.
+    """
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    wishes, said = Wishes(), list[int]()
+    # `nohup` wants the run to outlive its terminal.
+    before = {number: signal.getsignal(number) for number in SIGNALS if signal.getsignal(number) != signal.SIG_IGN}
+
+    def on_signal(number: int) -> None:
+        if number == signal.SIGHUP:
+            silence()
+            if said:
+                return
+        said.append(number)
         if len(said) == 1:
-            stop()
+            wishes.stop()
+        elif len(said) == 2:
+            wishes.abort()
         elif task is not None:
             task.cancel()
 
-    for number in SIGNALS:
-        loop.add_signal_handler(number, on_signal)
+    for number in before:
+        loop.add_signal_handler(number, on_signal, number)
     try:
-        yield
+        yield wishes
     except asyncio.CancelledError:
-        if len(said) > 1:
+        if len(said) > 2:
             raise KeyboardInterrupt from None
         raise
     finally:
-        for number in SIGNALS:
+        for number, handler in before.items():
             loop.remove_signal_handler(number)
+            signal.signal(number, handler)
+
+
+def silence() -> None:
+    """Where nobody listens any more, words go nowhere: writing to a closed terminal or pipe would be an error."""
+    for output in (1, 2):
+        poll = select.poll()
+        poll.register(output, 0)
+        if poll.poll(0):
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, output)
+            os.close(nowhere)
+
+
+def unheard(emit: Emit) -> Emit:
+    """The same, but words that can't be told do not end what they tell of; the journal has it all."""
+
+    def tell(event: Event) -> None:
+        try:
+            emit(event)
+        except (OSError, SystemExit):  # rich leaves by the latter when a pipe is closed
+            silence()
+
+    return tell

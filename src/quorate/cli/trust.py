@@ -50,7 +50,7 @@ async def _trust(out: "Output", file: Path, replace: tuple[str, ...], *, yes: bo
     refused = [key for key in keys if key.state == "changed" and key.host not in replace]
     wanted = [key for key in keys if key.state != "same" and key not in refused]
     if not json:
-        _show(out, keys, lost)
+        show(out, keys, lost)
     if wanted and not yes:
         if json or not interactive():
             raise QuorateError("keys are pinned only after a yes", "compare the fingerprints, then add --yes")
@@ -82,7 +82,8 @@ async def _trust(out: "Output", file: Path, replace: tuple[str, ...], *, yes: bo
     return TransportError.exit_code if refused or lost else 0
 
 
-def _show(out: "Output", keys: "Sequence[SeenKey]", lost: "Sequence[TransportError]") -> None:
+def show(out: "Output", keys: "Sequence[SeenKey]", lost: "Sequence[TransportError]") -> None:
+    """Print the keys, and who did not show one."""
     from rich.table import Table
     from rich.text import Text
 

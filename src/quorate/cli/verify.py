@@ -61,45 +61,19 @@ async def _verify(out: "Output", file: Path, *, disruptive: bool, json: bool) ->
 
 
 def _plain(cluster: "Cluster", findings: "Sequence[Finding]") -> dict[str, object]:
-    from quorate.plan.words import clean
+    from quorate.report.findings import as_dict
 
-    rows = [
-        {
-            "id": finding.id,
-            "title": finding.title,
-            "status": finding.status.value,
-            "detail": clean(finding.detail),
-            "seconds": round(finding.seconds, 3),
-        }
-        for finding in findings
-    ]
+    rows = [as_dict(finding) for finding in findings]
     return {"cluster": cluster.name, "ok": all(row["status"] != "failed" for row in rows), "findings": rows}
 
 
 def _show(out: "Output", cluster: "Cluster", findings: "Sequence[Finding]", *, disruptive: bool) -> None:
-    from rich.table import Table
-    from rich.text import Text
+    from quorate.report import findings as text
+    from quorate.report.console import BAD, GOOD, NAME, QUIET
 
-    from quorate.plan.words import clean
-    from quorate.report.console import BAD, GOOD, NAME, QUIET, WARN
-
-    looks = {"passed": ("✓", GOOD), "failed": ("✗", BAD), "skipped": ("-", WARN)}
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style=QUIET)
-    table.add_column("", width=1)
-    table.add_column("id", style=QUIET, no_wrap=True)
-    table.add_column("check and what was seen", ratio=1)
-    table.add_column("s", justify="right", style=QUIET, no_wrap=True)
-    for finding in findings:
-        mark, style = looks[finding.status.value]
-        told = Text(finding.title, "" if finding.status.value == "passed" else style)
-        if finding.detail:
-            told.append("\n" + clean(finding.detail), QUIET if finding.status.value != "failed" else "")
-        table.add_row(Text(mark, style), finding.id, told, f"{finding.seconds:.1f}")
-    out.console.print(table)
+    text.table(out.console, findings)
     out.console.print()
-    counts = {word: sum(1 for finding in findings if finding.status.value == word) for word in looks}
-    bad = counts["failed"]
-    said = ", ".join(f"{count} {word}" for word, count in counts.items() if count)
-    out.say((f"{cluster.name}: ", NAME), (said, BAD if bad else f"bold {GOOD}"))
+    bad = any(finding.status == "failed" for finding in findings)
+    out.say((f"{cluster.name}: ", NAME), (text.counts(findings), BAD if bad else f"bold {GOOD}"))
     if not disruptive:
         out.say(("Failover was not tried: --disruptive stops services and moves the virtual IP.", QUIET))

@@ -25,4 +25,19 @@ Replace = Annotated[
         show_default=False,
     ),
 ]
+BreakLock = Annotated[
+    bool,
+    Parameter(
+        name="--break-lock", help="Take the lock from the run that holds it, though it lives.", show_default=False
+    ),
+]
+Waive = Annotated[
+    tuple[str, ...],
+    Parameter(
+        name="--waive",
+        help="Go on though this check of the preflight fails: ID, or ID@HOST for one host.",
+        negative=(),
+        show_default=False,
+    ),
+]
 Hosts = Annotated[tuple[str, ...], Parameter(name="--host", help="Only these hosts.", negative=(), show_default=False)]

@@ -8,7 +8,7 @@ from quorate.render.sh import quote
 from quorate.resource.block import Block
 from quorate.resource.brick import Brick
 from quorate.resource.file import DataDirectory, Directory, File
-from quorate.resource.system import Setting, module, sysctl
+from quorate.resource.system import Setting, leftovers, module, sysctl
 from quorate.spec.cluster import Host, Role
 from quorate.spec.layout import BALANCER, BIN, STATE
 
@@ -20,6 +20,7 @@ SERIAL = False
 def resources(context: Context, host: Host) -> Iterator[Brick]:
     """Names, packages, kernel, swap, time, SELinux, firewall."""
     c, facts, name = context.cluster, context.of(host), host.name
+    yield leftovers(name)
     if c.os.hostname:
         yield _hostname(host)
     if c.os.hosts_file:
@@ -110,7 +111,7 @@ def _hostname(host: Host) -> Brick:
         what="host name",
         want=(("name", host.name),),
         check="echo name=$(cat /proc/sys/kernel/hostname)",
-        order=f"[ -e {old} ] || cat /proc/sys/kernel/hostname >{old}; keep /etc/hostname\n"
+        order=f"[ -e {old} ] || settle 0600 root:root {old} </proc/sys/kernel/hostname; keep /etc/hostname\n"
         f"printf '%s\\n' {quote(host.name)} >/etc/hostname\n"
         f"hostnamectl set-hostname {quote(host.name)} 2>/dev/null || "
         f"printf '%s' {quote(host.name)} >/proc/sys/kernel/hostname",

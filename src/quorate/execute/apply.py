@@ -2,16 +2,19 @@
 
 import asyncio
 import time
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Coroutine
 
 from quorate.core import CommandFailed, Key, QuorateError, State, Transport, TransportError
 from quorate.execute import batch
 from quorate.execute.observe import look
+from quorate.execute.once import Scripts, once
+from quorate.execute.order import Order
 from quorate.execute.outcome import Outcome
+from quorate.execute.regain import BACK, regain
+from quorate.plan.discreet import hide
 from quorate.plan.step import Plan, Step, difference
-from quorate.report.event import Emit, Sent, StepDone, StepFailed, StepSkipped, StepStarted
+from quorate.report.event import Emit, Said, Sent, StepDone, StepFailed, StepSkipped, StepStarted
 from quorate.resource.brick import Brick
-from quorate.resource.unit import Ready, Unit
 
 BATCHES = 3
 """Scripts at once per host; sshd allows 10 sessions per connection, and uploads take some."""
@@ -20,6 +23,8 @@ UPLOADS, UPLOADS_OF_HOST = 8, 4
 than sessions, so that scripts are never starved by bytes."""
 TRIES = 3
 """How often a step is begun again after its connection was lost in the middle."""
+LEAVE = 4.0
+"""Seconds that an abort gives hosts to end what runs there; the transport kills after 2 s of them."""
 
 
 class Walk:
@@ -27,124 +32,92 @@ class Walk:
 
     def __init__(self, plan: Plan, via: Transport, emit: Emit) -> None:
         self._plan, self._via, self._emit = plan, via, emit
-        self._open: dict[Key, set[Key]] = {key: set(plan.needs.get(key, ())) for key in plan.steps}
-        self._dependants: dict[Key, set[Key]] = {key: set() for key in plan.steps}
-        for key, needs in self._open.items():
-            for need in needs:
-                self._dependants[need].add(key)
-        self._ready: dict[str, dict[Key, None]] = {}
-        self._touched: set[Key] = set()
+        self._order = Order(plan)
         self._running: dict[asyncio.Task[None], tuple[str, str]] = {}
-        self._flying: set[Key] = set()
-        self._large: dict[Key, bool] = {}
-        self._rank = {key: rank for rank, key in enumerate(plan.urgency())}
         self._tries: dict[Key, int] = {}
         self._began: dict[Key, float] = {}
+        self._scripts = Scripts()
+        self._gone: dict[str, Key] = {}
+        """Hosts that were given up, each with the step that was lost with it."""
         self._zero = time.monotonic()
         self.outcome = Outcome()
-        self._stop = asyncio.Event()
+        self._stop, self._abort = asyncio.Event(), asyncio.Event()
 
     def stop(self) -> None:
-        """Begin no further step; those under way end."""
+        """Begin no further step; those under way end, and no host is waited for that was lost."""
         self._stop.set()
+
+    def abort(self) -> None:
+        """Begin no further step, and cut off those under way: the next look tells how far they came."""
+        self._stop.set()
+        self._abort.set()
 
     async def run(self) -> Outcome:
         """Walk to the end."""
-        for key in [key for key, needs in self._open.items() if not needs]:
-            self._free(key)
-        while True:
-            if not self._stop.is_set():
-                self._dispatch()
-            if not self._running:
-                break
-            done, _ = await asyncio.wait(self._running, return_when=asyncio.FIRST_COMPLETED)
-            for task in done:
-                del self._running[task]
-                task.result()
-        self.outcome.stopped = self._stop.is_set() and bool(self._open)
-        if not self._stop.is_set():
-            self._skip_rest()
-        self.outcome.seconds = time.monotonic() - self._zero
+        aborted = asyncio.create_task(self._abort.wait())
+        try:
+            while self._proceed() and not aborted.done():
+                done, _ = await asyncio.wait({*self._running, aborted}, return_when=asyncio.FIRST_COMPLETED)
+                for task in self._running.keys() & done:
+                    del self._running[task]
+                    task.result()
+        finally:
+            aborted.cancel()
+            for task in self._running:
+                task.cancel()
+        if self._running:
+            await asyncio.wait(self._running, timeout=LEAVE)
+        self._sum_up()
         return self.outcome
 
-    # -- the order ---------------------------------------------------------------------------------------
-
-    def _free(self, key: Key) -> None:
-        """All needs of the step are met: it is done already, or it is ready to run."""
-        if key in self._flying:
-            return
-        step = self._plan.steps[key]
-        follows = isinstance(step.resource, Unit | Ready) and self._plan.needs.get(key, frozenset()) & self._touched
-        if step.diff or follows:
-            self._ready.setdefault(key.host, {})[key] = None
+    def _sum_up(self) -> None:
+        rest = [key for key in self._order.open if key not in self.outcome.failed]
+        self.outcome.stopped = self._stop.is_set() and bool(self._order.open)
+        self.outcome.unchanged += self._order.untouched
+        if self.outcome.stopped:
+            self.outcome.left = rest
         else:
-            self.outcome.unchanged += 1
-            self._close(key)
+            for key in rest:
+                cause = self._order.cause(key, self.outcome.failed, self._gone)
+                self.outcome.skipped[key] = cause
+                self._emit(StepSkipped(key, self._component(key), cause))
+        self.outcome.seconds = time.monotonic() - self._zero
 
-    def _close(self, key: Key) -> None:
-        self._flying.discard(key)
-        del self._open[key]
-        for dependant in sorted(self._dependants[key]):
-            if dependant in self._open:
-                self._open[dependant].discard(key)
-                if not self._open[dependant]:
-                    self._free(dependant)
+    def _proceed(self) -> bool:
+        """Begin what can begin; whether anything is under way then."""
+        if not self._stop.is_set():
+            self._dispatch()
+        return bool(self._running)
 
     def _dispatch(self) -> None:
+        for host in self._gone:
+            self._order.ready.pop(host, None)
         self._dispatch_uploads()
-        for host, ready in self._ready.items():
-            for key in list(ready):
-                resource = self._plan.steps[key].resource
-                if isinstance(resource, Brick) and resource.waits:
-                    del ready[key]
-                    self._start(host, "wait", [self._plan.steps[key]], self._batch(host, [self._plan.steps[key]]))
-            rest = [key for key in ready if not self._blobs(key)]
-            if rest and self._count(host, "batch") < BATCHES:
-                steps = self._grow(host, rest)
-                for step in steps:
-                    ready.pop(step.key, None)
-                self._start(host, "batch", steps, self._batch(host, steps))
+        for host in self._order.ready:
+            small = []
+            for key, waits, large in self._order.waiting(host):
+                if waits:
+                    self._start(host, "wait", self._batch(host, self._order.start(key)))
+                elif not large:
+                    small.append(key)
+            if small and self._count(host, "batch") < BATCHES:
+                steps = self._order.start(*self._order.grow(host, small))
+                self._start(host, "batch", self._batch(host, steps))
 
     def _dispatch_uploads(self) -> None:
         """What others wait for goes first: bytes in the order of the graph, few at once."""
-        waiting = [key for ready in self._ready.values() for key in ready if self._blobs(key)]
-        for key in sorted(waiting, key=lambda key: self._rank[key]):
+        for key in self._order.uploads():
             if sum(1 for _, sort in self._running.values() if sort == "upload") >= UPLOADS:
                 break
             if self._count(key.host, "upload") < UPLOADS_OF_HOST:
-                del self._ready[key.host][key]
-                self._start(key.host, "upload", [self._plan.steps[key]], self._send(self._plan.steps[key]))
-
-    def _blobs(self, key: Key) -> bool:
-        if key not in self._large:
-            step = self._plan.steps[key]
-            self._large[key] = any(action.blob for action in step.resource.converge(step.actual or {}))
-        return self._large[key]
+                (step,) = self._order.start(key)
+                self._start(key.host, "upload", self._send(step))
 
     def _count(self, host: str, sort: str) -> int:
         return sum(1 for running in self._running.values() if running == (host, sort))
 
-    def _start(self, host: str, sort: str, steps: Sequence[Step], work: Coroutine[None, None, None]) -> None:
-        self._flying.update(step.key for step in steps)
+    def _start(self, host: str, sort: str, work: Coroutine[None, None, None]) -> None:
         self._running[asyncio.ensure_future(work)] = (host, sort)
-
-    def _grow(self, host: str, ready: list[Key]) -> list[Step]:
-        """The ready steps and all that become ready by them, as far as they can run in one script."""
-        chosen = dict.fromkeys(ready)
-        queue = list(ready)
-        while queue:
-            for dependant in sorted(self._dependants[queue.pop(0)]):
-                if dependant in chosen or dependant not in self._open or dependant.host != host:
-                    continue
-                resource = self._plan.steps[dependant].resource
-                waits = isinstance(resource, Brick) and resource.waits
-                if waits or self._blobs(dependant) or not self._open[dependant] <= chosen.keys():
-                    continue
-                if not self._plan.steps[dependant].diff and not isinstance(resource, Unit | Ready):
-                    continue
-                chosen[dependant] = None
-                queue.append(dependant)
-        return [self._plan.steps[key] for key in chosen]
 
     # -- the work ----------------------------------------------------------------------------------------
 
@@ -159,23 +132,33 @@ class Walk:
     async def _send(self, step: Step) -> None:
         self._begin(step)
         actions = step.resource.converge(step.actual or {})
-        host = step.key.host
+        host, scripts = step.key.host, [self._scripts.name() for _ in actions]
         try:
             blobs = [action for action in actions if action.blob]
-            await asyncio.gather(*(self._via.run(host, batch.upload(action), blob=action.blob) for action in blobs))
+            sent = await asyncio.gather(
+                *(
+                    self._via.run(host, once(batch.upload(action), name), blob=action.blob)
+                    for action, name in zip(actions, scripts, strict=True)
+                    if action.blob
+                ),
+                return_exceptions=True,  # all of them have ended before anybody looks
+            )
+            for failure in sent:
+                if isinstance(failure, BaseException):
+                    raise failure
             for action in blobs:
                 assert action.blob is not None
                 size = sum(file.path.stat().st_size for file in action.blob.files)
                 self.outcome.sent[host] = self.outcome.sent.get(host, 0) + size
                 self._emit(Sent(host, step.key.name, size))
-            for action in actions:
+            for action, name in zip(actions, scripts, strict=True):
                 if not action.blob:
-                    await self._via.run(host, batch.upload(action))
+                    await self._via.run(host, once(batch.upload(action), name))
             states, lost = await look([step.resource], self._via)
             if host in lost:
                 raise TransportError(lost[host], host=host)
         except TransportError as error:
-            await self._lost([step], error)
+            await self._lost([step], scripts, error)
         except QuorateError as error:
             said = error.stderr.strip() if isinstance(error, CommandFailed) else ""
             self._fail(step.key, said or str(error))
@@ -187,55 +170,58 @@ class Walk:
             if line.startswith(batch.BEGIN):
                 self._begin(steps[int(line[len(batch.BEGIN) :])])
 
+        name, why = self._scripts.name(), "the script ended before this step"
         try:
-            output = await self._via.run(host, batch.script(steps), on_line=on_line)
+            output = await self._via.run(host, once(batch.script(steps), name), on_line=on_line)
         except TransportError as error:
-            await self._lost(steps, error)
+            await self._lost(steps, [name], error)
             return
         except CommandFailed as error:
-            output = f"{error.stdout}\n{error.stderr}"
+            output, why = f"{error.stdout}\n{error.stderr}", str(error)
         result = batch.read(steps, output)
         for number, step in enumerate(steps):
             code = result.ended.get(number)
             if code is None:
                 if any(result.ended.values()):
-                    self._again(step)
+                    self._order.again(step.key)
                 else:
-                    self._fail(step.key, result.said.get(-1, "").strip() or "the script ended before this step")
+                    self._fail(step.key, result.said.get(-1, "").strip() or why)
             elif code != 0:
                 self._fail(step.key, result.said.get(number, "").strip() or f"exit code {code}")
             else:
                 changed = bool(step.diff) or number in result.changed
                 self._judge(step, result.states.get(step.key), changed=changed)
 
-    def _again(self, step: Step) -> None:
-        """Not done, and not tried: it runs later, unless it needs what failed."""
-        self._flying.discard(step.key)
-        if step.key in self._open and not self._open[step.key]:
-            self._ready.setdefault(step.key.host, {})[step.key] = None
-
-    async def _lost(self, steps: list[Step], error: TransportError) -> None:
-        """The connection went away in the middle: look again before acting again."""
-        states: Mapping[Key, State | None] = {}
-        for pause in (0.5, 2.0, 5.0):
-            await asyncio.sleep(pause)
-            states, lost = await look([step.resource for step in steps], self._via)
-            if not lost:
-                break
-        else:
+    async def _lost(self, steps: list[Step], scripts: list[str], error: TransportError) -> None:
+        """The connection went away in the middle: look again before acting again; a stop ends the waiting."""
+        host = steps[0].key.host
+        self._emit(Said(f"{error.message}; waiting up to {BACK:g} s for it to come back", host))
+        looking = asyncio.ensure_future(regain(host, [step.resource for step in steps], scripts, self._via))
+        stopped = asyncio.ensure_future(self._stop.wait())
+        try:
+            await asyncio.wait({looking, stopped}, return_when=asyncio.FIRST_COMPLETED)
+            states = looking.result() if looking.done() else "stopped before it could be looked at again"
+        except QuorateError as refused:
+            states = str(refused)
+        finally:
+            looking.cancel()
+            stopped.cancel()
+            self._emit(Said("", host))
+        if isinstance(states, str):
+            self._gone.setdefault(host, steps[0].key)
             for step in steps:
-                self._fail(step.key, str(error))
+                self._fail(step.key, f"{error}; {states}")
             return
         for step in steps:
             # A unit looks fine until the file that it loads is written: needs come first.
-            if not self._open[step.key] and not difference(step.resource.desired, states.get(step.key)):
+            if not self._order.open[step.key] and not difference(step.resource.desired, states.get(step.key)):
                 self._judge(step, states.get(step.key), changed=True)
                 continue
             self._tries[step.key] = self._tries.get(step.key, 0) + 1
             if self._tries[step.key] >= TRIES:
                 self._fail(step.key, str(error))
             else:
-                self._again(step)
+                self._order.again(step.key)
 
     def _judge(self, step: Step, state: State | None, *, changed: bool) -> None:
         """Done only when a look after the act shows what was wanted."""
@@ -244,12 +230,11 @@ class Walk:
             self._fail(step.key, f"not as wanted after the change: {fields}")
             return
         if changed:
-            self._touched.add(step.key)
             self.outcome.changed.append(step.key)
         else:
             self.outcome.unchanged += 1
         self._emit(StepDone(step.key, self._component(step.key), changed, self._span(step.key)))
-        self._close(step.key)
+        self._order.close(step.key, changed=changed)
 
     def _span(self, key: Key) -> float:
         now = time.monotonic()
@@ -260,23 +245,11 @@ class Walk:
         return now - began
 
     def _fail(self, key: Key, error: str) -> None:
-        self._flying.discard(key)
+        bricks = [step.resource for step in self._plan.steps.values() if step.key.host == key.host]
+        error = hide(error, (text for brick in bricks if isinstance(brick, Brick) for text in brick.secrets))
+        self._order.fail(key)
         self.outcome.failed[key] = error
         self._emit(StepFailed(key, self._component(key), error, self._span(key)))
-
-    def _skip_rest(self) -> None:
-        for key in self._open:
-            if key in self.outcome.failed:
-                continue
-            cause, seen = key, {key}
-            while cause not in self.outcome.failed:
-                behind = [need for need in sorted(self._open.get(cause, ())) if need not in seen]
-                if not behind:
-                    break
-                cause = behind[0]
-                seen.add(cause)
-            self.outcome.skipped[key] = cause
-            self._emit(StepSkipped(key, self._component(key), cause))
 
 
 async def apply(plan: Plan, via: Transport, emit: Emit) -> Outcome:

@@ -1,9 +1,19 @@
 """Files written whole or not at all: a temporary name in the same folder, synced, renamed."""
 
+import errno
 import os
+import re
 import tempfile
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
+
+from quorate.core import QuorateError
+
+FULL = (errno.ENOSPC, errno.EDQUOT)
+"""What a disk without room answers."""
+_TEMPORARY = re.compile(r"\..+\.(\d+)-[^.]+\.tmp")
+"""A temporary name, with the pid of who writes it: .NAME.PID-RANDOM.tmp."""
 
 
 def write(path: Path, content: bytes, *, mode: int = 0o600, new: bool = False, sync_folder: bool = True) -> None:
@@ -12,7 +22,7 @@ def write(path: Path, content: bytes, *, mode: int = 0o600, new: bool = False, s
     `new`: the file must not exist. `sync_folder` False leaves the folder's sync to the caller, who has
     more to write. Raises OSError; FileExistsError for `new`. The folder must exist.
     """
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.{os.getpid()}-", suffix=".tmp", dir=path.parent)
     temporary = Path(name)
     try:
         with os.fdopen(handle, "wb") as file:
@@ -38,3 +48,46 @@ def sync(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def sweep(folder: Path) -> None:
+    """Remove what runs that were killed have left under temporary names, in the folder and below."""
+    _sweep(folder.rglob(".*.tmp"))
+
+
+def sweep_beside(path: Path) -> None:
+    """Remove what runs that were killed have left of one file, in a folder that is not ours."""
+    _sweep(each for each in path.parent.glob(".*.tmp") if each.name.startswith(f".{path.name}."))
+
+
+def _sweep(found: Iterable[Path]) -> None:
+    for path in found:
+        if (writer := _TEMPORARY.fullmatch(path.name)) and not Path(f"/proc/{writer[1]}").exists():
+            path.unlink(missing_ok=True)
+
+
+def free(place: Path) -> int:
+    """Bytes that this process may still write where the place is, or will be."""
+    room = os.statvfs(_existing(place))
+    return room.f_frsize * (room.f_bfree if os.geteuid() == 0 else room.f_bavail)
+
+
+def _existing(place: Path) -> Path:
+    return next(each for each in (place, *place.absolute().parents) if each.exists())
+
+
+def demand(place: Path, sizes: Iterable[int]) -> None:
+    """Refuse to begin when files of these sizes do not fit. Raises QuorateError."""
+    block = 4096
+    needed = sum(-(-size // block) * block for size in sizes)
+    room = os.statvfs(_existing(place))
+    if room.f_blocks and free(place) < needed:  # some file systems do not count
+        raise no_room(place, needed)
+
+
+def no_room(place: Path, needed: int) -> QuorateError:
+    """The error for a disk that is full."""
+    return QuorateError(
+        f"{place}: {os.strerror(errno.ENOSPC)}: {needed} bytes are needed, {free(place)} are free",
+        "make room there, then run the same command again",
+    )

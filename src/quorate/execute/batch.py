@@ -34,7 +34,7 @@ def script(steps: Sequence[Step]) -> str:
         parts.append(
             f"if [ $q_go = 1 ]; then printf '{BEGIN}{number}\\n'; q_rc=0\n"
             f"sh_step() {{ (\nset -eu\n{body}\n) </dev/null; }}\n"
-            f"set +e; sh_step 2>&1; q_rc=$?; set -e\n"
+            f"set +e; sh_step 2>&1; q_rc=$?; [ $q_rc = 0 ] || full; set -e\n"
             f"printf '\\n{END}{number} %s\\n' $q_rc; [ $q_rc = 0 ] || q_go=0; fi\n"
         )
     parts.append(f"printf '{LOOK}\\n'\n")
@@ -44,7 +44,8 @@ def script(steps: Sequence[Step]) -> str:
 
 def upload(action: Action) -> str:
     """The script of one order that reads a blob from its stdin."""
-    return f"{PRELUDE}{action.script}\n"
+    # Not `( ) || full`: that would switch off `set -e` within.
+    return f"{PRELUDE}set +e\n(\nset -e\n{action.script}\n)\nq_rc=$?; [ $q_rc = 0 ] || full >&2; exit $q_rc\n"
 
 
 def read(steps: Sequence[Step], output: str) -> Result:

@@ -9,7 +9,7 @@ from quorate.pki import profiles
 from quorate.render.sh import quote, sh
 from quorate.spec.cluster import Cluster, Host
 from quorate.spec.facts import HostFacts, Member
-from quorate.spec.layout import UNIT_NAMES
+from quorate.spec.layout import COPY, UNIT_NAMES
 
 _ARCHES = {"x86_64": "amd64", "aarch64": "arm64", "ppc64le": "ppc64le", "s390x": "s390x"}
 
@@ -89,6 +89,7 @@ elif [ -e /etc/selinux/config ]; then echo selinux=disabled; fi
 for d in {" ".join(TIME_DAEMONS)}; do if running $d; then echo "time_sync=$d"; break; fi; done
 if [ -s /run/systemd/resolve/resolv.conf ]; then echo resolv_conf=/run/systemd/resolve/resolv.conf; fi
 if [ -d {quote(cluster.etcd.data_dir)}/member ]; then echo etcd_member=yes; fi
+if [ -e {COPY}/state.age ] && read -r copy 2>/dev/null <{COPY}/last; then echo "copy=$copy"; fi
 if running etcd; then printf 'members='; {_members(host)} | tr -d '\n'; echo; fi
 for u in {units}; do if running "${{u%.service}}"; then echo "running=$u"; fi; done
 exit 0
@@ -157,6 +158,7 @@ def parse(output: str) -> HostFacts:
         "modules": frozenset(said.get("module", [])),
         "resolv_conf": last("resolv_conf", "/etc/resolv.conf"),
         "etcd_member": last("etcd_member") == "yes",
+        "copy": last("copy"),
         "members": members(last("members")),
         "running": frozenset(said.get("running", [])),
     }

@@ -12,6 +12,8 @@ class Outcome:
     changed: list[Key] = field(default_factory=list)
     failed: dict[Key, str] = field(default_factory=dict)
     skipped: dict[Key, Key] = field(default_factory=dict)
+    left: list[Key] = field(default_factory=list)
+    """Not done because the walk was stopped; those that were cut off among them may be done in part."""
     unchanged: int = 0
     seconds: float = 0.0
     stopped: bool = False

@@ -31,7 +31,7 @@ class Past:
     @cached_property
     def established(self) -> Cluster | None:
         """The cluster of the last whole apply; None before the first."""
-        return self._load(self._last) if self._last.exists() else None
+        return self._load(self._last) if self._store.read(self._last) is not None else None
 
     @cached_property
     def former(self) -> tuple[Cluster, ...]:
@@ -41,7 +41,7 @@ class Past:
 
     def _load(self, path: Path) -> Cluster:
         # Most often nothing has changed since, and reading YAML takes its time.
-        if path.read_bytes() == self._file.read_bytes():
+        if self._store.read(path) == self._file.read_bytes():
             return self._now
         return load_former(path, self._file.absolute().parent)
 
@@ -52,7 +52,7 @@ class Past:
         try:
             known = json.loads(text) if text is not None else {}
             return {str(host): str(id) for host, id in known.items()}
-        except (ValueError, AttributeError):
+        except (ValueError, AttributeError, RecursionError):
             raise QuorateError(
                 f"{path}: is damaged", "remove it: the next apply notes the machines as it finds them"
             ) from None
@@ -60,7 +60,12 @@ class Past:
     @property
     def endpoints(self) -> tuple[str, ...]:
         """Every virtual IP or address by which clients were ever told to find the API, oldest first."""
-        return tuple((self._store.read(self._store.path / "endpoints") or b"").decode().split())
+        path = self._store.path / "endpoints"
+        try:
+            return tuple((self._store.read(path) or b"").decode("ascii").split())
+        except UnicodeDecodeError:
+            fix = "put it back from a backup, or write the endpoint's addresses into it, one a line"
+            raise QuorateError(f"{path}: is damaged", fix) from None
 
     def begin(self, text: str, machines: Mapping[str, str]) -> None:
         """Note that an apply of a file begins, its endpoint, and the machines that are met for the first time."""
@@ -69,7 +74,7 @@ class Past:
             known = "".join(f"{each}\n" for each in (*self.endpoints, fronted))
             self._store.write(self._store.path / "endpoints", known.encode())
         digest = hashlib.sha256(text.encode()).hexdigest()[:16]
-        if not self._last.exists() or self._last.read_text(encoding="utf-8") != text:
+        if self._store.read(self._last) != text.encode():
             self._store.write(self._begun / f"{digest}.yaml", text.encode())
         self._note({**machines, **self.machines()})
 

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from quorate.artifact.resolve import resolve
 from quorate.component.context import Context
-from quorate.core import Key, PlanError, Transport
+from quorate.core import ArtifactError, Key, PlanError, Transport
 from quorate.execute import facts as facts_of
+from quorate.execute import seal
 from quorate.execute.facts import Found
 from quorate.execute.observe import look, texts
 from quorate.execute.past import Past
@@ -81,9 +82,10 @@ async def prepare(
         absent=frozenset(lost) if guarded else frozenset(),
     )
     if guarded:
+        seal.check(store, cluster, found)
         guard.check(context, past.machines())
     compiled = compile_cluster(context)
-    notes = (*guard.notes(context), *store.changes, *store.warnings)
+    notes = (*guard.notes(context), *store.changes, *store.warnings, *seal.notes(store, cluster))
     alone = tuple(host.name for host in cluster.hosts if host.name in lost)
     plan = await observe(compiled, via, lost=alone, notes=notes)
     return Prepared(context, compiled, plan, store, past, {host: str(error) for host, error in lost.items()})
@@ -120,19 +122,33 @@ def _texts(cluster: Cluster) -> dict[str, str]:
     """Files of the user's that go into the cluster as they are."""
     found: dict[str, str] = {}
     if cluster.apiserver.audit_policy:
-        found["audit-policy"] = cluster.apiserver.audit_policy.read_text()
+        found["audit-policy"] = _ended(cluster.apiserver.audit_policy.read_text(encoding="utf-8-sig"))
     if cluster.network.cni == "manifest" and cluster.network.manifest:
         source = cluster.network.manifest
         if source.startswith(("http://", "https://")):
-            import httpx2
-
-            reply = httpx2.get(source, follow_redirects=True, timeout=30)
-            if reply.status_code != 200:
-                raise PlanError(f"network.manifest: {source} answers {reply.status_code}")
-            found["cni-manifest"] = reply.text
+            found["cni-manifest"] = _ended(_fetched(source))
         else:
-            found["cni-manifest"] = Path(source).read_text()
+            found["cni-manifest"] = _ended(Path(source).read_text(encoding="utf-8-sig"))
     return found
+
+
+def _ended(text: str) -> str:
+    """The text with an end of line at its end: only so a here-document carries it (see `render.sh.heredoc`)."""
+    return text if text.endswith("\n") else f"{text}\n"
+
+
+def _fetched(source: str) -> str:
+    """The text at a URL. Raises ArtifactError."""
+    import httpx2
+
+    hint = "fetch it by hand and name the file in network.manifest"
+    try:
+        reply = httpx2.get(source, follow_redirects=True, timeout=30)
+    except (httpx2.HTTPError, httpx2.InvalidURL) as error:
+        raise ArtifactError(f"network.manifest: {source}: {error}", hint) from error
+    if reply.status_code != 200:
+        raise ArtifactError(f"network.manifest: {source} answers {reply.status_code}", hint)
+    return reply.text
 
 
 async def observe(compiled: Compiled, via: Transport, *, lost: Sequence[str] = (), notes: tuple[str, ...] = ()) -> Plan:

@@ -10,6 +10,7 @@
 Folders are 0700 and files 0600. Nothing in it is ever removed.
 """
 
+import errno
 import json
 import os
 import stat
@@ -27,6 +28,9 @@ from quorate.pki.keyring import RANDOM, Keyring, pem_ids
 from quorate.pki.profiles import certificates
 from quorate.spec.cluster import Cluster
 from quorate.spec.secrets import Secrets
+
+RESERVE = 256 * 1024
+"""Bytes that must be free besides: a run's journal, 150 bytes a step, and the notes of `past`."""
 
 
 class Store:
@@ -75,7 +79,7 @@ class Store:
         text = self._pending.get(path) or self.read(path)
         try:
             kept = _subnets(json.loads(text)) if text is not None else Subnets({}, {})
-        except (ValueError, TypeError, KeyError, AttributeError):
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
             raise QuorateError(
                 f"{path}: is damaged", "put it back from a backup; it says which node has which pod subnet"
             ) from None
@@ -91,15 +95,18 @@ class Store:
     def keep(self) -> None:
         """Write what was made since the last time; does nothing when that is nothing.
 
-        Raises QuorateError when it can't be written, or another run made the same meanwhile.
+        Raises QuorateError when it can't be written, before anything is when there is no room for all of it, or
+        when another run made the same meanwhile.
         """
         pending, new = self._pending, self._new
+        atomic.demand(self.path, [*(len(content) for content in pending.values()), RESERVE])
         if not pending:
             return
         self._pending, self._new = {}, set()
         folders = dict.fromkeys(path.parent for path in pending)
-        with self._writing():
+        with self._writing(sum(len(content) for content in pending.values())):
             self._open(folders)
+            atomic.sweep(self.path)
             for path, content in pending.items():
                 try:
                     atomic.write(path, content, new=path in new, sync_folder=False)
@@ -113,8 +120,9 @@ class Store:
 
     def write(self, path: Path, content: bytes) -> None:
         """Write a file of the folder, whole or not at all."""
-        with self._writing():
+        with self._writing(len(content)):
             self._open((path.parent,))
+            atomic.sweep(path.parent)
             atomic.write(path, content)
 
     def retire(self, hosts: Iterable[str]) -> None:
@@ -126,14 +134,24 @@ class Store:
                 for path in (self.path / "pki").glob(f"*@{host}.*"):
                     os.replace(path, folder / path.name)
 
-    def journal(self, entry: Mapping[str, object]) -> None:
-        """Append one entry, as a JSON line; who writes it sees to it that no secret is in it."""
-        line = json.dumps(entry, default=str, sort_keys=True) + "\n"
-        with self._writing():
+    def journal(self, entry: Mapping[str, object], *, sync: bool = False) -> None:
+        """Append one entry, as a JSON line; who writes it sees to it that no secret is in it.
+
+        A line that a crash has cut off before is ended first. `sync`: it is on the disk when this returns.
+        """
+        line = f"{json.dumps(entry, default=str)}\n".encode()
+        path = self.path / "journal.jsonl"
+        with self._writing(len(line)):
             self._open(())
-            handle = os.open(self.path / "journal.jsonl", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+            handle = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
             try:
-                os.write(handle, line.encode())
+                size = os.fstat(handle).st_size
+                if size and os.pread(handle, 1, size - 1) != b"\n":
+                    line = b"\n" + line
+                if os.write(handle, line) < len(line):
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+                if sync:
+                    os.fsync(handle)
             finally:
                 os.close(handle)
 
@@ -181,10 +199,13 @@ class Store:
             ) from None
 
     @contextmanager
-    def _writing(self) -> Iterator[None]:
+    def _writing(self, needed: int = 0) -> Iterator[None]:
+        """Tell what went wrong in our words; `needed` are the bytes that are about to be written."""
         try:
             yield
         except OSError as error:
+            if error.errno in atomic.FULL:
+                raise atomic.no_room(Path(error.filename or self.path), needed) from None
             raise QuorateError(
                 f"{error.filename or self.path}: can't be written: {error.strerror}",
                 "check the folder's owner and the disk",

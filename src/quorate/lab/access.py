@@ -6,6 +6,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 
+from quorate.execute import atomic
 from quorate.lab.record import LabInfo
 
 HOST_KEYS = ("ed25519", "ecdsa")
@@ -20,16 +21,14 @@ def write_key(path: Path, kind: str = "ed25519") -> str:
     public = path.with_name(f"{path.name}.pub")
     if not public.is_file():
         key = _private(kind)
-        path.touch(mode=0o600)
-        path.write_bytes(
-            key.private_bytes(
-                serialization.Encoding.PEM,
-                serialization.PrivateFormat.OpenSSH,
-                serialization.NoEncryption(),
-            )
+        secret = key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.OpenSSH,
+            serialization.NoEncryption(),
         )
+        atomic.write(path, secret)
         line = key.public_key().public_bytes(serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH)
-        public.write_bytes(line + b"\n")
+        atomic.write(public, line + b"\n", mode=0o644)
     return public.read_text().strip()
 
 
@@ -47,7 +46,8 @@ def write_settings(lab: LabInfo, host_keys: dict[str, tuple[str, ...]]) -> None:
     settings = {"user": "root", "port": 22, "key": str(lab.key), "known_hosts": str(lab.known_hosts)}
     lab.ssh_file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     text = "".join(f"{name}: {json.dumps(value)}\n" for name, value in settings.items())
-    lab.ssh_file.write_text(f"# Written by `quorate lab up`, removed by `quorate lab down`.\n{text}")
+    written = f"# Written by `quorate lab up`, removed by `quorate lab down`.\n{text}"
+    atomic.write(lab.ssh_file, written.encode())
 
 
 def forget(lab: LabInfo, address: str) -> None:
@@ -65,9 +65,7 @@ def _names(line: str) -> list[str]:
 
 
 def _write_pins(lab: LabInfo, lines: list[str]) -> None:
-    part = lab.known_hosts.with_name("known_hosts.part")
-    part.write_text("".join(f"{line}\n" for line in lines))
-    part.rename(lab.known_hosts)
+    atomic.write(lab.known_hosts, "".join(f"{line}\n" for line in lines).encode())
 
 
 def remove_settings(lab: LabInfo) -> None:

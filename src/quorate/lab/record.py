@@ -8,6 +8,7 @@ from pathlib import Path
 
 from quorate.artifact.root import default_cache
 from quorate.core import QuorateError
+from quorate.execute import atomic
 
 
 @dataclass(eq=False)
@@ -106,9 +107,7 @@ def save(lab: LabInfo) -> None:
     lab.folder.mkdir(parents=True, exist_ok=True)
     lab.folder.chmod(0o700)
     text = json.dumps(asdict(lab), default=str, indent=1)
-    part = lab.folder / "lab.json.part"
-    part.write_text(text)
-    part.rename(lab.folder / "lab.json")
+    atomic.write(lab.folder / "lab.json", text.encode())
 
 
 def _read(folder: Path) -> LabInfo | None:

@@ -56,7 +56,7 @@ def detail(step: Step, wire: int = 0) -> str:
             return "new content" if step.actual else ""
         case Packages():
             missing = [each for each in resource.packages if (step.actual or {}).get(each) != "installed"]
-            return f"install {', '.join(missing)}"
+            return f"install {', '.join(missing)}" if missing else "take away what a cut install left"
         case Unit():
             return _unit(step.actual or {})
         case Ready():

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-_MASK: Final = "PRIVATE KEY-----"
+_MASKS: Final = ("PRIVATE KEY-----", "AGE-SECRET-KEY-")
 
 
 def size(count: float) -> str:
@@ -29,7 +29,7 @@ def clean(text: str) -> str:
 
     A private key in it is left out: whoever printed it, no output of ours carries it on.
     """
-    if _MASK in text:
+    if any(mask in text for mask in _MASKS):
         return "(holds a private key: not shown)"
     if text.isprintable():
         return text

@@ -54,7 +54,9 @@ def heredoc(text: str) -> str:
         encoded = base64.b64encode(text.encode()).decode()
         return (
             '<"$(umask 077; d=$(mktemp -d); mkfifo "$d/p"; '
-            f'{{ printf %s {encoded} | base64 -d >"$d/p"; rm -rf "$d"; }} </dev/null >/dev/null 2>&1 & '
+            # Ended in the middle, its folder goes all the same.
+            "{ trap 'rm -rf \"$d\"' EXIT; trap exit HUP TERM; "
+            f'printf %s {encoded} | base64 -d >"$d/p"; }} </dev/null >/dev/null 2>&1 & '
             'printf %s "$d/p")"'
         )
     text.encode()

@@ -52,10 +52,12 @@ class Row:
 
     @property
     def now(self) -> tuple[str, str]:
-        """Component and activity of the step to show: the latest that is not a mere upload."""
+        """Component and activity of the step to show: the latest that is not a mere upload; or what is said."""
+        if self.said:
+            return ("", self.said)
         steps = [key for key in self.running if key.kind not in ("binary", "image")] or list(self.running)
         if not steps:
-            return ("", self.said)
+            return ("", "")
         return (self.running[steps[-1]], doing(steps[-1]))
 
 

@@ -76,6 +76,17 @@ class Sent(Event):
 
 
 @dataclass(frozen=True)
+class Checked(Event):
+    """A check of the preflight ended; `status` is passed, warned, failed, waived or not checked."""
+
+    id: str
+    title: str
+    status: str
+    detail: str
+    seconds: float
+
+
+@dataclass(frozen=True)
 class Planned(Event):
     """What is about to be applied: how many lines of each sort, and the bytes to send."""
 
@@ -104,6 +115,8 @@ class Ended(Event):
     touched: int = 0
     """Hosts on which something changed."""
     hosts: int = 0
+    left: int = 0
+    """Steps that were not done because the run was stopped."""
 
 
 Emit = Callable[[Event], None]

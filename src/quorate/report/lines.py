@@ -20,7 +20,7 @@ def to(console: Console, board: Board, *, verbose: bool = False) -> Emit:
     def emit(event: Event) -> None:
         board.take(event)
         match event:
-            case Said(text, host):
+            case Said(text, host) if text:
                 tell(host, text)
             case StepFailed():
                 say(console, (f"{time.monotonic() - zero:7.1f} s  ", QUIET), ("FAILED", BAD))

@@ -52,11 +52,22 @@ def failures(console: Console, failed: dict[Key, str], skipped: dict[Key, Key]) 
         console.print()
 
 
+def left(console: Console, keys: Sequence[Key]) -> None:
+    """What a stopped run did not do, by host."""
+    for host, count in sorted(Counter(key.host for key in keys).items()):
+        what = Counter(key.kind for key in keys if key.host == host)
+        kinds = ", ".join(many(each, kind) for kind, each in what.most_common(4))
+        say(console, ("not done  ", WARN), (host, NAME), f"  {many(count, 'step')}: {kinds}{', ...' * (len(what) > 4)}")
+    if keys:
+        console.print()
+
+
 def totals(console: Console, ended: Ended) -> None:
     """All in one line."""
     sent = sum(count for _, count in ended.sent)
     parts = [f"{ended.changed} changed", f"{ended.unchanged} unchanged"]
     parts += [f"{ended.failed} failed"] * bool(ended.failed) + [f"{ended.skipped} skipped"] * bool(ended.skipped)
+    parts += [f"{ended.left} not done"] * bool(ended.left)
     parts += [f"{ended.touched} of {many(ended.hosts, 'host')} touched"] * bool(ended.changed)
     parts += [f"{size(sent)} sent"] * bool(sent) + [f"{ended.seconds:.1f} s"]
     word, style = ("done", f"bold {GOOD}") if ended.ok else ("stopped", WARN) if ended.stopped else ("failed", BAD)

@@ -49,7 +49,8 @@ class Block(Brick):
         return (
             f"if grep -qxF -- {quote(end)} {path} 2>/dev/null; then q_cut={quote(both)}; "
             f"else q_cut={quote(f'/^{begin}$/d')}; fi\n"
-            f't=$(sed "$q_cut" {path} 2>/dev/null || :; echo .); t=${{t%.}}\n'
+            # A file that can't be read must not become one with our lines alone.
+            f'if [ -e {path} ]; then t=$(sed "$q_cut" {path} && echo .); t=${{t%.}}; else t=; fi\n'
         )
 
     def _settle(self) -> str:
@@ -70,7 +71,8 @@ class Block(Brick):
                 f"{self._rest()}"
                 # A last line without its end would swallow the first marker.
                 f'case "$t" in ""|*"\n") ;; *) t="$t\n";; esac\n'
-                f'n={path}.quorate-new; {{ printf \'%s\' "$t"; cat {heredoc(text)}\n}} >"$n"\n{self._settle()}'
+                f'n={path}.quorate-new; leaves "$n"; {{ printf \'%s\' "$t" && cat {heredoc(text)}\n}} >"$n" '
+                f"|| lacks {path}\n{self._settle()}"
             )
         ]
 
@@ -80,6 +82,6 @@ class Block(Brick):
         return [
             Action(
                 f"if [ -e {path} ]; then {self._rest()}"
-                f'n={path}.quorate-new; printf \'%s\' "$t" >"$n"\n{self._settle()}; fi'
+                f'n={path}.quorate-new; leaves "$n"; printf \'%s\' "$t" >"$n" || lacks {path}\n{self._settle()}; fi'
             )
         ]

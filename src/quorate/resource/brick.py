@@ -43,6 +43,11 @@ class Brick:
         return ()
 
     @property
+    def secrets(self) -> tuple[str, ...]:
+        """Texts in its orders that no output may show."""
+        return ()
+
+    @property
     def desired(self) -> State:
         """What it should be."""
         raise NotImplementedError

@@ -35,6 +35,11 @@ class File(Brick):
         return (self.path,)
 
     @property
+    def secrets(self) -> tuple[str, ...]:
+        """Its content, if that is one."""
+        return (self.content,) if self.secret else ()
+
+    @property
     def desired(self) -> State:
         """Digest, mode and owner."""
         digest = hashlib.sha256(self.content.encode()).hexdigest()
@@ -98,7 +103,7 @@ class Directory(Brick):
 def _make(path: str) -> str:
     return (
         f"p={quote(path)}\n"
-        'while [ -n "$p" ] && ! [ -d "$p" ]; do keep "$p"; p=${p%/*}; done\n'
+        'while [ -n "$p" ] && ! [ -d "$p" ]; do keep "$p"; p=${p%/*}; done; [ -z "$q_note" ] || sync -- "$q_note"\n'
         f"umask 022; mkdir -p -- {quote(path)}; umask 077; label {quote(path)}\n"
     )
 
@@ -194,7 +199,7 @@ class Symlink(Brick):
     def converge(self, actual: State) -> Sequence[Action]:
         """Make it beside the old one and rename."""
         path, new = quote(self.path), quote(f"{self.path}.quorate-new")
-        return [Action(f"keep {path}; ln -sfn -- {quote(self.target)} {new}; mv -fT -- {new} {path}")]
+        return [Action(f"keep {path}; leaves {new}; ln -sfn -- {quote(self.target)} {new}; mv -fT -- {new} {path}")]
 
     def remove(self) -> Sequence[Action]:
         """Put back what was found there."""
@@ -238,14 +243,15 @@ class Binary(Brick):
         """
         path, new = quote(self.path), quote(f"{self.path}.quorate-new")
         settle = (
-            f"chown root:root {new}; chmod {self.mode} {new}; sync -- {new}; mv -fT -- {new} {path}; label {path}\n"
+            f"chown root:root {new}; chmod {self.mode} {new}; sync -- {new} $q_note\n"
+            f"mv -fT -- {new} {path}; label {path}\n"
             f"printf '%s %s\\n' \"$(stat -c '%n %s %.9Y %.9Z %i' -- {path})\" {self.blob.sha256} >>{STATE}/sums"
         )
         if actual.get("sha256") == self.blob.sha256:
             return [Action(f"chown root:root {path}; chmod {self.mode} {path}")]
         return [
             Action(
-                f"{sh('keep', self.path)}; gzip -dc >{new}\n"
+                f"{sh('keep', self.path)}; leaves {new}; gzip -dc >{new} || lacks {path}\n"
                 f'n=$(stat -c %s -- {new}); if [ "$n" != {self.blob.size} ]; then rm -f -- {new}; '
                 f'echo {quote(self.path)}: "$n" bytes came instead of {self.blob.size} >&2; exit 1; fi\n{settle}',
                 blob=self.blob,

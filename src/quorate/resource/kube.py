@@ -38,6 +38,11 @@ class Manifest(Brick):
         return self.title
 
     @property
+    def secrets(self) -> tuple[str, ...]:
+        """The credential, and the text: what others bring along may have Secrets in it."""
+        return tuple(each for each in (self.credential, self.text if "kind: Secret" in self.text else "") if each)
+
+    @property
     def desired(self) -> State:
         """As in the text; the digest tells versions of the text apart in a plan."""
         return {"objects": "as wanted", "text": hashlib.sha256(self.text.encode()).hexdigest()}
@@ -80,7 +85,7 @@ class Manifest(Brick):
         config, before = kubeconfig("admin"), ""
         if self.credential:
             config = CREDENTIAL
-            before = f"trap 'rm -f {config}' EXIT; cat >{config} {heredoc(self.credential)}\n"
+            before = f"leaves {config}; trap 'rm -f {config}' EXIT; cat >{config} {heredoc(self.credential)}\n"
         apply = f"{kubectl(self.server, config)} apply --server-side --force-conflicts -f - {heredoc(self.text)}"
         note = (
             f"q_now=$({self._revisions()} {heredoc(self.text)}\n) && "

@@ -10,15 +10,25 @@ from quorate.resource.brick import Brick
 from quorate.spec.layout import STATE
 from quorate.spec.supply import PackageFile
 
+_POLICY = "/usr/sbin/policy-rc.d"
+_OURS = f"grep -qsx '# quorate' {_POLICY}"
 _HOLD = (
-    "[ -e /usr/sbin/policy-rc.d ] || { printf '#!/bin/sh\\nexit 101\\n' >/usr/sbin/policy-rc.d; "
-    "chmod 755 /usr/sbin/policy-rc.d; trap 'rm -f /usr/sbin/policy-rc.d' EXIT; }\n"
+    f"if [ ! -e {_POLICY} ] || {_OURS}; then trap 'rm -f {_POLICY}' EXIT; trap 'exit 143' HUP TERM\n"
+    f"printf '#!/bin/sh\\n# quorate\\nexit 101\\n' >{_POLICY}; chmod 755 {_POLICY}; fi\n"
 )
 """Debian starts services as it installs them, with their sample configuration; this holds that back."""
 
+_FOLDER = f"{STATE}/install"
+"""Package files on their way."""
+_LEFT = f"if [ -e {_FOLDER} ] || {_OURS}; then echo 'left of an install=yes'; else echo 'left of an install=no'; fi"
+_CLEAN = f"rm -rf {_FOLDER}; if {_OURS}; then rm -f {_POLICY}; fi"
+"""What a power cut in the middle of an install leaves, seen and taken away."""
+
 _INSTALL = {
     # A source that can't be reached need not be the one that is needed: the install tells.
-    "apt": "apt-get -qq -o Dpkg::Use-Pty=0 update || :\napt-get -y -qq -o Dpkg::Use-Pty=0 "
+    # And an install that was cut off is ended first, or apt-get refuses.
+    "apt": "dpkg --force-confold --configure -a </dev/null >/dev/null || :\n"
+    "apt-get -qq -o Dpkg::Use-Pty=0 update || :\napt-get -y -qq -o Dpkg::Use-Pty=0 "
     "--no-install-recommends install $missing </dev/null",
     "dnf": "dnf -y -q install $missing </dev/null",
     "yum": "yum -y -q install $missing </dev/null",
@@ -55,8 +65,8 @@ class Packages(Brick):
 
     @property
     def desired(self) -> State:
-        """Each installed."""
-        return dict.fromkeys(self.packages, "installed")
+        """Each installed, and nothing of the installing left."""
+        return dict.fromkeys(self.packages, "installed") | {"left of an install": "no"}
 
     def _list(self) -> str:
         return _LIST["apt" if self.manager == "apt" else "rpm"]
@@ -67,12 +77,13 @@ class Packages(Brick):
         if self.manager == "apt":
             names = " ".join(quote(name) for name in dict.fromkeys([*self.packages, *(f.name for f in self.files)]))
             form = "${Package}=${db:Status-Status} ${Version}\\n"
-            return Probe("script", f"dpkg-query -W -f '{form}' -- {names} 2>/dev/null | grep '=installed '")
+            return Probe("script", f"dpkg-query -W -f '{form}' -- {names} 2>/dev/null | grep '=installed '\n{_LEFT}")
         # On RHEL 9 iptables is iptables-nft, and curl may be curl-minimal, which excludes curl.
         return Probe(
             "script",
             f'for p in {names}; do if rpm -q --whatprovides "$p" >/dev/null 2>&1 || '
-            'rpm -q --whatprovides "/usr/bin/$p" >/dev/null 2>&1; then echo "$p=installed"; fi; done',
+            'rpm -q --whatprovides "/usr/bin/$p" >/dev/null 2>&1; then echo "$p=installed"; fi; done\n'
+            f"{_LEFT}",
         )
 
     def parse(self, answer: str) -> State | None:
@@ -88,7 +99,7 @@ class Packages(Brick):
         """Install what is missing in one go, and remember every package that was not there before."""
         missing = " ".join(quote(name) for name in self.packages if actual.get(name) != "installed")
         if not missing:
-            return []
+            return [Action(_CLEAN)]
         hold = _HOLD if self.manager == "apt" else ""
         hold = "".join(f"[ -e {quote(path)} ] || keep {quote(path)}\n" for path in self.leavings) + hold
         note = (
@@ -98,20 +109,21 @@ class Packages(Brick):
         if not self.files:
             return [Action(f"missing={quote(missing)}\n{hold}{note}{_INSTALL[self.manager]}\nrecord")]
         files = [file for file in self.files if actual.get(f"{file.name} version") != file.version]
-        folder = f"{STATE}/install"
         # Each file is as long as it says: split the one stream by lengths.
         split = "\n".join(
-            f"dd bs={file.blob.size} count=1 iflag=fullblock status=none >{folder}/{quote(file.filename)}"
+            f"dd bs={file.blob.size} count=1 iflag=fullblock status=none >{_FOLDER}/{quote(file.filename)} "
+            f"|| lacks {_FOLDER}/{quote(file.filename)}"
             for file in files
         )
         blob = replace(files[0].blob, rest=tuple(file.blob for file in files[1:]))
-        send = Action(f"rm -rf {folder}; mkdir -p {folder}; gzip -dc | {{\n{split}\n}}", blob=blob)
-        names = " ".join(f"{folder}/{quote(file.filename)}" for file in files)
+        receive = f"{{ gzip -dc | {{\n{split}\n}}; }} || {{ rm -rf {_FOLDER}; exit 1; }}"
+        send = Action(f"rm -rf {_FOLDER}; mkdir -p {_FOLDER}; {receive}", blob=blob)
+        names = " ".join(f"{_FOLDER}/{quote(file.filename)}" for file in files)
         install = {
             "apt": f"dpkg --force-unsafe-io --force-confold --skip-same-version --refuse-downgrade -i {names} "
             "</dev/null >/dev/null; sync",
         }.get(self.manager, f"rpm -U --quiet --oldpackage --replacepkgs {names} </dev/null")
-        return [send, Action(f"{hold}{note}{install}\nrecord; rm -rf {folder}")]
+        return [send, Action(f"{hold}{note}{install}\nrecord; rm -rf {_FOLDER}")]
 
     def remove(self) -> Sequence[Action]:
         """Purge what came with us, once, for all bricks of this kind."""
@@ -130,8 +142,8 @@ class Packages(Brick):
                 Action(
                     f"gone=$(grep -xF {names} {STATE}/packages 2>/dev/null | sort -u | tr '\\n' ' ')\n"
                     f'if [ -n "$gone" ]; then {drop}\n'
-                    f"grep -vxF {names} {STATE}/packages >{STATE}/packages.new || :\n"
-                    f"mv -f {STATE}/packages.new {STATE}/packages; fi\n{left}"
+                    f"grep -vxF {names} {STATE}/packages >{STATE}/packages.quorate-new || [ $? = 1 ]\n"
+                    f"mv -f {STATE}/packages.quorate-new {STATE}/packages; fi\n{left}"
                 )
             ]
         return [

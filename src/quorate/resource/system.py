@@ -7,6 +7,7 @@ from typing import ClassVar
 from quorate.core import Action, Probe, State
 from quorate.render.sh import quote, sh
 from quorate.resource.brick import Brick
+from quorate.resource.prelude import WRITING
 from quorate.spec.layout import STATE
 
 
@@ -112,9 +113,22 @@ def sysctl(host: str, key: str, value: str) -> Setting:
         what=f"sysctl {key}",
         want=(("value", value),),
         check=f"echo value=$(tr '\\t' ' ' <{quote(path)})",
-        order=f"[ -e {quote(old)} ] || cat {quote(path)} >{quote(old)}\nprintf '%s\\n' {quote(value)} >{quote(path)}",
+        order=f"[ -e {quote(old)} ] || settle 0600 root:root {quote(old)} <{quote(path)}\n"
+        f"printf '%s\\n' {quote(value)} >{quote(path)}",
         undo=f"if [ -e {quote(old)} ]; then cat {quote(old)} >{quote(path)} || :; {sh('rm', '-f', old)}; fi",
         note=old,
+    )
+
+
+def leftovers(host: str) -> Setting:
+    """No script that was killed has left anything. The beginning of every script takes such things away."""
+    return Setting(
+        host=host,
+        what="leftovers of killed runs",
+        want=(("left", "none"),),
+        check=f"q_left=none; for q_list in {WRITING}/*; do\n"
+        '  if [ -e "$q_list" ] && flock -n "$q_list" true; then q_left=some; fi; done; echo left=$q_left',
+        order=":",
     )
 
 

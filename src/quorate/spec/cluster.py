@@ -32,6 +32,7 @@ from quorate.spec.sections import (
     Os,
     Pki,
     Runtime,
+    StateFolder,
     Verify,
     Versions,
 )
@@ -54,6 +55,7 @@ __all__ = [
     "Role",
     "Runtime",
     "Ssh",
+    "StateFolder",
     "Taint",
     "Verify",
     "Versions",
@@ -166,6 +168,7 @@ class Cluster(Model):
     pki: Pki = Pki()
     os: Os = Os()
     artifacts: Artifacts = Artifacts()
+    state: StateFolder = StateFolder()
     verify: Verify = Verify()
 
     def having(self, role: Role) -> tuple[Host, ...]:

@@ -67,7 +67,8 @@ def _explain(error: ErrorDetails, where: Where, tree: Tree, root: type[BaseModel
                 dots = raw.count(".")
                 full = raw + ".0" * (2 - dots) if dots < 2 else raw
                 return "must be text; YAML reads this as a number", f"write it with quotes: '{full}'"
-            return f"must be text; YAML reads this as {_kind(given)}", f"write it with quotes: '{raw}'"
+            fix = "write it with quotes" if secret(where) or len(raw) > 40 else f"write it with quotes: '{raw}'"
+            return f"must be text; YAML reads this as {_kind(given)}", fix
         case "string_type":
             return f"must be text, not {_kind(given)}", "write one value on the same line"
         case "bool_type":
@@ -75,7 +76,8 @@ def _explain(error: ErrorDetails, where: Where, tree: Tree, root: type[BaseModel
         case "int_type" | "int_from_float" | "float_type":
             what = "a number" if kind == "float_type" else "a whole number"
             plain = re.fullmatch(r"-?[0-9]+", str(given))
-            return f"must be {what}", f"write {given} without quotes" if plain else f"write {what}"
+            short = plain and len(str(given)) < 20
+            return f"must be {what}", f"write {given} without quotes" if short else f"write {what}"
         case "greater_than_equal" | "less_than_equal" | "greater_than" | "less_than":
             return _bound(kind, context), "choose a value within the limit, or remove the field for its default"
         case "enum" | "literal_error":
@@ -145,6 +147,8 @@ def _address(given: str, where: Where, said: str) -> tuple[str, str]:
     try:
         network = IPv4Network(given, strict=False)
     except ValueError:
+        network = None
+    if network is None or "/" not in given:
         return "must be an IPv4 network", "write an address and a prefix length, such as 10.244.0.0/16"
     return "must be the first address of the network", f"write {network}"
 

@@ -59,6 +59,8 @@ class HostFacts:
     """Whether etcd's data directory holds a member."""
     members: tuple[Member, ...] = ()
     """All members of etcd, as the one on this host tells."""
+    copy: str = ""
+    """Cluster, number and digest of the sealed copy of a state folder that the host keeps."""
     running: frozenset[str] = frozenset()
     """Units of ours that are active."""
 

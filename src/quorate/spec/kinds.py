@@ -2,6 +2,7 @@
 
 import re
 from enum import StrEnum
+from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Annotated
 
@@ -47,6 +48,13 @@ def _file(path: object, info: ValidationInfo) -> object:
     return _absolute(path, info)
 
 
+def _network(text: object) -> object:
+    """A network with its length: an address alone would be read as a network of one."""
+    if isinstance(text, str) and "/" not in text:
+        raise ValueError
+    return text
+
+
 def _role(role: object) -> object:
     return Role.CONTROL_PLANE.value if role == "master" else role
 
@@ -69,10 +77,12 @@ LabelKey = Annotated[str, StringConstraints(pattern=words.LABEL_KEY.pattern, max
 LabelValue = Annotated[str, StringConstraints(pattern=words.LABEL_VALUE.pattern)]
 RoleName = Annotated[Role, BeforeValidator(_role)]
 """A role; `master` is read as control-plane."""
+Cidr = Annotated[IPv4Network, BeforeValidator(_network)]
 Data = Annotated[str, StringConstraints(pattern=words.DATA_DIR.pattern, max_length=1024)]
 Size = Annotated[str, StringConstraints(pattern=words.SIZE.pattern)]
 PortRange = Annotated[str, StringConstraints(pattern=words.PORT_RANGE.pattern)]
 Sysctl = Annotated[str, StringConstraints(pattern=words.SYSCTL.pattern, max_length=255)]
+Recipient = Annotated[str, StringConstraints(pattern=words.RECIPIENT.pattern)]
 Labels = dict[LabelKey, LabelValue]
 Flags = dict[FlagName, Text]
 

@@ -22,8 +22,12 @@ CONTAINERD_SOCKET = "/run/containerd/containerd.sock"
 
 STATE = "/var/lib/quorate"
 """What quorate must remember on a host: originals of what it replaced, digests of large files."""
+COPY = f"{STATE}/state"
+"""Of etcd hosts: the sealed copy of the operator's state folder, for the day when that is lost."""
 LOADED = "/run/quorate"
 """`<unit>.loaded`: digests of the files that the running process was started with."""
+LOCK = "/run/quorate-lock"
+"""While somebody changes the cluster: who it is. In memory, so that a reboot frees it."""
 
 BALANCER_LOG = "/var/log/nginx/k8s-access.log"
 

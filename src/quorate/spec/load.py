@@ -1,6 +1,7 @@
 """The cluster file from text to a checked `Cluster`; all that is wrong is told at once, with its line."""
 
 import json
+import re
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TypeVar
@@ -16,6 +17,8 @@ from quorate.spec.tree import Fault, Tree, Where, parse
 
 LIMIT = 1024 * 1024
 """Largest file read, in bytes: a cluster of 512 hosts needs about 100 KiB."""
+MOST = 100
+"""Problems told at once: who has more has named the wrong file."""
 
 _PLACEHOLDER = {
     "name": "unknown",
@@ -45,7 +48,7 @@ def load(path: Path) -> Cluster:
         raise _error(path, tree, faults)
     state = folder / ".quorate" / cluster.name
     cluster = _with_ssh(cluster, state)
-    if found := rules.check(cluster, runs=(state / "last-applied.yaml").exists()):
+    if found := rules.check(cluster, runs=_exists(state / "last-applied.yaml")):
         raise _error(path, tree, found)
     return cluster
 
@@ -61,6 +64,15 @@ def load_former(path: Path, folder: Path) -> Cluster:
     if cluster is None:
         raise _error(path, tree, faults)
     return _with_ssh(cluster, folder / ".quorate" / cluster.name)
+
+
+def _exists(path: Path) -> bool:
+    """Whether a file of the state folder exists. Raises `SpecError` where nobody lets us look."""
+    try:
+        return path.exists()
+    except OSError as error:
+        hint = "run as the user who owns the state folder"
+        raise SpecError(f"{path}: can't be read: {error.strerror}", hint) from None
 
 
 def parse_file(path: Path) -> Tree:
@@ -97,8 +109,8 @@ def _read(tree: Tree, model: type[M], folder: Path) -> tuple[M | None, list[Faul
         return (None if tree.faults else value), list(tree.faults)
     except ValidationError as error:
         told = {fault.where for fault in tree.faults}
-        errors = error.errors(include_url=False)
-        found = [explain.fault(each, tree, model) for each in errors if not _consequence(each)]
+        errors = [each for each in error.errors(include_url=False) if not _consequence(each)]
+        found = [explain.fault(each, tree, model) for each in errors[: 2 * MOST]]
         fresh = [each for each in found if not any(each.where[:n] in told for n in range(1, len(each.where) + 1))]
         return None, [*tree.faults, *fresh]
 
@@ -131,7 +143,7 @@ def _with_ssh(cluster: Cluster, state: Path) -> Cluster:
     """The cluster with the defaults of its state folder under its own SSH settings."""
     low = Ssh(known_hosts=state / "known_hosts")
     path = state / "ssh.yaml"
-    if path.exists():
+    if _exists(path):
         tree = parse_file(path)
         given, faults = _read(tree, Ssh, path.parent)
         if given is None:
@@ -149,12 +161,22 @@ def _error(path: Path, tree: Tree, faults: list[Fault]) -> SpecError:
             _value(each, tree),
             each.rule,
             each.fix,
+            _host(each, tree),
         )
         for each in _unique(faults)
     ]
     problems.sort(key=lambda problem: problem.line)
     many = f"{len(problems)} problems" if len(problems) > 1 else "a problem"
-    return SpecError(f"{path} has {many}", "correct the file; nothing was touched", problems)
+    if len(problems) > MOST:
+        many = f"more than {MOST} problems, of which these are the first"
+    return SpecError(f"{path} has {many}", "correct the file; nothing was touched", problems[:MOST])
+
+
+def _host(fault: Fault, tree: Tree) -> str:
+    """Name of the host in whose entry a fault is."""
+    if fault.where[:1] != ("hosts",) or len(fault.where) < 3:
+        return ""
+    return shown(tree.raw.get((*fault.where[:2], "name"), ""))
 
 
 def _unique(faults: list[Fault]) -> list[Fault]:
@@ -162,10 +184,12 @@ def _unique(faults: list[Fault]) -> list[Fault]:
 
 
 def _value(fault: Fault, tree: Tree) -> str:
+    if fault.value is None and not fault.where:  # the file as a whole: who knows what it is
+        return ""
     given = fault.value if fault.value is not None else tree.raw.get(fault.where, "")
     if explain.secret(fault.where):
         return ""
-    return shown(given)
+    return "(a private key: not shown)" if re.search("(?i)PRIVATE KEY|SECRET-KEY", given) else shown(given)
 
 
 def shown(text: str) -> str:

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from quorate.spec.kinds import (
+    Cidr,
     Data,
     DnsName,
     File,
@@ -16,6 +17,7 @@ from quorate.spec.kinds import (
     Model,
     Port,
     PortRange,
+    Recipient,
     Registry,
     Size,
     Sysctl,
@@ -92,9 +94,9 @@ class Runtime(Model):
 class Network(Model):
     """Pod and service networks."""
 
-    pod_cidr: IPv4Network = IPv4Network("10.244.0.0/16")
+    pod_cidr: Cidr = IPv4Network("10.244.0.0/16")
     """Network of all pods; each worker gets a part of it."""
-    service_cidr: IPv4Network = IPv4Network("10.96.0.0/16")
+    service_cidr: Cidr = IPv4Network("10.96.0.0/16")
     """Network of services: its first address is the API's."""
     node_mask: Annotated[int, Field(ge=16, le=30)] = 24
     """Prefix length of each node's part of the pod network."""
@@ -227,3 +229,12 @@ class Verify(Model):
 
     image: Image = "docker.io/library/busybox:1.36"
     """Image of the test pods; needs sh, httpd, wget and nslookup."""
+
+
+class StateFolder(Model):
+    """The sealed copies of the state folder that the etcd hosts keep; `quorate adopt` brings one back."""
+
+    copies: bool = True
+    """Whether they are kept. They need a passphrase (`quorate passphrase`) or recipients."""
+    recipients: tuple[Recipient, ...] = ()
+    """Public keys, of age or ssh-ed25519, whose owners can open a copy without the passphrase."""

@@ -106,7 +106,8 @@ def _deep(text: str) -> int:
 
 
 def _syntax(error: MarkedYAMLError) -> Fault:
-    said = " ".join(f"{error.context or ''} {error.problem or ''}".split())
+    # An alias is named in it; it may as well be a password that begins with `*`.
+    said = re.sub(r"(alias|anchor) '.*'", r"\1", " ".join(f"{error.context or ''} {error.problem or ''}".split()))
     unclosed = "end of stream" in said and error.context_mark
     mark = error.context_mark if unclosed else error.problem_mark or error.context_mark
     fix = next((fix for word, fix in _HINTS if word in said or word in str(error)), "check quotes and indentation")
@@ -120,7 +121,8 @@ def _value(node: Node, where: Where, tree: Tree) -> object:
         tree.faults.append(Fault(where, rule, "write the value out; shared SSH settings belong in `ssh`"))
         return None
     if str(node.tag) not in _PLAIN_TAGS:
-        tree.faults.append(Fault(where, f"has the tag {node.tag!s}", "remove the tag (`!...`)"))
+        rule = "has a tag (`!...`), which the cluster file does not know"
+        tree.faults.append(Fault(where, rule, "remove the tag, or put a value that begins with `!` into quotes"))
         return None
     if isinstance(node, MappingNode):
         return {key: _value(value, (*where, key), tree) for key, value in _entries(node, where, tree)}
@@ -138,7 +140,10 @@ def _entries(node: MappingNode, where: Where, tree: Tree) -> Iterator[tuple[str,
             tree.faults.append(Fault(where, "has a key that is not plain text", "write `name: value`", line))
             continue
         key = key_node.value
-        if _surrogate(key):
+        if key == "<<" and not key_node.style:
+            rule = "merges (`<<`), which the cluster file does not know"
+            tree.faults.append(Fault(where, rule, "write the values out; shared SSH settings belong in `ssh`", line))
+        elif _surrogate(key):
             tree.faults.append(Fault(where, "has a key that is not valid Unicode", "rename it", line))
         elif key in seen:
             rule = f"is given twice, first in line {seen[key]}"

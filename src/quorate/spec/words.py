@@ -36,8 +36,8 @@ DNS_NAME = Word(
 )
 VERSION = Word(
     "version",
-    r"^(0|[1-9][0-9]{0,3})\.[0-9]{1,4}\.[0-9]{1,4}$",
-    "must be a full version: three numbers joined by dots, without 'v'",
+    r"^(0|[1-9][0-9]{0,3})(\.(0|[1-9][0-9]{0,3})){2}$",
+    "must be a full version: three numbers joined by dots, without 'v' and leading zeros",
     "write a version such as '1.20.2'",
 )
 INTERFACE = Word(
@@ -124,6 +124,12 @@ SYSCTL = Word(
     "must be the name of a kernel setting",
     "write a name such as 'net.core.somaxconn'",
 )
+RECIPIENT = Word(
+    "age or SSH public key",
+    r"^(age1[02-9ac-hj-np-z]{58}|ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI[A-Za-z0-9+/]{43}( [ -~]{1,200})?)$",
+    "must be a public key for age: age1 and 58 characters, or an ssh-ed25519 line",
+    "write what `age-keygen -y` or ~/.ssh/id_ed25519.pub shows; a private key never belongs here",
+)
 
 WORDS = (
     DNS_LABEL,
@@ -143,5 +149,6 @@ WORDS = (
     PORT_RANGE,
     DATA_DIR,
     SYSCTL,
+    RECIPIENT,
 )
 BY_PATTERN = {word.pattern: word for word in WORDS}

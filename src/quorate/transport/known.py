@@ -51,13 +51,17 @@ def write(path: Path, replaced: Iterable[str], lines: Iterable[str]) -> None:
     old = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
     kept = [line for line in old if not names & set(line.split(" ", 1)[0].split(","))]
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    # A name as `execute.atomic` gives it, which sweeps the state folder.
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.{os.getpid()}-", suffix=".tmp")
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             file.write("".join(f"{line}\n" for line in [*kept, *lines]))
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
+        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+        os.fsync(folder)
+        os.close(folder)
     except BaseException:
         with contextlib.suppress(OSError):
             os.unlink(temporary)

@@ -63,13 +63,16 @@ class Link:
     """Opens the connection when first needed, and again when it was lost.
 
     A refusal that would not change by trying again (login, host key, sudo) is kept and raised each time, so
-    that no account is locked by repetition.
+    that no account is locked by repetition. Where login and sudo worked before in this run it is not: a host that
+    boots refuses users for a while (pam_nologin), and one that goes down ends shells before they speak.
     """
 
     def __init__(self, host: str, opener: Opener, sessions: int) -> None:
         self.host = host
         self.slots = Slots(sessions)
         self.refused: TransportError | None = None
+        self.proven = False
+        """Whether a script has run there before."""
         self.unlocked = False
         """Whether sudo there has taken the password."""
         self._unlocking = asyncio.Lock()
@@ -103,7 +106,8 @@ class Link:
         try:
             self._connection = connection = await self._opener()
         except TransportError as error:
-            if isinstance(error.__cause__, asyncssh.PermissionDenied | asyncssh.HostKeyNotVerifiable):
+            denied = isinstance(error.__cause__, asyncssh.PermissionDenied) and not self.proven
+            if denied or isinstance(error.__cause__, asyncssh.HostKeyNotVerifiable):
                 self.refused = error
             raise
         else:

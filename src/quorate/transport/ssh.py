@@ -167,8 +167,11 @@ class SshTransport:
             raise TransportError("connection lost while a script ran", hint, host=link.host)
         if output.pid is None:
             message, hint = sudo.why(ssh, output.noise, output.stderr())
-            link.refused = TransportError(message, hint, host=link.host)
-            raise link.refused
+            refused = TransportError(message, hint, host=link.host)
+            if not link.proven:
+                link.refused = refused
+            raise refused
+        link.proven = True
         if session.code != 0:
             raise output.failed(link.host, session.code)
         return output.stdout()

@@ -49,7 +49,13 @@ def vip(cluster: Cluster) -> Iterator[Fault]:
             fix = "write an address of the balancers' network that no machine has"
             yield Fault(where, f"is the address of host {host.name}", fix)
             return
-    if address.is_multicast or address.is_loopback or address.is_unspecified or address.is_reserved:
+    if (
+        address.is_multicast
+        or address.is_loopback
+        or address.is_link_local
+        or address.is_reserved
+        or int(address) < 2**24
+    ):
         yield Fault(where, "is no address of a machine", "write a free address of the balancers' network")
         return
     prefix = cluster.endpoint.prefix

@@ -1,6 +1,7 @@
 """Rules about the files that the cluster file names: they exist, and secrets are for their owner alone."""
 
 import os
+import re
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +11,12 @@ from quorate.spec.rules.rule import rule
 from quorate.spec.tree import Fault, Where
 
 SECRETS = ("key", "password_file", "sudo_password_file")
+_VARIABLE = re.compile(r"env:[A-Za-z_][A-Za-z0-9_]*")
+_PUBLIC = (b"ssh-", b"ecdsa-", b"sk-", b"-----BEGIN CERTIFICATE", b"-----BEGIN PUBLIC", b"---- BEGIN SSH2 PUBLIC")
+_DER = b"\x30"
+"""A key without armour begins so: an ASN.1 sequence."""
+LARGEST = 8 * 1024 * 1024
+"""Bytes of a text that goes into the cluster: the largest CNI manifests have a tenth of it."""
 
 
 def _missing(path: Path, where: Where, folder: bool = False) -> Iterator[Fault]:
@@ -29,6 +36,12 @@ def _missing(path: Path, where: Where, folder: bool = False) -> Iterator[Fault]:
 
 def _secret(path: Path, where: Where) -> Iterator[Fault]:
     if str(path).startswith("env:"):
+        if where[-1] == "key":
+            yield Fault(
+                where, "a key can't come from a variable", "write it into a file of mode 0600, or use ssh-agent"
+            )
+        elif not _VARIABLE.fullmatch(str(path)):
+            yield Fault(where, "names no variable", "write env:NAME, with letters, digits and '_'")
         return
     if wrong := list(_missing(path, where)):
         yield from wrong
@@ -37,8 +50,23 @@ def _secret(path: Path, where: Where) -> Iterator[Fault]:
     if found.st_mode & 0o077:
         rule_ = f"{path} has mode {found.st_mode & 0o777:04o}: others can read or change this secret"
         yield Fault(where, rule_, f"run `chmod 600 {path}`", value=str(path))
-    if found.st_size == 0:
+    elif found.st_size == 0:
         yield Fault(where, f"{path} is empty", "write the secret into it", value=str(path))
+    elif where[-1] == "key" and (wrong_kind := _no_key(path)):
+        yield Fault(where, f"{path} {wrong_kind[0]}", wrong_kind[1], value=str(path))
+
+
+def _no_key(path: Path) -> tuple[str, str] | None:
+    """What a file is instead of a private key, and the fix; a passphrase is asked for when it is needed."""
+    with path.open("rb") as file:
+        head = file.read(4096)
+    if head.startswith(_PUBLIC):
+        return "is the public half of a key", "name the private one: the file without .pub"
+    if head.startswith(b"PuTTY-User-Key-File"):
+        return "is a key of PuTTY", "run `puttygen <key> -O private-openssh -o <file>` and name that"
+    if b"PRIVATE KEY-----" not in head and not head.startswith(_DER):
+        return "is no private key", "name a private key of OpenSSH, as ssh-keygen makes it"
+    return None
 
 
 def _ssh(ssh: Ssh, around: Where) -> Iterator[Fault]:
@@ -46,6 +74,28 @@ def _ssh(ssh: Ssh, around: Where) -> Iterator[Fault]:
         path: Path | None = getattr(ssh, field)
         if path is not None:
             yield from _secret(path, (*around, field))
+    if ssh.known_hosts is not None and ssh.known_hosts.exists():
+        yield from _missing(ssh.known_hosts, (*around, "known_hosts"))
+
+
+def _text(path: Path, where: Where, words: tuple[str, ...]) -> Iterator[Fault]:
+    """A YAML file that goes into the cluster as it is: there, text, and of the right sort by the words in it."""
+    if wrong := list(_missing(path, where)):
+        yield from wrong
+        return
+    with path.open("rb") as file:
+        content = file.read(LARGEST + 1)
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        yield Fault(where, f"{path} is not UTF-8 text", "save it as UTF-8, or correct the path")
+        return
+    if len(content) > LARGEST:
+        yield Fault(where, f"{path} is larger than {LARGEST} bytes", "correct the path")
+    elif missing := [
+        word for word in words if not re.search(rf"(?:^|[{{,])[ -]*['\"]?{word}['\"]?:", text, re.MULTILINE)
+    ]:
+        yield Fault(where, f"{path} has no `{missing[0]}:`: it is no such file", "correct the path, or the file")
 
 
 def secrets(cluster: Cluster) -> Iterator[Fault]:
@@ -63,13 +113,13 @@ def manifest(cluster: Cluster) -> Iterator[Fault]:
             rule_ = "is fetched without protection: it runs with all rights in the cluster"
             yield Fault(("network", "manifest"), rule_, "write an https URL or the path of a file")
     elif name:
-        yield from _missing(Path(name), ("network", "manifest"))
+        yield from _text(Path(name), ("network", "manifest"), ("apiVersion", "kind"))
 
 
 def audit_policy(cluster: Cluster) -> Iterator[Fault]:
     """The audit policy exists."""
     if cluster.apiserver.audit_policy:
-        yield from _missing(cluster.apiserver.audit_policy, ("apiserver", "audit_policy"))
+        yield from _text(cluster.apiserver.audit_policy, ("apiserver", "audit_policy"), ("apiVersion", "kind", "rules"))
 
 
 def artifacts(cluster: Cluster) -> Iterator[Fault]:

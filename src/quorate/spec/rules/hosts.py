@@ -86,6 +86,7 @@ def unusable(host: Host) -> str:
         "a loopback address": address.is_loopback,
         "a multicast address": address.is_multicast,
         "the broadcast address": str(address) == "255.255.255.255",
+        "an address of 0.0.0.0/8": str(address).startswith("0."),
         "a link-local address": address.is_link_local,
         "a reserved address": address.is_reserved,
     }

@@ -1,27 +1,26 @@
 """Rules about the parts of the cluster: versions, etcd's clocks, certificates, and owned flags."""
 
 from collections.abc import Iterator
-from ipaddress import IPv4Network
 
 from quorate.core import QuorateError
 from quorate.spec.cluster import Cluster, Daemon, Etcd
 from quorate.spec.rules.owned import OWNED
+from quorate.spec.rules.reach import misspelt
+from quorate.spec.rules.removed import REMOVED
 from quorate.spec.rules.rule import rule
 from quorate.spec.tree import Fault
-from quorate.spec.versions import table
+from quorate.spec.versions import parts, table
 
 ELECTION_FACTOR = 5
 """etcd refuses to start with an election timeout below five heartbeats."""
 _SYSTEM = ("/bin", "/boot", "/dev", "/etc", "/lib", "/proc", "/root", "/run", "/sbin", "/sys", "/tmp", "/usr")
-_SHARED = (
-    "/var/cache",
-    "/var/lib",
-    "/var/lib/kubelet",
-    "/var/lib/quorate",
-    "/var/log",
-    "/var/run",
-    "/var/tmp",
+_SHARED = ("/opt/kubernetes", "/var/cache", "/var/lib", "/var/log", "/var/run", "/var/tmp")
+_TAKEN = (
+    *("/opt/cni", "/opt/kubernetes/bin", "/var/lib/apt", "/var/lib/cni", "/var/lib/containerd", "/var/lib/docker"),
+    *("/var/lib/dpkg", "/var/lib/kubelet", "/var/lib/quorate", "/var/lib/rpm", "/var/lib/systemd"),
 )
+"""Folders that belong to somebody with all that is in them."""
+_NEEDED = ("net.ipv4.ip_forward", "net.bridge.bridge-nf-call-iptables", "net.bridge.bridge-nf-call-ip6tables")
 
 
 def versions(cluster: Cluster) -> Iterator[Fault]:
@@ -39,7 +38,10 @@ def versions(cluster: Cluster) -> Iterator[Fault]:
         ("docker", minor.docker_range),
     ):
         version = getattr(given, part)
-        if version and fitting and version not in fitting:
+        if part == "docker" and version and cluster.runtime.kind != "docker":
+            rule_ = f"has no effect with runtime.kind {cluster.runtime.kind}"
+            yield Fault(("versions", part), rule_, "remove it, or write `runtime: {kind: docker}`")
+        elif version and fitting and version not in fitting:
             rule_ = f"{part} {version} does not fit Kubernetes {given.kubernetes}: it wants {fitting}"
             yield Fault(("versions", part), rule_, "remove it for the tried version")
 
@@ -58,8 +60,9 @@ def runtime(cluster: Cluster) -> Iterator[Fault]:
         rule_ = f"kube-proxy {text} has no such mode"
         yield Fault(("network", "proxy_mode"), rule_, f"write one of {', '.join(minor.proxy_modes)}")
     for index, registry in enumerate(cluster.runtime.insecure_registries):
-        if int(registry.partition(":")[2] or 1) > 65535:
-            yield Fault(("runtime", "insecure_registries", index), "has a port over 65535", "correct the port")
+        if not 1 <= int(registry.partition(":")[2] or 1) <= 65535:
+            rule_ = "has a port that is not one from 1 to 65535"
+            yield Fault(("runtime", "insecure_registries", index), rule_, "correct the port")
 
 
 def etcd(cluster: Cluster) -> Iterator[Fault]:
@@ -70,7 +73,8 @@ def etcd(cluster: Cluster) -> Iterator[Fault]:
         field = "election_ms" if "election_ms" in given.model_fields_set else "heartbeat_ms"
         rule_ = f"election_ms {given.election_ms} is below {ELECTION_FACTOR} * heartbeat_ms {given.heartbeat_ms}"
         yield Fault(("etcd", field), rule_, f"write election_ms of at least {least}; 10 heartbeats are usual")
-    if given.data_dir in _SHARED or any(f"{given.data_dir}/".startswith(f"{path}/") for path in _SYSTEM):
+    taken = any(f"{given.data_dir}/".startswith(f"{path}/") for path in (*_SYSTEM, *_TAKEN))
+    if given.data_dir in _SHARED or taken:
         rule_ = "is a folder of the system; etcd needs one of its own, which `destroy` removes"
         yield Fault(("etcd", "data_dir"), rule_, "write /var/lib/etcd")
 
@@ -93,8 +97,27 @@ def flags(cluster: Cluster) -> Iterator[Fault]:
     for part, owned in OWNED.items():
         given: Etcd | Daemon = getattr(cluster, part)
         for flag in given.extra_flags:
+            where = (part, "extra_flags", flag)
             if fix := owned.get(flag):
-                yield Fault((part, "extra_flags", flag), f"--{flag} is set by quorate, which other parts rely on", fix)
+                yield Fault(where, f"--{flag} is set by quorate, which other parts rely on", fix)
+
+
+def removed(cluster: Cluster) -> Iterator[Fault]:
+    """Flags are of the chosen Kubernetes."""
+    version = cluster.versions.kubernetes
+    for part, gone in REMOVED.items():
+        given: Daemon = getattr(cluster, part)
+        for flag in given.extra_flags:
+            if (since := gone.get(flag)) and parts(version) >= parts(since.minor):
+                rule_ = f"Kubernetes {version} has no --{flag} any more (gone in {since.minor})"
+                yield Fault((part, "extra_flags", flag), rule_, since.fix)
+
+
+def sysctls(cluster: Cluster) -> Iterator[Fault]:
+    """Kernel settings without which pods have no network stay as they are."""
+    for name in cluster.os.sysctl:
+        if name.replace("/", ".") in _NEEDED:
+            yield Fault(("os", "sysctl", name), "is set to 1 by quorate: pods need it", "remove it")
 
 
 def kubelet_config(cluster: Cluster) -> Iterator[Fault]:
@@ -124,11 +147,8 @@ def names_in_certificate(cluster: Cluster) -> Iterator[Fault]:
     for index, name in enumerate(sans):
         if name in sans[:index]:
             yield Fault(("apiserver", "extra_sans", index), "is given twice", "keep one of the two")
-        elif name.replace(".", "").isdigit():
-            try:
-                IPv4Network(name)
-            except ValueError:
-                yield Fault(("apiserver", "extra_sans", index), "is neither a name nor an IPv4 address", "correct it")
+        elif misspelt(name):
+            yield Fault(("apiserver", "extra_sans", index), "is neither a name nor an IPv4 address", "correct it")
 
 
 RULES = (
@@ -137,6 +157,8 @@ RULES = (
     rule("etcd", etcd),
     rule("pki", certificates),
     rule("etcd apiserver controller_manager scheduler kubelet proxy", flags),
+    rule("versions apiserver controller_manager scheduler kubelet proxy", removed),
+    rule("os", sysctls),
     rule("kubelet", kubelet_config),
     rule("apiserver", names_in_certificate),
 )

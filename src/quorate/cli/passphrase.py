@@ -1,0 +1,51 @@
+"""`quorate passphrase`: the passphrase that opens the sealed copies of the state folder."""
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from quorate.cli.words import DEFAULT, File, Json
+
+From = Annotated[
+    Path | None,
+    Parameter(name="--from", help="A file (mode 0600) with it in its first line, instead of asking twice."),
+]
+
+
+def passphrase(*, file: File = DEFAULT, source: From = None, json: Json = False) -> int:
+    """Set or change the passphrase of the copies of the state folder that the etcd hosts keep. No host is asked.
+
+    The next apply brings them to the hosts; `quorate adopt` opens one. The passphrase itself is kept nowhere.
+    """
+    from quorate.cli.output import Output, demand_terminal, dump
+    from quorate.core import QuorateError
+    from quorate.execute import seal
+    from quorate.execute.store import Store
+    from quorate.spec.load import load
+    from quorate.transport.password import Prompt, stored
+
+    cluster = load(file)
+    store = Store.beside(file, cluster.name)
+    changed = seal.locked(store) is not None
+    if source is not None:
+        given = stored(source)
+    elif json:
+        raise QuorateError("with --json nobody is asked", "put the passphrase into a file, and name it with --from")
+    else:
+        demand_terminal("passphrase", "put it into a file of mode 0600, and name that with --from")
+        prompt = Prompt()
+        given = prompt.read(f"New passphrase for the copies of {cluster.name}")
+        if prompt.read("The same again") != given:
+            raise QuorateError("the two are not the same", "nothing was changed; try again")
+    seal.set_passphrase(store, given)
+    if json:
+        dump({"cluster": cluster.name, "changed": changed, "copies": cluster.state.copies})
+        return 0
+    flag = "" if file == DEFAULT else f" -f {file}"
+    hosts = ", ".join(host.name for host in cluster.members)
+    out = Output()
+    out.say(f"The passphrase is {'changed' if changed else 'set'}. `quorate apply{flag}` brings it to {hosts}.")
+    if not cluster.state.copies:
+        out.say(("The cluster file says `copies: false`: no copies are kept.", "yellow"))
+    return 0

@@ -1,0 +1,162 @@
+"""`quorate preflight`: what would break an apply, before it begins; and the same within `apply`."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from quorate.cli.words import DEFAULT, File, Json, Replace, Svg, Waive
+
+if TYPE_CHECKING:
+    from quorate.cli.look import Looked
+    from quorate.cli.output import Output
+    from quorate.core import Transport
+    from quorate.preflight.check import World
+    from quorate.preflight.report import Report
+    from quorate.report.event import Emit
+    from quorate.spec.cluster import Cluster
+
+
+def preflight(
+    *, file: File = DEFAULT, replace: Replace = (), waive: Waive = (), json: Json = False, svg: Svg = None
+) -> int:
+    """Check all hosts for what would break an apply: one script on each, side by side; changes nothing.
+
+    Exit code 4 when a check fails that is not waived. Warnings, and what could not be checked, stop nothing.
+    `apply` does the same before its first change.
+    """
+    from quorate.cli.output import Output, run
+
+    with Output(svg=svg, title="quorate preflight") as out:
+        return run(_preflight(out, file, frozenset(replace), waive, json=json))
+
+
+async def _preflight(
+    out: "Output", file: Path, replaced: frozenset[str], waivers: tuple[str, ...], *, json: bool
+) -> int:
+    from quorate.cli.look import busy, door, known
+    from quorate.cli.output import dump
+    from quorate.core import PlanError
+    from quorate.preflight import report
+    from quorate.preflight.check import Status
+    from quorate.preflight.runner import preflight as fly
+    from quorate.report import findings as text
+    from quorate.report.console import BAD, GOOD, NAME, QUIET
+    from quorate.spec.load import load
+
+    cluster = load(file)
+    known(cluster, tuple(sorted(replaced)), ())
+    report.known(waivers, [host.name for host in cluster.hosts])
+    async with door(cluster, file, asks=not json) as via:
+        with busy(None if json else out, "looking at the hosts"):
+            world = await _world(cluster, file, via, replaced)
+            found = await fly(world, via, waivers=waivers)
+    bad = found.of(Status.FAILED)
+    if json:
+        rows = [finding.as_dict() for finding in found.findings]
+        dump({"cluster": cluster.name, "ok": not bad, "seconds": round(found.seconds, 3), "findings": rows})
+    else:
+        text.table(out.console, found.findings)
+        _fixes(out, found)
+        out.console.print()
+        style = BAD if bad else f"bold {GOOD}"
+        out.say((f"{cluster.name}: ", NAME), (text.counts(found.findings), style), (f"  {found.cost}", QUIET))
+    return PlanError.exit_code if bad else 0
+
+
+async def _world(cluster: "Cluster", file: Path, via: "Transport", replaced: frozenset[str]) -> "World":
+    """The world of a plan; where none can be made, that is a finding, and the hosts are looked at all the same."""
+    from quorate.cli.look import look
+    from quorate.component.context import Context
+    from quorate.core import ArtifactError, PlanError
+    from quorate.execute.facts import gather
+    from quorate.execute.past import Past
+    from quorate.execute.store import Store
+    from quorate.plan.words import line
+    from quorate.preflight.check import World
+    from quorate.spec.facts import Facts
+    from quorate.spec.secrets import Secrets
+    from quorate.spec.supply import Supply
+    from quorate.spec.versions import table
+
+    try:
+        return _seen(await look(cluster, file, via, lambda _event: None, replaced=replaced))
+    except (PlanError, ArtifactError) as error:
+        trouble = line(f"{error}. {error.hint}" if error.hint else str(error))
+    past = Past(Store.beside(file, cluster.name), file, cluster)
+    found, lost = await gather(cluster, via)
+    context = Context(
+        cluster,
+        Facts(hosts=found),
+        Supply(),
+        Secrets(),
+        table(cluster.versions.kubernetes),
+        established=past.established,
+        former=past.former,
+        replaced=replaced,
+    )
+    gone = {name: error.message for name, error in lost.items()}
+    return World(context, past.machines(), trouble=trouble, lost=gone)
+
+
+def _seen(looked: "Looked") -> "World":
+    from quorate.preflight.check import World
+
+    prepared = looked.prepared
+    lost = dict.fromkeys(prepared.plan.unreachable, "did not answer")
+    lost |= {name: why.removeprefix(f"{name}: ") for name, why in prepared.lost.items()}
+    return World(prepared.context, prepared.past.machines(), prepared.plan, lost=lost)
+
+
+async def before(
+    out: "Output", lines: "Emit | None", looked: "Looked", via: "Transport", waivers: tuple[str, ...]
+) -> "tuple[Looked, Report]":
+    """The preflight of an apply, when there is anything to change; told at once when a host is missing.
+
+    Raises QuorateError for a waiver that names nothing.
+    """
+    import dataclasses
+
+    from quorate.preflight import report
+    from quorate.preflight.runner import preflight as fly
+
+    report.known(waivers, [host.name for host in looked.prepared.context.cluster.hosts])
+    if not looked.shown.lines:
+        return looked, report.Report()
+    found = await fly(_seen(looked), via, waivers=waivers)
+    if any(finding.id in ("reachable", "sudo") and finding.status == "failed" for finding in found.findings):
+        tell(out, lines, found)
+    return dataclasses.replace(looked.then("preflight", found.seconds), waived=found.waived), found
+
+
+def settle(out: "Output", lines: "Emit | None", found: "Report") -> None:
+    """Tell, and raise PlanError with every failed finding that is not waived."""
+    tell(out, lines, found)
+    found.demand()
+
+
+def tell(out: "Output", lines: "Emit | None", found: "Report") -> None:
+    """What did not pass, and what it cost; each finding as an event for programs."""
+    from quorate.report import findings as text
+    from quorate.report.console import QUIET
+    from quorate.report.event import Checked
+
+    if lines:
+        for each in found.findings:
+            lines(Checked(each.id, each.title, each.status.value, each.detail, each.seconds))
+    elif found.findings:
+        rest = [finding for finding in found.findings if finding.status != "passed"]
+        if rest:
+            out.console.print()
+            text.table(out.console, rest)
+            _fixes(out, found)
+        out.say(("preflight: ", ""), text.counts(found.findings), (f"  {found.cost}", QUIET))
+
+
+def _fixes(out: "Output", found: "Report") -> None:
+    """What to do about warnings and failures."""
+    from quorate.report.console import QUIET
+
+    bad = [finding for finding in found.findings if finding.status in ("failed", "warned", "waived")]
+    if bad:
+        out.console.print()
+    for finding in bad:
+        out.say((f"{finding.id:<14}", QUIET), finding.check.fix)

@@ -1,0 +1,64 @@
+"""The one who may change a cluster: takes its lock for a verb, and asks before it breaks another's."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+from quorate.cli.look import busy, door, read_code
+from quorate.cli.output import Output
+from quorate.core import LockHeld, Transport
+from quorate.report.console import QUIET
+from quorate.report.event import Emit, Event, Said
+from quorate.spec.cluster import Cluster
+
+
+@asynccontextmanager
+async def writing(
+    out: Output,
+    cluster: Cluster,
+    file: Path,
+    verb: str,
+    *,
+    breaks: bool,
+    yes: bool,
+    json: bool,
+    emit: Emit | None = None,
+) -> AsyncIterator[tuple[Transport, float]]:
+    """The door to the hosts for the only writer, as long as the block runs, and the seconds that it took to get it.
+
+    `breaks`: take the lock also from a run that lives, after a question unless `yes`. What there is to say is
+    printed, or with `json` goes to `emit`, if anywhere. Raises LockHeld.
+    """
+    from quorate.execute.lock import hold
+    from quorate.execute.past import Past
+    from quorate.execute.store import Store
+    from quorate.spec.leaving import everybody
+
+    def say(event: Event) -> None:
+        if isinstance(event, Said) and not json:
+            out.say((event.text, QUIET))
+
+    began, broken = time.monotonic(), set[str]()
+    # The hosts answer while this process still reads its own code.
+    reading = asyncio.create_task(read_code())
+    past = Past(Store.beside(file, cluster.name), file, cluster)
+    hosts = [host.name for host in everybody(cluster, past.former).hosts]
+    async with AsyncExitStack() as stack:
+        via = await stack.enter_async_context(door(cluster, file, asks=not json))
+        while True:
+            lock = hold(hosts, via, verb, emit or say, broken=broken)
+            try:
+                with busy(None if json else out, "taking the lock"):
+                    locked = await stack.enter_async_context(lock)
+                break
+            except LockHeld as error:
+                if not breaks or not error.token:
+                    raise
+                if not yes and not await out.agreed(f"{error}.  Take it away?  Only yes does."):
+                    raise
+                broken.add(error.token)
+        seconds = time.monotonic() - began
+        await reading
+        yield locked, seconds

@@ -1,0 +1,121 @@
+"""age (age-encryption.org/v1): what is sealed opens only with one of some private keys, or with a passphrase.
+
+The format is known to other tools: `age --decrypt` opens what this seals. age does not say who sealed something.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from quorate.core import QuorateError
+
+Identity = Any
+"""A private key, as pyrage holds it; it never prints itself."""
+
+DAMAGED = "take another host's copy; if all are like this, a backup of the state folder"
+
+
+def make_identity() -> str:
+    """A new private key of age, as text."""
+    from pyrage import x25519
+
+    return str(x25519.Identity.generate())
+
+
+def public(identity: str) -> str:
+    """The public key of a private key of age."""
+    from pyrage import x25519
+
+    return str(x25519.Identity.from_str(identity).to_public())
+
+
+def seal(content: bytes, recipients: Iterable[str]) -> bytes:
+    """Seal for public keys of age or ssh-ed25519. Raises QuorateError for one that is none."""
+    from pyrage import RecipientError, encrypt, ssh, x25519
+
+    try:
+        keys = [(x25519 if key.startswith("age1") else ssh).Recipient.from_str(key) for key in recipients]
+    except RecipientError as error:
+        raise QuorateError(f"a recipient is no public key: {error}", "correct state.recipients") from None
+    return bytes(encrypt(content, keys))
+
+
+def unseal(sealed: bytes, identities: Sequence[Identity], what: str) -> bytes:
+    """Open with the first key that fits. Raises QuorateError; `what` names it then."""
+    from pyrage import DecryptError, decrypt
+
+    try:
+        return bytes(decrypt(sealed, identities))
+    except DecryptError as error:
+        if "No matching keys" in str(error):
+            raise QuorateError(
+                f"{what} is not sealed for this key", "name another key with --identity, or use the passphrase"
+            ) from None
+        raise QuorateError(f"{what} is damaged: {error}", DAMAGED) from None
+
+
+def lock(content: bytes, passphrase: str) -> bytes:
+    """Seal with a passphrase, by scrypt at a cost of about a second."""
+    from pyrage import passphrase as by
+
+    return bytes(by.encrypt(content, passphrase))
+
+
+def unlock(locked: bytes, passphrase: str, what: str) -> bytes:
+    """Open with a passphrase. Raises QuorateError; `what` names it then."""
+    from pyrage import DecryptError
+    from pyrage import passphrase as by
+
+    try:
+        return bytes(by.decrypt(locked, passphrase))
+    except DecryptError as error:
+        if str(error) == "Decryption failed":
+            raise QuorateError(
+                f"the passphrase does not open {what}", "try again: it is the one that `quorate passphrase` was given"
+            ) from None
+        raise QuorateError(f"{what} is damaged: {' '.join(str(error).split())}", DAMAGED) from None
+
+
+def identities(content: bytes, name: str, ask: Callable[[], str]) -> list[Identity]:
+    """The private keys in a file of age or OpenSSH; `ask` is asked for the passphrase of a locked OpenSSH key.
+
+    Raises QuorateError for a file without one; `name` names it then.
+    """
+    from pyrage import IdentityError, ssh, x25519
+
+    fix = "name a file of `age-keygen`, or an ed25519 key of OpenSSH"
+    try:
+        if b"PRIVATE KEY-----" in content:
+            return [ssh.Identity.from_buffer(_unlocked(content, name, ask))]
+        lines = [line.strip() for line in content.decode().splitlines()]
+        found = [x25519.Identity.from_str(line) for line in lines if line and not line.startswith("#")]
+    except (IdentityError, UnicodeDecodeError):
+        found = []
+    if not found:
+        raise QuorateError(f"{name}: holds no private key that age knows", fix)
+    return found
+
+
+def _unlocked(content: bytes, name: str, ask: Callable[[], str]) -> bytes:
+    """An OpenSSH key without its passphrase, in memory."""
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives import serialization
+
+    def load(password: bytes | None) -> bytes:
+        key = serialization.load_ssh_private_key(content, password)
+        return key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.OpenSSH, serialization.NoEncryption()
+        )
+
+    try:
+        return load(None)
+    except TypeError:  # it has a passphrase
+        pass
+    except (ValueError, UnsupportedAlgorithm):
+        return content
+    try:
+        return load(ask().encode())
+    except UnsupportedAlgorithm:
+        hint = "install bcrypt beside quorate, or take off the passphrase of a copy of the key: ssh-keygen -p"
+        raise QuorateError(f"{name}: its passphrase needs the bcrypt package", hint) from None
+    except ValueError:
+        raise QuorateError(f"{name}: wrong passphrase, or not a key of OpenSSH", "try again") from None

@@ -1,0 +1,117 @@
+"""The journal as it is read: runs with their steps, and what became of each; torn lines are passed over."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from quorate.core import QuorateError
+from quorate.execute.holder import Holder
+
+Line = dict[str, Any]
+
+
+@dataclass
+class Told:
+    """One run, as far as the journal tells."""
+
+    number: int
+    """From 1, the oldest."""
+    begin: Line = field(default_factory=dict)
+    """Empty for a run of before runs had a beginning here."""
+    steps: list[Line] = field(default_factory=list)
+    end: Line = field(default_factory=dict)
+
+    @property
+    def verb(self) -> str:
+        """What was run."""
+        return str(self.begin.get("verb") or self.end.get("verb") or "")
+
+    @property
+    def who(self) -> str:
+        """user@machine, where it is known."""
+        return str(self.begin.get("who", ""))
+
+    @property
+    def time(self) -> str:
+        """When it began, or, where that is not known, when it ended: UTC."""
+        return str(self.begin.get("time") or self.end.get("time") or "")
+
+    @property
+    def seconds(self) -> float | None:
+        """How long it took; None where nobody knows."""
+        given = self.end.get("seconds")
+        return float(given) if isinstance(given, int | float) else None
+
+    @property
+    def result(self) -> str:
+        """done, failed, stopped, under way, or cut off."""
+        if not self.end:
+            return "under way" if self._lives() else "cut off"
+        if self.end.get("stopped"):
+            return "stopped"
+        whole = self.end.get("ok", not (self.end.get("lost") or self.end.get("failures")))
+        return "done" if whole else "failed"
+
+    def count(self, result: str) -> int:
+        """Steps with that result (changed, failed, skipped): what the end says, or, without one, what is listed."""
+        given = self.end.get(result)
+        return given if isinstance(given, int) else sum(step.get("result") == result for step in self.steps)
+
+    def _lives(self) -> bool:
+        """Whether its process runs on this machine."""
+        words = {name: str(self.begin.get(name, "")) for name in ("place", "started")}
+        pid = self.begin.get("pid")
+        if not isinstance(pid, int) or not all(words.values()):
+            return False
+        return words["place"] == Holder.here("").place and not Holder("", pid=pid, **words).dead
+
+    def as_dict(self, *, steps: bool = False) -> Line:
+        """Plain data for JSON."""
+        told: Line = {"number": self.number, "time": self.time, "who": self.who, "verb": self.verb}
+        told |= {"pid": self.begin.get("pid"), "result": self.result}
+        told |= {result: self.count(result) for result in ("changed", "failed", "skipped")}
+        told["seconds"] = self.seconds
+        if error := self.end.get("error"):
+            told["error"] = error
+        if waived := self.begin.get("waived"):
+            told["waived"] = waived
+        if steps:
+            listed = ("host", "kind", "name", "result", "seconds", "error", "because")
+            told["steps"] = [{name: step[name] for name in listed if name in step} for step in self.steps]
+        return told
+
+
+def read(path: Path) -> list[Told]:
+    """All runs in a journal, oldest first; none where there is no journal. Raises QuorateError."""
+    try:
+        text = path.read_text(encoding="utf-8", errors="replace")
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        fix = "run as the user who owns the state folder"
+        raise QuorateError(f"{path}: can't be read: {error.strerror}", fix) from None
+    runs: dict[str, Told] = {}
+    for number, entry in enumerate(_lines(text)):
+        # What was written before runs had a beginning is one line for each.
+        id = str(entry.get("run", f"line {number}"))
+        told = runs.setdefault(id, Told(len(runs) + 1))
+        match entry.get("event", "end"):
+            case "begin":
+                told.begin = entry
+            case "step":
+                told.steps.append(entry)
+            case "end":
+                told.end = entry
+    return list(runs.values())
+
+
+def _lines(text: str) -> Iterator[Line]:
+    for each in text.split("\n"):
+        try:
+            entry = json.loads(each)
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(entry, dict):
+            yield entry

@@ -1,0 +1,205 @@
+"""No secret of a cluster shows: not in a plan, not in an error, event or journal of a host that echoes what it got."""
+
+import asyncio
+import base64
+import io
+import json
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+from worlds import secrets, supply
+
+from quorate.component.context import Context
+from quorate.core import Blob, CommandFailed, Key, State
+from quorate.execute import batch, journal
+from quorate.execute.apply import Walk
+from quorate.execute.store import Store
+from quorate.execute.subnets import Subnets, allocate
+from quorate.plan import describe
+from quorate.plan.compile import compile_cluster
+from quorate.plan.discreet import HIDDEN, hide
+from quorate.plan.show import show
+from quorate.plan.step import Plan, Step
+from quorate.report import jsonl
+from quorate.report import plan as report
+from quorate.report.event import Event
+from quorate.resource.brick import Brick
+from quorate.resource.file import File
+from quorate.resource.kube import Manifest
+from quorate.spec.facts import Facts, HostFacts
+from quorate.spec.load import load
+from quorate.spec.versions import table
+
+EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*.yaml"))
+
+
+def context_of(example: Path) -> Context:
+    cluster = load(example)
+    facts = Facts(hosts={host.name: HostFacts() for host in cluster.hosts})
+    if cluster.network.cni == "routed":
+        facts = replace(facts, pod_cidrs=allocate(cluster, Subnets({}, {})).given)
+    version = cluster.versions.kubernetes
+    return Context(cluster, facts, supply(version, cluster.runtime.kind, True), secrets(cluster), table(version))
+
+
+@pytest.fixture(scope="module", params=EXAMPLES, ids=lambda path: path.stem)
+def context(request: pytest.FixtureRequest) -> Context:
+    return context_of(request.param)
+
+
+@pytest.fixture(scope="module")
+def bricks(context: Context) -> list[Brick]:
+    return list(compile_cluster(context).resources)
+
+
+def known(context: Context) -> set[str]:
+    """Every secret in every form: as it is, in base64 and in hex; of keys also each line, and the bytes within."""
+    found: set[str] = set()
+    for name, pem in context.secrets.pems.items():
+        if name.endswith(".key"):
+            body = pem.decode().splitlines()[1:-1]
+            der = base64.b64decode("".join(body))
+            found |= {*body, base64.b64encode(pem).decode(), pem.hex(), der.hex(), base64.b64encode(der).decode()}
+    for name, text in context.secrets.random.items():
+        if name != "etcd-token":
+            found |= {text, base64.b64encode(text.encode()).decode(), text.encode().hex()}
+    # The end of an elliptic key is its public half, which stands in its certificate just so.
+    public = "".join(pem.decode() for name, pem in context.secrets.pems.items() if not name.endswith(".key"))
+    return {secret for secret in found if secret not in public}
+
+
+def shows(text: str, known: Iterable[str]) -> list[str]:
+    return [secret for secret in known if secret in text]
+
+
+def test_the_search_itself_finds(context: Context) -> None:
+    secrets = known(context)
+    assert len(secrets) > 40
+    assert shows(context.secrets.text("ca.key"), secrets)
+    assert shows(context.secrets.random["encryption-key"], secrets)
+
+
+def test_what_holds_a_secret_is_for_its_owner_alone(context: Context, bricks: list[Brick]) -> None:
+    secrets = known(context)
+    held = 0
+    for brick in bricks:
+        if isinstance(brick, File):
+            mine = shows(brick.content, secrets)
+            assert bool(mine) <= brick.secret, f"{brick.key} holds a secret and does not say so"
+            if brick.secret:
+                held += 1
+                assert brick.mode in ("0600", "0400"), f"{brick.key} has mode {brick.mode}"
+                assert brick.desired["mode"] == brick.mode, "a wider mode would be no drift"
+        for action in brick.converge({}):
+            assert action.secret or not shows(action.script, secrets), f"{brick.key} does not say that it is secret"
+            if shows(action.script, secrets):
+                assert brick.secrets, f"{brick.key} has nothing to hide"
+        orders = "".join(action.script for action in brick.remove())
+        assert not shows(f"{brick!r}{brick.desired}{brick.probe()}{orders}", secrets), brick.key
+    assert held >= 10
+
+
+def test_no_output_of_a_plan_shows_one(context: Context, bricks: list[Brick]) -> None:
+    """As text, in full, as JSON; on bare hosts, and where each file has another content that is a secret itself."""
+    secrets = known(context)
+    needs = {brick.key: frozenset[Key]() for brick in bricks}
+    parts = {brick.key: "part" for brick in bricks}
+    other: State = {"sha256": "0" * 64, "mode": "0777", "owner": "nobody:nogroup", "type": "file"}
+    leaked = {brick.key: context.secrets.text("ca.key") for brick in bricks if isinstance(brick, File)}
+    for state in (None, {}, other):
+        plan = Plan({brick.key: Step(brick, state) for brick in bricks}, needs, component_of=parts)
+        shown = show(plan, leaked if state is other else {}, lambda blob: blob.size)
+        stream = io.StringIO()
+        console = Console(file=stream, width=400, force_terminal=False)
+        report.lines(console, shown, {}, verbose=True)
+        report.overview(console, shown, {})
+        report.notes(console, shown, verbose=True)
+        said = stream.getvalue() + json.dumps(shown.as_dict()) + repr(shown) + repr(plan)
+        for step in plan.steps.values():
+            said += f"{describe.name(step)}{describe.kind(step)}{describe.detail(step)}"
+            said += "".join(describe.diff(step, leaked.get(step.key)))
+        assert len(said) > 10_000
+        assert not shows(said, secrets)
+    assert not shows(repr(context), secrets)
+
+
+WAYS: dict[str, Callable[[str], str]] = {
+    "as it came": lambda script: script,
+    "line by line": lambda script: "".join(f"+ {line}\n" for line in script.splitlines()),
+    "base64": lambda script: base64.b64encode(script.encode()).decode(),
+    "base64 in lines": lambda script: base64.encodebytes(f"x{script}".encode()).decode(),
+    "hex": lambda script: script.encode().hex(),
+    "quoted": repr,
+}
+"""How a host may echo what it was sent: `sh -v`, a forced command that logs, audit records."""
+
+
+class Echo:
+    """A host that fails the first step of every script, and says all of the script as the reason."""
+
+    def __init__(self, way: Callable[[str], str], *, breaks: bool) -> None:
+        self._way, self._breaks = way, breaks
+        self.echoed = ""
+
+    async def run(
+        self,
+        host: str,
+        script: str,
+        *,
+        blob: Blob | None = None,
+        on_line: Callable[[str], None] | None = None,
+        timeout: float | None = None,
+    ) -> str:
+        said = self._way(script)
+        self.echoed += said
+        if self._breaks or blob is not None:
+            raise CommandFailed("command failed", host=host, code=1, stdout=said, stderr=said)
+        return f"{batch.BEGIN}0\n{said}\n{batch.END}0 1\n{batch.LOOK}\n"
+
+    async def close(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize("breaks", [False, True], ids=["step fails", "script fails"])
+@pytest.mark.parametrize("way", WAYS)
+def test_a_host_that_echoes_tells_nobody(
+    context: Context, bricks: list[Brick], way: str, breaks: bool, tmp_path: Path
+) -> None:
+    """Each step of the control plane fails in turn; events, outcome, journal and error are searched."""
+    secrets = known(context)
+    master = context.cluster.masters[0].name
+    mine = [brick for brick in bricks if brick.host == master and (brick.secrets or not brick.key.name.startswith("/"))]
+    steps = {brick.key: Step(brick, {}) for brick in mine}
+    plan = Plan(steps, dict.fromkeys(steps, frozenset[Key]()), component_of=dict.fromkeys(steps, "part"))
+    events: list[Event] = []
+    echo = Echo(WAYS[way], breaks=breaks)
+    with journal.run(Store(tmp_path / ".quorate/c"), "apply") as run:
+        outcome = asyncio.run(Walk(plan, echo, run.also(events.append)).run())
+    assert len(outcome.failed) > 15
+    if way == "as it came":
+        assert shows(echo.echoed, secrets), "the host had nothing to tell"
+    lines = io.StringIO()
+    for event in events:
+        jsonl.to(lines)(event)
+    written = (tmp_path / ".quorate/c/journal.jsonl").read_text()
+    said = f"{outcome} {events!r} {lines.getvalue()} {written}"
+    assert HIDDEN in said
+    assert not shows(said, secrets)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["/etc/kubernetes/pki/apiserver-kubelet-client.key: not written; 0 bytes are free on /", "exit code 1", "a" * 40],
+)
+def test_other_words_stay(context: Context, text: str) -> None:
+    contents = [*map(bytes.decode, context.secrets.pems.values()), *context.secrets.random.values()]
+    assert hide(text, contents) == text
+
+
+def test_manifests_say_what_they_hold(bricks: list[Brick]) -> None:
+    held = [brick for brick in bricks if isinstance(brick, Manifest) and brick.credential]
+    assert held
+    assert all(brick.credential in brick.secrets for brick in held)
