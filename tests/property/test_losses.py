@@ -84,6 +84,25 @@ def test_any_set_of_hosts_is_judged_right(c: Cluster) -> None:
 
 
 @some
+@given(clusters(), st.data())
+def test_the_outlook_is_that_of_what_is_left(c: Cluster, data: st.DataObject) -> None:
+    gone = frozenset(data.draw(st.sets(st.sampled_from(everything(c)), max_size=4)))
+    ahead = outlook(c, gone)
+    assert ahead.ok is well(c, gone)
+    if not ahead.ok:
+        return
+    left = [host for host in c.hosts if parts(c, host) - gone]
+
+    def survived(many: int) -> bool:
+        return all(well(c, gone.union(*(parts(c, host) for host in hosts))) for hosts in combinations(left, many))
+
+    assert {name for name, _ in ahead.fatal} == {host.name for host in left if not well(c, gone | parts(c, host))}
+    assert survived(ahead.may_fail)
+    assert not survived(ahead.may_fail + 1)
+    assert bool(ahead.fatal) is (ahead.may_fail == 0)
+
+
+@some
 @given(clusters(), st.sampled_from(list(Role)))
 def test_as_many_may_fail_in_a_role_as_it_is_said(c: Cluster, role: Role) -> None:
     having = c.having(role)

@@ -30,7 +30,11 @@ def explain(*, file: File = DEFAULT, json: Json = False, svg: Svg = None) -> int
         return 0
     with Output(svg=svg, title="quorate explain") as out:
         ahead, two = outlook(cluster), whatif.pairs(cluster)
-        out.say((cluster.name, NAME), " ", (ahead.text, f"bold {GOOD}" if ahead.may_fail else WARN))
+        out.say(
+            (cluster.name, NAME),
+            " " if ahead.may_fail else ": ",
+            (ahead.text, f"bold {GOOD}" if ahead.may_fail else WARN),
+        )
         out.console.print()
         out.console.print(_table(whatif.cases(cluster)))
         out.console.print()

@@ -97,7 +97,6 @@ def hosts_may_fail(cluster: Cluster, gone: Parts = frozenset()) -> int:
 
 def may_fail(cluster: Cluster, role: Role) -> int:
     """How many hosts may stop doing what a role is for, whichever they are, while they do all else."""
-
     what = partial(parts, cluster, roles=(role,))
     # Who loses more fails no less, so what is searched for is where it begins.
     return bisect_left(range(1, len(cluster.having(role)) + 1), True, key=lambda many: any(fatal(cluster, many, what)))

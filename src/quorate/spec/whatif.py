@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from quorate.spec.cluster import Cluster, Host, Role
+from quorate.spec.cluster import Cluster, Role
 from quorate.spec.consequence import broken, meaning
 from quorate.spec.losses import Loss, alike, fatal, losses, may_fail, names, some, whole
 from quorate.spec.outlook import outlook
@@ -59,17 +59,16 @@ def _hosts(cluster: Cluster) -> Iterator[Case]:
 def _processes(cluster: Cluster) -> Iterator[Case]:
     for role in Role:
         for process in processes(cluster, role):
-            ends: dict[tuple[Reads, bool, bool, str], tuple[list[Host], Outcome]] = {}
+            ends: dict[tuple[Reads, bool, bool, str], tuple[set[str], Outcome]] = {}
             for group in alike(cluster, partial(parts, cluster, roles=(role,))):
                 lost = frozenset({Part(group[0].name, process)})
                 now = after(cluster, lost)
                 key = (now.reads, now.loops, now.pods, meaning(cluster, now, lost))
-                ends.setdefault(key, ([], now))[0].extend(group)
+                ends.setdefault(key, (set(), now))[0].update(names(group))
             for (*_, told), (found, now) in ends.items():
-                hosts = [host for host in cluster.hosts if host in found]
-                several = len(ends) == 1 and len(hosts) > 1
-                where = "one host" if several else some(names(hosts))
-                yield Case(f"{process} on {where}", names(hosts), process, now, told)
+                hosts = tuple(host.name for host in cluster.hosts if host.name in found)
+                where = "one host" if len(ends) == 1 and len(hosts) > 1 else some(hosts)
+                yield Case(f"{process} on {where}", hosts, process, now, told)
 
 
 def _link(cluster: Cluster) -> Iterator[Case]:
@@ -137,10 +136,8 @@ def weaknesses(cluster: Cluster) -> list[str]:
         told.append(f"{members} etcd members survive the loss of {most}, as {members - 1} do: an even one adds nothing")
     if len(cluster.masters) == 2:
         told.append("two masters: while one is away or restarts, the other must not fail")
-    if not doors(cluster):
-        told.append(
-            f"{cluster.server} is yours: that it leaves out API servers that are not ready is taken for granted"
-        )
+    if cluster.endpoint.address and cluster.server not in {host.ip for host in doors(cluster)}:
+        told.append(f"{cluster.server} is yours: that it leads past whatever does not answer is taken for granted")
     return told
 
 
