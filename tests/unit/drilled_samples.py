@@ -28,23 +28,77 @@ class Kind:
 
 
 KINDS = (
-    Kind("balancer-killed", "balancer process killed", (0.15, 0.5, 0.5), (0.09, 0.2, 0.21), "lb01", 2, 1, True, (), "haproxy"),
-    Kind("balancer-host", "balancer host lost", (0.4, 1, 1), (0.31, 0.45, 0.5), "lb01", 10, 4, True, (), "haproxy"),
-    Kind("apiserver-killed", "apiserver killed", (0.05, 0.5, 0.5), (0.055, 0.2, 0.2), "master01", 1, 3, service="kube-apiserver"),
     Kind(
-        "apiserver-terminated", "apiserver terminated", (0, 0, 0), (0.03, 0.03, 0.05), "master02", 1, 4, service="kube-apiserver",
+        "balancer-killed",
+        "balancer process killed",
+        (0.15, 0.5, 0.5),
+        (0.09, 0.2, 0.21),
+        "lb01",
+        2,
+        1,
+        True,
+        (),
+        "haproxy",
+    ),
+    Kind("balancer-host", "balancer host lost", (0.4, 1, 1), (0.31, 0.45, 0.5), "lb01", 10, 4, True, (), "haproxy"),
+    Kind(
+        "apiserver-killed",
+        "apiserver killed",
+        (0.05, 0.5, 0.5),
+        (0.055, 0.2, 0.2),
+        "master01",
+        1,
+        3,
+        service="kube-apiserver",
+    ),
+    Kind(
+        "apiserver-terminated",
+        "apiserver terminated",
+        (0, 0, 0),
+        (0.03, 0.03, 0.05),
+        "master02",
+        1,
+        4,
+        service="kube-apiserver",
         failing=False,
     ),
     Kind("apiserver-hung", "apiserver hung", (1, 2, 2), (0.9, 2.4, 2.5), "master03", 12, 2, service="kube-apiserver"),
     Kind(
-        "master-host", "master host lost", (0.5, 1, 1.5), (0.36, 0.8, 1.3), "master01", 15, 18,
-        leaders=("etcd", "controller-manager", "scheduler"), service="kube-apiserver",
+        "master-host",
+        "master host lost",
+        (0.5, 1, 1.5),
+        (0.36, 0.8, 1.3),
+        "master01",
+        15,
+        18,
+        leaders=("etcd", "controller-manager", "scheduler"),
+        service="kube-apiserver",
     ),
-    Kind("etcd-leader", "etcd leader host lost", (0.5, 1, 1.5), (0.3, 0.8, 1.0), "master01", 15, 16, leaders=("etcd",), service="etcd"),
-    Kind("scheduler-killed", "scheduler leader killed", (0, 0, 0), (0.03, 0.03, 0.05), "master02", 1, 6, leaders=("scheduler",),
-         failing=False, service="kube-scheduler"),
+    Kind(
+        "etcd-leader",
+        "etcd leader host lost",
+        (0.5, 1, 1.5),
+        (0.3, 0.8, 1.0),
+        "master01",
+        15,
+        16,
+        leaders=("etcd",),
+        service="etcd",
+    ),
+    Kind(
+        "scheduler-killed",
+        "scheduler leader killed",
+        (0, 0, 0),
+        (0.03, 0.03, 0.05),
+        "master02",
+        1,
+        6,
+        leaders=("scheduler",),
+        failing=False,
+        service="kube-scheduler",
+    ),
     Kind("worker-host", "worker lost", None, (0.03, 0.03, 0.05), "worker01", 60, 12, failing=False, service="kubelet"),
-)  # fmt: skip
+)
 TAKEN = {"etcd": 0.8, "controller-manager": 5.2, "scheduler": 4.9}
 
 
@@ -93,13 +147,18 @@ def run(random: Random, kind: Kind, number: int, at: float, slow: float) -> Run:
     by = dict(zip(EVERY, [*gaps, gaps[-1] + 0.02], strict=True))
     takeovers = {name: TAKEN[name] * (0.7 + 0.4 * random.random()) for name in kind.leaders}
     return Run(
-        number, at, kind.target, kind.outage,
+        number,
+        at,
+        kind.target,
+        kind.outage,
         {stream: felt(gap, EVERY[stream], window, kind.failing) for stream, gap in by.items()},
         one_owner=0.07 + 0.05 * random.random() if kind.vip else None,
-        takeovers=takeovers, healthy=healthy,
+        takeovers=takeovers,
+        moved=[],
+        healthy=healthy,
         ticks={stream: ticks(random, gap, EVERY[stream], window, kind.failing) for stream, gap in by.items()},
         spans=spans(kind, takeovers, window),
-    )  # fmt: skip
+    )
 
 
 def fault(kind: Kind, runs: int = 30, slow: float = 1.0) -> Fault:
@@ -107,21 +166,44 @@ def fault(kind: Kind, runs: int = 30, slow: float = 1.0) -> Fault:
     found = [run(random, kind, number + 1, 60 + 25 * number, slow) for number in range(runs)]
     goals = dict(zip(("new", "kept", "writes"), kind.goals, strict=True)) if kind.goals else {}
     made = Fault(kind.name, kind.title, goals, found)
-    kept = [each if each is made.worst else Run(**{**vars(each), "ticks": {}, "spans": ()}) for each in found]
+    kept = [each if each is made.worst else Run(**{**vars(each), "ticks": {}, "spans": []}) for each in found]
     return Fault(kind.name, kind.title, goals, kept)
 
 
 def drilled(runs: int = 30, slow: float = 1.0, settings: str = "quorate") -> Drilled:
     """A whole drill; `slow` stretches all gaps."""
-    skipped = Fault("link-cut", "balancer link cut", {"new": 0.5, "kept": 1, "writes": 1}, (), "the balancers share one cable")
+    skipped = Fault(
+        "link-cut", "balancer link cut", {"new": 0.5, "kept": 1, "writes": 1}, [], "the balancers share one cable"
+    )
     return Drilled(
-        "three-masters", settings, "2024-05-17T08:12:44+00:00", 14832.0, "0.1.0",
-        {"topology": "3 masters, 2 balancers, 2 workers", "Kubernetes": "v1.20.2", "etcd": "3.4.23", "balancer": "haproxy 2.6",
-         "pace": "20 ms", "machine": "2 cores, simulated hosts"},
-        {"new": Felt(0.027, 0, 3000), "kept": Felt(0.024, 0, 3000), "writes": Felt(0.048, 0, 1500), "watch": Felt(0.051, 0, 1500)},
+        "three-masters",
+        settings,
+        "2024-05-17T08:12:44+00:00",
+        14832.0,
+        "0.1.0",
+        {
+            "topology": "3 masters, 2 balancers, 2 workers",
+            "Kubernetes": "v1.20.2",
+            "etcd": "3.4.23",
+            "balancer": "haproxy 2.6",
+            "pace": "20 ms",
+            "machine": "2 cores, simulated hosts",
+        },
+        {
+            "new": Felt(0.027, 0, 3000),
+            "kept": Felt(0.024, 0, 3000),
+            "writes": Felt(0.048, 0, 1500),
+            "watch": Felt(0.051, 0, 1500),
+        },
         [*(fault(kind, runs, slow) for kind in KINDS), skipped],
-        [("any balancer", "survives", "the other one takes the virtual IP"),
-         ("any master", "survives", "two of three members of etcd are a majority"),
-         ("two masters", "fails", "etcd has no majority: reads of what is cached only, no writes; pods go on running"),
-         ("any worker", "survives", "its pods are started elsewhere after 50 s and 300 s")],
-    )  # fmt: skip
+        [
+            ("any balancer", "survives", "the other one takes the virtual IP"),
+            ("any master", "survives", "two of three members of etcd are a majority"),
+            (
+                "two masters",
+                "fails",
+                "etcd has no majority: reads of what is cached only, no writes; pods go on running",
+            ),
+            ("any worker", "survives", "its pods are started elsewhere after 50 s and 300 s"),
+        ],
+    )

@@ -35,7 +35,7 @@ def page(drilled: Drilled, before: Drilled | None) -> str:
 def _top(drilled: Drilled, before: Drilled | None, title: str) -> Html:
     facts = {
         "settings": drilled.settings,
-        "began": drilled.began,
+        "began": _when(drilled),
         "lasted": _lasted(drilled.seconds),
         "quorate": drilled.version,
         **drilled.about,
@@ -52,7 +52,7 @@ def _past(drilled: Drilled, before: Drilled) -> Html:
         for key in keys
         if before.about.get(key) != drilled.about.get(key)
     ]
-    said = f"Compared with {before.cluster}, settings {before.settings}, {before.began}, quorate {before.version}."
+    said = f"Compared with {before.cluster}, settings {before.settings}, {_when(before)}, quorate {before.version}."
     unlike = f" Not alike: {'; '.join(other)}." if other else ""
     return tag("p", said, unlike, class_="past")
 
@@ -61,21 +61,25 @@ def _parts(drilled: Drilled, before: Drilled | None) -> Sequence[Html]:
     shown = [fault for fault in drilled.faults if fault.runs]
     parts = [_verdict(drilled)]
     if drilled.faults:
-        parts.append(_section("What a client felt", sections.gaps(drilled, before), _GAPS if shown else ""))
+        parts.append(_section("What a client felt", _GAPS if shown else "", sections.gaps(drilled, before)))
     if shown:
-        parts.append(_section("What happened inside", sections.inside(drilled)))
+        parts.append(_section("What happened inside", _INSIDE, sections.inside(drilled)))
     if drilled.survival:
         parts.append(_section("What the topology survives", sections.survival(drilled)))
     if drilled.calm:
-        parts.append(_section("Without any fault", sections.calm(drilled), _CALM))
+        parts.append(_section("Without any fault", _CALM, sections.calm(drilled)))
     if shown:
         parts.append(_section("Fault by fault", _legend(), *(_fault(fault) for fault in shown)))
     return parts
 
 
 _GAPS = (
-    "Seen from outside the cluster, through its endpoint. Times are rounded up to 10 ms. A goal holds for the longest "
-    "gap of all runs; “0 failed” allows no failed request at all."
+    "The longest time without a success in all runs of a fault, in seconds, seen from outside the cluster through its "
+    "endpoint and rounded up to 10 ms. A goal holds for every run; “0 failed” allows no failed request at all."
+)
+_INSIDE = (
+    "The worst of all runs. Seconds until one balancer held the virtual IP and somebody led count from the fault, "
+    "those until all was healthy from its healing."
 )
 _CALM = "No number of this report can be finer than these."
 
@@ -93,19 +97,21 @@ def _verdict(drilled: Drilled) -> Html:
         ("goals reached", f"{reached} of {tried}", reached == tried),
         ("faults tried", str(sum(bool(fault.runs) for fault in drilled.faults)), True),
         ("runs", str(sum(len(fault.counted) for fault in drilled.faults)), True),
+        ("runs that do not count", str(void := sum(len(each.problems) for each in sums)), not void),
         ("writes lost", str(lost := sum(each.lost for each in sums)), not lost),
         ("answers out of order", str(order := sum(each.disorder for each in sums)), not order),
         ("pods moved", str(moved := sum(len(each.moved) for each in sums)), not moved),
         ("runs not healed in time", str(sick := sum(each.sick for each in sums)), not sick),
     )
-    told_ = [
+    shown = [
         tag("div", tag("dt", name), tag("dd", value), class_=None if fine else "bad") for name, value, fine in tiles
     ]
-    wrongs = [tag("li", tag("b", fault.title), f": {why}") for fault in drilled.faults for why in wrong(fault)]
+    bad = {fault.title: "; ".join(wrong(fault)) for fault in drilled.faults}
+    wrongs = [tag("li", tag("b", title), f": {why}") for title, why in bad.items() if why]
     return tag(
         "section",
         tag("p", tag("span", "✓ " if good else "! ", aria_hidden="true"), verdict(drilled), class_="sentence"),
-        tag("dl", *told_, class_="tiles"),
+        tag("dl", *shown, class_="tiles"),
         *([tag("ul", *wrongs, class_="wrongs")] if wrongs else []),
         class_="verdict" if good else "verdict flawed",
         aria_label="Verdict",
@@ -147,6 +153,10 @@ def _figure(run: Run, goals: Mapping[str, float], name: str) -> Html:
 
 def _list(facts: Mapping[str, str], class_: str) -> Html:
     return tag("dl", *(tag("div", tag("dt", key), tag("dd", value)) for key, value in facts.items()), class_=class_)
+
+
+def _when(drilled: Drilled) -> str:
+    return drilled.began.replace("T", " ")
 
 
 def _lasted(seconds: float) -> str:

@@ -10,8 +10,10 @@ from itertools import pairwise
 
 _WIDE = 0.72
 """Share of the width for what is drawn wide."""
-_WORTH = 3.0
+_WORTH = 5.0
 """Times narrower that the rest must become at least; below that one scale serves all."""
+_LEAST = 40.0
+"""Pixels of a narrow stretch at least; a shorter one is drawn wide like its neighbours."""
 _APART = 36.0
 """Pixels between two labels of the axis."""
 _EVERY = 64.0
@@ -70,29 +72,30 @@ def nice(least: float) -> float:
 
 def scale(begin: float, end: float, wide: Iterable[tuple[float, float]], left: float, right: float) -> Scale:
     """The axis from `begin` to `end` seconds on `left` to `right` pixels; `wide` are the stretches to draw wide."""
-    plain = Scale(((begin, left), (end, right)))
-    merged = _merge([(max(begin, a), min(end, b)) for a, b in wide if a < end and b > begin], (end - begin) * 0.04)
-    length = sum(b - a for a, b in merged)
-    rest = end - begin - length
+    merged = _merge([(max(begin, a), min(end, b)) for a, b in wide if a < end and b > begin])
+    edges = sorted({begin, end, *(edge for each in merged for edge in each)})
+    between = [(a, b) for a, b in pairwise(edges) if not any(c <= a and b <= d for c, d in merged)]
+    rest = sum(b - a for a, b in between)
+    length = end - begin - rest
     times = (rest / length) * _WIDE / (1 - _WIDE) if length else 0.0
     if times < _WORTH:
-        return plain
-    edges = sorted({begin, end, *(edge for each in merged for edge in each)})
-    knots, at, narrow = [(begin, left)], left, []
+        return Scale(((begin, left), (end, right)))
+    pixels = (1 - _WIDE) * (right - left) / rest
+    short = [(a, b) for a, b in between if (b - a) * pixels < _LEAST]
+    if short:
+        return scale(begin, end, [*merged, *short], left, right)
+    knots, at = [(begin, left)], left
     for a, b in pairwise(edges):
-        inside = any(c <= a and b <= d for c, d in merged)
-        share = (b - a) / length * _WIDE if inside else (b - a) / rest * (1 - _WIDE)
-        at += share * (right - left)
+        at += (b - a) * pixels * (1 if (a, b) in between else times)
         knots.append((b, at))
-        narrow += [] if inside else [(a, b)]
-    return Scale(knots, narrow, times)
+    return Scale(knots, between, times)
 
 
-def _merge(stretches: Sequence[tuple[float, float]], near: float) -> list[tuple[float, float]]:
-    """Overlapping or nearly touching ones as one."""
+def _merge(stretches: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+    """Overlapping or touching ones as one."""
     found: list[tuple[float, float]] = []
     for a, b in sorted(stretches):
-        if found and a - found[-1][1] <= near:
+        if found and a <= found[-1][1]:
             found[-1] = (found[-1][0], max(b, found[-1][1]))
         else:
             found.append((a, b))

@@ -1,5 +1,6 @@
 """The tables of a drill's page: gaps against goals, what happened inside, survival, calm, and every run of a fault."""
 
+from collections import Counter
 from collections.abc import Sequence
 
 from quorate.report.drill_sums import FELT, Cell, cell, led, same, signed, told, total
@@ -17,7 +18,7 @@ def anchor(fault: Fault) -> str:
 
 def gaps(drilled: Drilled, before: Drilled | None) -> Html:
     """One row per fault: the longest gaps of each stream with goal, mark and change, and the failed requests."""
-    heads = ("median", "p99", "max", *["change"] * bool(before), "goal", "failed")
+    heads = ("p50", "p99", "max", *["change"] * bool(before), "goal", "failed")
     first = [tag("th", "fault", rowspan=2, scope="col"), tag("th", "runs", rowspan=2, scope="col", class_="n")]
     groups = [tag("th", TITLES[stream], colspan=len(heads), scope="colgroup", class_="group") for stream in FELT]
     second = [_head(head, edge=not at) for _ in FELT for at, head in enumerate(heads)]
@@ -123,13 +124,12 @@ def calm(drilled: Drilled) -> Html:
         for stream, felt in sorted(drilled.calm.items(), key=lambda each: _place(each[0]))
     ]
     heads = (_head(each) for each in ("longest gap, s", "failed", "requests"))
-    return _table(
-        "What the probe felt before the first fault", [tag("tr", tag("th", "stream", scope="col"), *heads)], rows
-    )
+    head = tag("tr", tag("th", "stream", scope="col"), *heads)
+    return _table("What the probe felt before the first fault", [head], rows, "scroll small")
 
 
 def runs(fault: Fault) -> Html:
-    """Every run of a fault, folded away."""
+    """Every run of a fault, folded away, with the reasons of failures over all streams."""
     heads = ("run", "at, s", "outage, s", *STREAMS, "failed", "lost", "healthy, s")
     head = tag("tr", *(_head(each) for each in heads), tag("th", "hit, and what failed", scope="col"))
     table = _table(f"Every run of {fault.title}", [head], [_run(fault, run) for run in fault.runs])
@@ -137,8 +137,11 @@ def runs(fault: Fault) -> Html:
 
 
 def _run(fault: Fault, run: Run) -> Html:
-    words = [f"{stream}: {word} {count}" for stream, felt in run.felt.items() for word, count in felt.words.items()]
-    said = [run.target, *([f"does not count: {run.problem}"] if run.problem else []), *words]
+    words: Counter[str] = Counter()
+    for felt in run.felt.values():
+        words.update(felt.words)
+    void = [f"does not count: {run.problem}"] if run.problem else []
+    said = [run.target, *void, *(f"{word} {count}" for word, count in words.most_common())]
     return tag(
         "tr",
         *(_number(each) for each in (str(run.number), f"{run.at:.0f}", told(run.outage))),
@@ -180,7 +183,7 @@ def _seconds(seconds: float | None) -> Html:
     return _NONE if seconds is None else _number(told(seconds))
 
 
-def _table(caption: str, head: Sequence[Html], rows: Sequence[Html]) -> Html:
+def _table(caption: str, head: Sequence[Html], rows: Sequence[Html], class_: str = "scroll") -> Html:
     """A table that scrolls by itself where the page is narrow."""
     table = tag("table", tag("caption", caption), tag("thead", *head), tag("tbody", *rows))
-    return tag("div", table, class_="scroll", role="region", aria_label=caption, tabindex=0)
+    return tag("div", table, class_=class_, role="region", aria_label=caption, tabindex=0)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from quorate.plan.words import line
 from quorate.report.drill_scale import Scale
 from quorate.report.drilled import Span
 from quorate.report.markup import Html, join, tag
@@ -12,13 +13,15 @@ COMING = frozenset({"activating", "deactivating", "reloading", "starting", "stop
 """States on the way from one to another."""
 NOBODY = frozenset({"", "-", "none", "nobody"})
 """Labels that name no holder."""
-NAMES = 164.0
+NAMES = 220.0
 """Where the names of lanes end, in pixels."""
 LETTER = 6.4
 """Width of a letter of the labels."""
 _ROW = 22.0
 """Height of a row."""
 _COLOURS = 6
+_LONGEST = 34
+"""Letters of a lane's name that fit."""
 
 
 def spans(found: Sequence[Span], axis: Scale, y: float) -> tuple[Html, float]:
@@ -26,7 +29,7 @@ def spans(found: Sequence[Span], axis: Scale, y: float) -> tuple[Html, float]:
     colours, lanes = _colours(found), []
     for lane, rows in _rows(found).items():
         bars = [bar for at, row in enumerate(rows) for bar in _bars(row, colours, axis, y + _ROW * at)]
-        lanes.append(tag("g", tag("text", lane, x=NAMES, y=y + 15, class_="lane"), *bars))
+        lanes.append(tag("g", tag("text", line(lane, _LONGEST), x=NAMES, y=y + 15, class_="lane"), *bars))
         y += _ROW * len(rows) + 2
     return join(lanes), y
 

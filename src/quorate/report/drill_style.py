@@ -15,7 +15,7 @@ _DARK = """
 _TEXT = """
 *{box-sizing:border-box}
 html{-webkit-text-size-adjust:100%}
-body{margin:0 auto;max-width:1240px;padding:40px 32px 72px;background:var(--paper);color:var(--ink);
+body{margin:0 auto;max-width:1280px;padding:40px 32px 72px;background:var(--paper);color:var(--ink);
 font:15px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue",Arial,sans-serif;
 font-variant-numeric:tabular-nums}
 h1{font-size:30px;line-height:1.2;font-weight:650;letter-spacing:-.01em;margin:2px 0 18px;overflow-wrap:anywhere}
@@ -49,14 +49,16 @@ border-left:4px solid var(--accent);border-radius:4px}
 _TABLE = """
 .scroll{overflow-x:auto;margin-top:14px}
 table{border-collapse:collapse;font-size:13.5px;min-width:100%}
+.small table{min-width:min(100%,520px)}
 caption{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%)}
-th,td{padding:6px 8px;border-bottom:1px solid var(--rule);text-align:left;vertical-align:baseline}
+th,td{padding:6px;border-bottom:1px solid var(--rule);text-align:left;vertical-align:baseline}
 thead th{color:var(--muted);font-weight:500;font-size:12.5px;vertical-align:bottom}
-tbody th{font-weight:500;min-width:150px}
+tbody th{font-weight:500;min-width:130px}
+tbody th,thead tr:first-child th:first-child{position:sticky;left:0;background:var(--paper)}
 .n{text-align:right;white-space:nowrap}
 thead .n{white-space:normal}
-.edge{padding-left:20px}
-.group{color:var(--ink);padding-left:20px;font-weight:600}
+.edge{padding-left:18px}
+.group{color:var(--ink);padding-left:18px;font-weight:600}
 .quiet,.none{color:var(--muted)}
 .none{text-align:right}
 .most{font-weight:650}
@@ -84,9 +86,8 @@ svg text{fill:var(--ink)}
 .axis{stroke:var(--muted);fill:none;stroke-width:1}
 svg .number{text-anchor:middle;fill:var(--muted);font-size:11px}
 svg .before{text-anchor:end}
-svg .middle{text-anchor:middle}
 .tick{fill:none}
-.tick.good{stroke:var(--tick);stroke-width:9;opacity:.75}
+.tick.good{stroke:var(--tick);stroke-width:8;opacity:.6}
 .tick.bad{stroke:var(--bad);stroke-width:18}
 .gap{fill:var(--gap)}
 svg .length{font-weight:600;paint-order:stroke;stroke:var(--paper);stroke-width:4px;stroke-linejoin:round}

@@ -94,7 +94,7 @@ def cell(fault: Fault, stream: str, before: Fault | None = None) -> Cell | None:
 
 
 def total(fault: Fault) -> Sum:
-    """The worst of a fault's runs; what was lost counts also where a run had a problem."""
+    """The worst of a fault's runs; what was lost or moved counts also where a run had a problem."""
     owners = [run.one_owner for run in fault.counted if run.one_owner is not None]
     well = [run.healthy for run in fault.counted if run.healthy is not None]
     led = {name for run in fault.counted for name in run.takeovers}
@@ -106,7 +106,7 @@ def total(fault: Fault) -> Sum:
         {name: max(run.takeovers.get(name, 0.0) for run in fault.counted) for name in sorted(led)},
         [pod for run in fault.runs for pod in run.moved],
         max(well, default=None),
-        sum(run.healthy is None for run in fault.runs),
+        sum(run.healthy is None for run in fault.counted),
         [f"run {run.number}: {run.problem}" for run in fault.runs if run.problem],
     )
 
@@ -144,7 +144,8 @@ def wrong(fault: Fault) -> Iterator[str]:
 
 def verdict(drilled: Drilled) -> str:
     """The whole report in a sentence."""
-    if not any(fault.runs for fault in drilled.faults):
+    faults = [fault for fault in drilled.faults if fault.runs]
+    if not faults:
         return "No fault was tried."
     reached, tried = goals(drilled)
     gaps = (
@@ -156,8 +157,8 @@ def verdict(drilled: Drilled) -> str:
     )
     if drilled.ok:
         return f"Nothing was lost and everything healed. {gaps}"
-    bad = sum(any(True for _ in wrong(fault)) for fault in drilled.faults)
-    return f"Something went wrong in {bad} of {many(len(drilled.faults), 'fault')}. {gaps}"
+    bad = sum(any(wrong(fault)) for fault in faults)
+    return f"Something went wrong in {bad} of {many(len(faults), 'fault')}. {gaps}"
 
 
 def run_line(fault: Fault, run: Run) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
+from typing import NamedTuple
 
 from quorate.report.drill_scale import Scale, scale
 from quorate.report.drill_spans import LETTER, NAMES, spans
@@ -22,7 +23,7 @@ Gap = tuple[float, float]
 def timeline(run: Run, goals: Mapping[str, float], name: str) -> Html:
     """The picture; `name` makes its ids its own."""
     axis = _axis(run)
-    top = 22.0 + 14.0 * max(row for _, _, _, row in _marks(run, axis))
+    top = 22.0 + 14.0 * max(mark.row for mark in _marks(run, axis))
     streams = [stream for stream in STREAMS if run.ticks.get(stream)]
     lanes, height = [], top
     for stream in streams:
@@ -99,30 +100,40 @@ def _numbers(axis: Scale, y: float) -> Html:
     return join([base, *found])
 
 
-def _marks(run: Run, axis: Scale) -> list[tuple[str, float, str, int]]:
-    """What happened when: class, pixels, words, and a row in which the words overlap no others."""
-    marks = [("fault", 0.0, "fault"), ("healed", run.outage, f"healed {told(run.outage)} s")]
+class _Mark(NamedTuple):
+    """A moment of the run: how its line looks, where it is, its words, and on which side and row they stand."""
+
+    kind: str
+    x: float
+    words: str
+    before: bool
+    row: int
+
+
+def _marks(run: Run, axis: Scale) -> list[_Mark]:
+    """Fault, healing, and when all was healthy; words that would overlap others stand a row higher."""
+    moments = [("fault", 0.0, "fault"), ("healed", run.outage, f"healed {told(run.outage)} s")]
     if run.healthy is not None:
-        marks.append(("well", run.outage + run.healthy, f"all healthy {told(run.outage + run.healthy)} s"))
-    found: list[tuple[str, float, str, int]] = []
+        moments.append(("well", run.outage + run.healthy, f"all healthy {told(run.outage + run.healthy)} s"))
+    found: list[_Mark] = []
     taken: list[float] = []
-    for kind, at, words in marks:
+    for kind, at, words in moments:
         x, wide = axis.x(at), len(words) * LETTER + 10
-        begin = x if x + wide <= _WIDTH else x - wide
+        before = x + wide > _WIDTH
+        begin = x - wide if before else x
         row = next((each for each, until in enumerate(taken) if begin >= until), len(taken))
         taken[row : row + 1] = [begin + wide]
-        found.append((kind, x, words, row))
+        found.append(_Mark(kind, x, words, before, row))
     return found
 
 
 def _lines(run: Run, axis: Scale, top: float, bottom: float) -> Html:
     found = []
-    for kind, x, words, row in _marks(run, axis):
-        y = top - 8 - 14 * row
-        fits = x + len(words) * LETTER + 10 <= _WIDTH
-        found.append(tag("path", class_=f"mark {kind}", d=f"M{number(x)} {number(y - 10)}V{number(bottom)}"))
-        anchor = {"x": x + 5} if fits else {"x": x - 5}
-        found.append(tag("text", words, y=y, class_="when" if fits else "when before", **anchor))
+    for mark in _marks(run, axis):
+        y = top - 8 - 14 * mark.row
+        found.append(tag("path", class_=f"mark {mark.kind}", d=f"M{number(mark.x)} {number(y - 10)}V{number(bottom)}"))
+        x, class_ = (mark.x - 5, "when before") if mark.before else (mark.x + 5, "when")
+        found.append(tag("text", mark.words, x=x, y=y, class_=class_))
     return join(found)
 
 
@@ -152,8 +163,6 @@ def _length(run: Run, stream: str, goal: float | None, gap: Gap, axis: Scale, mi
     words = f"{told(length)} s" + (f" (goal {goal:g})" if missed else "")
     wide, left, right = len(words) * LETTER + 8, axis.x(gap[0]), axis.x(gap[1])
     class_ = "length missed" if missed else "length"
-    if right - left >= wide:
-        return tag("text", words, x=(left + right) / 2, y=middle + 4, class_=f"{class_} middle")
     if right + wide <= _RIGHT:
         return tag("text", words, x=right + 5, y=middle + 4, class_=class_)
     return tag("text", words, x=left - 5, y=middle + 4, class_=f"{class_} before")
