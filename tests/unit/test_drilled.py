@@ -92,7 +92,7 @@ def test_a_total_tells_the_worst() -> None:
         assert word in told
     report = replace(drilled(1), faults=[one(*runs)])
     assert led(report) == ("etcd", "controller-manager", "scheduler", "lease x")
-    assert verdict(report) == "Something went wrong in 1 of 1 fault. All 1 goals were reached."
+    assert verdict(report) == "Something went wrong in 1 of 1 fault. The goal was reached."
 
 
 def test_the_verdict_counts_goals_that_were_measured() -> None:

@@ -106,8 +106,9 @@ def _verdict(drilled: Drilled) -> Html:
     shown = [
         tag("div", tag("dt", name), tag("dd", value), class_=None if fine else "bad") for name, value, fine in tiles
     ]
-    bad = {fault.title: "; ".join(wrong(fault)) for fault in drilled.faults}
-    wrongs = [tag("li", tag("b", title), f": {why}") for title, why in bad.items() if why]
+    wrongs = [
+        tag("li", tag("b", fault.title), f": {why}") for fault in drilled.faults if (why := "; ".join(wrong(fault)))
+    ]
     return tag(
         "section",
         tag("p", tag("span", "✓ " if good else "! ", aria_hidden="true"), verdict(drilled), class_="sentence"),

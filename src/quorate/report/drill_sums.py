@@ -151,7 +151,7 @@ def verdict(drilled: Drilled) -> str:
     gaps = (
         "There was no goal for the gaps."
         if not tried
-        else f"All {tried} goals were reached."
+        else f"{'The goal was' if tried == 1 else f'All {tried} goals were'} reached."
         if reached == tried
         else f"{tried - reached} of {many(tried, 'goal')} {'was' if tried - reached == 1 else 'were'} missed."
     )
