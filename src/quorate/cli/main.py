@@ -24,6 +24,7 @@ VERBS = {
     "apply": "Make the hosts what the cluster file says.",
     "status": "Show the cluster on one screen.",
     "verify": "Prove that the cluster works.",
+    "drill": "Break things on purpose, and measure what users of the API notice.",
     "history": "Show what was done to the cluster, by whom, and how it ended.",
     "passphrase": "Set the passphrase of the state folder's copies on the etcd hosts.",
     "adopt": "Get a cluster's state folder back from its etcd hosts, on a new machine.",
