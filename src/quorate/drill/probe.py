@@ -74,6 +74,12 @@ class Probe:
         if self._error and kind is None:
             raise self._error
 
+    @property
+    def began(self) -> float:
+        """When it began, by the monotonic clock: that is 0 in what it saw."""
+        assert self._recorder.begin is not None
+        return self._recorder.begin
+
     def mark(self, name: str) -> None:
         """Note this moment, for `Result.marks`."""
         self._recorder.mark(name)
@@ -81,6 +87,10 @@ class Probe:
     def so_far(self) -> Result:
         """What it saw until now; writes are not read back yet."""
         return self._recorder.result()
+
+    def window(self, first: float, last: float) -> Result:
+        """What it saw between two moments of the monotonic clock; at no more cost than what it saw then."""
+        return self._recorder.window(first, last)
 
     async def _read(self) -> None:
         """Note what the process reports, until it ends."""

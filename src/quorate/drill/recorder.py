@@ -1,11 +1,14 @@
 """From what the streams report, line by line, to a `Result`."""
 
 import time
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable
-from typing import Any
+from math import inf
+from typing import Any, TypeVar
 
 from quorate.drill.record import Acknowledged, Event, Result, Stream, Try
 
+Note = TypeVar("Note", Acknowledged, Event)
 Say = Callable[..., None]
 """What streams report with: a kind of line and its values, as in `Recorder.take`."""
 STREAMS = ("new", "kept", "writes", "watch")
@@ -58,23 +61,46 @@ class Recorder:
     def result(self) -> Result:
         """All so far; until the streams have ended, their end is now."""
         begin = time.monotonic() if self.begin is None else self.begin
-        end = (time.monotonic() if self.end is None else self.end) - begin
+        end = time.monotonic() if self.end is None else self.end
+        # What came after the end is an answer to what began before it.
+        return self._cut(begin, begin, end, -inf, inf)
+
+    def window(self, first: float, last: float) -> Result:
+        """The tries that ended, and the writes and events that came, between two moments of the monotonic clock.
+
+        Times in it count from the start as always. It looks at nothing else: a drill has a million tries, and
+        cuts a window for each of its faults.
+        """
+        return self._cut(first if self.begin is None else self.begin, first, last, first, last)
+
+    def _cut(self, zero: float, begin: float, end: float, first: float, last: float) -> Result:
+        """What came from `first` to `last`. Lines come in the order in which what they tell of ended."""
 
         def stream(name: str) -> Stream:
-            return Stream(tuple(each._replace(start=each.start - begin) for each in self._tries[name]), 0.0, end)
+            tries = self._tries[name]
+            low = bisect_left(tries, first, key=lambda each: each.end)
+            high = bisect_right(tries, last, key=lambda each: each.end)
+            return Stream(
+                tuple(each._replace(start=each.start - zero) for each in tries[low:high]), begin - zero, end - zero
+            )
+
+        def cut(notes: list[Note]) -> tuple[Note, ...]:
+            low = bisect_left(notes, first, key=lambda each: each.at)
+            high = bisect_right(notes, last, key=lambda each: each.at)
+            return tuple(each._replace(at=each.at - zero) for each in notes[low:high])
 
         return Result(
-            begin=0.0,
-            end=end,
+            begin=begin - zero,
+            end=end - zero,
             new=stream("new"),
             kept=stream("kept"),
             writes=stream("writes"),
             watch=stream("watch"),
-            acks=tuple(each._replace(at=each.at - begin) for each in self._acks),
-            events=tuple(each._replace(at=each.at - begin) for each in self._events),
-            reopenings=tuple(at - begin for at in self._reopenings),
+            acks=cut(self._acks),
+            events=cut(self._events),
+            reopenings=tuple(at - zero for at in self._reopenings if first <= at <= last),
             lost=tuple(self._lost),
             undone=tuple(self._undone),
-            marks={name: at - begin for name, at in self._marks.items()},
+            marks={name: at - zero for name, at in self._marks.items() if first <= at <= last},
             problem=self.problem,
         )

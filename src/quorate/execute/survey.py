@@ -7,7 +7,7 @@ certificates are read, of kubeconfigs only the server and the certificate.
 import asyncio
 import base64
 import binascii
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -133,15 +133,23 @@ def questions(cluster: Cluster, host: Host) -> dict[str, str]:
 
 
 async def survey(
-    cluster: Cluster, via: Transport, more: Callable[[Host], Mapping[str, str]] = lambda _host: {}
+    cluster: Cluster,
+    via: Transport,
+    more: Callable[[Host], Mapping[str, str]] = lambda _host: {},
+    *,
+    only: Collection[str] = (),
 ) -> tuple[dict[str, View], dict[str, str]]:
-    """The view of every host by name, and why the others gave none. `more` are questions of the caller."""
+    """The view of every host by name, and why the others gave none.
+
+    `more` are questions of the caller. With `only`, no others than those of `questions` are asked, and what they
+    would have told is empty.
+    """
     views: dict[str, View] = {}
     lost: dict[str, str] = {}
 
     async def one(host: Host) -> None:
-        own = dict(more(host))
-        asked = questions(cluster, host) | own
+        own, every = dict(more(host)), questions(cluster, host)
+        asked = {name: script for name, script in every.items() if not only or name in only} | own
         scripts = {"script": list(asked.values())}
         try:
             output = await via.run(host.name, ask.script(scripts), timeout=PATIENCE)
@@ -150,7 +158,7 @@ async def survey(
         except CommandFailed as error:
             lost[host.name] = str(error)
         else:
-            said = dict(zip(asked, ask.answers(scripts, output)["script"], strict=True))
+            said = dict.fromkeys(every, "") | dict(zip(asked, ask.answers(scripts, output)["script"], strict=True))
             views[host.name] = parse(units(cluster, host), said, {name: said[name] for name in own})
 
     await asyncio.gather(*(one(host) for host in cluster.hosts))

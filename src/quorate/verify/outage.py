@@ -4,13 +4,12 @@ import asyncio
 import uuid
 from collections.abc import Sequence
 
-from quorate.core import CommandFailed, QuorateError, TransportError
-from quorate.execute.survey import View
+from quorate.core import CommandFailed, QuorateError
+from quorate.execute.health import trouble
 from quorate.render.sh import sh
 from quorate.spec.cluster import Host
 from quorate.verify.check import Wrong
-from quorate.verify.env import Env, Outage, fresh, settled
-from quorate.verify.vip import holders
+from quorate.verify.env import Env, Outage, settled
 
 GUARD = 180
 """Seconds after which a host starts what was stopped there, whatever became of us."""
@@ -65,34 +64,13 @@ async def start_all(env: Env) -> list[str]:
     return failed
 
 
-def problems(views: dict[str, View]) -> list[str]:
-    """Services that do not run or do not answer."""
-    return [
-        f"{unit.removesuffix('.service')} on {name} is {'silent' if service.state == 'active' else service.state}"
-        for name, view in views.items()
-        for unit, service in view.services.items()
-        if not service.ok
-    ]
-
-
-async def trouble(env: Env) -> str:
-    """What is wrong right now, empty when all is well."""
-    try:
-        found = problems(await fresh(env))
-        if not found and env.cluster.endpoint.vip and len(owners := await holders(env)) != 1:
-            found = [f"{len(owners)} hosts hold the virtual IP"]
-    except (TransportError, CommandFailed) as error:
-        return str(error)
-    return "; ".join(found[:4])
-
-
 async def healthy(env: Env) -> None:
     """Wait until all is well; raise Wrong when it doesn't come: a sick cluster is not hurt further."""
     last = ""
 
     async def look() -> bool | None:
         nonlocal last
-        last = await trouble(env)
+        last = await trouble(env.cluster, env.via)
         return None if last else True
 
     if not await settled(look, HEALTHY, 1.0):
@@ -105,7 +83,7 @@ async def recovered(env: Env) -> float:
 
     async def look() -> bool | None:
         nonlocal last
-        last = await trouble(env)
+        last = await trouble(env.cluster, env.via)
         return None if last else True
 
     if not await settled(look, SETTLE, 1.0):

@@ -1,0 +1,210 @@
+"""`quorate drill`: break things on purpose, and measure what users of the API notice."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+from quorate.cli.words import DEFAULT, BreakLock, File, Json, Yes
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from quorate.cli.output import Output
+    from quorate.drill.order import Pace
+    from quorate.report.drilled import Drilled, Fault, Run
+
+Names = Annotated[
+    tuple[str, ...],
+    Parameter(name="--fault", help="Only this fault; may be given again.", negative=(), show_default=False),
+]
+Runs = Annotated[int, Parameter(name="--runs", help="How often each fault is tried, at a random moment.")]
+Seed = Annotated[int, Parameter(name="--seed", help="Where chance begins: moments and victims.")]
+Every = Annotated[float, Parameter(name="--every", help="Seconds between two requests that read.")]
+Html = Annotated[Path | None, Parameter(name="--html", help="Write the report as one HTML page.")]
+Kept = Annotated[Path | None, Parameter(name="--output", help="Write the report as JSON.")]
+Before = Annotated[Path | None, Parameter(name="--compare", help="An earlier report (JSON) to compare with.")]
+List = Annotated[bool, Parameter(name="--list", help="Only name the faults and their goals.", show_default=False)]
+Strict = Annotated[bool, Parameter(name="--strict", help="A goal that is missed is a failure.", show_default=False)]
+
+WRITES = 0.05
+"""Seconds between two writes: each is one commit of etcd, with an fsync on a majority of the members."""
+
+
+def drill(
+    *,
+    file: File = DEFAULT,
+    fault: Names = (),
+    runs: Runs = 1,
+    seed: Seed = 0,
+    every: Every = 0.02,
+    html: Html = None,
+    output: Kept = None,
+    compare: Before = None,
+    list_: List = False,
+    strict: Strict = False,
+    yes: Yes = False,
+    break_lock: BreakLock = False,
+    json: Json = False,
+) -> int:
+    """Break things on purpose, one after another, and measure from here what users of the API notice.
+
+    Everything that is broken is healed, also after Ctrl-C; by a timer on its host if this process dies. Exit code 8
+    when an acknowledged write was lost, something did not heal, or pods were started again though their host lived.
+    """
+    from quorate.cli.output import Output, demand_terminal, run
+
+    out = Output()
+    if list_:
+        return _list(out, json=json)
+    if not yes:
+        demand_terminal("drill", "add --yes: it breaks things on purpose")
+    return run(
+        _drill(
+            out,
+            file,
+            fault,
+            runs=_positive("--runs", runs),
+            seed=seed,
+            pace=_pace(every),
+            files=(html, output, compare),
+            strict=strict,
+            yes=yes,
+            breaks=break_lock,
+            json=json,
+        )
+    )
+
+
+def _positive(option: str, number: int) -> int:
+    from quorate.core import QuorateError
+
+    if number < 1:
+        raise QuorateError(f"{option} {number}: at least 1 is needed")
+    return number
+
+
+def _pace(every: float) -> "Pace":
+    from quorate.core import QuorateError
+    from quorate.drill.order import Pace
+
+    try:
+        return Pace(new=every, kept=every, writes=max(every, WRITES))
+    except ValueError as error:
+        raise QuorateError(f"--every {every:g}: {error}") from None
+
+
+def _list(out: "Output", *, json: bool) -> int:
+    from rich.table import Table
+
+    from quorate.cli.output import dump
+    from quorate.drill.catalog import FAULTS
+    from quorate.report.console import NAME, QUIET
+
+    if json:
+        dump([{"name": each.name, "title": each.title, "goals": dict(each.goals)} for each in FAULTS])
+        return 0
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style=QUIET)
+    table.add_column("fault", style=NAME, no_wrap=True)
+    table.add_column("what")
+    for stream in ("new", "kept", "writes"):
+        table.add_column(stream, justify="right", no_wrap=True)
+    for each in FAULTS:
+        goals = [f"{each.goals[name]:g} s" if name in each.goals else "" for name in ("new", "kept", "writes")]
+        table.add_row(each.name, each.title, *goals)
+    out.console.print(table)
+    return 0
+
+
+async def _drill(
+    out: "Output",
+    file: Path,
+    names: "Sequence[str]",
+    *,
+    runs: int,
+    seed: int,
+    pace: "Pace",
+    files: tuple[Path | None, Path | None, Path | None],
+    strict: bool,
+    yes: bool,
+    breaks: bool,
+    json: bool,
+) -> int:
+    from datetime import UTC, datetime
+
+    from quorate.cli.look import busy
+    from quorate.cli.writer import writing
+    from quorate.core import QuorateError
+    from quorate.drill.catalog import named
+    from quorate.execute.store import Store
+    from quorate.spec.load import load
+
+    cluster, wanted, (html, kept, compare) = load(file), named(names), files
+    before = _read(compare)
+    question = (
+        f"This breaks {cluster.name} on purpose, {len(wanted) * runs} times, and heals it.  Go on?  Only yes does."
+    )
+    if not yes and not await out.agreed(question):
+        raise QuorateError("not drilled", "nothing was broken")
+    secrets = Store.beside(file, cluster.name).secrets(cluster, datetime.now(UTC), persist=False)
+
+    def on_run(fault: "Fault", run: "Run") -> None:
+        if not json:
+            _tell(out, fault, run)
+
+    async with writing(out, cluster, file, "drill", breaks=breaks, yes=yes, json=json) as (via, _):
+        from quorate.drill.runner import drill as measure
+
+        with busy(None if json else out, "drilling") as emit:
+            found = await measure(
+                cluster, secrets, via, faults=names, runs=runs, seed=seed, pace=pace, emit=emit, on_run=on_run
+            )
+    _write(found, before, html, kept)
+    if json:
+        print(found.text(), end="", flush=True)
+    else:
+        from quorate.report.drill_table import table
+
+        out.console.print()
+        table(out.console, found, before)
+    return _code(found, strict=strict)
+
+
+def _read(path: Path | None) -> "Drilled | None":
+    from quorate.core import QuorateError
+    from quorate.report.drilled import Drilled
+
+    if path is None:
+        return None
+    try:
+        return Drilled.read(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise QuorateError(f"--compare {path}: {error}") from None
+
+
+def _write(found: "Drilled", before: "Drilled | None", html: Path | None, kept: Path | None) -> None:
+    if kept is not None:
+        kept.write_text(found.text(), encoding="utf-8")
+    if html is not None:
+        from quorate.report.drill_page import page
+
+        html.write_text(page(found, before), encoding="utf-8")
+
+
+def _tell(out: "Output", fault: "Fault", run: "Run") -> None:
+    """One line for a run."""
+    from quorate.report.console import BAD, NAME, QUIET
+
+    gaps = "  ".join(f"{name} {felt.gap:.2f} s" for name, felt in run.felt.items())
+    healthy = "not healthy again" if run.healthy is None else f"healthy {run.healthy:.1f} s after the healing"
+    out.say((f"{fault.name:<28}", NAME), (f"{run.number:>3}  ", QUIET), f"{run.target:<36} {gaps}  ", (healthy, QUIET))
+    for wrong in (run.problem, f"pods started again: {', '.join(run.moved)}" if run.moved else ""):
+        if wrong:
+            out.say((wrong, BAD), indent=4)
+
+
+def _code(found: "Drilled", *, strict: bool) -> int:
+    from quorate.core import VerifyFailed
+
+    missed = strict and any(fault.missed(stream) for fault in found.faults for stream in fault.goals)
+    return 0 if found.ok and not missed else VerifyFailed.exit_code

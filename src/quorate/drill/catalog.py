@@ -1,0 +1,71 @@
+"""The faults, in the order in which they are tried."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from quorate.core import QuorateError
+from quorate.drill import choose
+from quorate.drill.breaks import hung, killed, killed_whole, stopped, terminated
+from quorate.drill.choose import Choose
+from quorate.drill.scene import ELECTED
+
+CONTROLLERS, SCHEDULER = ELECTED
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One way in which a cluster fails."""
+
+    name: str
+    """What it is called on the command line."""
+    title: str
+    choose: Choose
+    seconds: float
+    """How long it is left broken: long enough to see what becomes of it; a killed process starts again by itself."""
+    goals: Mapping[str, float] = field(default_factory=dict)
+    """Longest gap aimed at by stream, in seconds; 0: no request may fail. The project's own; none: it is measured."""
+
+
+def _goals(new: float, kept: float, writes: float) -> Mapping[str, float]:
+    return {"new": new, "kept": kept, "writes": writes}
+
+
+_BALANCER, _KILLED, _NONE = _goals(0.15, 0.5, 0.5), _goals(0.05, 0.5, 0.5), _goals(0, 0, 0)
+
+FAULTS: Sequence[Fault] = (
+    Fault("balancer-killed", "balancer's main process killed", choose.balancer(killed), 2, _BALANCER),
+    Fault("balancer-stopped", "balancer's whole service killed", choose.balancer(killed_whole), 2, _BALANCER),
+    Fault("balancer-hung", "balancer hangs", choose.balancer(hung), 4, _BALANCER),
+    Fault("balancer-lost", "balancer host lost", choose.balancer_host, 4, _goals(0.4, 1, 1)),
+    Fault("balancers-split", "link between balancers cut and healed", choose.balancers_split, 4, _goals(0.5, 1, 1)),
+    Fault("keepalived-killed", "keepalived killed", choose.keepalived(killed_whole), 2),
+    Fault("apiserver-killed", "API server killed", choose.apiserver(killed_whole), 2, _KILLED),
+    Fault("apiserver-terminated", "API server restarted in good order", choose.apiserver(terminated), 6, _NONE),
+    Fault("apiserver-hung", "API server hangs", choose.apiserver(hung), 5, _goals(1, 2, 2)),
+    Fault("master-lost", "master host lost", choose.master_host, 8, _goals(0.5, 1, 1.5)),
+    Fault("member-killed", "etcd follower killed", choose.member(killed_whole), 2),
+    Fault("member-lost", "etcd follower's host lost", choose.member_host, 4),
+    Fault("leader-lost", "etcd leader's host lost", choose.leader_host, 5, _goals(0.5, 1, 1.5)),
+    *(
+        Fault(f"{short}-{word}", f"leading {name} {what}", choose.leading(name, how), 2, _NONE)
+        for short, name in (("controller-manager", CONTROLLERS), ("scheduler", SCHEDULER))
+        for word, what, how in (
+            ("killed", "killed", killed_whole),
+            ("terminated", "restarted in good order", terminated),
+        )
+    ),
+    Fault("worker-lost", "worker host lost", choose.worker_host, 5),
+    Fault("kubelet-stopped", "kubelet stopped", choose.kubelet(stopped), 5),
+    Fault("loss-one-way", "a master gets nothing from the other hosts", choose.master_deaf, 6),
+    Fault("loss-30", f"a master loses {choose.LOSS} % of its packets", choose.master_lossy, 8),
+    Fault("delay-100", f"a master's packets are {choose.DELAY} ms late", choose.master_slow, 6),
+)
+
+
+def named(names: Sequence[str]) -> tuple[Fault, ...]:
+    """The faults of these names, in the order of the catalog; all for none. Raises QuorateError."""
+    known = {fault.name for fault in FAULTS}
+    for name in names:
+        if name not in known:
+            raise QuorateError(f"there is no fault {name}", "`quorate drill --list` names them")
+    return tuple(fault for fault in FAULTS if not names or fault.name in names)

@@ -1,0 +1,139 @@
+"""Whom a fault hits: pure functions from a scene to what is to be broken. Each raises Skip where it can't be tried."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from random import Random
+
+from quorate.drill import breaks
+from quorate.drill.breaks import Break
+from quorate.drill.scene import Scene, Skip
+from quorate.spec.cluster import Host, Role
+
+APISERVER = "kube-apiserver.service"
+LOSS = 30
+"""Percent."""
+DELAY = 100
+"""Milliseconds."""
+
+
+@dataclass(frozen=True)
+class Hit:
+    """What is broken in one run."""
+
+    breaks: tuple[Break, ...]
+
+    @property
+    def label(self) -> str:
+        """Host, and service if only that is hit."""
+        return ", ".join(each.label for each in self.breaks)
+
+    @property
+    def cut(self) -> frozenset[str]:
+        """Names of the hosts that nobody reaches meanwhile."""
+        return frozenset(each.host.name for each in self.breaks if each.cut)
+
+
+Choose = Callable[[Scene, Random], Hit]
+OfUnit = Callable[[Host, str], Break]
+
+
+def balancer(how: OfUnit) -> Choose:
+    """The balancing program of the virtual IP's owner."""
+    return lambda scene, _rng: Hit((how(scene.need_owner(), f"{scene.cluster.load_balancer.kind}.service"),))
+
+
+def keepalived(how: OfUnit) -> Choose:
+    """keepalived of the virtual IP's owner."""
+    return lambda scene, _rng: Hit((how(scene.need_owner(), "keepalived.service"),))
+
+
+def balancer_host(scene: Scene, _rng: Random) -> Hit:
+    """The host that holds the virtual IP, from everybody."""
+    owner = scene.need_owner()
+    scene.demand_spare(owner)
+    return Hit((breaks.cut(owner),))
+
+
+def balancers_split(scene: Scene, _rng: Random) -> Hit:
+    """The owner of the virtual IP, from the other balancers alone."""
+    owner = scene.need_owner()
+    return Hit((breaks.apart(owner, scene.cluster.balancers),))
+
+
+def apiserver(how: OfUnit) -> Choose:
+    """The API server of any master."""
+    return lambda scene, rng: Hit((how(rng.choice(scene.need_masters()), APISERVER),))
+
+
+def master_host(scene: Scene, rng: Random) -> Hit:
+    """Any master, if possible one that does not hold the virtual IP: that one is a fault of its own."""
+    return Hit((breaks.cut(_any(scene, rng, scene.need_masters())),))
+
+
+def leader_host(scene: Scene, _rng: Random) -> Hit:
+    """The host of the etcd member that leads."""
+    if scene.leader is None:
+        raise Skip("it is not known which etcd member leads")
+    scene.demand_spare(scene.leader)
+    return Hit((breaks.cut(scene.leader),))
+
+
+def member_host(scene: Scene, rng: Random) -> Hit:
+    """The host of an etcd member that follows."""
+    return Hit((breaks.cut(_follower(scene, rng)),))
+
+
+def member(how: OfUnit) -> Choose:
+    """An etcd member that follows."""
+    return lambda scene, rng: Hit((how(_follower(scene, rng), "etcd.service"),))
+
+
+def leading(component: str, how: OfUnit) -> Choose:
+    """The one of a component's processes that leads."""
+    return lambda scene, _rng: Hit((how(scene.need_leader(component), f"{component}.service"),))
+
+
+def worker_host(scene: Scene, rng: Random) -> Hit:
+    """A worker, if possible one that is nothing else."""
+    workers = scene.spare(_need_workers(scene))
+    pure = [host for host in workers if host.roles == (Role.WORKER,)]
+    return Hit((breaks.cut(rng.choice(pure or workers)),))
+
+
+def kubelet(how: OfUnit) -> Choose:
+    """The kubelet of any worker."""
+    return lambda scene, rng: Hit((how(rng.choice(_need_workers(scene)), "kubelet.service"),))
+
+
+def master_deaf(scene: Scene, rng: Random) -> Hit:
+    """A master that gets nothing from the cluster's other hosts; they get what it sends."""
+    return Hit((breaks.deaf(_any(scene, rng, scene.need_masters()), scene.cluster.hosts),))
+
+
+def master_lossy(scene: Scene, rng: Random) -> Hit:
+    """A master that loses packets."""
+    return Hit((breaks.lossy(_any(scene, rng, scene.need_masters()), LOSS),))
+
+
+def master_slow(scene: Scene, rng: Random) -> Hit:
+    """A master whose packets are late."""
+    return Hit((breaks.slow(_any(scene, rng, scene.need_masters()), DELAY),))
+
+
+def _any(scene: Scene, rng: Random, hosts: Sequence[Host]) -> Host:
+    spare = scene.spare(tuple(hosts))
+    return rng.choice([host for host in spare if host != scene.owner] or spare)
+
+
+def _follower(scene: Scene, rng: Random) -> Host:
+    if len(scene.cluster.members) < 3:
+        raise Skip(f"{len(scene.cluster.members)} etcd members survive no loss")
+    if scene.leader is None:
+        raise Skip("it is not known which etcd member leads")
+    return _any(scene, rng, [host for host in scene.cluster.members if host != scene.leader])
+
+
+def _need_workers(scene: Scene) -> tuple[Host, ...]:
+    if not scene.cluster.workers:
+        raise Skip("there is no worker in the cluster file")
+    return scene.cluster.workers

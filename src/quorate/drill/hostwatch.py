@@ -1,0 +1,141 @@
+"""The watch on one host, as one script that runs as long as the drill: virtual IP, services, etcd's leader.
+
+It prints a line when something changes and a sign of life every second, by which it also notices that nobody
+listens any more: a shell that writes into a closed pipe ends. The address is told by the kernel's events; services
+are looked at without a process for each look, by the process that is first in their cgroup.
+"""
+
+from collections.abc import Sequence
+
+from quorate.drill.board import ETCD, UNIT, VIP, Board, Topic
+from quorate.execute.survey import units
+from quorate.pki import profiles
+from quorate.render.sh import quote, sh
+from quorate.spec.cluster import Cluster, Host, Role
+
+LOOK = 0.25
+"""Seconds between two looks at the services."""
+ETCD_LOOKS = 5
+"""Questions a second to an etcd member on one connection; each costs it about 1 ms of CPU."""
+OLD_PAUSE = 0.5
+"""Seconds between them where curl is older than 7.84, and each is a process."""
+UNWATCHED = ("containerd.service", "docker.service", "quorate-routes.service", "quorate-upstreams.service")
+"""Services that no fault hits."""
+
+
+def script(cluster: Cluster, host: Host) -> str:
+    """sh for a host."""
+    # It changes nothing, so nobody has to wait for its end as for that of other scripts of a run (see `lock_script`).
+    parts = ["exec 2>/dev/null 9>&-", 'echo "name $(cat /proc/sys/kernel/hostname)"', "q_all="]
+    if cluster.endpoint.vip and host.has(Role.LOAD_BALANCER):
+        parts.append(_address(str(cluster.endpoint.vip)))
+    if host.has(Role.ETCD):
+        parts.append(_member())
+    parts.append("trap 'kill $q_all' EXIT; trap exit HUP INT TERM PIPE")
+    parts.append(_services([unit for unit in units(cluster, host) if unit not in UNWATCHED]))
+    return "\n".join(parts)
+
+
+def _address(vip: str) -> str:
+    there = quote(f" inet {vip}/")
+    return f"""\
+{_with_end("ip -o -4 monitor address")}while IFS= read -r q_line; do
+  case $q_line in
+    [Dd]eleted*{there}*) echo 'vip no';;
+    *{there}*) echo 'vip yes';;
+  esac
+done; }} &
+q_all="$q_all $!"
+# Events are awaited before the look, so that none is missed.
+sleep 0.2
+if ip -4 -o addr show | grep -qF {there}; then echo 'vip yes'; else echo 'vip no'; fi"""
+
+
+def _member() -> str:
+    ask = sh(
+        *("curl", "-s", "--fail-early", "--noproxy", "*", "--max-time", "1", "-w", "-\\n"),
+        *("--cacert", profiles.ETCD_CA, "--cert", profiles.ETCD_CLIENT, "--key", profiles.ETCD_CLIENT_KEY),
+        *("-d", "{}"),
+    )
+    asking = f"""\
+while :; do
+  {ask} $q_pace "https://127.0.0.1:2379/v3/maintenance/status$q_times" </dev/null
+  sleep {OLD_PAUSE}; echo || exit
+done"""
+    return f"""\
+q_pace= q_times=
+if curl --rate {ETCD_LOOKS}/s -V >/dev/null </dev/null; then
+  q_pace='--rate {ETCD_LOOKS}/s' q_times='?[1-{3600 * ETCD_LOOKS}]'
+fi
+{_with_end(asking)}  q_was=
+  while IFS= read -r q_line; do
+    case $q_line in
+      '') continue;;
+      *'"member_id":"'*)
+        q_me=${{q_line#*'"member_id":"'}} q_led=0
+        case $q_line in *'"leader":"'*) q_led=${{q_line#*'"leader":"'}};; esac
+        q_is="etcd ${{q_me%%\\"*}} ${{q_led%%\\"*}}" ;;
+      *) q_is='etcd - -' ;;
+    esac
+    if [ "$q_is" != "$q_was" ]; then echo "$q_is"; q_was=$q_is; fi
+  done
+}} &
+q_all="$q_all $!\""""
+
+
+def _with_end(command: str) -> str:
+    """The beginning of a pipeline in which a command ends when its reader does."""
+    return f"""\
+{{ {command} &
+echo "$!"; wait; }} | {{ read -r q_pid; trap 'kill "$q_pid"' EXIT; trap exit HUP INT TERM PIPE
+"""
+
+
+def _services(watched: Sequence[str]) -> str:
+    names = " ".join(quote(unit) for unit in watched)
+    return f"""\
+q_n=0
+for q_unit in {names}; do
+  q_n=$((q_n + 1)) q_at=$(systemctl show -p ControlGroup "$q_unit")
+  q_at=${{q_at#ControlGroup=}} q_file=
+  for q_root in /sys/fs/cgroup /sys/fs/cgroup/systemd /sys/fs/cgroup/unified; do
+    if [ -e "$q_root/system.slice/cgroup.procs" ]; then
+      q_file=$q_root${{q_at:-/system.slice/$q_unit}}/cgroup.procs; break
+    fi
+  done
+  eval "q_file_$q_n=\\$q_file q_unit_$q_n=\\$q_unit q_was_$q_n="
+done
+q_all_units=$q_n q_beat=0
+while :; do
+  q_n=0
+  while [ $q_n -lt $q_all_units ]; do
+    q_n=$((q_n + 1))
+    eval "q_file=\\$q_file_$q_n q_was=\\$q_was_$q_n"
+    q_is=down
+    if [ -r "$q_file" ] && read -r q_pid <"$q_file" && [ -r "/proc/$q_pid/stat" ] &&
+      read -r q_x q_name q_state q_rest <"/proc/$q_pid/stat"; then
+      case $q_state in T) q_is="hung $q_pid";; Z|X) ;; *) q_is="running $q_pid";; esac
+    fi
+    if [ "$q_is" != "$q_was" ]; then
+      eval "q_was_$q_n=\\$q_is; echo \\"unit \\$q_unit_$q_n \\$q_is\\""
+    fi
+  done
+  q_beat=$((q_beat + 1))
+  if [ $((q_beat % {round(1 / LOOK)})) -eq 1 ]; then echo alive; fi
+  sleep {LOOK}
+done"""
+
+
+def take(board: Board, host: str, line: str, at: float) -> None:
+    """Note a line of the script; one that is not understood says nothing."""
+    match line.split():
+        case ["vip", "yes" | "no" as held]:
+            board.note(Topic(VIP, host), at, held)
+        case ["unit", unit, state, *pid]:
+            board.note(Topic(UNIT, host, unit), at, " ".join([state, *pid]))
+        case ["etcd", me, leader]:
+            if me != "-":
+                board.members[me] = host
+            board.note(Topic(ETCD, host), at, leader if me != "-" else "")
+        case ["name", name]:
+            board.hostnames[name] = host

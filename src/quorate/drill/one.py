@@ -1,0 +1,155 @@
+"""One run of one fault: look, break, leave it broken, heal, wait until all is well, and tell what was felt."""
+
+import asyncio
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from random import Random
+
+from quorate.core import QuorateError, Transport
+from quorate.drill import lanes, pods
+from quorate.drill.answer import Broken
+from quorate.drill.api import Api
+from quorate.drill.board import LEASE, VIP, Board, Topic
+from quorate.drill.catalog import Fault
+from quorate.drill.choose import Hit
+from quorate.drill.felt import felt, ticks
+from quorate.drill.outage import Outages
+from quorate.drill.probe import Probe
+from quorate.drill.scene import ELECTED, Scene
+from quorate.execute.health import trouble
+from quorate.report.drilled import Run
+from quorate.spec.cluster import Cluster
+
+PATIENCE = 90.0
+"""Seconds for everything to be well again after a healing, and before a fault."""
+PHASE = 1.0
+"""Seconds within which a fault begins, at random: timers of the cluster are met at every point of their rounds."""
+FRESH = 5.0
+"""Seconds for which a look at the cluster's health is good enough to begin a fault."""
+SURE = 0.5
+"""Seconds after a fault from which on a lease that is renewed is renewed by a leader that lives: answers take time."""
+PAUSE = 0.3
+"""Seconds between two looks at the cluster's health, each of which costs every host some 0.1 s of CPU."""
+
+
+class Sick(QuorateError):
+    """The cluster does not become healthy: it is not hurt further."""
+
+
+@dataclass
+class Place:
+    """What the runs of a drill share."""
+
+    cluster: Cluster
+    via: Transport
+    probe: Probe
+    board: Board
+    api: Api
+    outages: Outages
+    rng: Random
+    namespace: str
+    began: float
+    """The drill's beginning, by the monotonic clock."""
+    with_pods: bool = False
+    moments: dict[tuple[str, int], float] = field(default_factory=dict)
+    """When each run's fault was, by fault and number of the run."""
+    well_at: float = 0.0
+    """When all was seen to be well last."""
+
+
+def scene(cluster: Cluster, board: Board) -> Scene:
+    """The cluster as it was seen last."""
+    hosts = {host.name: host for host in cluster.hosts}
+    owners = [host for host in cluster.balancers if board.now(Topic(VIP, host.name)) == "yes"]
+    now = time.monotonic()
+    led = lanes.leader(board, (), now - 0.1, now)
+    holders = {name: hosts.get(lanes.host_of(board, board.now(Topic(LEASE, name=name)))) for name in ELECTED}
+    return Scene(
+        cluster,
+        owners[0] if len(owners) == 1 else None,
+        hosts.get(led[-1].value) if led else None,
+        {name: host for name, host in holders.items() if host is not None},
+    )
+
+
+async def well(place: Place, since: float) -> str:
+    """What is wrong right now, empty when nothing is: services, virtual IP, nodes, and leaders that lead since then."""
+    wrong = await trouble(place.cluster, place.via) or await place.api.unready()
+    idle = [name for name in ELECTED if place.board.renewed.get(name, 0.0) < since]
+    return wrong or (f"nobody has led since in {', '.join(idle)}" if idle else "")
+
+
+async def settle(place: Place, since: float) -> float | None:
+    """When all was well, by the monotonic clock; None when it is not in time. `since`: see `well`."""
+    end = time.monotonic() + PATIENCE
+    while time.monotonic() < end:
+        if not await well(place, since):
+            place.well_at = time.monotonic()
+            return place.well_at
+        await asyncio.sleep(PAUSE)
+    return None
+
+
+async def run(place: Place, fault: Fault, number: int) -> Run:
+    """Try a fault once. Raises Skip where it can't be tried, Sick when the cluster is not well before it."""
+    if time.monotonic() - place.well_at > FRESH and await settle(place, 0.0) is None:
+        raise Sick(f"the cluster is not healthy: {await well(place, 0.0)}")
+    hit = fault.choose(scene(place.cluster, place.board), place.rng)
+    before = await pods.insist(place.api, place.namespace) if place.with_pods else {}
+    await asyncio.sleep(place.rng.uniform(0, PHASE))
+    problem, moment = "", time.monotonic()
+    try:
+        moment = await place.outages.begin(hit.breaks, fault.seconds)
+        await asyncio.sleep(max(0.0, moment + fault.seconds - time.monotonic()))
+    except QuorateError as error:
+        problem = f"it could not be broken: {error}"
+    finally:
+        failed = await asyncio.shield(place.outages.heal())
+    healed = time.monotonic()
+    if failed:
+        problem = f"not healed: {'; '.join(failed)}"
+    healthy = await settle(place, moment + SURE)
+    place.moments[fault.name, number] = moment
+    moved = await _moved(place, hit, before) if place.with_pods else ()
+    return _told(place, hit, number, (moment, healed, healthy or time.monotonic()), healthy, moved, problem)
+
+
+async def _moved(place: Place, hit: Hit, before: pods.Pods) -> tuple[str, ...]:
+    nodes = {host.node for host in place.cluster.hosts if host.name in hit.cut}
+    try:
+        return pods.moved(before, await pods.insist(place.api, place.namespace), nodes)
+    except (QuorateError, Broken):
+        return ()
+
+
+def _told(
+    place: Place,
+    hit: Hit,
+    number: int,
+    moments: tuple[float, float, float],
+    healthy: float | None,
+    moved: tuple[str, ...],
+    problem: str,
+) -> Run:
+    fault, healed, end = moments
+    board, names = place.board, [host.name for host in place.cluster.balancers]
+    result = place.probe.window(fault, end)
+    wider = place.probe.window(fault - lanes.BEFORE, end)
+    takeovers: Mapping[str, float] = lanes.takeovers(board, hit.cut, fault, end)
+    owned = lanes.one_owner(board, names, hit.cut, moments) if place.cluster.endpoint.vip else None
+    return Run(
+        number=number,
+        at=round(fault - place.began, 3),
+        target=hit.label,
+        outage=round(healed - fault, 3),
+        felt=felt(result),
+        disorder=result.disorder,
+        one_owner=None if owned is None else round(owned, 3),
+        takeovers={what: round(seconds, 3) for what, seconds in takeovers.items()},
+        moved=moved,
+        healthy=None if healthy is None else round(healthy - healed, 3),
+        ticks=ticks(wider, result.begin),
+        spans=lanes.spans(board, hit.cut, fault, end),
+        problem=problem,
+    )

@@ -1,0 +1,148 @@
+"""A whole drill: one probe and one watch for all its faults, tried one after another, and the report of them."""
+
+import asyncio
+import os
+import platform
+import time
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from importlib.metadata import version
+from random import Random
+
+from quorate.core import Transport
+from quorate.drill import pods
+from quorate.drill.api import Api
+from quorate.drill.catalog import Fault, named
+from quorate.drill.felt import felt
+from quorate.drill.one import Place, Sick, run
+from quorate.drill.order import Pace, Target
+from quorate.drill.outage import Outages
+from quorate.drill.probe import Probe
+from quorate.drill.record import Result
+from quorate.drill.scene import Skip
+from quorate.drill.watchers import watching
+from quorate.report import drilled
+from quorate.report.drilled import Drilled, Run
+from quorate.report.event import Emit, Said
+from quorate.spec.cluster import Cluster
+from quorate.spec.secrets import Secrets
+
+CALM = 3.0
+"""Seconds without a fault at the beginning, to know what the measurement itself is like."""
+SECOND = 1.0
+"""Between two runs: what one has left behind must not be felt in the next."""
+
+OnRun = Callable[[drilled.Fault, Run], None]
+"""Is told each run when it has ended; the fault has no runs yet."""
+
+
+async def drill(
+    cluster: Cluster,
+    secrets: Secrets,
+    via: Transport,
+    *,
+    faults: Sequence[str] = (),
+    runs: int = 1,
+    seed: int = 0,
+    pace: Pace | None = None,
+    settings: str = "quorate",
+    emit: Emit = lambda _event: None,
+    on_run: OnRun = lambda _fault, _run: None,
+) -> Drilled:
+    """Try faults, all for none, each so many times; whatever happens, what is broken is healed.
+
+    Raises QuorateError for a fault that does not exist, and when the cluster can't be probed.
+    """
+    wanted, pace = named(faults), pace or Pace()
+    target, outages = Target.of(cluster, secrets), Outages(via)
+    began, since, namespace = datetime.now(UTC), time.monotonic(), f"quorate-drill-{uuid.uuid4().hex[:6]}"
+    tried: list[drilled.Fault] = []
+    api = Api(target)
+    try:
+        async with Probe(target, pace, namespace=namespace) as probe, watching(cluster, via, target) as board:
+            emit(Said("starting pods"))
+            without = await pods.start(api, cluster, namespace)
+            place = Place(
+                cluster, via, probe, board, api, outages, Random(seed), namespace, since, with_pods=not without
+            )
+            emit(Said("calm: measuring without a fault"))
+            first = time.monotonic()
+            await asyncio.sleep(CALM)
+            calm = felt(probe.window(first, time.monotonic()))
+            sick = ""
+            for fault in wanted:
+                found, sick = await _repeat(place, fault, runs, sick, emit, on_run)
+                tried.append(found)
+    finally:
+        # Nothing is open here unless something above was cut off.
+        for said in await asyncio.shield(outages.heal()):
+            emit(Said(f"not healed: {said}"))
+        api.close()
+    assert probe.result is not None
+    return Drilled(
+        cluster=cluster.name,
+        settings=settings,
+        began=began.isoformat(timespec="seconds"),
+        seconds=round(time.monotonic() - since, 1),
+        version=version("quorate"),
+        about=_about(cluster, pace, runs, seed, without),
+        calm=calm,
+        faults=_blamed(tried, place.moments, probe.result, probe.began),
+    )
+
+
+async def _repeat(
+    place: Place, fault: Fault, runs: int, sick: str, emit: Emit, on_run: OnRun
+) -> tuple[drilled.Fault, str]:
+    """All runs of a fault, and why no other may be tried, if so."""
+    told = drilled.Fault(fault.name, fault.title, fault.goals)
+    if sick:
+        return replace(told, skipped=sick), sick
+    found: list[Run] = []
+    for number in range(1, runs + 1):
+        emit(Said(f"{fault.name}, run {number} of {runs}: {fault.title}"))
+        try:
+            one = await run(place, fault, number)
+        except Skip as skip:
+            return replace(told, runs=found, skipped="" if found else str(skip)), ""
+        except Sick as error:
+            return replace(told, runs=found, skipped="" if found else str(error)), str(error)
+        found.append(one)
+        on_run(told, one)
+        worst = replace(told, runs=found).worst
+        found = [each if each is worst else replace(each, ticks={}) for each in found]
+        await asyncio.sleep(SECOND)
+    return replace(told, runs=found), ""
+
+
+def _blamed(
+    tried: Sequence[drilled.Fault], moments: Mapping[tuple[str, int], float], result: Result, zero: float
+) -> Sequence[drilled.Fault]:
+    """The runs with what is known only in the end: each lost write is that of the last fault before it."""
+    begins = sorted((moment, key) for key, moment in moments.items())
+    gone = set(result.lost) | set(result.undone)
+    lost: dict[tuple[str, int], int] = dict.fromkeys(moments, 0)
+    for ack in result.acks:
+        if ack.number in gone and begins:
+            before = [key for moment, key in begins if moment <= ack.at + zero]
+            lost[before[-1] if before else begins[0][1]] += 1
+    return [
+        replace(fault, runs=[replace(each, lost=lost.get((fault.name, each.number), 0)) for each in fault.runs])
+        for fault in tried
+    ]
+
+
+def _about(cluster: Cluster, pace: Pace, runs: int, seed: int, without: str) -> Mapping[str, str]:
+    count = {"masters": cluster.masters, "etcd members": cluster.members, "workers": cluster.workers}
+    hosts = ", ".join(f"{len(found)} {what}" for what, found in count.items())
+    return {
+        "topology": f"{hosts}, {len(cluster.balancers)} balancers ({cluster.load_balancer.kind})",
+        "kubernetes": cluster.versions.kubernetes,
+        "pace": f"new {pace.new:g} s, kept {pace.kept:g} s, writes {pace.writes:g} s",
+        "runs": str(runs),
+        "seed": str(seed),
+        "machine": f"{os.cpu_count()} CPUs, {platform.system()} {platform.release()}",
+        "pods": without or "two on each worker",
+    }
