@@ -12,7 +12,9 @@ import pytest
 Quorate = Callable[..., tuple[int, str, str]]
 
 
-@pytest.mark.parametrize("verb", ["validate", "plan", "status", "verify", "kubeconfig", "artifacts", "trust"])
+@pytest.mark.parametrize(
+    "verb", ["validate", "explain", "plan", "status", "verify", "kubeconfig", "artifacts", "trust"]
+)
 def test_missing_file(quorate: Quorate, verb: str) -> None:
     code, out, err = quorate(verb, "-f", "nowhere.yaml")
     assert code == 3
@@ -21,7 +23,7 @@ def test_missing_file(quorate: Quorate, verb: str) -> None:
     assert "hint: name the file with -f" in err
 
 
-@pytest.mark.parametrize("verb", ["plan", "status", "verify", "artifacts", "trust"])
+@pytest.mark.parametrize("verb", ["explain", "plan", "status", "verify", "artifacts", "trust"])
 def test_missing_file_for_programs(quorate: Quorate, verb: str) -> None:
     code, out, err = quorate(verb, "-f", "nowhere.yaml", "--json")
     said = json.loads(out)["error"]

@@ -87,10 +87,10 @@ def applying(
 
 
 def events(process: "subprocess.Popen[str]") -> Iterator[dict[str, Any]]:
-    """What it tells, as it tells it."""
+    """What it tells, as it tells it; an error of the verb itself is an event `error`."""
     assert process.stdout is not None
     for line in process.stdout:
-        yield json.loads(line)
+        yield {"event": "error", **json.loads(line)}
 
 
 def applied(deployed: Deployed, *words: str) -> tuple[int, list[dict[str, Any]]]:
@@ -160,14 +160,15 @@ def killed_between_steps(deployed: Deployed, count: int = COUNT) -> Tally:
     """kill -9 as a step begins, before its result is known: at POINTS of them, or at each once."""
     tally, dice = Tally("killed between steps"), chance("boundaries")
     started: set[tuple[str, str, str]] = set()
-    marks: list[int] = []
+    marks: list[int] | None = None
     while True:
         tally.runs += 1
         with applying(deployed) as process:
             for event in events(process):
-                if event["event"] == "planned" and not marks:
+                if event["event"] == "planned" and marks is None:
                     every = range(1, event["create"] + event["change"] + 1)
                     marks = list(every) if count >= FULL else sorted(dice.sample(every, POINTS))
+                    print(f"{len(every)} steps, killed at {marks if count < FULL else 'each'}", flush=True)
                 if event["event"] == "step-started":
                     started.add((event["host"], event["kind"], event["name"]))
                     if marks and len(started) >= marks[0]:

@@ -2,12 +2,15 @@
 
 import asyncio
 import contextlib
-import json
-import re
+import socket
 import ssl
+import struct
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+
+from api_speech import Http2, http1
 
 from quorate.drill.order import Target
 from quorate.pki.issue import issue_ca, issue_leaf, new_key
@@ -32,6 +35,7 @@ class Pki:
         (folder / "server.pem").write_bytes(b"".join(server))
         self.context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cadata=self.ca.decode())
         self.context.verify_mode = ssl.CERT_REQUIRED
+        self.context.set_alpn_protocols(["h2", "http/1.1"])
         self.context.load_cert_chain(folder / "server.pem")
 
 
@@ -59,6 +63,13 @@ class Api:
         """Watches that are open say nothing any more."""
         self.oldest = 0
         """Watches from before this version are refused."""
+        self.refuse_streams = 0
+        """So many of the next requests are refused, and not done."""
+        self.turn_away = 0
+        """So many of the next requests get GOAWAY as the answer, and are not done."""
+        self.http2: list[Http2] = []
+        """All connections of HTTP/2 that were ever there."""
+        self.endings = 0
         self._revision = 100
         self._history: list[tuple[int, Object]] = []
         self._changed = asyncio.Event()
@@ -92,6 +103,8 @@ class Api:
     def break_off(self) -> None:
         """Every connection is reset."""
         for writer in self._writers:
+            at_once = struct.pack("ii", 1, 0)
+            writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, at_once)
             writer.transport.abort()
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -102,29 +115,40 @@ class Api:
         self.connections += 1
         try:
             with contextlib.suppress(OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
-                while await self._serve(reader, writer):
-                    pass
+                if writer.get_extra_info("ssl_object").selected_alpn_protocol() == "h2":
+                    speech = Http2(self, reader, writer)
+                    self.http2.append(speech)
+                    await speech.serve()
+                else:
+                    await http1(self, reader, writer)
         finally:
             writer.transport.abort()
             self._writers.discard(writer)
             self._handlers.discard(task)
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
-        """One request; whether there may be another."""
-        head = (await reader.readuntil(b"\r\n\r\n")).decode()
-        length = re.search(r"(?i)content-length: (\d+)", head)
-        body = json.loads(await reader.readexactly(int(length[1]))) if length else {}
-        method, path, _ = head.split(" ", 2)
-        await self.answering.wait()
-        if "watch=1" in path:
-            await self._watch(writer, int(path.split("resourceVersion=")[1].split("&")[0]))
-            return False
-        status, found = (self.status, {}) if self.status else self._do(method, path, body)
-        text = json.dumps(found).encode()
-        answer = f"HTTP/1.1 {status} X\r\nContent-Length: {len(text)}\r\n\r\n".encode() + text
-        writer.write(answer[: len(answer) // 2] if self.cut else answer)
-        await writer.drain()
-        return not self.cut and "Connection: close" not in head
+    def answer(self, method: str, path: str, body: Object) -> tuple[int, Object]:
+        """What becomes of a request: status and object."""
+        return (self.status, {}) if self.status else self._do(method, path, body)
+
+    async def events(self, since: int) -> AsyncIterator[Object]:
+        """What a watch shows, from after a version."""
+        if since < self.oldest:
+            yield {"type": "ERROR", "object": {"code": 410}}
+            return
+        quiet, ending = self.silent, self.endings
+        while ending == self.endings:
+            # The history grows by one at a time, from version 101 on.
+            for revision, made in [] if quiet else self._history[max(0, since - 100) :]:
+                yield {"type": "MODIFIED", "object": made}
+                since = revision
+            self._changed.clear()
+            await self._changed.wait()
+            quiet = quiet or self.silent
+
+    def end_watches(self) -> None:
+        """Every watch ends in good order."""
+        self.endings += 1
+        self._changed.set()
 
     def _do(self, method: str, path: str, body: Object) -> tuple[int, Object]:
         name = path.rpartition("/")[2]
@@ -168,22 +192,3 @@ class Api:
         if number in self.backwards:
             return {**made, "metadata": {"name": name, "resourceVersion": "7"}}
         return made
-
-    async def _watch(self, writer: asyncio.StreamWriter, since: int) -> None:
-        def chunk(event: Object) -> bytes:
-            line = json.dumps(event).encode() + b"\n"
-            return f"{len(line):x}\r\n".encode() + line + b"\r\n"
-
-        writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
-        if since < self.oldest:
-            writer.write(chunk({"type": "ERROR", "object": {"code": 410}}))
-            return
-        quiet = self.silent
-        while not writer.is_closing():
-            for revision, made in self._history:
-                if revision > since and not quiet:
-                    writer.write(chunk({"type": "MODIFIED", "object": made}))
-                    since = revision
-            self._changed.clear()
-            await self._changed.wait()
-            quiet = quiet or self.silent

@@ -1,6 +1,7 @@
 """A root of its own for sh: real coreutils, and nothing of this machine is touched."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from quorate.core import State
@@ -16,11 +17,11 @@ OURS = ("etc/test", "var/lib/quorate", "run/quorate")
 class Root:
     """A folder that stands for a host: its `/etc/test` and the folders of quorate are seen in the real places."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, seen: Sequence[str] = OURS) -> None:
         self.etc = folder / "etc/test"
         self.state = folder / "var/lib/quorate"
         binds = ""
-        for path in OURS:
+        for path in seen:
             (folder / path).mkdir(parents=True)
             binds += f"mkdir -p /{path}; mount --bind '{folder}/{path}' /{path}; "
         # The parents get a throw-away layer, so that not even an empty folder is left on this machine.

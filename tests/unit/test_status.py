@@ -13,7 +13,7 @@ from quorate.execute.store import Store
 from quorate.execute.survey import Service, View, parse, survey, units
 from quorate.pki.issue import issue_ca, new_key
 from quorate.procedure.kubeconfig import operator_kubeconfig
-from quorate.procedure.status import judge
+from quorate.procedure.status import gone, judge
 from quorate.spec.cluster import Cluster, Endpoint, Host, LoadBalancer, Role, Runtime
 
 NOW = datetime(2026, 11, 23, 14, 0, tzinfo=UTC)
@@ -193,6 +193,40 @@ def test_everything_wrong_is_named() -> None:
     assert found.rows()[0] == ("w2", "host", "unreachable", "no route")
     assert found.certificates["m1"].not_after - NOW <= timedelta(days=3)
     assert [each.healthy for each in found.members] == [True, True, False]
+
+
+def test_the_outlook_counts_lost_hosts_and_services_as_gone() -> None:
+    c, views = cluster(), healthy(cluster())
+    assert judge(c, views, {}).as_dict()["survives"] == {
+        "ok": True,
+        "may_fail": 1,
+        "fatal": {},
+        "text": "survives the loss of any one host",
+    }
+    without = {name: view for name, view in views.items() if name != "w1"}
+    found = judge(c, without, {"w1": "no route"})
+    assert found.outlook is not None
+    assert found.outlook.text == "w1 is away: losing m1 or w2 would stop writes"
+    assert not any("losing" in problem for problem in found.problems)
+    down = Service("active", NOW, 0, False)
+    views["m1"] = View(NOW, {**views["m1"].services, "etcd.service": down}, more=views["m1"].more)
+    assert judge(c, views, {}).as_dict()["survives"]["fatal"] == dict.fromkeys(("m2", "w1", "w2"), "stop writes")
+
+
+def test_a_balancer_is_not_gone_because_api_servers_are() -> None:
+    c, views = cluster(), healthy(cluster())
+    silent = Service("active", NOW, 0, False)
+
+    def gone_at(*silenced: str) -> set[str]:
+        units_of = {
+            name: {unit: silent if unit in silenced else service for unit, service in view.services.items()}
+            for name, view in views.items()
+        }
+        said = {name: View(NOW, services) for name, services in units_of.items()}
+        return {process for _, process in gone(c, said)}
+
+    assert gone_at("nginx.service") == {"nginx"}
+    assert gone_at("nginx.service", "kube-apiserver.service") == {"kube-apiserver"}
 
 
 def test_no_answer_of_any_api_server_is_a_problem() -> None:

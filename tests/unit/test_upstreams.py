@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from upstreams_watch import BAD, GOOD, REFUSED, SILENT, A, B, C, Watch, up
+from upstreams_watch import ABSENT, BAD, GOOD, HUNG, REFUSED, SILENT, A, B, C, Watch, up
 
 from quorate.render import upstreams
 
@@ -41,10 +41,10 @@ def test_two_bad_answers_are_out_two_good_ones_are_in(watch: Watch) -> None:
     watch.init()
     watch.start()
     watch.say(B, *[GOOD] * 9)
-    watch.say(C, "401:0.01", "401:0.01")
-    watch.say(A, BAD, GOOD, SILENT, "401:0.02", "403:0.01", GOOD)
+    watch.say(C, "401:0.01:0", "401:0.01:0")
+    watch.say(A, BAD, GOOD, SILENT, "401:0.02:0", "403:0.01:0", GOOD)
     assert watch.stays()
-    watch.say(A, BAD, SILENT)
+    watch.say(A, BAD, SILENT, SILENT)
     assert watch.has(B, C)
     watch.say(A, GOOD, BAD, GOOD, SILENT, GOOD)
     assert watch.stays()
@@ -72,7 +72,7 @@ def test_when_none_is_ready_all_are_tried_and_nginx_learns_of_it_once(watch: Wat
         watch.say(at, GOOD)
     assert watch.stays()
     # As in an election of etcd: a little one after the other, and so they come back.
-    for _ in range(5):
+    for _ in range(9):
         for at in (A, B, C):
             watch.say(at, SILENT)
         assert watch.stays()
@@ -92,24 +92,33 @@ def test_when_none_is_ready_all_are_tried_and_nginx_learns_of_it_once(watch: Wat
     assert watch.has(B)
 
 
-def test_the_sessions_of_a_silent_server_are_cut_when_another_one_is_good(watch: Watch) -> None:
+@pytest.mark.parametrize(("silences", "cut"), [([SILENT] * 3, 8), ([SILENT, *[HUNG] * 2], 6), ([SILENT, ABSENT], 3)])
+def test_the_sessions_of_a_silent_server_are_cut_when_another_one_is_good(
+    watch: Watch, silences: list[str], cut: int
+) -> None:
+    """Soon when nobody is there, late when it may only be slow: `cut` is the silence at which they would be."""
     watch.init()
     watch.start()
     watch.say(B, GOOD)
-    watch.say(A, GOOD, SILENT, SILENT)
+    watch.say(A, GOOD, *silences[:-1])
+    assert watch.stays()
+    watch.say(A, silences[-1])
     assert watch.has(B, C)
     assert not watch.said("ss.log"), "the list comes first"
+    watch.say(A, *[silences[-1]] * (cut - len(silences) - 1))
+    assert watch.stays()
+    assert not watch.said("ss.log"), "it may come back"
     watch.say(B, SILENT)
     assert watch.stays()
-    watch.say(A, SILENT)
+    watch.say(A, silences[-1])
     assert watch.stays()
     assert not watch.said("ss.log"), "nobody is good"
     watch.say(B, GOOD)
     assert watch.stays()
-    watch.say(A, SILENT, SILENT)
+    watch.say(A, silences[-1])
     assert watch.within(lambda: watch.said("ss.log") == f"-Ktn dst {A}\n")
     # Once for each time, and never while it answers, whatever.
-    watch.say(A, BAD, BAD, BAD, SILENT, BAD, SILENT, SILENT, SILENT)
+    watch.say(A, BAD, BAD, BAD, *[SILENT] * 7, BAD, *[SILENT] * 7)
     assert watch.stays()
     assert watch.said("ss.log").count("\n") == 1
     watch.say(A, SILENT)
@@ -138,7 +147,7 @@ def test_what_nginx_did_not_take_is_tried_again(watch: Watch) -> None:
     (watch.folder / "systemctl.fails").touch()
     watch.start()
     watch.say(B, GOOD)
-    watch.say(A, GOOD, SILENT, SILENT, SILENT)
+    watch.say(A, GOOD, *[SILENT] * 8)
     assert watch.within(lambda: watch.reloads() == 1)
     assert watch.stays()
     assert not watch.said("ss.log"), "nginx still goes there"
@@ -167,7 +176,9 @@ def test_lines_that_are_no_answers_and_a_lost_list_harm_nothing(watch: Watch) ->
     watch.start()
     mark = watch.folder / "ran"
     for at in (A, B, C):
-        watch.say(at, "", f"$(touch {mark})", f"1; touch {mark}", "curl: no such library", "*", "\\", "20:0", GOOD)
+        watch.say(
+            at, "", f"$(touch {mark})", f"1; touch {mark}", "curl: no such library", "*", "\\", "20:0", "200:0.1", GOOD
+        )
     assert watch.stays()
     watch.list.unlink()
     watch.say(A, *["x"] * 5, REFUSED)

@@ -13,7 +13,8 @@ from pathlib import Path
 from quorate.render import upstreams
 
 A, B, C = (f"10.0.0.{n}:6443" for n in (1, 2, 3))
-GOOD, BAD, REFUSED, SILENT = "200:0.002", "500:0.002", "000:0.000210", "000:0.499622"
+GOOD, BAD, REFUSED = "200:0.002:0", "500:0.002:0", "000:0.000210:0"
+SILENT, HUNG, ABSENT = "000:0.300622:0", "000:0.200901:1", "000:0.200472:0"
 CURL = """\
 for url; do :; done
 case $* in *' -V') exit $(cat "$0.old") ;; esac

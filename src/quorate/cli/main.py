@@ -16,6 +16,7 @@ VERBS = {
     "validate": "Check the cluster file; no host is touched.",
     "schema": "Print the JSON Schema of the cluster file, for editors.",
     "graph": "Print the components in the order in which they are built.",
+    "explain": "Tell what happens when a host or a process fails; no host is touched.",
     "trust": "Show the hosts' SSH keys and pin them.",
     "artifacts": "List what will be installed, or export it to a folder.",
     "plan": "Show what apply would change; changes nothing.",

@@ -49,7 +49,7 @@ async def _status(out: "Output", file: Path, *, json: bool) -> int:
 
 
 def _show(out: "Output", cluster: "Cluster", found: "Status") -> None:
-    from quorate.report.console import BAD, GOOD, NAME, QUIET
+    from quorate.report.console import BAD, GOOD, NAME, QUIET, WARN
 
     state = (" is well", f"bold {GOOD}") if found.ok else (f": {len(found.problems)} problems", BAD)
     if len(found.problems) == 1:
@@ -74,6 +74,9 @@ def _show(out: "Output", cluster: "Cluster", found: "Status") -> None:
     if found.nodes:
         versions = ", ".join(sorted({node.version for node in found.nodes}))
         out.say((f"{'nodes':<20}", QUIET), f"{len(ready)} of {len(found.nodes)} Ready, {versions}")
+    if found.outlook:
+        spare = found.outlook.may_fail
+        out.say((f"{'outlook':<20}", QUIET), (found.outlook.text, "" if spare else WARN if found.outlook.ok else BAD))
     if found.problems:
         out.console.print()
     for problem in found.problems:

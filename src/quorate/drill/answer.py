@@ -1,4 +1,4 @@
-"""An answer of HTTP/1.1, parsed as it comes in, and why there was none in a word."""
+"""A whole answer, and why there was none in a word."""
 
 import errno
 import json
@@ -13,6 +13,10 @@ class Broken(Exception):
     def __init__(self, word: str) -> None:
         super().__init__(word)
         self.word = word
+
+
+class Unprocessed(Broken):
+    """The server has said that it did nothing with the request: it may be sent again at once."""
 
 
 def reason(error: Exception) -> str:
@@ -63,63 +67,3 @@ class Reply(NamedTuple):
         if "items" not in found:
             raise Broken("answer")
         return found["items"] or []
-
-
-class Answer:
-    """One answer as it comes in. `done` when it is whole, `stays` when the connection is good for another."""
-
-    def __init__(self) -> None:
-        self.status = 0
-        self.done = False
-        self.stays = True
-        self._chunked = False
-        self._left = 0
-        self._buffer = b""
-
-    def feed(self, data: bytes) -> bytes:
-        """Take what came, empty at the connection's end; give what of the body is ready by now. Raises Broken."""
-        if not data:
-            raise Broken("cut" if self.status or self._buffer else "closed")
-        self._buffer += data
-        try:
-            if not self.status and not self._head():
-                return b""
-            return self._chunks() if self._chunked else self._plain()
-        except (ValueError, IndexError):
-            raise Broken("answer") from None
-
-    def _head(self) -> bool:
-        head, end, rest = self._buffer.partition(b"\r\n\r\n")
-        if not end:
-            return False
-        first, *lines = head.decode("latin-1").split("\r\n")
-        fields = {name.strip().lower(): value.strip().lower() for name, _, value in (x.partition(":") for x in lines)}
-        self.stays = first.startswith("HTTP/1.1 ") and fields.get("connection") != "close"
-        self._chunked = fields.get("transfer-encoding") == "chunked"
-        # Without either, the body would end with the connection, and a cut could not be seen.
-        self._left = 0 if self._chunked else int(fields.get("content-length", "none"))
-        self._buffer = rest
-        self.status = int(first.split(" ")[1])
-        return True
-
-    def _plain(self) -> bytes:
-        piece = self._buffer[: self._left]
-        self._buffer = self._buffer[len(piece) :]
-        self._left -= len(piece)
-        self.done = self._left == 0
-        return piece
-
-    def _chunks(self) -> bytes:
-        """What whole chunks are there; the last one is empty."""
-        found = b""
-        while not self.done:
-            line, end, rest = self._buffer.partition(b"\r\n")
-            if not end:
-                break
-            size = int(line.partition(b";")[0], 16)
-            if len(rest) < size + 2:
-                break
-            found += rest[:size]
-            self._buffer = rest[size + 2 :]
-            self.done = size == 0
-        return found

@@ -4,7 +4,7 @@ import asyncio
 from typing import Any
 
 from quorate.drill.answer import Broken, Reply, reason
-from quorate.drill.connection import Client, Door
+from quorate.drill.client import Client, Door
 from quorate.drill.order import Target
 
 LIMIT = 1.0

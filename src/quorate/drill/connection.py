@@ -1,137 +1,186 @@
-"""Connections to the API with nothing between them and the caller.
-
-An HTTP library would pool them, and open a lost one again in silence: that is what is to be measured.
-"""
+"""One connection of HTTP/2, as kubectl, the kubelets and the control loops keep them, with one request at a time."""
 
 import asyncio
-import json
+from typing import cast
 
-from quorate.drill.answer import Answer, Reply
-from quorate.drill.order import Target
+from h2.config import H2Configuration
+from h2.connection import H2Connection
+from h2.errors import ErrorCodes
+from h2.events import DataReceived, Event, ResponseReceived, StreamEnded, StreamReset
+from h2.exceptions import ProtocolError
 
-READ = 1 << 16
-"""Bytes to take from a connection at once."""
-AGAIN = 0.1
-"""Seconds until another attempt to connect is made beside one that has no end: rarely enough for a slow server."""
+from quorate.drill.answer import Broken, Reply, Unprocessed
+from quorate.drill.frames import split
+
+CONFIG = H2Configuration(
+    # What is sent is made here alone, and of what comes only the status is looked at: to judge names and values
+    # would take a third of the time of a request.
+    validate_outbound_headers=False,
+    normalize_outbound_headers=False,
+    validate_inbound_headers=False,
+    normalize_inbound_headers=False,
+)
 
 
-class Connection:
-    """One TLS connection."""
+class Connection(asyncio.Protocol):
+    """One TLS connection. `Door` opens it.
 
-    def __init__(self, authority: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    GOAWAY is followed as Go's client does: no further request, and the one under way goes on to its end, unless its
+    stream is above those that the server takes: then it was not processed. So is one that was refused (RFC 9113,
+    8.7). PING, SETTINGS and the windows of flow control are answered by `h2`.
+    """
+
+    def __init__(self, authority: str) -> None:
+        self.status = 0
+        """Of the answer under way, 0 until it is there."""
+        self.closed = False
+        self.leaving = False
+        """The server has announced that it takes no more requests here."""
         self._authority = authority
-        self._reader = reader
-        self._writer = writer
+        self._speech = H2Connection(CONFIG)
+        self._rest = b""
+        self._stream = 0
+        self._under_way = False
+        self._whole = False
+        self._body: list[bytes] = []
+        self._error: Exception | None = None
+        self._news: asyncio.Future[None] | None = None
 
     @property
-    def lost(self) -> bool:
-        """Whether the other side has closed it."""
-        return self._reader.at_eof() or self._reader.exception() is not None or self._writer.is_closing()
+    def ready(self) -> bool:
+        """Whether it is good for another request."""
+        return not (self._under_way or self.closed or self.leaving)
 
-    def send(
-        self, method: str, path: str, body: bytes = b"", kind: str = "application/json", last: bool = False
-    ) -> None:
-        """Send a request; `last` asks the server to close the connection after its answer."""
-        lines = [
-            f"{method} {path} HTTP/1.1",
-            f"Host: {self._authority}",
-            "User-Agent: quorate-probe",
-            "Accept: application/json",
-            *([f"Content-Type: {kind}", f"Content-Length: {len(body)}"] if body else []),
-            *(["Connection: close"] if last else []),
+    @property
+    def http2(self) -> bool:
+        """Whether the server agreed to speak HTTP/2."""
+        return bool(self._transport.get_extra_info("ssl_object").selected_alpn_protocol() == "h2")
+
+    def send(self, method: str, path: str, body: bytes = b"", kind: str = "") -> None:
+        """Send a request, in one write. Raises Broken when the server's limits do not allow it."""
+        self.status, self._under_way, self._whole = 0, True, False
+        if self.closed:
+            return  # Who waits for the answer is told why.
+        self._error = None
+        headers = [
+            (":method", method),
+            (":scheme", "https"),
+            (":authority", self._authority),
+            (":path", path),
+            ("user-agent", "quorate-probe"),
+            ("accept", "application/json"),
         ]
-        self._writer.write("\r\n".join([*lines, "", ""]).encode("ascii") + body)
+        if body:
+            headers += [("content-type", kind), ("content-length", str(len(body)))]
+        try:
+            self._stream = self._speech.get_next_available_stream_id()
+            self._speech.send_headers(self._stream, headers, end_stream=not body)
+            if body:
+                self._speech.send_data(self._stream, body, end_stream=True)
+        except ProtocolError:
+            raise Broken("protocol") from None
+        self._flush()
+
+    async def begun(self) -> None:
+        """Wait until the answer has begun. Raises OSError or Broken, Unprocessed among them."""
+        while not self.status:
+            await self._more()
 
     async def read(self) -> bytes:
-        """What came; empty at the end."""
-        return await self._reader.read(READ)
+        """What came of the answer's body; empty at its end. Raises OSError or Broken."""
+        while not self._body and not self._whole:
+            await self._more()
+        return self._taken()
 
-    async def reply(self) -> tuple[Reply, bool]:
-        """The answer, and whether the connection is good for another request."""
-        answer, body = Answer(), b""
-        while not answer.done:
-            body += answer.feed(await self.read())
-        return Reply(answer.status, body), answer.stays
+    async def reply(self) -> Reply:
+        """The whole answer. Raises OSError or Broken."""
+        while not self._whole:
+            await self._more()
+        return Reply(self.status, self._taken())
 
     def close(self) -> None:
         """Close it without waiting for the other side to agree."""
-        self._writer.transport.abort()
+        self.closed = True
+        self._transport.abort()
 
+    # What asyncio calls
 
-class Door:
-    """Opens connections to a target. Raises what `Target.context` does."""
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """It stands. What HTTP/2 begins with leaves together with the first request."""
+        self._transport = cast(asyncio.Transport, transport)
+        self._speech.initiate_connection()
 
-    def __init__(self, target: Target) -> None:
-        self._target = target
-        self._context = target.context()
-
-    async def open(self) -> Connection:
-        """A new connection."""
-        target = self._target
-        reader, writer = await asyncio.open_connection(
-            target.host, target.port, ssl=self._context, server_hostname=target.server_name or target.host
-        )
-        return Connection(target.authority, reader, writer)
-
-    async def open_soon(self) -> Connection:
-        """A new connection, by another attempt every `AGAIN` seconds until one of them has come to an end.
-
-        The kernel repeats an attempt whose packet was lost after 1 s, then 2 s: with a single one, an outage of
-        0.2 s would be measured as 1 s.
-        """
-        attempts: set[asyncio.Task[Connection]] = set()
+    def data_received(self, data: bytes) -> None:
+        """Take what came, answer what is to be answered, and wake who waits."""
         try:
-            while True:
-                attempts.add(asyncio.create_task(self.open()))
-                ended, _ = await asyncio.wait(attempts, timeout=AGAIN, return_when=asyncio.FIRST_COMPLETED)
-                if ended:
-                    first = ended.pop()
-                    attempts.remove(first)
-                    return first.result()
-        finally:
-            for attempt in attempts:
-                attempt.cancel()
-            for late in await asyncio.gather(*attempts, return_exceptions=True):
-                if isinstance(late, Connection):
-                    late.close()
-
-
-class Client:
-    """One connection at a time, opened anew when the last one is gone."""
-
-    def __init__(self, door: Door) -> None:
-        self.sent = False
-        """Whether the last request has left: then the API may have done it, whatever became of the answer."""
-        self._door = door
-        self._connection: Connection | None = None
-
-    @property
-    def lost(self) -> bool:
-        """Whether a connection is there that the other side has closed."""
-        return self._connection is not None and self._connection.lost
-
-    async def ask(self, method: str, path: str, body: object = None, kind: str = "application/json") -> Reply:
-        """The whole answer to a request. Raises OSError or Broken."""
-        self.sent = False
-        if self.lost:
+            parts, self._rest = split(self._rest + data if self._rest else data)
+            for part in parts:
+                if isinstance(part, int):
+                    self._go_away(part)
+                else:
+                    for event in self._speech.receive_data(part):
+                        self._take(event)
+        except (ProtocolError, Broken):
+            self._fail(Broken("protocol"))
             self.close()
-        connection = self._connection or await self._door.open_soon()
-        # It comes back when the answer is whole: a later request must not read the rest of this one's.
-        self._connection = None
-        stays = False
-        try:
-            self.sent = True
-            connection.send(method, path, b"" if body is None else json.dumps(body).encode(), kind)
-            reply, stays = await connection.reply()
-        finally:
-            if stays:
-                self._connection = connection
-            else:
-                connection.close()
-        return reply
+        if not self.closed:
+            self._flush()
+            if self.leaving and not self._under_way:
+                self.close()
+        self._wake()
 
-    def close(self) -> None:
-        """Close the connection, if there is one."""
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+    def eof_received(self) -> None:
+        """The other side has closed it."""
+        self.connection_lost(None)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """It is no more; a request under way has failed."""
+        self.closed = True
+        self._fail(error or Broken("cut" if self.status else "closed"))
+        self._wake()
+
+    def _go_away(self, last: int) -> None:
+        self.leaving = True
+        if not self._under_way or self._stream > last:
+            self._fail(Unprocessed("goaway"))
+            self._under_way = False
+
+    def _take(self, event: Event) -> None:
+        # The others need nothing, or belong to an answer that was whole before.
+        match event:
+            case ResponseReceived(stream_id=self._stream, headers=headers):
+                self.status = int(dict(headers)[b":status"])
+            case DataReceived(data=data, flow_controlled_length=int(size), stream_id=self._stream):
+                if data:
+                    self._body.append(data)
+                self._speech.acknowledge_received_data(size, self._stream)
+            case StreamEnded(stream_id=self._stream):
+                self._under_way, self._whole = False, True
+            case StreamReset(stream_id=self._stream) if not self._whole:
+                refused = event.error_code == ErrorCodes.REFUSED_STREAM
+                self._fail(Unprocessed("refused-stream") if refused else Broken("cut" if self.status else "aborted"))
+                self._under_way = False
+
+    def _fail(self, error: Exception) -> None:
+        """Note why; what comes after the first reason follows from it."""
+        self._error = self._error or error
+
+    async def _more(self) -> None:
+        """Wait for what comes next. Raises what went wrong."""
+        if self._error:
+            raise self._error
+        self._news = asyncio.get_running_loop().create_future()
+        await self._news
+
+    def _wake(self) -> None:
+        if self._news and not self._news.done():
+            self._news.set_result(None)
+
+    def _flush(self) -> None:
+        if data := self._speech.data_to_send():
+            self._transport.write(data)
+
+    def _taken(self) -> bytes:
+        found = b"".join(self._body)
+        self._body.clear()
+        return found

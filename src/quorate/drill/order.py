@@ -39,15 +39,15 @@ class Target:
         """Host and port as in a URL."""
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
-    def context(self) -> ssl.SSLContext:
-        """TLS settings: the CA and the name are verified, HTTP/1.1 is offered.
+    def context(self, protocol: str) -> ssl.SSLContext:
+        """TLS settings: the CA and the name are verified, a protocol is offered by its name in ALPN.
 
         Raises ssl.SSLError for a PEM that can't be used. No session is kept, so every connection is a whole
         handshake, as that of a client which has just started.
         """
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
-        context.set_alpn_protocols(["http/1.1"])
+        context.set_alpn_protocols([protocol])
         context.load_verify_locations(cadata=self.ca_pem.decode("ascii"))
         # OpenSSL reads keys from files alone. The folder is closed to others and gone at once.
         with tempfile.TemporaryDirectory(prefix="quorate-") as folder:
@@ -67,9 +67,9 @@ class Pace:
     and `kept`.
     """
 
-    new: float = 0.05
-    kept: float = 0.05
-    writes: float = 0.1
+    new: float = 0.02
+    kept: float = 0.02
+    writes: float = 0.05
     watch: float = 0.05
     """Pause before a watch that broke is opened again."""
     timeout: float = 1.0

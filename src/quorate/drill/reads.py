@@ -5,7 +5,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 from quorate.drill.answer import Broken, Reply, reason
-from quorate.drill.connection import Client, Door
+from quorate.drill.client import Client, Door
 from quorate.drill.order import Order
 from quorate.drill.recorder import Say
 
@@ -40,18 +40,9 @@ async def new(door: Door, order: Order, say: Say, stop: asyncio.Event) -> None:
     than timeout / interval of them are under way.
     """
 
-    async def ask() -> Reply:
-        connection = await door.open()
-        try:
-            connection.send("GET", order.path, last=True)
-            reply, _ = await connection.reply()
-            return reply
-        finally:
-            connection.close()
-
     under_way: set[asyncio.Task[None]] = set()
     async for _ in beats(order.pace.new, stop):
-        task = asyncio.create_task(attempt(say, "new", order.pace.timeout, ask))
+        task = asyncio.create_task(attempt(say, "new", order.pace.timeout, lambda: door.visit(order.path)))
         under_way.add(task)
         task.add_done_callback(under_way.discard)
     await asyncio.gather(*under_way)
@@ -60,9 +51,8 @@ async def new(door: Door, order: Order, say: Say, stop: asyncio.Event) -> None:
 async def kept(door: Door, order: Order, say: Say, stop: asyncio.Event) -> None:
     """Requests on one connection, one at a time. That it was lost counts as a failure; then it is opened anew.
 
-    HTTP/1.1, where kubectl and the kubelets use HTTP/2: that needs a package that quorate does not have. Both
-    stand and fall with their TCP connection. An API server that stops announces it, to HTTP/2 clients by GOAWAY
-    and here by `Connection: close`, which is followed and no failure; what it closes unannounced is one.
+    The connection is one of HTTP/2, as kubectl, the kubelets and the control loops have. An API server that stops
+    announces it by GOAWAY, which is followed and no failure; what is closed unannounced is one.
     """
     client = Client(door)
 

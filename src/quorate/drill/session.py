@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from quorate.core import QuorateError
 from quorate.drill.answer import Broken, reason
-from quorate.drill.connection import Client, Door
+from quorate.drill.client import NO_HTTP2, Client, Door
 from quorate.drill.order import Order
 from quorate.drill.reads import kept, new
 from quorate.drill.recorder import Say
@@ -107,7 +107,7 @@ async def _finish(door: Door, order: Order, writes: Writes) -> str:
 async def _persist(door: Door, late: float, once: Callable[[Client], Awaitable[None]]) -> str:
     """Try until it succeeds or it is `late` by the monotonic clock; why it failed in a word, empty after a success.
 
-    One try is made in any case. A certificate that does not fit stays as it is.
+    One try is made in any case. A certificate that does not fit stays as it is, a server without HTTP/2 too.
     """
     client = Client(door)
     try:
@@ -120,7 +120,7 @@ async def _persist(door: Door, late: float, once: Callable[[Client], Awaitable[N
                 word = reason(error)
             else:
                 return ""
-            if left <= PAUSE or word == "certificate":
+            if left <= PAUSE or word in ("certificate", NO_HTTP2):
                 return word
             await asyncio.sleep(PAUSE)
     finally:

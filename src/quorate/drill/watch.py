@@ -5,8 +5,9 @@ import contextlib
 import json
 import time
 
-from quorate.drill.answer import Answer, Broken, reason
-from quorate.drill.connection import Client, Connection, Door
+from quorate.drill.answer import Broken, reason
+from quorate.drill.client import Client, Door
+from quorate.drill.connection import Connection
 from quorate.drill.order import Order
 from quorate.drill.recorder import Say
 from quorate.drill.writes import Writes, last_in, numbers_in, version_of
@@ -74,30 +75,23 @@ class Watch:
 
     async def _follow(self) -> None:
         """Watch until the watch ends."""
-        connection, answer = None, Answer()
+        client = Client(self._door)
         try:
             async with asyncio.timeout(self._pace.timeout):
-                connection = await self._door.open_soon()
                 version = f"resourceVersion={self._version}&allowWatchBookmarks=true"
-                connection.send("GET", f"{self._writes.folder}?watch=1&{version}")
-                text = b""
-                while not answer.status:
-                    text += answer.feed(await connection.read())
-            if answer.status != 200:
-                raise Broken(GONE if answer.status == 410 else f"http-{answer.status}")
+                connection = await client.begin("GET", f"{self._writes.folder}?watch=1&{version}")
+            if connection.status != 200:
+                raise Broken(GONE if connection.status == 410 else f"http-{connection.status}")
             if self._opened:
                 self._say("reopened", time.monotonic())
             self._opened = True
-            while True:
-                *lines, text = text.split(b"\n")
+            text = b""
+            while more := await self._more(connection):
+                *lines, text = (text + more).split(b"\n")
                 for line in lines:
                     self._take(line)
-                if answer.done:
-                    return
-                text += answer.feed(await self._more(connection))
         finally:
-            if connection is not None:
-                connection.close()
+            client.close()
 
     async def _more(self, connection: Connection) -> bytes:
         """What comes next. Raises Broken when nothing comes though it should: a lost peer says nothing either."""

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from quorate.drill.answer import Broken, Reply, reason
-from quorate.drill.connection import Client, Door
+from quorate.drill.client import Client, Door
 from quorate.drill.order import Order
 from quorate.drill.reads import beats
 from quorate.drill.recorder import Say

@@ -11,6 +11,8 @@ from quorate.core import Transport
 from quorate.execute.survey import Service, View, survey
 from quorate.resource.kube import kubectl
 from quorate.spec.cluster import Cluster, Host, Role
+from quorate.spec.outlook import Outlook, outlook
+from quorate.spec.survival import Part, Parts, parts
 
 ELECTED = ("kube-controller-manager", "kube-scheduler")
 """Who elects a leader by a lease of that name in kube-system."""
@@ -65,6 +67,8 @@ class Status:
     """By host."""
     unreachable: Mapping[str, str] = field(default_factory=dict)
     """Hosts that did not answer, with the reason."""
+    outlook: Outlook | None = None
+    """What it survives from here on; no problem by itself."""
     problems: tuple[str, ...] = ()
     """All that is not as it should be, one line each."""
 
@@ -102,6 +106,7 @@ class Status:
             "ok": self.ok,
             "problems": list(self.problems),
             "unreachable": dict(self.unreachable),
+            "survives": self.outlook.as_dict() if self.outlook else None,
             "services": {
                 host: {unit: _plain(service) for unit, service in services.items()}
                 for host, services in self.services.items()
@@ -149,8 +154,29 @@ def judge(cluster: Cluster, views: Mapping[str, View], lost: Mapping[str, str]) 
         nodes=tuple(_node(item) for item in _first(order, views, "nodes")),
         certificates={host.name: expiry for host in order if (expiry := _expiry(views[host.name]))},
         unreachable=dict(lost),
+        outlook=outlook(cluster, gone(cluster, views)),
     )
     return Status(**{**vars(found), "problems": tuple(_problems(cluster, found))})
+
+
+def gone(cluster: Cluster, views: Mapping[str, View]) -> Parts:
+    """What the cluster is without: all of a host that gave no view, and services that are not well.
+
+    A balancer is asked for what API servers answer: when none of those is well, that it runs is enough.
+    """
+    answer = any(_service(views, Part(host.name, "kube-apiserver")).ok for host in cluster.masters)
+
+    def well(part: Part) -> bool:
+        service = _service(views, part)
+        silent = part.process == cluster.load_balancer.kind and not answer
+        return service.state == "active" if silent else service.ok
+
+    return frozenset(part for host in cluster.hosts for part in parts(cluster, host) if not well(part))
+
+
+def _service(views: Mapping[str, View], part: Part) -> Service:
+    view = views.get(part.host)
+    return (view.services if view else {}).get(f"{part.process}.service", Service("absent"))
 
 
 def _problems(cluster: Cluster, found: Status) -> list[str]:

@@ -10,24 +10,28 @@ from quorate.render import token
 from quorate.render.nginx import FAIL_TIMEOUT_S
 from quorate.render.sh import quote
 
-CHECKS_PER_S = 4
-"""Of each API server. With a curl that keeps its connection one costs 0.7 ms of CPU, so there could be more; but an
-API server asks etcd for each answer, and with 4 one that stops is out long before it refuses (SHUTDOWN_DELAY, 3 s)."""
+CHECKS_PER_S = 8
+"""Of each API server. With a curl that keeps its connection one costs 0.7 ms of CPU; each asks etcd for its answer."""
 OLD_PAUSE_S = 0.5
 """Between checks where curl is older than 7.84: a process for each costs 15 to 20 ms of CPU."""
-ANSWER_TIMEOUT_S = 0.5
+CONNECT_TIMEOUT_S = 0.2
+"""Time to connect, TLS included, which a check does only when the connection of the one before is gone. The first half
+is the server's kernel's doing, which takes microseconds on a host with all CPUs busy, too."""
+ANSWER_TIMEOUT_S = 0.3
 """Time for an answer; a TLS handshake takes some 100 ms on a host with all CPUs busy."""
-FALL = 2
-"""Bad answers or silences until a server is out: a hung one after at most 1.25 s (old curl: 2 s). One that refuses
+OUT = 6
+"""Doubt that takes a server out, see `judge`: after two bad answers, after three silences (a hung one: 0.83 s at most,
+old curl: 2 s), or after a silence and a connection that nobody answered (a lost host: 0.63 s). One that refuses
 connections is out at once."""
 RISE = 2
 """Good answers until it is in again; twice as many for each further fall, up to `FALLS`, until all has been well for
 `CALM` answers: each change of the list leaves nginx with workers of before, as long as their sessions last."""
 FALLS = 7
 CALM = 60 * CHECKS_PER_S
-CUT = 4
-"""Silences until the sessions of a server are cut: when none of nginx' workers opens new ones any more, and after more
-than the 2 s for which /readyz itself waits for etcd. Cut too soon, those of a slow server would overload the others."""
+CUT = 16
+"""Silence that cuts the sessions of a server: of a lost host after 0.83 s, of a hung process (its kernel connects, it
+does not shake hands) after 1.5 s, of one that only does not answer after 2.4 s, for it may wait for etcd, as /readyz
+does for 2 s. Cut too soon, sessions of a slow server would overload the others."""
 
 
 def _targets(servers: Sequence[tuple[str, int]]) -> list[str]:
@@ -69,8 +73,9 @@ recall() {{ # what the list says; a server that is new in it is down until it ha
       case ${{mark%%;*}} in *down) ;; *) up=1 ;; esac
       ;;
     esac
-    # `run` counts equal answers, below 0 bad ones; `late` silences since the last answer; `falls` those of late.
-    eval "at_$count=\\$at up_$count=\\$up run_$count=0 late_$count=0 cut_$count= falls_$count=$((1 - up))"
+    # `run` counts good answers in a row; `doubt` weighs the bad ones since, `late` the silences, `falls` the falls.
+    eval "at_$count=\\$at up_$count=\\$up run_$count=0 doubt_$count=0 late_$count=0"
+    eval "cut_$count= falls_$count=$((1 - up))"
   done
 }}
 compose() {{ # the list as it should be: when no server is ready, a try is better than a refusal
@@ -119,24 +124,29 @@ publish() {{ # nginx takes the list over, as it should be now
     todo=$((20 * count))
   fi
 }}
-judge() {{ # N CODE:SECONDS
-  eval "at=\\$at_$1 up=\\$up_$1 run=\\$run_$1 late=\\$late_$1 cut=\\$cut_$1 falls=\\$falls_$1"
+judge() {{ # N CODE:SECONDS:CONNECTIONS
+  eval "at=\\$at_$1 up=\\$up_$1 run=\\$run_$1 doubt=\\$doubt_$1 late=\\$late_$1 cut=\\$cut_$1 falls=\\$falls_$1"
+  weight=0
   case $2 in
-  200:* | 401:*) late=0 cut= run=$((run > 0 ? run + 1 : 1)) ;;
+  200:* | 401:*) run=$((run + 1)) doubt=0 late=0 cut= ;;
   # Refused, broken off, no way there: that is sure.
-  000:0.[0-3]*) why='refuses connections' run=-{FALL} ;;
-  000:*) why='is silent' late=$((late + 1)) run=$((run < 0 ? run - 1 : -1)) ;;
-  *) why="answers ${{2%%:*}}" late=0 cut= run=$((run < 0 ? run - 1 : -1)) ;;
+  000:0.0* | 000:0.1[0-4]*) why='refuses connections' run=0 doubt={OUT} ;;
+  # The time to connect went by: was there nobody (no connection), or did the process not shake hands?
+  000:0.1*:0 | 000:0.2[0-6]*:0) why='is not there' weight=8 ;;
+  000:0.1* | 000:0.2[0-6]*) why='is silent' weight=3 ;;
+  000:*) why='is silent' weight=2 ;;
+  *) why="answers ${{2%%:*}}" run=0 doubt=$((doubt + {OUT} / 2)) late=0 cut= ;;
   esac
+  if [ $weight != 0 ]; then run=0 doubt=$((doubt + weight)) late=$((late + weight)); fi
   if [ $run = {CALM} ]; then falls=0; fi
-  if [ $up = 1 ] && [ $run -le -{FALL} ]; then
+  if [ $up = 1 ] && [ $doubt -ge {OUT} ]; then
     up=0 todo=0 falls=$((falls < {FALLS} ? falls + 1 : {FALLS}))
     echo "$at $why"
   elif [ $up = 0 ] && [ $run -ge $(({RISE} << falls - 1)) ]; then
     up=1 todo=0
     echo "$at is ready"
   fi
-  eval "up_$1=\\$up run_$1=\\$run late_$1=\\$late cut_$1=\\$cut falls_$1=\\$falls"
+  eval "up_$1=\\$up run_$1=\\$run doubt_$1=\\$doubt late_$1=\\$late cut_$1=\\$cut falls_$1=\\$falls"
   if [ $late -ge {CUT} ] && [ $up = 0 ] && [ -z "$cut$todo" ]; then sever "$1" "$at"; fi
 }}
 sever() {{ # N ADDRESS
@@ -149,11 +159,11 @@ sever() {{ # N ADDRESS
   ss -Ktn dst "$2" </dev/null >/dev/null 2>&1
   eval "cut_$1=1"
 }}
-check() {{ # N ADDRESS: `N CODE:SECONDS` for each answer
+check() {{ # N ADDRESS: `N CODE:SECONDS:CONNECTIONS` for each answer
   while :; do
     # HTTP/1.1: after a silence curl takes a new connection, and not one that waits for TCP's next repetition.
-    curl -ks --http1.1 --noproxy '*' --max-time {ANSWER_TIMEOUT_S} $pace -o /dev/null \\
-      -w "$out%{{http_code}}:%{{time_total}}\\n" "https://$2/readyz$times" 2>&1 |
+    curl -ks --http1.1 --noproxy '*' --connect-timeout {CONNECT_TIMEOUT_S} --max-time {ANSWER_TIMEOUT_S} $pace \\
+      -o /dev/null -w "$out%{{http_code}}:%{{time_total}}:%{{num_connects}}\\n" "https://$2/readyz$times" 2>&1 |
       while read -r said; do echo "$1 $said"; done
     sleep {OLD_PAUSE_S}
   done
@@ -180,7 +190,7 @@ taken=$have todo=0 hold=0 n=0
   done
   wait
 }} | while read -r n said; do
-  case $said in [0-9][0-9][0-9]:[0-9]*) ;; *) continue ;; esac
+  case $said in [0-9][0-9][0-9]:[0-9]*:[0-9]) ;; *) continue ;; esac
   judge "$n" "$said"
   if [ "${{todo:-1}}" = 0 ]; then publish; elif [ "$todo" ]; then todo=$((todo - 1)); fi
 done

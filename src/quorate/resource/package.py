@@ -24,6 +24,13 @@ _LEFT = f"if [ -e {_FOLDER} ] || {_OURS}; then echo 'left of an install=yes'; el
 _CLEAN = f"rm -rf {_FOLDER}; if {_OURS}; then rm -f {_POLICY}; fi"
 """What a power cut in the middle of an install leaves, seen and taken away."""
 
+_HALF = (
+    'half() { [ -n "$(ls -A /var/lib/dpkg/updates 2>/dev/null)" ] || '
+    "grep -Eqs '^Status: .* (half-|unpacked|triggers-)' /var/lib/dpkg/status; }\n"
+    "finish() { dpkg --force-confold --configure -a </dev/null >/dev/null; }\n"
+)
+"""A dpkg that was cut off leaves packages unpacked; the next one passes over those as already there."""
+
 _INSTALL = {
     # A source that can't be reached need not be the one that is needed: the install tells.
     # And an install that was cut off is ended first, or apt-get refuses.
@@ -119,9 +126,14 @@ class Packages(Brick):
         receive = f"{{ gzip -dc | {{\n{split}\n}}; }} || {{ rm -rf {_FOLDER}; exit 1; }}"
         send = Action(f"rm -rf {_FOLDER}; mkdir -p {_FOLDER}; {receive}", blob=blob)
         names = " ".join(f"{_FOLDER}/{quote(file.filename)}" for file in files)
+        # Noted before they come: whatever cuts this off, they leave with us.
+        ahead = sh("printf", "%s\\n", *(file.name for file in files))
+        note += f'{ahead} | while read -r p; do case "\n$before\n" in *"\n$p\n"*) ;; *) echo "$p";; esac; done '
+        note += f">>{STATE}/packages\n"
         install = {
-            "apt": f"dpkg --force-unsafe-io --force-confold --skip-same-version --refuse-downgrade -i {names} "
-            "</dev/null >/dev/null; sync",
+            "apt": f"{_HALF}if half; then finish || :; fi; rc=0\n"
+            f"dpkg --force-unsafe-io --force-confold --skip-same-version --refuse-downgrade -i {names} "
+            "</dev/null >/dev/null || rc=$?\nif half; then finish; else [ $rc = 0 ]; fi; sync",
         }.get(self.manager, f"rpm -U --quiet --oldpackage --replacepkgs {names} </dev/null")
         return [send, Action(f"{hold}{note}{install}\nrecord; rm -rf {_FOLDER}")]
 

@@ -16,7 +16,7 @@ ANONYMOUS_PATHS = ("/healthz", "/livez", "/readyz", "/version")
 
 SHUTDOWN_DELAY = "3s"
 """How long a stopping API server goes on serving while /readyz already fails: longer than the balancers
-take to see that (2 checks 200 or 250 ms apart) and than kube-proxy takes to drop its endpoint (1 s `minSyncPeriod`
+take to see that (2 checks 200 or 125 ms apart) and than kube-proxy takes to drop its endpoint (1 s `minSyncPeriod`
 plus the watch), so that a restart refuses nobody. Costs 3 s of each restart; upstream's default 0 s drops
 requests."""
 

@@ -1,0 +1,84 @@
+"""`quorate explain`: what happens when something fails, from the cluster file alone."""
+
+from typing import TYPE_CHECKING
+
+from quorate.cli.words import DEFAULT, File, Json, Svg
+
+if TYPE_CHECKING:
+    from rich.table import Table
+    from rich.text import Text
+
+    from quorate.spec.survival import Outcome
+    from quorate.spec.whatif import Case
+
+
+def explain(*, file: File = DEFAULT, json: Json = False, svg: Svg = None) -> int:
+    """Tell from the cluster file what happens when a host, a process or two hosts fail; no host is touched.
+
+    For each loss alone: whether the API can be read and written at the endpoint, whether the control loops go on,
+    whether pods have other hosts, and what it means. Capacity is not judged.
+    """
+    from quorate.cli.output import Output, dump
+    from quorate.report.console import GOOD, NAME, QUIET, WARN
+    from quorate.spec import whatif
+    from quorate.spec.load import load
+    from quorate.spec.outlook import outlook
+
+    cluster = load(file)
+    if json:
+        dump(whatif.as_dict(cluster))
+        return 0
+    with Output(svg=svg, title="quorate explain") as out:
+        ahead, two = outlook(cluster), whatif.pairs(cluster)
+        out.say(
+            (cluster.name, NAME),
+            " " if ahead.may_fail else ": ",
+            (ahead.text, f"bold {GOOD}" if ahead.may_fail else WARN),
+        )
+        out.console.print()
+        out.console.print(_table(whatif.cases(cluster)))
+        out.console.print()
+        spare = ", ".join(
+            f"{may} of {of} {whatif.NOUNS[role][0]}{'' if of == 1 else 's'}"
+            for role, (may, of) in whatif.tolerance(cluster).items()
+        )
+        out.say((f"{'may fail':<20}", QUIET), spare)
+        if two.all:
+            out.say((f"{'two hosts at once':<20}", QUIET), f"{two.survived} of {two.all} pairs are survived")
+        for loss in two.fatal:
+            out.say((f"{'':<20}not ", QUIET), str(loss))
+        weak = whatif.weaknesses(cluster)
+        if weak:
+            out.console.print()
+        for each in weak:
+            out.say(("! ", WARN), each)
+    return 0
+
+
+def _table(cases: "list[Case]") -> "Table":
+    """One row for each loss."""
+    from rich.table import Table
+
+    from quorate.report.console import NAME, QUIET
+
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style=QUIET)
+    table.add_column("what fails", style=NAME, min_width=16, ratio=3)
+    for column, width in (("API", 6), ("writes", 6), ("control loops", 7), ("pods on other hosts", 11)):
+        table.add_column(column, width=width)
+    table.add_column("meaning", ratio=6)
+    for case in cases:
+        table.add_row(case.what, *_cells(case.outcome), case.meaning)
+    return table
+
+
+def _cells(outcome: "Outcome") -> "list[Text]":
+    from rich.text import Text
+
+    from quorate.report.console import BAD, GOOD, WARN
+    from quorate.spec.survival import Reads
+
+    def mark(well: bool) -> Text:
+        return Text("yes", GOOD) if well else Text("no", BAD)
+
+    api = Text("memory", WARN) if outcome.reads is Reads.MEMORY else mark(outcome.reads is Reads.YES)
+    return [api, mark(outcome.writes), mark(outcome.loops), mark(outcome.pods)]

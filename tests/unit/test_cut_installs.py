@@ -1,0 +1,72 @@
+"""Installs that were cut off, with the real dpkg in a root of its own."""
+
+import gzip
+import hashlib
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from own_root import OURS, Root
+
+from quorate.core import Blob, CommandFailed
+from quorate.resource.package import Packages
+from quorate.spec.supply import PackageFile
+
+pytestmark = pytest.mark.skipif(not shutil.which("dpkg-deb"), reason="needs dpkg")
+BARE = "cd /var/lib/dpkg; mkdir -p info updates triggers; touch status available"
+
+
+def made(folder: Path, name: str, depends: str = "") -> PackageFile:
+    """A package with one file in /etc/test."""
+    tree = folder / name
+    (tree / "DEBIAN").mkdir(parents=True)
+    (tree / "etc/test").mkdir(parents=True)
+    (tree / "etc/test" / name).write_text(name)
+    fields = ["Package: " + name, "Version: 1", "Architecture: all", "Maintainer: x", "Description: x"]
+    fields += [f"Depends: {depends}"] if depends else []
+    (tree / "DEBIAN/control").write_text("\n".join(fields) + "\n")
+    deb = folder / f"{name}_1_all.deb"
+    subprocess.run(["dpkg-deb", "-b", "--root-owner-group", tree, deb], check=True, capture_output=True)
+    content = deb.read_bytes()
+    packed = folder / f"{deb.name}.gz"
+    packed.write_bytes(gzip.compress(content))
+    return PackageFile(name, "1", deb.name, Blob(packed, hashlib.sha256(content).hexdigest(), len(content)))
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Root:
+    return Root(tmp_path / "root", (*OURS, "var/lib/dpkg"))
+
+
+def brick(files: list[PackageFile]) -> Packages:
+    return Packages(host="h", purpose="a test", packages=("q-two",), manager="apt", files=tuple(files))
+
+
+@pytest.mark.parametrize("cut", ["--unpack", "--unpack first", "unpacked, journal", "nothing"])
+async def test_an_install_that_was_cut_off_is_ended(root: Root, tmp_path: Path, cut: str) -> None:
+    """dpkg passes over a package of the same version, also when it is only unpacked."""
+    files = [made(tmp_path, "q-one"), made(tmp_path, "q-two", "q-one")]
+    debs = [tmp_path / file.filename for file in files]
+    await root.via.run("h", BARE)
+    if cut != "nothing":
+        left = debs[1:] if cut == "--unpack first" else debs
+        await root.via.run("h", "dpkg --unpack --force-depends " + " ".join(f"'{deb}'" for deb in left))
+    if cut == "unpacked, journal":
+        # Killed before it could merge what it had noted.
+        status = "sed -n '/^Package: q-two/,$p' status | sed 's/ unpacked/ half-configured/' >updates/0000"
+        await root.via.run("h", f"cd /var/lib/dpkg; {status}")
+    await root.settles(brick(files))
+    noted = await root.via.run("h", "sort -u /var/lib/quorate/packages")
+    assert noted.split() == ["q-one", "q-two"]
+    await root.remove(brick(files))
+    assert await root.via.run("h", "dpkg-query -W -f '${db:Status-Status}\\n'") == ""
+    assert root.tree() == {}
+
+
+async def test_an_install_that_fails_is_told(root: Root, tmp_path: Path) -> None:
+    files = [made(tmp_path, "q-two", "q-missing")]
+    await root.via.run("h", BARE)
+    with pytest.raises(CommandFailed) as caught:
+        await root.converge(brick(files))
+    assert "q-missing" in caught.value.stderr
