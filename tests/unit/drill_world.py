@@ -136,9 +136,7 @@ class World(Api):
                 return 201, body
             case "GET", [*_, "pods"]:
                 return 200, {
-                    "items": [
-                        {**pod, "metadata": {**pod["metadata"], "uid": uid}} for uid, pod in self.pods.items()
-                    ]
+                    "items": [{**pod, "metadata": {**pod["metadata"], "uid": uid}} for uid, pod in self.pods.items()]
                 }
         return super()._do(method, path, body)
 

@@ -206,5 +206,5 @@ def _tell(out: "Output", fault: "Fault", run: "Run") -> None:
 def _code(found: "Drilled", *, strict: bool) -> int:
     from quorate.core import VerifyFailed
 
-    missed = strict and any(fault.missed(stream) for fault in found.faults for stream in fault.goals)
-    return 0 if found.ok and not missed else VerifyFailed.exit_code
+    missed = any(fault.late or any(map(fault.missed, fault.goals)) for fault in found.faults)
+    return 0 if found.ok and not (strict and missed) else VerifyFailed.exit_code

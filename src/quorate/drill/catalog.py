@@ -24,6 +24,8 @@ class Fault:
     """How long it is left broken: long enough to see what becomes of it; a killed process starts again by itself."""
     goals: Mapping[str, float] = field(default_factory=dict)
     """Longest gap aimed at by stream, in seconds; 0: no request may fail. The project's own; none: it is measured."""
+    loops: float | None = None
+    """Seconds within which somebody else is to lead, if that is a goal."""
 
 
 def _goals(new: float, kept: float, writes: float) -> Mapping[str, float]:
@@ -47,11 +49,11 @@ FAULTS: Sequence[Fault] = (
     Fault("member-lost", "etcd follower's host lost", choose.member_host, 4),
     Fault("leader-lost", "etcd leader's host lost", choose.leader_host, 5, _goals(0.5, 1, 1.5)),
     *(
-        Fault(f"{short}-{word}", f"leading {name} {what}", choose.leading(name, how), 2, _NONE)
+        Fault(f"{short}-{word}", f"leading {name} {what}", choose.leading(name, how), 2, _NONE, loops)
         for short, name in (("controller-manager", CONTROLLERS), ("scheduler", SCHEDULER))
-        for word, what, how in (
-            ("killed", "killed", killed_whole),
-            ("terminated", "restarted in good order", terminated),
+        for word, what, how, loops in (
+            ("killed", "killed", killed_whole, 6),
+            ("terminated", "restarted in good order", terminated, 1),
         )
     ),
     Fault("worker-lost", "worker host lost", choose.worker_host, 5),

@@ -14,13 +14,13 @@ from random import Random
 from quorate.core import Transport
 from quorate.drill import pods
 from quorate.drill.api import Api
+from quorate.drill.blame import blamed
 from quorate.drill.catalog import Fault, named
 from quorate.drill.felt import felt
 from quorate.drill.one import Place, Sick, run
 from quorate.drill.order import Pace, Target
 from quorate.drill.outage import Outages
 from quorate.drill.probe import Probe
-from quorate.drill.record import Result
 from quorate.drill.scene import Skip
 from quorate.drill.watchers import watching
 from quorate.report import drilled
@@ -59,7 +59,7 @@ async def drill(
     target, outages = Target.of(cluster, secrets), Outages(via)
     began, since, namespace = datetime.now(UTC), time.monotonic(), f"quorate-drill-{uuid.uuid4().hex[:6]}"
     tried: list[drilled.Fault] = []
-    api = Api(target)
+    api, sick = Api(target), ""
     try:
         async with Probe(target, pace, namespace=namespace) as probe, watching(cluster, via, target) as board:
             emit(Said("starting pods"))
@@ -71,7 +71,6 @@ async def drill(
             first = time.monotonic()
             await asyncio.sleep(CALM)
             calm = felt(probe.window(first, time.monotonic()))
-            sick = ""
             for fault in wanted:
                 found, sick = await _repeat(place, fault, runs, sick, emit, on_run)
                 tried.append(found)
@@ -89,7 +88,8 @@ async def drill(
         version=version("quorate"),
         about=_about(cluster, pace, runs, seed, without),
         calm=calm,
-        faults=_blamed(tried, place.moments, probe.result, probe.began),
+        faults=blamed(tried, {key: at - probe.began for key, at in place.moments.items()}, probe.result),
+        problem="; ".join(filter(None, (sick, probe.result.problem))),
     )
 
 
@@ -97,7 +97,7 @@ async def _repeat(
     place: Place, fault: Fault, runs: int, sick: str, emit: Emit, on_run: OnRun
 ) -> tuple[drilled.Fault, str]:
     """All runs of a fault, and why no other may be tried, if so."""
-    told = drilled.Fault(fault.name, fault.title, fault.goals)
+    told = drilled.Fault(fault.name, fault.title, fault.goals, loops=fault.loops)
     if sick:
         return replace(told, skipped=sick), sick
     found: list[Run] = []
@@ -115,23 +115,6 @@ async def _repeat(
         found = [each if each is worst else replace(each, ticks={}) for each in found]
         await asyncio.sleep(SECOND)
     return replace(told, runs=found), ""
-
-
-def _blamed(
-    tried: Sequence[drilled.Fault], moments: Mapping[tuple[str, int], float], result: Result, zero: float
-) -> Sequence[drilled.Fault]:
-    """The runs with what is known only in the end: each lost write is that of the last fault before it."""
-    begins = sorted((moment, key) for key, moment in moments.items())
-    gone = set(result.lost) | set(result.undone)
-    lost: dict[tuple[str, int], int] = dict.fromkeys(moments, 0)
-    for ack in result.acks:
-        if ack.number in gone and begins:
-            before = [key for moment, key in begins if moment <= ack.at + zero]
-            lost[before[-1] if before else begins[0][1]] += 1
-    return [
-        replace(fault, runs=[replace(each, lost=lost.get((fault.name, each.number), 0)) for each in fault.runs])
-        for fault in tried
-    ]
 
 
 def _about(cluster: Cluster, pace: Pace, runs: int, seed: int, without: str) -> Mapping[str, str]:

@@ -87,6 +87,8 @@ class Fault:
     runs: Sequence[Run] = ()
     skipped: str = ""
     """Why there are no runs, if so."""
+    loops: float | None = None
+    """Seconds within which somebody else is to lead where the leader was lost, if that is a goal."""
 
     @property
     def counted(self) -> Sequence[Run]:
@@ -104,6 +106,12 @@ class Fault:
         if not self.goals[stream]:
             return any(run.felt[stream].failed for run in self.counted if stream in run.felt)
         return any(gap > self.goals[stream] for gap in self.gaps(stream))
+
+    @property
+    def late(self) -> bool:
+        """Whether somebody else led too late in one of the runs."""
+        led = [seconds for run in self.counted for seconds in run.takeovers.values()]
+        return self.loops is not None and any(seconds > self.loops for seconds in led)
 
     @property
     def worst(self) -> Run | None:
@@ -130,12 +138,16 @@ class Drilled:
     faults: Sequence[Fault] = ()
     survival: Sequence[tuple[str, str, str]] = ()
     """From the file alone: what fails, `survives` or `fails`, and what that means."""
+    problem: str = ""
+    """Why it ended early, or says nothing of lost writes, if so."""
 
     @property
     def ok(self) -> bool:
         """Whether nothing was lost and everything healed."""
         runs = [run for fault in self.faults for run in fault.runs]
-        return all(not (run.problem or run.lost or run.disorder or run.moved or run.healthy is None) for run in runs)
+        return not self.problem and all(
+            not (run.problem or run.lost or run.disorder or run.moved or run.healthy is None) for run in runs
+        )
 
     def text(self) -> str:
         """JSON."""
