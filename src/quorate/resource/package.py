@@ -35,8 +35,10 @@ _INSTALL = {
     # A source that can't be reached need not be the one that is needed: the install tells.
     # And an install that was cut off is ended first, or apt-get refuses.
     "apt": "dpkg --force-confold --configure -a </dev/null >/dev/null || :\n"
-    "apt-get -qq -o Dpkg::Use-Pty=0 update || :\napt-get -y -qq -o Dpkg::Use-Pty=0 "
-    "--no-install-recommends install $missing </dev/null",
+    "apt-get -qq -o Dpkg::Use-Pty=0 update || :\n"
+    "apt-get -qq -s --no-install-recommends install $missing </dev/null | "
+    "sed -n 's/^Inst \\([^ ]*\\) .*/\\1/p' | note\n"
+    "apt-get -y -qq -o Dpkg::Use-Pty=0 --no-install-recommends install $missing </dev/null",
     "dnf": "dnf -y -q install $missing </dev/null",
     "yum": "yum -y -q install $missing </dev/null",
     "zypper": "zypper -n -q install $missing </dev/null",
@@ -44,7 +46,10 @@ _INSTALL = {
 }
 
 _LIST = {
-    "apt": "dpkg-query -W -f '${db:Status-Status} ${Package}\\n' 2>/dev/null | sed -n 's/^installed //p' | sort -u",
+    # Also those that an install which was cut off left in the middle: they were noted by it, or are the host's own,
+    # as libc-bin with its triggers pending.
+    "apt": "dpkg-query -W -f '${db:Status-Status} ${Package}\\n' 2>/dev/null | "
+    "sed -n '/^not-installed /d; /^config-files /d; s/^[^ ]* //p' | sort -u",
     "rpm": "rpm -qa --qf '%{NAME}\\n' | sort -u",
 }
 
@@ -109,12 +114,13 @@ class Packages(Brick):
             return [Action(_CLEAN)]
         hold = _HOLD if self.manager == "apt" else ""
         hold = "".join(f"[ -e {quote(path)} ] || keep {quote(path)}\n" for path in self.leavings) + hold
+        # Noted before they come, as far as that is known: whatever cuts this off, they leave with us.
         note = (
-            f'before=$({self._list()})\nrecord() {{ {self._list()} | while read -r p; do case "\n$before\n" in '
+            f'before=$({self._list()})\nnote() {{ while read -r p; do case "\n$before\n" in '
             f'*"\n$p\n"*) ;; *) echo "$p";; esac; done >>{STATE}/packages; }}\n'
         )
         if not self.files:
-            return [Action(f"missing={quote(missing)}\n{hold}{note}{_INSTALL[self.manager]}\nrecord")]
+            return [Action(f"missing={quote(missing)}\n{hold}{note}{_INSTALL[self.manager]}\n{self._list()} | note")]
         files = [file for file in self.files if actual.get(f"{file.name} version") != file.version]
         # Each file is as long as it says: split the one stream by lengths.
         split = "\n".join(
@@ -126,16 +132,14 @@ class Packages(Brick):
         receive = f"{{ gzip -dc | {{\n{split}\n}}; }} || {{ rm -rf {_FOLDER}; exit 1; }}"
         send = Action(f"rm -rf {_FOLDER}; mkdir -p {_FOLDER}; {receive}", blob=blob)
         names = " ".join(f"{_FOLDER}/{quote(file.filename)}" for file in files)
-        # Noted before they come: whatever cuts this off, they leave with us.
-        ahead = sh("printf", "%s\\n", *(file.name for file in files))
-        note += f'{ahead} | while read -r p; do case "\n$before\n" in *"\n$p\n"*) ;; *) echo "$p";; esac; done '
-        note += f">>{STATE}/packages\n"
+        coming = sh("printf", "%s\\n", *(file.name for file in files))
+        note += f"{coming} | note\n"
         install = {
             "apt": f"{_HALF}if half; then finish || :; fi; rc=0\n"
             f"dpkg --force-unsafe-io --force-confold --skip-same-version --refuse-downgrade -i {names} "
             "</dev/null >/dev/null || rc=$?\nif half; then finish; else [ $rc = 0 ]; fi; sync",
         }.get(self.manager, f"rpm -U --quiet --oldpackage --replacepkgs {names} </dev/null")
-        return [send, Action(f"{hold}{note}{install}\nrecord; rm -rf {_FOLDER}")]
+        return [send, Action(f"{hold}{note}{install}\n{self._list()} | note\nrm -rf {_FOLDER}")]
 
     def remove(self) -> Sequence[Action]:
         """Purge what came with us, once, for all bricks of this kind."""
