@@ -305,7 +305,8 @@ def test_the_watch_tells_what_changes_and_ends_when_nobody_listens(box: Box) -> 
     held = "2: eth0    inet 10.9.0.100/24 scope global secondary eth0"
     box.put(
         "ip",
-        f"case $* in *monitor*) echo $$ >$STATE/monitor; sleep 0.6; echo '{held}'; sleep 0.3; echo 'Deleted {held}'; exec sleep 60;; "
+        f"case $* in *monitor*) echo $$ >$STATE/monitor; sleep 0.6; echo '{held}'; sleep 0.3; "
+        f"echo 'Deleted {held}'; exec sleep 60;; "
         "*) echo '2: eth0    inet 10.9.0.1/24';; esac",
     )
     answer = '{"header":{"member_id":"11","raft_term":"2"},"version":"3.4.23","leader":"22"}'
