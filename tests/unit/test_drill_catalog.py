@@ -1,5 +1,6 @@
 """Which faults there are, and whom they hit in which cluster."""
 
+import re
 from pathlib import Path
 from random import Random
 
@@ -40,6 +41,12 @@ def test_names_are_said_once_and_found() -> None:
     assert named([]) == tuple(FAULTS)
     with pytest.raises(QuorateError, match="no fault rm -rf"):
         named(["rm -rf"])
+
+
+def test_the_document_tells_each_fault_and_how_long_it_lasts() -> None:
+    text = (EXAMPLES.parent / "docs/tasks/drill.md").read_text()
+    rows = re.findall(r"^\| ([a-z0-9-]+) \| .* \| (\d+) s \|$", text, re.MULTILINE)
+    assert rows == [(fault.name, f"{fault.seconds:g}") for fault in FAULTS]
 
 
 def test_the_goals_are_those_of_the_project() -> None:

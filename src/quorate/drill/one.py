@@ -9,7 +9,6 @@ from random import Random
 
 from quorate.core import QuorateError, Transport
 from quorate.drill import lanes, pods
-from quorate.drill.answer import Broken
 from quorate.drill.api import Api
 from quorate.drill.board import LEASE, UNIT, VIP, Board, Topic
 from quorate.drill.catalog import Fault
@@ -82,7 +81,8 @@ async def well(place: Place, since: float) -> str:
     down = [
         f"{topic.name} on {topic.host} is {state}"
         for topic in place.board.topics(UNIT)
-        if not (state := place.board.now(topic)).startswith("running")
+        # A service that was never seen to run is one that the watch can't see there.
+        if not (state := place.board.now(topic)).startswith("running") and place.board.ever(topic, "running")
     ]
     if down:
         return "; ".join(down)
@@ -131,7 +131,7 @@ async def _moved(place: Place, hit: Hit, before: pods.Pods) -> tuple[str, ...]:
     nodes = {host.node for host in place.cluster.hosts if host.name in hit.cut}
     try:
         return pods.moved(before, await pods.insist(place.api, place.namespace), nodes)
-    except (QuorateError, Broken):
+    except QuorateError:
         return ()
 
 
