@@ -92,6 +92,32 @@ def test_destroy_wants_the_name(quorate: Quorate, hosts: Hosts) -> None:
     assert json.loads(out)["lost"].keys() == {"node01"}
 
 
+def test_after_a_destroy_comes_a_first_build_and_before_its_end_none(
+    quorate: Quorate, hosts: Hosts, file: Path, tmp_path: Path
+) -> None:
+    """Hosts that were cleaned have no data; that must not look like data that was lost."""
+    state = tmp_path / ".quorate" / "tiny"
+    quorate("apply", "--yes")
+    (state / "last-applied.yaml").write_bytes(file.read_bytes())
+    keys = {path.name: path.read_bytes() for path in (state / "pki").iterdir()}
+    code, _, err = quorate("plan")
+    assert code == 4
+    assert "etcd has lost its quorum" in err
+    hosts.lost["node01"] = "gone"
+    assert quorate("destroy", "--yes", "tiny")[0] == 6
+    hosts.lost.clear()
+    for verb in (("plan",), ("apply", "--yes")):
+        code, _, err = quorate(*verb)
+        assert code == 4
+        assert "a destroy has begun and not ended" in err
+        assert "`quorate destroy` again" in err
+    assert quorate("destroy", "--yes", "tiny")[0] == 0
+    assert quorate("plan")[0] == 2
+    assert not (state / "last-applied.yaml").exists()
+    assert not (state / "machines.json").exists()
+    assert {path.name: path.read_bytes() for path in (state / "pki").iterdir()} == keys
+
+
 def test_kubeconfig(quorate: Quorate, hosts: Hosts, tmp_path: Path) -> None:
     code, _, err = quorate("kubeconfig")
     assert code == 1

@@ -10,7 +10,7 @@ from pathlib import Path
 from quorate.core import Blob, TransportError
 from quorate.execute.lock import Locked, hold
 from quorate.report.event import Event, Said
-from quorate.spec.layout import LOCK
+from quorate.spec.layout import LOCK, WRITER
 from quorate.transport.local import LocalTransport
 
 BASH = ("bash", "-c", 'shift; exec bash --posix "$@"', "bash")
@@ -42,6 +42,9 @@ class LockHosts:
 
     def lock(self, host: str) -> Path:
         return self.folder / host / "lock"
+
+    def writer(self, host: str) -> Path:
+        return self.folder / host / "writer"
 
     def log(self, host: str) -> str:
         path = self.folder / host / "log"
@@ -75,7 +78,11 @@ class LockHosts:
         if host in self.dead:
             raise TransportError("no route", host=host)
         (self.folder / host).mkdir(exist_ok=True)
-        script = script.replace(LOCK, str(self.lock(host))).replace("@log", str(self.folder / host / "log"))
+        script = (
+            script.replace(LOCK, str(self.lock(host)))
+            .replace(WRITER, str(self.writer(host)))
+            .replace("@log", str(self.folder / host / "log"))
+        )
         self.running[host] += 1
         self.most = max(self.most, self.running[host])
         try:
@@ -91,6 +98,7 @@ class LockHosts:
     def reboots(self, host: str) -> None:
         """It forgets who held the lock."""
         shutil.rmtree(self.lock(host))
+        self.writer(host).unlink()
 
     async def until(self, reached: Callable[[], object]) -> None:
         """Wait until something is so."""

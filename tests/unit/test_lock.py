@@ -113,6 +113,18 @@ async def test_a_lock_can_be_broken_by_its_token(hosts: LockHosts) -> None:
         assert new != token
 
 
+async def test_who_comes_back_when_another_has_been_there_and_gone_is_refused(hosts: LockHosts) -> None:
+    """It slept while the lock was taken from it and given back: free is not the same as forgotten."""
+    async with hosts.taken() as old:
+        async with hosts.taken(hosts.holder("a")):
+            pass
+        assert not any(hosts.lock(host).exists() for host in "abc")
+        with pytest.raises(LockLost, match=r"b: the lock was lost to \S+@\S+, pid \d+, apply, which has ended"):
+            await old.run("b", "echo old >>@log")
+        assert hosts.log("b") == ""
+        assert not hosts.lock("b").exists()
+
+
 async def test_who_was_robbed_does_not_remove_the_lock_of_another(hosts: LockHosts) -> None:
     async with hosts.taken():
         token = hosts.holder("a")

@@ -48,8 +48,11 @@ async def _destroy(out: "Output", file: Path, yes: str, *, breaks: bool, json: b
         with busy(None if json else out, "looking at the hosts") as emit:
             prepared = await prepare(cluster, file, via, emit, guarded=False)
         with busy(None if json else out, "removing") as emit, journal.run(prepared.store, "destroy") as written:
+            prepared.past.leave()
             gone = await take_away(prepared.compiled, via, emit)
             ok = not gone.failed and not gone.lost
+            if ok:
+                prepared.past.forget()
             written.end(ok=ok, clean=gone.clean, lost=sorted(gone.lost), failures=gone.failed)
     return _result(out, cluster.name, gone, json=json)
 

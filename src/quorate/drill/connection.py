@@ -3,7 +3,6 @@
 import asyncio
 from typing import cast
 
-from h2.config import H2Configuration
 from h2.connection import H2Connection
 from h2.errors import ErrorCodes
 from h2.events import DataReceived, Event, ResponseReceived, StreamEnded, StreamReset
@@ -11,15 +10,6 @@ from h2.exceptions import ProtocolError
 
 from quorate.drill.answer import Broken, Reply, Unprocessed
 from quorate.drill.frames import split
-
-CONFIG = H2Configuration(
-    # What is sent is made here alone, and of what comes only the status is looked at: to judge names and values
-    # would take a third of the time of a request.
-    validate_outbound_headers=False,
-    normalize_outbound_headers=False,
-    validate_inbound_headers=False,
-    normalize_inbound_headers=False,
-)
 
 
 class Connection(asyncio.Protocol):
@@ -37,7 +27,7 @@ class Connection(asyncio.Protocol):
         self.leaving = False
         """The server has announced that it takes no more requests here."""
         self._authority = authority
-        self._speech = H2Connection(CONFIG)
+        self._speech = H2Connection()
         self._rest = b""
         self._stream = 0
         self._under_way = False
@@ -57,7 +47,7 @@ class Connection(asyncio.Protocol):
         return bool(self._transport.get_extra_info("ssl_object").selected_alpn_protocol() == "h2")
 
     def send(self, method: str, path: str, body: bytes = b"", kind: str = "") -> None:
-        """Send a request, in one write. Raises Broken when the server's limits do not allow it."""
+        """Send a request, in one write. Raises Broken when its body does not fit into one frame, or in the window."""
         self.status, self._under_way, self._whole = 0, True, False
         if self.closed:
             return  # Who waits for the answer is told why.
@@ -120,7 +110,7 @@ class Connection(asyncio.Protocol):
                 else:
                     for event in self._speech.receive_data(part):
                         self._take(event)
-        except (ProtocolError, Broken):
+        except (ProtocolError, Broken, ValueError):
             self._fail(Broken("protocol"))
             self.close()
         if not self.closed:

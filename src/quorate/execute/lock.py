@@ -39,8 +39,12 @@ class Found:
     """Seconds since its last sign of life."""
     age: int
     """Seconds since it took the lock."""
+    ended: bool = False
+    """It has given the lock back."""
 
     def __str__(self) -> str:
+        if self.ended:
+            return clean(f"{self.holder}, which has ended")
         return clean(f"{self.holder} for {self.age} s, last sign of life on {self.host} {self.idle} s ago")
 
 
@@ -94,8 +98,9 @@ class Locked:
     ) -> str:
         """Run a script where the lock is ours; see `core.Transport`.
 
-        A host that did not answer when the lock was taken is not asked again. One that has rebooted since gets the
-        lock again. Raises LockLost when another run has taken it: here, and from then on for every host.
+        A host that did not answer when the lock was taken is not asked again. One that has rebooted since, and knows
+        of no other run, gets the lock again. Raises LockLost when another run has taken it: here, and from then on
+        for every host.
         """
         async with self._room[host]:
             return await self._fenced(host, script, blob=blob, on_line=on_line, timeout=timeout)
@@ -151,7 +156,7 @@ class Locked:
         """The host has lost its memory. Not run twice at once: the second time, scripts of ours may be at work."""
         async with self._taking[host]:
             self._demand(host)
-            if found := await self._take(host, {}):
+            if found := await self._take(host, {}, again=True):
                 self._lose(found)
 
     # -- taking and giving back ----------------------------------------------------------------------------
@@ -205,8 +210,8 @@ class Locked:
     async def _look(self, host: str) -> Found | None:
         return _found(host, await self._via.run(host, lock_script.LOOK))
 
-    async def _take(self, host: str, over: Mapping[str, int]) -> Found | None:
-        """Take it on one host, unless somebody else has it."""
+    async def _take(self, host: str, over: Mapping[str, int], *, again: bool = False) -> Found | None:
+        """Take it on one host, unless somebody else has it; `again`, or had it since."""
         said = ""
 
         def on_line(line: str) -> None:
@@ -216,7 +221,7 @@ class Locked:
                 self._emit(Said(clean(f"{host}: waits for{line.removeprefix(f'{SAYS}waits')} of an earlier run"), host))
 
         self.held.add(host)
-        script = lock_script.take(self._mine.token, self._mine.record, over)
+        script = lock_script.take(self._mine.token, self._mine.record, over, again=again)
         output = await self._via.run(host, script, on_line=on_line, timeout=PATIENCE + 60)
         if found := _found(host, output):
             self.held.discard(host)
@@ -263,4 +268,7 @@ def _found(host: str, output: str) -> Found | None:
         if line.startswith(f"{SAYS}held "):
             idle, age, token, record = line.removeprefix(f"{SAYS}held ").split(" ", 3)
             return Found(host, Holder.of(token, record), int(idle), int(age))
+        if line.startswith(f"{SAYS}passed "):
+            token, _, record = line.removeprefix(f"{SAYS}passed ").partition(" ")
+            return Found(host, Holder.of(token, record), 0, 0, ended=True)
     return None

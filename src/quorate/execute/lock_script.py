@@ -4,6 +4,7 @@
 /run/quorate-lock/          itself flocked while somebody takes or releases
 /run/quorate-lock/holder    first line: token and record of the holder; then a line for each sign of life
 /run/quorate-lock/running   flocked, shared, by each script of the holder as long as it or a child of it runs
+/run/quorate-writer         who took the lock last; stays when it is given back
 ```
 
 A sign of life is the host's uptime in seconds: clocks may jump. Lines are appended, and `holder` comes into place
@@ -13,7 +14,7 @@ by a rename, so it can always be read, and a script that is killed at any point 
 from collections.abc import Mapping
 
 from quorate.render.sh import quote
-from quorate.spec.layout import LOCK
+from quorate.spec.layout import LOCK, WRITER
 from quorate.transport.bootstrap import MARK
 
 SAYS = "\x03lock "
@@ -37,6 +38,10 @@ _TAKEN = f"printf '\\n{SAYS}taken\\n'"
 _ALONE = f"{{ command exec 8<{LOCK} && flock -w 20 8 && [ {LOCK} -ef /proc/self/fd/8 ]; }} 2>/dev/null"
 """Alone with the folder that is there now: another may have been removed while we waited for it."""
 
+_PASSED = f"""\
+q_token= q_who=; if [ -e {WRITER} ]; then {{ read -r q_token q_who || :; }} <{WRITER}; fi
+"""
+
 LOOK = f'{_READ}if [ -n "$q_token" ]; then {_TELL}; fi\n'
 """Tell who holds it, if anybody does."""
 
@@ -57,11 +62,21 @@ exit {REFUSED}; fi
 """
 
 
-def take(token: str, record: str, over: Mapping[str, int]) -> str:
+def take(token: str, record: str, over: Mapping[str, int], *, again: bool = False) -> str:
     """Take the lock, and wait until nothing of the run before is at work; or tell who holds it.
 
-    `over`: from these tokens it is taken when they gave no sign of life for so many seconds.
+    `over`: from these tokens it is taken when they gave no sign of life for so many seconds. `again`: only where
+    nobody else had it since; a host that has rebooted knows of nobody.
     """
+    mine = quote(token)
+    passed = (
+        f"""{_PASSED}case "$q_token" in
+    '' | {mine}) ;;
+    *) rmdir {LOCK} 2>/dev/null; printf '\\n{SAYS}passed %s %s\\n' "$q_token" "$q_who"; exit 0;;
+    esac"""
+        if again
+        else ""
+    )
     yields = "".join(
         f"  {quote(old)}) [ $((q_now - q_last)) -ge {idle} ] || {{ {_TELL}; exit 0; }};;\n"
         for old, idle in over.items()
@@ -72,10 +87,11 @@ until mkdir -p {LOCK} && {_ALONE}; do
   q_n=$((q_n + 1)); [ $q_n -lt 5 ] || {{ echo "can't lock {LOCK}" >&2; exit 1; }}
 done
 {_READ}case "$q_token" in
-  '') ;;
-  {quote(token)}) {_TAKEN}; exit 0;;
+  '') {passed};;
+  {mine}) {_TAKEN}; exit 0;;
 {yields}  *) {_TELL}; exit 0;;
 esac
+{{ printf '%s\\n' {quote(record)} >{LOCK}/writer && mv -f {LOCK}/writer {WRITER}; }} || exit 1
 {{ printf '%s\\n' {quote(record)} "$q_now" >{LOCK}/holder.new && mv -f {LOCK}/holder.new {LOCK}/holder; }} || exit 1
 exec 8<&- 7>>{LOCK}/running
 q_each() {{

@@ -5,6 +5,7 @@ last-applied.yaml      the file of the last apply that did everything
 begun/<digest>.yaml    files of applies since then that did not end; what they began still has to go or be finished
 machines.json          the machine-id of each host
 endpoints              every address that was the API's: certificates go on naming them
+destroying             a destroy has begun, and not ended
 ```
 """
 
@@ -27,6 +28,8 @@ class Past:
         self._store, self._file, self._now = store, file, now
         self._last = store.path / "last-applied.yaml"
         self._begun = store.path / "begun"
+        self._machines = store.path / "machines.json"
+        self._destroying = store.path / "destroying"
 
     @cached_property
     def established(self) -> Cluster | None:
@@ -47,7 +50,7 @@ class Past:
 
     def machines(self) -> Mapping[str, str]:
         """The machine-id by host. Raises QuorateError for a damaged file."""
-        path = self._store.path / "machines.json"
+        path = self._machines
         text = self._store.read(path)
         try:
             known = json.loads(text) if text is not None else {}
@@ -89,7 +92,21 @@ class Past:
             path.unlink()
         self._note(machines)
 
+    @property
+    def destroying(self) -> bool:
+        """Whether a destroy has begun and not ended: hosts may have anything."""
+        return self._store.read(self._destroying) is not None
+
+    def leave(self) -> None:
+        """Note that the cluster is being taken away."""
+        self._store.write(self._destroying, b"")
+
+    def forget(self) -> None:
+        """Note that no host has anything of it any more: an apply builds a new cluster, with the keys of this one."""
+        for path in (self._last, *self._begun.glob("*.yaml"), self._machines, self._destroying):
+            path.unlink(missing_ok=True)
+
     def _note(self, machines: Mapping[str, str]) -> None:
         if dict(machines) != self.machines():
             text = json.dumps(dict(sorted(machines.items())), indent=2) + "\n"
-            self._store.write(self._store.path / "machines.json", text.encode())
+            self._store.write(self._machines, text.encode())

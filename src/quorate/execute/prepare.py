@@ -73,6 +73,11 @@ async def prepare(
     store = Store.beside(file, cluster.name)
     past = Past(store, file, cluster)
     found, lost = await (asked or facts_of.gather(everybody(cluster, past.former), via))
+    if guarded and past.destroying:
+        raise PlanError(
+            f"{cluster.name}: a destroy has begun and not ended",
+            "run `quorate destroy` again until it ends; after that `quorate apply` builds the cluster anew",
+        )
     supply = await resolve(cluster, lambda text: emit(Said(text)), arch=_arch(found))
     context = replace(
         build(cluster, store, past, supply, Facts(hosts=found)),

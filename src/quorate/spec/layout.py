@@ -28,6 +28,8 @@ LOADED = "/run/quorate"
 """`<unit>.loaded`: digests of the files that the running process was started with."""
 LOCK = "/run/quorate-lock"
 """While somebody changes the cluster: who it is. In memory, so that a reboot frees it."""
+WRITER = "/run/quorate-writer"
+"""Who changed the cluster last, or does: tells a lock that a reboot has forgotten from one that was given back."""
 
 BALANCER_LOG = "/var/log/nginx/k8s-access.log"
 
