@@ -1,5 +1,6 @@
 """`quorate drill`: break things on purpose, and measure what users of the API notice."""
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -102,16 +103,17 @@ def _list(out: "Output", *, json: bool) -> int:
     from quorate.report.console import NAME, QUIET
 
     if json:
-        dump([{"name": each.name, "title": each.title, "goals": dict(each.goals)} for each in FAULTS])
+        rows = (vars(each) for each in FAULTS)
+        dump([{name: row[name] for name in ("name", "title", "seconds", "goals", "loops")} for row in rows])
         return 0
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style=QUIET)
     table.add_column("fault", style=NAME, no_wrap=True)
     table.add_column("what")
-    for stream in ("new", "kept", "writes"):
-        table.add_column(stream, justify="right", no_wrap=True)
+    for column in ("new", "kept", "writes", "loops"):
+        table.add_column(column, justify="right", no_wrap=True)
     for each in FAULTS:
-        goals = [f"{each.goals[name]:g} s" if name in each.goals else "" for name in ("new", "kept", "writes")]
-        table.add_row(each.name, each.title, *goals)
+        goals = [each.goals.get(name) for name in ("new", "kept", "writes")]
+        table.add_row(each.name, each.title, *("" if goal is None else f"{goal:g} s" for goal in (*goals, each.loops)))
     out.console.print(table)
     return 0
 
@@ -130,23 +132,24 @@ async def _drill(
     breaks: bool,
     json: bool,
 ) -> int:
-    from datetime import UTC, datetime
-
     from quorate.cli.look import busy
     from quorate.cli.writer import writing
     from quorate.core import QuorateError
     from quorate.drill.catalog import named
     from quorate.execute.store import Store
+    from quorate.procedure.kubeconfig import administrator
     from quorate.spec.load import load
 
     cluster, wanted, (html, kept, compare) = load(file), named(names), files
     before = _read(compare)
+    for path in (html, kept):
+        _demand_place(path)
+    secrets = administrator(cluster, Store.beside(file, cluster.name))
     question = (
         f"This breaks {cluster.name} on purpose, {len(wanted) * runs} times, and heals it.  Go on?  Only yes does."
     )
     if not yes and not await out.agreed(question):
         raise QuorateError("not drilled", "nothing was broken")
-    secrets = Store.beside(file, cluster.name).secrets(cluster, datetime.now(UTC), persist=False)
 
     def on_run(fault: "Fault", run: "Run") -> None:
         if not json:
@@ -163,10 +166,13 @@ async def _drill(
     if json:
         print(found.text(), end="", flush=True)
     else:
+        from quorate.report.console import BAD
         from quorate.report.drill_table import table
 
         out.console.print()
         table(out.console, found, before)
+        if found.problem:
+            out.say((found.problem, BAD))
     return _code(found, strict=strict)
 
 
@@ -182,6 +188,14 @@ def _read(path: Path | None) -> "Drilled | None":
         raise QuorateError(f"--compare {path}: {error}") from None
 
 
+def _demand_place(path: Path | None) -> None:
+    """Refuse a file that can't be written, before an hour of measuring and not after it."""
+    from quorate.core import QuorateError
+
+    if path is not None and (path.is_dir() or not os.access(path if path.exists() else path.parent, os.W_OK)):
+        raise QuorateError(f"{path}: can't be written", "name another place")
+
+
 def _write(found: "Drilled", before: "Drilled | None", html: Path | None, kept: Path | None) -> None:
     if kept is not None:
         kept.write_text(found.text(), encoding="utf-8")
@@ -193,14 +207,11 @@ def _write(found: "Drilled", before: "Drilled | None", html: Path | None, kept: 
 
 def _tell(out: "Output", fault: "Fault", run: "Run") -> None:
     """One line for a run."""
-    from quorate.report.console import BAD, NAME, QUIET
+    from quorate.report.console import BAD, QUIET
+    from quorate.report.drill_table import run_line
 
-    gaps = "  ".join(f"{name} {felt.gap:.2f} s" for name, felt in run.felt.items())
-    healthy = "not healthy again" if run.healthy is None else f"healthy {run.healthy:.1f} s after the healing"
-    out.say((f"{fault.name:<28}", NAME), (f"{run.number:>3}  ", QUIET), f"{run.target:<36} {gaps}  ", (healthy, QUIET))
-    for wrong in (run.problem, f"pods started again: {', '.join(run.moved)}" if run.moved else ""):
-        if wrong:
-            out.say((wrong, BAD), indent=4)
+    fine = not (run.problem or run.lost or run.disorder or run.moved or run.healthy is None)
+    out.say((run_line(fault, run), QUIET if fine else BAD))
 
 
 def _code(found: "Drilled", *, strict: bool) -> int:

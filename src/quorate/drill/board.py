@@ -60,6 +60,10 @@ class Board:
         changes = self._changes.get(topic)
         return changes[-1].value if changes else ""
 
+    def ever(self, topic: Topic, begins: str) -> bool:
+        """Whether it was ever seen as something that begins so."""
+        return any(change.value.startswith(begins) for change in self._changes.get(topic, []))
+
     def topics(self, kind: str) -> list[Topic]:
         """What of a kind was seen."""
         return [topic for topic in self._changes if topic.kind == kind]

@@ -4,13 +4,13 @@ import asyncio
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import inf
 from random import Random
 
 from quorate.core import QuorateError, Transport
 from quorate.drill import lanes, pods
-from quorate.drill.answer import Broken
 from quorate.drill.api import Api
-from quorate.drill.board import LEASE, VIP, Board, Topic
+from quorate.drill.board import LEASE, UNIT, VIP, Board, Topic
 from quorate.drill.catalog import Fault
 from quorate.drill.choose import Hit
 from quorate.drill.felt import felt, ticks
@@ -30,7 +30,7 @@ FRESH = 5.0
 SURE = 0.5
 """Seconds after a fault from which on a lease that is renewed is renewed by a leader that lives: answers take time."""
 PAUSE = 0.3
-"""Seconds between two looks at the cluster's health, each of which costs every host some 0.1 s of CPU."""
+"""Seconds between two looks at the cluster's health."""
 
 
 class Sick(QuorateError):
@@ -54,7 +54,7 @@ class Place:
     with_pods: bool = False
     moments: dict[tuple[str, int], float] = field(default_factory=dict)
     """When each run's fault was, by fault and number of the run."""
-    well_at: float = 0.0
+    well_at: float = -inf
     """When all was seen to be well last."""
 
 
@@ -74,15 +74,27 @@ def scene(cluster: Cluster, board: Board) -> Scene:
 
 
 async def well(place: Place, since: float) -> str:
-    """What is wrong right now, empty when nothing is: services, virtual IP, nodes, and leaders that lead since then."""
-    wrong = await trouble(place.cluster, place.via) or await place.api.unready()
+    """What is wrong right now, empty when nothing is: services, virtual IP, nodes, and leaders that lead since then.
+
+    What the watches know comes first: to look at every host costs each some 0.1 s of CPU, and would itself be felt.
+    """
+    down = [
+        f"{topic.name} on {topic.host} is {state}"
+        for topic in place.board.topics(UNIT)
+        # A service that was never seen to run is one that the watch can't see there.
+        if not (state := place.board.now(topic)).startswith("running") and place.board.ever(topic, "running")
+    ]
+    if down:
+        return "; ".join(down)
     idle = [name for name in ELECTED if place.board.renewed.get(name, 0.0) < since]
-    return wrong or (f"nobody has led since in {', '.join(idle)}" if idle else "")
+    if idle:
+        return f"nobody leads since then: {', '.join(idle)}"
+    return await place.api.unready() or await trouble(place.cluster, place.via)
 
 
 async def settle(place: Place, since: float) -> float | None:
     """When all was well, by the monotonic clock; None when it is not in time. `since`: see `well`."""
-    end = time.monotonic() + PATIENCE
+    place.well_at, end = -inf, time.monotonic() + PATIENCE
     while time.monotonic() < end:
         if not await well(place, since):
             place.well_at = time.monotonic()
@@ -119,7 +131,7 @@ async def _moved(place: Place, hit: Hit, before: pods.Pods) -> tuple[str, ...]:
     nodes = {host.node for host in place.cluster.hosts if host.name in hit.cut}
     try:
         return pods.moved(before, await pods.insist(place.api, place.namespace), nodes)
-    except (QuorateError, Broken):
+    except QuorateError:
         return ()
 
 

@@ -28,6 +28,7 @@ from quorate.report.drilled import Drilled, Run
 from quorate.report.event import Emit, Said
 from quorate.spec.cluster import Cluster
 from quorate.spec.secrets import Secrets
+from quorate.spec.whatif import rows
 
 CALM = 3.0
 """Seconds without a fault at the beginning, to know what the measurement itself is like."""
@@ -89,6 +90,7 @@ async def drill(
         about=_about(cluster, pace, runs, seed, without),
         calm=calm,
         faults=blamed(tried, {key: at - probe.began for key, at in place.moments.items()}, probe.result),
+        survival=rows(cluster),
         problem="; ".join(filter(None, (sick, probe.result.problem))),
     )
 

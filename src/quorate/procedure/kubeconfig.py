@@ -6,13 +6,13 @@ from quorate.core import QuorateError
 from quorate.execute.store import Store
 from quorate.render.kubeconfig import kubeconfig
 from quorate.spec.cluster import Cluster
+from quorate.spec.secrets import Secrets
 
 
-def operator_kubeconfig(cluster: Cluster, store: Store) -> str:
-    """Text of a kubeconfig for the operator's machine, at the cluster's endpoint, as its administrator.
+def administrator(cluster: Cluster, store: Store) -> Secrets:
+    """The secrets, with those of the administrator as the cluster knows them.
 
-    The text holds a private key. Nothing is made here: raises QuorateError when the cluster's keys are not
-    in the state folder yet.
+    Nothing is made here: raises QuorateError when they are not in the state folder yet.
     """
     secrets = store.secrets(cluster, datetime.now(UTC), persist=False)
     made = [change for change in store.changes if change.startswith(("ca:", "admin:"))]
@@ -21,6 +21,15 @@ def operator_kubeconfig(cluster: Cluster, store: Store) -> str:
             f"{store.path}: has no key of the administrator that the cluster knows ({'; '.join(made)})",
             "run `quorate apply` first, from the machine and folder that hold the cluster's state",
         )
+    return secrets
+
+
+def operator_kubeconfig(cluster: Cluster, store: Store) -> str:
+    """Text of a kubeconfig for the operator's machine, at the cluster's endpoint, as its administrator.
+
+    The text holds a private key. Raises what `administrator` does.
+    """
+    secrets = administrator(cluster, store)
     return kubeconfig(
         cluster.server_url,
         secrets.cert("ca"),
