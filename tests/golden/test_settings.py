@@ -188,13 +188,22 @@ def test_the_users_word_on_anonymous_requests_replaces_the_file():
     assert "authentication-config" not in flags
 
 
-def test_an_api_server_without_a_member_of_its_own_uses_all():
+@pytest.mark.parametrize(
+    ("roles", "balancer", "expected"),
+    [
+        (["control-plane"], True, "https://127.0.0.1:2382"),
+        (["control-plane"], False, "https://127.0.0.1:2382"),
+        (["control-plane", "etcd"], True, "https://10.0.0.9:2379"),
+        (["control-plane", "etcd"], False, "https://10.0.0.9:2379,https://10.0.0.1:2379,https://10.0.0.2:2379"),
+    ],
+)
+def test_an_api_server_goes_to_its_own_member_or_by_the_way_that_knows_who_is_dead(roles, balancer, expected):
     hosts = [
-        {"name": "m", "address": "10.0.0.1", "roles": ["control-plane"]},
-        *({"name": f"e{n}", "address": f"10.0.0.1{n}", "roles": ["etcd"]} for n in range(3)),
+        *({"name": f"e{n}", "address": f"10.0.0.{n}", "roles": ["etcd"]} for n in (1, 2)),
+        {"name": "m", "address": "10.0.0.9", "roles": roles},
+        *([{"name": "b", "address": "10.0.0.8", "roles": ["load-balancer"]}] if balancer else []),
     ]
     c = Cluster.model_validate({"name": "x", "hosts": hosts})
-    expected = "https://10.0.0.10:2379,https://10.0.0.11:2379,https://10.0.0.12:2379"
     assert apiserver.etcd_servers(c, c.masters[0]) == expected
 
 

@@ -15,7 +15,7 @@ from quorate.spec.cluster import Host, Role
 from quorate.spec.secrets import ENCRYPTION_KEY
 
 NAME = "apiserver"
-AFTER: tuple[str, ...] = ("system", "trust", "etcd")
+AFTER: tuple[str, ...] = ("system", "trust", "etcd", "etcd_way")
 SERIAL = True
 
 # Not its own certificate: it takes a new one over by itself, within a minute, and loses no connection.
@@ -38,7 +38,7 @@ def resources(context: Context, host: Host) -> Iterator[Brick]:
     """Binaries, policies, the admin's kubeconfig, service, health at its own address."""
     if not host.has(Role.CONTROL_PLANE):
         return
-    c, minor = context.cluster, context.minor
+    c, minor, served = context.cluster, context.minor, context.serves_as(host)
     name = host.name
     yield from context.binaries(host, "kube-apiserver", "kubectl", linked=("kubectl",))
     policy = context.texts.get("audit-policy") or yaml.dump(audit.policy())
@@ -70,7 +70,7 @@ def resources(context: Context, host: Host) -> Iterator[Brick]:
         "kube-apiserver.service",
         description="Kubernetes API server",
         binary="kube-apiserver",
-        exec_start=arguments(apiserver.flags(context.serves_as(host), host, minor)),
+        exec_start=arguments(apiserver.flags(served, served.host(name), minor)),
         loads=loads,
         type="notify",
         limit_nofile=min(1048576, context.of(host).nofile_limit),

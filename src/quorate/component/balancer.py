@@ -1,9 +1,9 @@
 """The load balancers: nginx or haproxy in front of all API servers, keepalived for the virtual IP."""
 
-import hashlib
 from collections.abc import Iterator
 
 from quorate.component.context import Context
+from quorate.component.policy import policy_module
 from quorate.component.service import service
 from quorate.component.settings import selinux
 from quorate.render import haproxy, keepalived, nginx, upstreams
@@ -61,24 +61,10 @@ def resources(context: Context, host: Host) -> Iterator[Brick]:
 
 
 def _selinux(context: Context, host: Host) -> Iterator[Brick]:
-    """A policy module; its name has the digest of its text, since SELinux lists modules by name alone."""
+    """What SELinux must let balancer and health script do."""
     c = context.cluster
     text = selinux.policy(c.load_balancer.kind, check=CHECK if c.endpoint.vip else "")
-    name = f"{selinux.NAME}_{hashlib.sha256(text.encode()).hexdigest()[:12]}"
-    ours = f"semodule -l 2>/dev/null | sed -n 's/^\\({selinux.NAME}_[0-9a-f]*\\).*/\\1/p'"
-    drop = f'set --; for m in $({ours}); do set -- "$@" -r "$m"; done\n'
-    yield File(host=host.name, path=SELINUX, content=text)
-    yield Setting(
-        host=host.name,
-        what="SELinux policy",
-        want=(("module", name),),
-        check=f"m=$({ours}); echo module=$m",
-        # The module's name is that of its file.
-        order=f"{drop}cp {SELINUX} {LOADED}/{name}.cil\n"
-        f'semodule "$@" -i {LOADED}/{name}.cil; rm -f {LOADED}/{name}.cil\n'
-        f"if [ -e {CHECK} ]; then restorecon -F {CHECK}; fi",
-        undo=f'{drop}if [ $# -gt 0 ]; then semodule "$@" || :; fi',
-    )
+    yield from policy_module(host, "SELinux policy", SELINUX, text, name=selinux.NAME, relabel=CHECK)
 
 
 def _ports(context: Context) -> list[int]:

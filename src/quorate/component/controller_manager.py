@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from quorate.component.context import Context
 from quorate.component.service import arguments, service
-from quorate.component.settings import controller_manager
+from quorate.component.settings import controller_manager, election
 from quorate.render.kubeconfig import kubeconfig
 from quorate.resource.brick import Brick
 from quorate.resource.file import File
@@ -42,6 +42,7 @@ def resources(context: Context, host: Host) -> Iterator[Brick]:
         binary="kube-controller-manager",
         exec_start=arguments(controller_manager.flags(c, context.minor)),
         loads=[own, pki_files.CA, pki_files.CA_KEY, pki_files.SA_KEY],
+        exec_stop_post=[election.step_down(controller_manager.NAME)],
     )
     yield Ready(
         host=host.name,

@@ -18,8 +18,8 @@ from quorate.spec.leaving import Leaving
 
 NAME = "leaving"
 AFTER: tuple[str, ...] = (
-    *("system", "trust", "etcd", "apiserver", "controller_manager", "scheduler", "access", "balancer"),
-    *("endpoint", "programs", "runtime", "images", "cni", "kubelet", "proxy", "dns"),
+    *("system", "trust", "etcd", "etcd_way", "apiserver", "controller_manager", "scheduler", "access"),
+    *("balancer", "endpoint", "programs", "runtime", "images", "cni", "kubelet", "proxy", "dns"),
 )
 SERIAL = False
 EVERYTHING = "everything"

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from quorate.component.context import Context
 from quorate.component.service import arguments, service
-from quorate.component.settings import scheduler
+from quorate.component.settings import election, scheduler
 from quorate.render import yaml
 from quorate.render.kubeconfig import kubeconfig
 from quorate.resource.brick import Brick
@@ -45,6 +45,7 @@ def resources(context: Context, host: Host) -> Iterator[Brick]:
         binary="kube-scheduler",
         exec_start=arguments(scheduler.flags(c)),
         loads=[own, pki_files.CA, scheduler.CONFIG],
+        exec_stop_post=[election.step_down(scheduler.NAME)],
     )
     yield Ready(
         host=host.name,

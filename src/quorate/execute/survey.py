@@ -19,6 +19,7 @@ from quorate.render.sh import quote
 from quorate.resource import ask
 from quorate.spec import layout
 from quorate.spec.cluster import Cluster, Host, Role
+from quorate.spec.ports import ETCD_WAY_STATE
 
 PATIENCE = 30.0
 """Seconds for a host's whole answer; a healthy one takes about one."""
@@ -75,6 +76,8 @@ class View:
 def units(cluster: Cluster, host: Host) -> tuple[str, ...]:
     """The services that a host must have, in the order in which they are built."""
     found = ["etcd"] if host.has(Role.ETCD) else []
+    if host.away_from_etcd:
+        found.append("quorate-etcd")
     if host.has(Role.CONTROL_PLANE):
         found += ["kube-apiserver", "kube-controller-manager", "kube-scheduler"]
     if host.has(Role.LOAD_BALANCER):
@@ -94,6 +97,7 @@ def health(cluster: Cluster, host: Host) -> dict[str, str]:
     get = "curl -gsfk --noproxy '*' -o /dev/null --max-time 3"
     checks = {
         "etcd.service": f"{etcdctl(host)} --command-timeout=3s endpoint health",
+        "quorate-etcd.service": f"{get} http://127.0.0.1:{ETCD_WAY_STATE}/",
         "kube-apiserver.service": f"{get} https://{host.ip}:{cluster.apiserver.port}/readyz",
         "kube-controller-manager.service": f"{get} https://127.0.0.1:{controller_manager.PORT}/healthz",
         "kube-scheduler.service": f"{get} https://127.0.0.1:{scheduler.PORT}/healthz",

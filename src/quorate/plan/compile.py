@@ -39,7 +39,8 @@ def compile_cluster(context: Context) -> Compiled:
     now = _parts(replace(context, retiring=doors, standing=door, transition=drains))
     parts = removals(context, olds, now, _parts)
     if doors or door or drains:
-        parts += _later(now, _parts(context), leaving.drains(context))
+        ends = _later(now, _parts(context), leaving.drains(context))
+        parts = [*_after(ends, parts), *ends]
     after = {component.NAME: component.AFTER for component in COMPONENTS}
     needs = graph.edges(parts, after)
     for component in COMPONENTS:
@@ -68,6 +69,19 @@ def _later(now: list[graph.Part], final: list[graph.Part], after: frozenset[Key]
         )
         if bricks:
             found.append(graph.Part(leaving.NAME, part.host, bricks))
+    return found
+
+
+def _after(ends: list[graph.Part], parts: list[graph.Part]) -> list[graph.Part]:
+    """The parts, with a host's old things taken away only when its transition is over: it may use them so long."""
+    found = []
+    for part in parts:
+        keys = frozenset(brick.key for end in ends if end.host == part.host for brick in end.resources)
+        goes = [
+            replace(brick, explicit=brick.explicit | keys) if isinstance(brick, Removal) else brick
+            for brick in part.resources
+        ]
+        found.append(replace(part, resources=tuple(goes)) if part.component == leaving.NAME else part)
     return found
 
 

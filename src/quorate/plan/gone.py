@@ -51,7 +51,8 @@ def removals(context: Context, olds: Sequence[Cluster], now: Sequence[Part], par
     """The parts of now, with what the clusters in `olds` left behind taken away where it is.
 
     What belongs to a host or a role that leaves goes in the end, the last started first. On a host that keeps its
-    roles, the old things of a part go before the new ones start, which may want the same port.
+    roles, the old things of a part go before the new ones start, which may want the same port; a whole part goes in the
+    end there too.
     """
     kept = {brick.key for part in now for brick in part.resources}
     old: dict[tuple[str, str], dict[Key, Brick]] = defaultdict(dict)
@@ -67,11 +68,13 @@ def removals(context: Context, olds: Sequence[Cluster], now: Sequence[Part], par
             found.append(_cleaning(context, each, mine))
             continue
         wanted = _packages(now, host)
-        alone = {component: [_alone(brick, wanted) for brick in bricks] for component, bricks in mine.items()}
-        if each is not None:
-            found += _last(context, each, alone)
-        else:
+        alone = {component: list(_alone(bricks, wanted)) for component, bricks in mine.items()}
+        if each is None:
             found = [_first(part, alone.get(part.component, ())) if part.host == host else part for part in found]
+            here = {part.component for part in now if part.host == host}
+            alone = {component: bricks for component, bricks in alone.items() if component not in here}
+            each = Leaving(context.cluster.host(host), frozenset(), whole=False)
+        found += _last(context, each, alone)
     return found
 
 
@@ -105,11 +108,13 @@ def _cleaning(context: Context, each: Leaving, mine: Mapping[str, Sequence[Brick
     return Part(leaving.NAME, name, (goes,))
 
 
-def _alone(brick: Brick, wanted: set[str]) -> Brick:
-    """Packages without those that another part of the host wants."""
-    if not isinstance(brick, Packages):
-        return brick
-    return replace(brick, packages=tuple(name for name in brick.packages if name not in wanted), alone=True)
+def _alone(bricks: Sequence[Brick], wanted: set[str]) -> Iterator[Brick]:
+    """The bricks, their packages without those that another part of the host wants."""
+    for brick in bricks:
+        if not isinstance(brick, Packages):
+            yield brick
+        elif rest := tuple(name for name in brick.packages if name not in wanted):
+            yield replace(brick, packages=rest, alone=True)
 
 
 def _first(part: Part, bricks: Sequence[Brick]) -> Part:
@@ -122,7 +127,7 @@ def _first(part: Part, bricks: Sequence[Brick]) -> Part:
 
 
 def _last(context: Context, each: Leaving, mine: Mapping[str, Sequence[Brick]]) -> Iterator[Part]:
-    """The removals of a host that loses roles, one part of the cluster after the other."""
+    """The removals of a host that loses roles or parts, one part of the cluster after the other."""
     before: frozenset[Key] = frozenset()
     for component, bricks in mine.items():
         if any(brick.traces for brick in bricks):

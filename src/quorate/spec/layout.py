@@ -9,7 +9,7 @@ KUBERNETES = "/etc/kubernetes"
 PKI = "/etc/kubernetes/pki"
 ETCD_PKI = "/etc/etcd/pki"
 BALANCER = "/etc/quorate"
-"""Configuration of nginx, haproxy and keepalived, and the health script."""
+"""Configuration of nginx, haproxy (also of the way to etcd) and keepalived, and the health script."""
 
 UNITS = "/etc/systemd/system"
 WANTS = f"{UNITS}/multi-user.target.wants"
@@ -41,6 +41,7 @@ def kubeconfig(component: str) -> str:
 
 UNIT_NAMES = (
     "etcd.service",
+    "quorate-etcd.service",
     "kube-apiserver.service",
     "kube-controller-manager.service",
     "kube-scheduler.service",

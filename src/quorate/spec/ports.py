@@ -14,6 +14,10 @@ ETCD_CLIENT = 2379
 ETCD_PEER = 2380
 ETCD_METRICS = 2381
 """Health and metrics without TLS, on loopback only."""
+ETCD_WAY = 2382
+"""The way to etcd of a master without a member, on loopback; not etcd's own, so that a member can take its place."""
+ETCD_WAY_STATE = 2383
+"""Whether that way leads to a member, and to which; on loopback, plain HTTP."""
 KUBELET = 10250
 KUBELET_HEALTH = 10248
 PROXY_METRICS = 10249
@@ -54,6 +58,8 @@ def listeners(cluster: Cluster, host: Host) -> tuple[Listener, ...]:
         found += [Listener(cluster.apiserver.port, "apiserver.port")]
         found += [Listener(CONTROLLER_MANAGER, "kube-controller-manager", local=True)]
         found += [Listener(SCHEDULER, "kube-scheduler", local=True)]
+    if host.away_from_etcd:
+        found += [Listener(ETCD_WAY, "way to etcd", local=True), Listener(ETCD_WAY_STATE, "way to etcd", local=True)]
     if host.has(Role.WORKER):
         found += [Listener(KUBELET, "kubelet"), Listener(KUBELET_HEALTH, "kubelet health", local=True)]
         found += [Listener(PROXY_METRICS, "kube-proxy metrics", local=True)]

@@ -147,7 +147,7 @@ async def certificates(env: Env) -> str:
 
 
 async def independent(env: Env) -> str:
-    """What runs on one master needs no other master: kubeconfigs at home, etcd as a whole or its own member."""
+    """What runs on one master needs no other master: kubeconfigs at home, etcd by the way to all or its own member."""
     c = env.cluster
     members = {member.ip for member in c.members}
     views = await env.views()
@@ -161,6 +161,12 @@ async def independent(env: Env) -> str:
             )
         used = {urlsplit(url).hostname or "" for url in view.etcd_servers}
         demand(bool(used), f"kube-apiserver of {master.name} does not run, or has no --etcd-servers")
+        if master.away_from_etcd:
+            demand(
+                used == {"127.0.0.1"},
+                f"kube-apiserver of {master.name} uses {', '.join(sorted(used))}, not its way to etcd",
+            )
+            continue
         if strange := used - members:
             demand(False, f"kube-apiserver of {master.name} uses {', '.join(sorted(strange))}, no member")
         alone = used == {master.ip}

@@ -3,6 +3,7 @@
 from quorate.component.settings import tls
 from quorate.spec import layout, pki_files
 from quorate.spec.cluster import Cluster, Host, Role
+from quorate.spec.ports import ETCD_CLIENT, ETCD_WAY
 from quorate.spec.versions import Minor
 
 AUDIT_POLICY = f"{layout.KUBERNETES}/audit-policy.yaml"
@@ -79,14 +80,17 @@ def authentication_config(minor: Minor) -> dict[str, object] | None:
 def etcd_servers(c: Cluster, h: Host) -> str:
     """URLs of the etcd members that a host's API server talks to.
 
+    A host without a member goes by the way to etcd, which knows who is dead (component `etcd_way`).
     A host with a member uses that alone where balancers choose between API servers: both kinds ask each for /readyz,
     which asks etcd, and leave out the one without. With all members listed it goes on asking those of a dead host:
     10 s for a request under way, up to 40 s for a watch (performance reference 2.1; with three masters and one
     powered off, writes through the others stood still for 7.6 s).
     """
+    if h.away_from_etcd:
+        return f"https://127.0.0.1:{ETCD_WAY}"
     alone = h.has(Role.ETCD) and c.balancers
     members = (h,) if alone else (*(m for m in c.members if m == h), *(m for m in c.members if m != h))
-    return ",".join(f"https://{member.ip}:2379" for member in members)
+    return ",".join(f"https://{member.ip}:{ETCD_CLIENT}" for member in members)
 
 
 def _etcd(c: Cluster, h: Host) -> dict[str, str]:

@@ -1,6 +1,7 @@
 """What SELinux must let the balancers do: the targeted policy knows web servers, not balancers of this API."""
 
 NAME = "quorate"
+WAY = "quorate-etcd"
 
 _DOMAINS = {"nginx": "httpd_t", "haproxy": "haproxy_t"}
 
@@ -30,4 +31,18 @@ def policy(kind: str, *, check: str = "") -> str:
             "; The health script, under the type that the policy has for keepalived's scripts.",
             f'(filecon "{check}" file (system_u object_r keepalived_unconfined_script_exec_t ((s0) (s0))))',
         ]
+    return "\n".join([*lines, ""])
+
+
+def way() -> str:
+    """A policy module in CIL for the haproxy that leads an API server to etcd: any port, and its keys.
+
+    /etc/kubernetes has a type of its own where container-selinux is installed.
+    """
+    lines = [
+        f"(allow {_DOMAINS['haproxy']} port_type (tcp_socket (name_bind name_connect)))",
+        "(optional quorate_etcd_keys",
+        f"    (allow {_DOMAINS['haproxy']} kubernetes_file_t (dir (getattr search)))",
+        f"    (allow {_DOMAINS['haproxy']} kubernetes_file_t (file (getattr open read))))",
+    ]
     return "\n".join([*lines, ""])

@@ -1,0 +1,93 @@
+"""The way to etcd on control-plane hosts without a member: a local haproxy that leads past members that are dead.
+
+An API server that is given all members goes on asking one of a dead host: 10 s for a request under way, up to 40 s for
+a watch (performance reference 2.1). One with a member of its own asks that alone, and where it fails, balancers leave
+the API server out. Here haproxy knows within a second who is dead, and cuts what hangs on it; the API server's client
+connects again at once. TLS goes through: API server and member see each other's certificates.
+
+The port is not etcd's own, so that a member can come to the host while the way is still used.
+"""
+
+import math
+from collections.abc import Iterator
+
+from quorate.component.context import Context
+from quorate.component.policy import policy_module
+from quorate.component.service import service
+from quorate.component.settings import selinux
+from quorate.render import etcd_way
+from quorate.resource.brick import Brick
+from quorate.resource.file import File
+from quorate.resource.unit import Ready
+from quorate.spec import pki_files
+from quorate.spec.cluster import Cluster, Host
+from quorate.spec.layout import BALANCER, LOADED
+from quorate.spec.ports import ETCD_CLIENT, ETCD_WAY, ETCD_WAY_STATE
+
+NAME = "etcd_way"
+AFTER: tuple[str, ...] = ("system", "trust", "etcd")
+SERIAL = True
+
+CONF = f"{BALANCER}/etcd-way.cfg"
+SELINUX = f"{BALANCER}/etcd-way.cil"
+UNIT = "quorate-etcd.service"
+
+
+def resources(context: Context, host: Host) -> Iterator[Brick]:
+    """Package, configuration, service, and health through the whole way."""
+    if not host.away_from_etcd:
+        return
+    c, facts = context.cluster, context.of(host)
+    yield from context.packages(host, "way to etcd", "haproxy")
+    if facts.selinux == "enforcing" and c.os.selinux == "keep":
+        yield from policy_module(host, "SELinux policy of the way to etcd", SELINUX, selinux.way(), name=selinux.WAY)
+    limit = facts.nofile_limit
+    text = etcd_way.config(
+        port=ETCD_WAY,
+        state_port=ETCD_WAY_STATE,
+        members={member.name: member.ip for member in c.members},
+        member_port=ETCD_CLIENT,
+        ca_file=pki_files.ETCD_CA,
+        client_crt=pki_files.APISERVER_ETCD_CLIENT,
+        pace_ms=c.load_balancer.connect_timeout_ms,
+        patience=patience(c),
+        stats_socket=f"{LOADED}/etcd-way.sock",
+        max_connections=8192 if limit >= 65536 else max(256, limit // 4),
+        nofile=limit if limit < 65536 else None,
+    )
+    yield File(host=host.name, path=CONF, content=text)
+    check = ["/usr/sbin/haproxy", "-c", "-q", "-f", CONF]
+    yield from service(
+        context,
+        host,
+        UNIT,
+        description="haproxy, way of the Kubernetes API server to etcd",
+        exec_start=["/usr/sbin/haproxy", "-Ws", "-f", CONF],
+        type="notify",
+        pre=[check],
+        exec_reload=[check, "kill -USR2 $MAINPID"],
+        # A member that comes or goes cuts nobody off.
+        reload=True,
+        # All that the API server does waits for it.
+        restart_sec="100ms",
+        kill_mode="mixed",
+        loads=[CONF, pki_files.ETCD_CA, pki_files.APISERVER_ETCD_CLIENT, pki_files.APISERVER_ETCD_CLIENT_KEY],
+        limit_nofile=min(65536, limit),
+    )
+    yield Ready(
+        host=host.name,
+        what="way to etcd",
+        # As the API server goes it: the members' certificates must have the name 127.0.0.1.
+        check=f"curl -gsf --noproxy '*' --max-time 3 --cacert {pki_files.ETCD_CA} "
+        f"--cert {pki_files.APISERVER_ETCD_CLIENT} --key {pki_files.APISERVER_ETCD_CLIENT_KEY} "
+        f'https://127.0.0.1:{ETCD_WAY}/health | grep -q \'"health":"true"\'',
+        within=90,
+        evidence=f"journalctl -u {UNIT} -n 20 --no-pager -o cat",
+    )
+
+
+def patience(c: Cluster) -> int:
+    """Seconds that all members may be without a leader before sessions are cut: two elections, of which each takes up
+    to twice its timeout, and one more. With 500 ms: 3 s.
+    """
+    return math.ceil(4 * c.etcd.election_ms / 1000) + 1

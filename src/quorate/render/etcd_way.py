@@ -1,0 +1,119 @@
+"""haproxy as an API server's way to etcd: TCP passed through to members that are alive and follow a leader."""
+
+from collections.abc import Mapping
+
+from quorate.render import token
+
+NAME = "etcd"
+ALIVE_FALL = 3
+"""Checks without an answer until a member counts as dead and all its sessions are cut. The first waits for its turn,
+each has `pace_ms` for connection and TLS, the others follow at once: with 250 ms 0.9 to 1.1 s in all. Three, for a
+lost packet costs a check (TCP repeats the first one after a second): at 1 % loss, two in a row happen every few
+minutes, three once in hours."""
+HEALTHY_EVERY = "1s"
+"""How often a member is asked whether it follows a leader and commits; etcd 3.4 writes an entry for each answer."""
+CHECK_TIMEOUT_MS = 1500
+"""Time for the answer: etcd's /health gives up after a second."""
+SESSION_TIMEOUT = "4h"
+"""Silence after which a session is cut: API servers ping etcd every 30 s, so none is silent that long."""
+
+
+def config(
+    *,
+    port: int,
+    state_port: int,
+    members: Mapping[str, str],
+    member_port: int,
+    ca_file: str,
+    client_crt: str,
+    pace_ms: int,
+    patience: int,
+    stats_socket: str,
+    user: str = "haproxy",
+    max_connections: int = 8192,
+    nofile: int | None = None,
+) -> str:
+    """The whole haproxy.cfg; haproxy 2.4 or later.
+
+    `members` are addresses by name. Whoever connects to `port` on loopback talks TLS with a member himself;
+    `client_crt`, and the key beside it (`.key` for `.crt`), is what the checks show. A member is out when it gives no
+    answer (`ALIVE_FALL`), or answers for longer than `patience` seconds that it is not healthy: an election, in which
+    no member is, must cut nothing. When none is in, all are tried. `state_port` answers 200 to `/<name>` and `/` as
+    long as the member, or any, is in. `pace_ms` is the time for a connection, and between two checks.
+    Raises ValueError for what is no plain address, port, name or path.
+    """
+    if not members:
+        raise ValueError("a way to etcd needs at least one member")
+    names = {token.name(name): f"{token.address(ip)}:{token.port(member_port)}" for name, ip in members.items()}
+    servers = [f"    server {name} {target}" for name, target in names.items()]
+    pace = token.number(pace_ms, 10, 3600000)
+    shown = f"check-ssl verify required ca-file {token.path(ca_file)} crt {token.path(client_crt)}"
+    out = "http-request deny deny_status 503 if"
+    lines = [
+        "global",
+        "    log stdout format raw daemon",
+        f"    maxconn {token.number(max_connections, 16, 2**20)}",
+        *([f"    ulimit-n {token.number(nofile, 64, 2**30)}"] if nofile is not None else []),
+        f"    user {token.name(user)}",
+        f"    group {token.name(user)}",
+        f"    stats socket {token.path(stats_socket)} mode 600 level admin expose-fd listeners",
+        "    ssl-load-extra-del-ext",
+        "    # An old process asks nobody for health: after a reload its sessions end soon.",
+        "    hard-stop-after 30s",
+        "",
+        "defaults",
+        "    mode tcp",
+        "    log global",
+        "    option srvtcpka",
+        f"    timeout connect {pace}ms",
+        "    retries 3",
+        "    option redispatch 1",
+        f"    timeout client {SESSION_TIMEOUT}",
+        f"    timeout server {SESSION_TIMEOUT}",
+        f"    timeout check {CHECK_TIMEOUT_MS}ms",
+        "",
+        f"frontend {NAME}-in",
+        f"    bind 127.0.0.1:{token.port(port)}",
+        "    no log",
+        f"    use_backend {NAME}-any if {{ nbsrv({NAME}) eq 0 }}",
+        f"    default_backend {NAME}",
+        "",
+        f"backend {NAME}",
+        "    # Sessions are few and long: each new one goes where the fewest are.",
+        "    balance leastconn",
+        "    option httpchk",
+        "    http-check send meth GET uri-lf /%[srv_name]",
+        f"    default-server check addr 127.0.0.1 port {token.port(state_port)} inter 100ms fall 1 rise 1 "
+        "on-marked-down shutdown-sessions",
+        *servers,
+        "",
+        f"backend {NAME}-any",
+        "    balance leastconn",
+        *servers,
+        "",
+        "# What the checks above ask: the two below in one word.",
+        f"frontend {NAME}-state",
+        "    mode http",
+        f"    bind 127.0.0.1:{token.port(state_port)}",
+        "    no log",
+        "    timeout client 5s",
+        *(f"    {out} {{ path /{name} }} !{{ srv_is_up({NAME}-alive/{name}) }}" for name in names),
+        *(f"    {out} {{ path /{name} }} !{{ srv_is_up({NAME}-healthy/{name}) }}" for name in names),
+        f"    {out} {{ path / }} {{ nbsrv({NAME}) eq 0 }}",
+        "    http-request return status 200",
+        "",
+        f"backend {NAME}-alive",
+        "    # Costs a member nothing but TLS.",
+        "    option httpchk GET /version",
+        "    http-check expect status 200",
+        f"    default-server check {shown} inter {pace}ms fastinter {max(pace // 5, 10)}ms fall {ALIVE_FALL} rise 2",
+        *servers,
+        "",
+        f"backend {NAME}-healthy",
+        "    # A full store answers reads and deletions.",
+        "    option httpchk GET /health?exclude=NOSPACE",
+        "    http-check expect status 200",
+        f"    default-server check {shown} inter {HEALTHY_EVERY} fall {token.number(patience, 1, 3600)} rise 1",
+        *servers,
+    ]
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,117 @@
+"""The way to etcd as text: what it says exactly, and what it refuses."""
+
+import re
+from typing import Any
+
+import pytest
+from hostile import hostile
+from hypothesis import given
+
+from quorate.render import etcd_way
+
+WAY: dict[str, Any] = {
+    "port": 2382,
+    "state_port": 2383,
+    "members": {"m1": "10.0.0.1", "n1": "10.0.0.2"},
+    "member_port": 2379,
+    "ca_file": "/etc/kubernetes/pki/etcd-ca.crt",
+    "client_crt": "/etc/kubernetes/pki/apiserver-etcd-client.crt",
+    "pace_ms": 250,
+    "patience": 3,
+    "stats_socket": "/run/quorate/etcd-way.sock",
+}
+SHOWN = (
+    "default-server check check-ssl verify required ca-file /etc/kubernetes/pki/etcd-ca.crt "
+    "crt /etc/kubernetes/pki/apiserver-etcd-client.crt"
+)
+SERVERS = ["server m1 10.0.0.1:2379", "server n1 10.0.0.2:2379"]
+
+
+def sections(text: str) -> dict[str, list[str]]:
+    """Lines by the section that they stand in, without comments."""
+    found: dict[str, list[str]] = {}
+    for line in text.splitlines():
+        if line.strip() and not line.strip().startswith("#"):
+            if line[0] != " ":
+                mine = found[line] = []
+            else:
+                mine.append(line.strip())
+    return found
+
+
+def test_what_it_says() -> None:
+    said = sections(etcd_way.config(**WAY))
+    assert list(said) == [
+        "global",
+        "defaults",
+        "frontend etcd-in",
+        "backend etcd",
+        "backend etcd-any",
+        "frontend etcd-state",
+        "backend etcd-alive",
+        "backend etcd-healthy",
+    ]
+    assert said["frontend etcd-in"] == [
+        "bind 127.0.0.1:2382",
+        "no log",
+        "use_backend etcd-any if { nbsrv(etcd) eq 0 }",
+        "default_backend etcd",
+    ]
+    assert said["backend etcd"] == [
+        "balance leastconn",
+        "option httpchk",
+        "http-check send meth GET uri-lf /%[srv_name]",
+        "default-server check addr 127.0.0.1 port 2383 inter 100ms fall 1 rise 1 on-marked-down shutdown-sessions",
+        *SERVERS,
+    ]
+    assert said["backend etcd-any"] == ["balance leastconn", *SERVERS]
+    assert said["frontend etcd-state"] == [
+        "mode http",
+        "bind 127.0.0.1:2383",
+        "no log",
+        "timeout client 5s",
+        *(
+            f"http-request deny deny_status 503 if {{ path /{name} }} !{{ srv_is_up(etcd-{what}/{name}) }}"
+            for what in ("alive", "healthy")
+            for name in ("m1", "n1")
+        ),
+        "http-request deny deny_status 503 if { path / } { nbsrv(etcd) eq 0 }",
+        "http-request return status 200",
+    ]
+    assert said["backend etcd-alive"][0] == "option httpchk GET /version"
+    assert said["backend etcd-alive"][2:] == [f"{SHOWN} inter 250ms fastinter 50ms fall 3 rise 2", *SERVERS]
+    assert said["backend etcd-healthy"][0] == "option httpchk GET /health?exclude=NOSPACE"
+    assert said["backend etcd-healthy"][2:] == [f"{SHOWN} inter 1s fall 3 rise 1", *SERVERS]
+    assert "timeout connect 250ms" in said["defaults"]
+
+
+def test_a_limit_that_can_not_be_raised_is_not_tried() -> None:
+    assert "ulimit-n" not in etcd_way.config(**WAY)
+    assert "    ulimit-n 1024\n" in etcd_way.config(**WAY, nofile=1024)
+
+
+@pytest.mark.parametrize("field", ["ca_file", "client_crt", "stats_socket", "user"])
+@given(hostile())
+def test_only_plain_words_get_in(field: str, text: str) -> None:
+    try:
+        made = etcd_way.config(**WAY | {field: text})
+    except ValueError:
+        return
+    assert re.fullmatch(r"[A-Za-z0-9_./+-]+", text)
+    assert text in made
+
+
+@given(hostile())
+def test_members_have_names_and_addresses(text: str) -> None:
+    for members in ({"m1": text}, {f"m {text}": "10.0.0.1"}):
+        with pytest.raises(ValueError, match=r"not a"):
+            etcd_way.config(**WAY | {"members": members})
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"members": {}}, {"port": 0}, {"state_port": 70000}, {"member_port": -1}, {"pace_ms": 0}, {"patience": 0}],
+)
+def test_nonsense_is_refused(change: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=r"at least one|not a number"):
+        etcd_way.config(**WAY | change)

@@ -1,0 +1,217 @@
+"""The way to etcd with a real haproxy: members that fall silent, end, lose their leader or are somebody else's."""
+
+import getpass
+import shutil
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, suppress
+from datetime import UTC, datetime
+from ipaddress import IPv4Address
+from pathlib import Path
+
+import pytest
+
+from quorate.pki.keyring import Keyring
+from quorate.render import etcd_way
+from quorate.spec.cluster import Cluster, Host, Role
+from quorate.spec.secrets import Secrets
+
+pytestmark = pytest.mark.skipif(not shutil.which("haproxy"), reason="needs haproxy")
+MEMBERS = {"e1": "127.0.9.1", "e2": "127.0.9.2", "e3": "127.0.9.3"}
+SETTLED = 3.0
+"""Seconds: a haproxy that has just started believes the first bad answer, until it has had two good ones."""
+
+
+def secrets() -> Secrets:
+    hosts = [Host(name=name, address=IPv4Address(ip), roles=(Role.ETCD,)) for name, ip in MEMBERS.items()]
+    master = Host(name="m", address=IPv4Address("127.0.9.9"), roles=(Role.CONTROL_PLANE,))
+    return Keyring(Cluster(name="c", hosts=(*hosts, master)), {}, datetime.now(UTC), lambda id: id).complete()
+
+
+def free(address: str) -> int:
+    with socket.create_server((address, 0)) as found:
+        return int(found.getsockname()[1])
+
+
+class Way:
+    """haproxy and three members on loopback."""
+
+    def __init__(self, folder: Path, stack: ExitStack, stranger: str = "") -> None:
+        self.folder, self.stack = folder, stack
+        self.port, self.state, self.member_port = free("127.0.0.1"), free("127.0.0.1"), free("127.0.9.1")
+        pems, others = secrets(), secrets() if stranger else None
+        self.members: dict[str, subprocess.Popen[bytes]] = {}
+        for name in MEMBERS:
+            mine = others if name == stranger and others else pems
+            (folder / name).mkdir()
+            (folder / name / "ca.crt").write_bytes(pems.cert("etcd-ca"))
+            (folder / name / "server.crt").write_bytes(mine.cert("etcd-server", name))
+            (folder / name / "server.key").write_bytes(mine.key("etcd-server", name))
+            self.start(name)
+        (folder / "ca.crt").write_bytes(pems.cert("etcd-ca"))
+        (folder / "client.crt").write_bytes(pems.cert("apiserver-etcd-client", "m"))
+        (folder / "client.key").write_bytes(pems.key("apiserver-etcd-client", "m"))
+        self.tls = ssl.create_default_context(cafile=str(folder / "ca.crt"))
+        self.tls.load_cert_chain(folder / "client.crt", folder / "client.key")
+        assert within(5, lambda: all(self.reached(name) for name in MEMBERS))
+        text = etcd_way.config(
+            port=self.port,
+            state_port=self.state,
+            members=MEMBERS,
+            member_port=self.member_port,
+            ca_file=str(folder / "ca.crt"),
+            client_crt=str(folder / "client.crt"),
+            pace_ms=250,
+            patience=3,
+            stats_socket=str(folder / "sock"),
+            user=getpass.getuser(),
+        )
+        (folder / "haproxy.cfg").write_text(text)
+        self.run("haproxy", "haproxy", "-db", "-f", str(folder / "haproxy.cfg"))
+        assert within(5, lambda: self.says("") == 200)
+
+    def run(self, name: str, *argv: str) -> "subprocess.Popen[bytes]":
+        with (self.folder / f"{name}.log").open("ab") as log:
+            process = subprocess.Popen(argv, stdout=log, stderr=log)
+        self.stack.callback(process.wait)
+        self.stack.callback(process.kill)
+        return process
+
+    def start(self, name: str) -> None:
+        program = Path(__file__).with_name("etcd_member.py")
+        argv = [sys.executable, str(program), MEMBERS[name], str(self.member_port), str(self.folder / name)]
+        self.members[name] = self.run(name, *argv)
+
+    def reached(self, name: str) -> bool:
+        with suppress(OSError), socket.create_connection((MEMBERS[name], self.member_port), 1):
+            return True
+        return False
+
+    def says(self, name: str) -> int:
+        """What the way says of a member, or of itself."""
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.state}/{name}", timeout=2) as answer:
+                return int(answer.status)
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code
+        except OSError:
+            return 0
+
+    def session(self) -> tuple[str, ssl.SSLSocket]:
+        """A connection as an API server has it, and the member that it leads to."""
+        plain = socket.create_connection(("127.0.0.1", self.port), 3)
+        tls = self.stack.enter_context(self.tls.wrap_socket(plain, server_hostname="127.0.0.1"))
+        tls.sendall(b"GET /who HTTP/1.1\r\nHost: x\r\n\r\n")
+        answer = b""
+        while b"127.0.9." not in answer:
+            answer += tls.recv(4096)
+        at = answer.decode().rpartition("\r\n")[2]
+        return next(name for name, ip in MEMBERS.items() if ip == at), tls
+
+    def sessions(self) -> dict[str, list[ssl.SSLSocket]]:
+        found: dict[str, list[ssl.SSLSocket]] = {}
+        for _ in range(6):
+            name, tls = self.session()
+            found.setdefault(name, []).append(tls)
+        return found
+
+    def sick(self, *names: str) -> None:
+        for name in MEMBERS:
+            mark = self.folder / name / "sick"
+            mark.touch() if name in names else mark.unlink(missing_ok=True)
+
+
+def within(seconds: float, true: Callable[[], bool]) -> bool:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if true():
+            return True
+        time.sleep(0.02)
+    return False
+
+
+def cut(tls: ssl.SSLSocket, seconds: float) -> float | None:
+    """After how long the session was cut; None when it was not."""
+    began = time.monotonic()
+    tls.settimeout(seconds)
+    try:
+        assert tls.recv(1) == b""
+    except TimeoutError:
+        return None
+    except OSError:
+        pass
+    return time.monotonic() - began
+
+
+@pytest.fixture
+def stack() -> Iterator[ExitStack]:
+    with ExitStack() as made:
+        yield made
+
+
+def test_a_silent_member_is_found_and_its_sessions_are_cut(tmp_path: Path, stack: ExitStack) -> None:
+    way = Way(tmp_path, stack)
+    sessions = way.sessions()
+    assert {name: len(each) for name, each in sessions.items()} == dict.fromkeys(MEMBERS, 2), "each has as many"
+    time.sleep(SETTLED)
+    way.members["e1"].send_signal(signal.SIGSTOP)
+    first, second = sessions["e1"]
+    took = cut(first, 5)
+    assert took is not None
+    # Found in 1.1 s; the rest is for a busy machine.
+    assert 0.5 < took < 2.5
+    assert cut(second, 0.5) is not None
+    assert [cut(each, 0.1) for name in ("e2", "e3") for each in sessions[name]] == [None] * 4
+    assert "e1" not in way.sessions()
+    way.members["e1"].send_signal(signal.SIGCONT)
+    assert within(5, lambda: way.says("e1") == 200)
+    # The sessions follow within 0.1 s.
+    time.sleep(0.3)
+    assert way.session()[0] == "e1", "the emptiest one is next"
+
+
+def test_an_election_cuts_nothing_a_member_left_behind_is_cut(tmp_path: Path, stack: ExitStack) -> None:
+    way = Way(tmp_path, stack)
+    sessions = way.sessions()
+    time.sleep(SETTLED)
+    way.sick(*MEMBERS)
+    time.sleep(1.5)
+    way.sick("e2")
+    assert [cut(each, 0.3) for each in (*sessions["e1"], *sessions["e3"])] == [None] * 4
+    took = cut(sessions["e2"][0], 6)
+    assert took is not None
+    assert [cut(each, 0.1) for each in (*sessions["e1"], *sessions["e3"])] == [None] * 4
+    assert (way.says("e2"), way.says("")) == (503, 200)
+    assert "e2" not in way.sessions()
+
+
+def test_when_nobody_is_healthy_all_are_tried(tmp_path: Path, stack: ExitStack) -> None:
+    way = Way(tmp_path, stack)
+    way.sick(*MEMBERS)
+    assert within(8, lambda: way.says("") == 503)
+    assert way.session()[0] in MEMBERS
+    way.sick()
+    assert within(4, lambda: way.says("") == 200)
+
+
+def test_a_member_that_ended_is_passed_by_at_once(tmp_path: Path, stack: ExitStack) -> None:
+    way = Way(tmp_path, stack)
+    way.members["e3"].kill()
+    way.members["e3"].wait()
+    assert "e3" not in way.sessions()
+
+
+def test_a_stranger_with_a_members_name_is_passed_by(tmp_path: Path, stack: ExitStack) -> None:
+    way = Way(tmp_path, stack, stranger="e2")
+    assert within(5, lambda: way.says("e2") == 503)
+    # The sessions follow within 0.1 s.
+    time.sleep(0.3)
+    assert set(way.sessions()) == {"e1", "e3"}
