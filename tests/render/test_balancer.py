@@ -140,6 +140,8 @@ def test_keepalived() -> None:
         "vrrp_version 3",
         "vrrp_check_unicast_src",
         "vrrp_garp_master_refresh 10",
+        "vrrp_garp_master_delay 1",
+        "vrrp_higher_prio_send_advert true",
         "vrrp_priority -20",
         "script_user root",
         "enable_script_security",

@@ -29,8 +29,8 @@ TOP_PRIORITY = 250
 GARP_REFRESH_S = 10
 """The holder repeats its gratuitous ARP this often, which heals a lost one."""
 GARP_DELAY_S = 1
-"""After a takeover gratuitous ARPs are sent at once, and again after this time (keepalived: 5 s), for those of the first
-may be lost together."""
+"""After a takeover gratuitous ARPs are sent at once, and again after this time (keepalived: 5 s): all of the first may
+be lost together."""
 
 
 def config(
@@ -77,8 +77,8 @@ def config(
         "    vrrp_check_unicast_src",
         f"    vrrp_garp_master_refresh {GARP_REFRESH_S}",
         f"    vrrp_garp_master_delay {GARP_DELAY_S}",
-        "    # Two were masters, and the line between them is there again: whoever yields says so once more, for then the",
-        "    # other one repeats its gratuitous ARP. Else everybody goes on sending to the wrong one until the refresh.",
+        "    # After a split whoever yields sends one more advert, at which the other repeats its gratuitous ARP.",
+        "    # Else everybody goes on sending to the one that has yielded, until the refresh.",
         "    vrrp_higher_prio_send_advert true",
         "    # Adverts must go out on a busy host, too.",
         "    vrrp_priority -20",
