@@ -71,7 +71,7 @@ KINDS = (
         "master01",
         15,
         18,
-        leaders=("etcd", "controller-manager", "scheduler"),
+        leaders=("etcd", "kube-controller-manager", "kube-scheduler"),
         service="kube-apiserver",
     ),
     Kind(
@@ -93,13 +93,13 @@ KINDS = (
         "master02",
         1,
         6,
-        leaders=("scheduler",),
+        leaders=("kube-scheduler",),
         failing=False,
         service="kube-scheduler",
     ),
     Kind("worker-host", "worker lost", None, (0.03, 0.03, 0.05), "worker01", 60, 12, failing=False, service="kubelet"),
 )
-TAKEN = {"etcd": 0.8, "controller-manager": 5.2, "scheduler": 4.9}
+TAKEN = {"etcd": 0.8, "kube-controller-manager": 5.2, "kube-scheduler": 4.9}
 
 
 def felt(gap: float, every: float, window: float, failing: bool) -> Felt:

@@ -82,9 +82,9 @@ def test_whoever_begins_anew_is_another_leader() -> None:
     assert takeovers(made, (), 13, 15) == {}
     found = [(span.lane, span.begin, span.end, span.label) for span in spans(made, (), 10, 15)]
     assert found == [
-        ("kube-controller-manager", -1, 5, "m2"),
-        ("kube-scheduler", -1, 2, "m1"),
-        ("kube-scheduler", 2, 5, "m1"),
+        ("kube-controller-manager leader", -1, 5, "m2"),
+        ("kube-scheduler leader", -1, 2, "m1"),
+        ("kube-scheduler leader", 2, 5, "m1"),
     ]
 
 

@@ -68,7 +68,7 @@ async def test_a_fault_is_broken_felt_and_healed(world: World) -> None:
     assert (run.lost, run.disorder, run.moved) == (0, 0, ())
     assert run.one_owner == 0
     assert {span.lane for span in run.spans} == {
-        "virtual IP", "etcd leader", "kube-controller-manager", "kube-scheduler"
+        "virtual IP", "etcd leader", "kube-controller-manager leader", "kube-scheduler leader"
     }  # fmt: skip
     assert any(not tick.ok and 0 <= tick.at < 0.5 for tick in run.ticks["new"])
     assert any(tick.ok and tick.at < 0 for tick in run.ticks["new"])

@@ -91,7 +91,7 @@ def test_a_total_tells_the_worst() -> None:
     for word in ("2 acknowledged writes lost", "1 answer that no order", "a/b", "not healthy in time", "run 1: no"):
         assert word in told
     report = replace(drilled(1), faults=[one(*runs)])
-    assert led(report) == ("etcd", "controller-manager", "scheduler", "lease x")
+    assert led(report) == ("etcd", "kube-controller-manager", "kube-scheduler", "lease x")
     assert verdict(report) == "Something went wrong in 1 of 1 fault. The goal was reached."
 
 

@@ -103,7 +103,7 @@ def spans(board: Board, cut: Collection[str], fault: float, end: float) -> tuple
         found += told("etcd leader", leader(board, cut, begin, end))
     for component in ELECTED:
         led = list(board.stretches(Topic(LEASE, name=component), begin, end))
-        found += told(component, led, lambda identity: host_of(board, identity))
+        found += told(f"{component} leader", led, lambda identity: host_of(board, identity))
     for topic in board.topics(UNIT):
         states = list(board.stretches(topic, begin, end))
         if len(states) > 1:

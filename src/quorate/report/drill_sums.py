@@ -9,7 +9,7 @@ from quorate.report.drilled import Drilled, Fault, Felt, Run, spread
 
 FELT = ("new", "kept", "writes")
 """The streams that have goals, in the order in which they are shown."""
-LED = ("etcd", "controller-manager", "scheduler")
+LED = ("etcd", "kube-controller-manager", "kube-scheduler")
 """What has a leader, as `Run.takeovers` names it."""
 
 
@@ -155,6 +155,8 @@ def verdict(drilled: Drilled) -> str:
         if reached == tried
         else f"{tried - reached} of {many(tried, 'goal')} {'was' if tried - reached == 1 else 'were'} missed."
     )
+    if drilled.problem:
+        return f"It ended early, or can't tell all: {drilled.problem}. {gaps}"
     if drilled.ok:
         return f"Nothing was lost and everything healed. {gaps}"
     bad = sum(any(wrong(fault)) for fault in faults)

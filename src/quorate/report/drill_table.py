@@ -37,7 +37,7 @@ def _print(console: Console, title: str, rows: Table) -> None:
 
 def _new(*columns: str) -> Table:
     rows = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style=QUIET)
-    rows.add_column("fault")
+    rows.add_column("fault", overflow="fold")
     for column in columns:
         rows.add_column(column, justify="right", no_wrap="\n" not in column)
     return rows
@@ -81,16 +81,16 @@ def _change(found: Cell) -> Text:
 
 def _inside(tried: Sequence[Fault], names: Sequence[str]) -> Table:
     """A line per fault."""
-    heads = [name.replace("-", "-\n") for name in names]
+    heads = [name.removeprefix("kube-").replace("-", "-\n") for name in names]
     rows = _new("lost\nwrites", "one VIP\nowner", *heads, "pods\nmoved", "healthy\nafter")
     for fault in tried:
         found = total(fault)
         healthy = Text("-", QUIET) if found.healthy is None else Text(told(found.healthy))
         rows.add_row(
-            line(fault.title),
+            fault.name,
             _count(found.lost),
             Text("never", BAD) if found.ownerless else _seconds(found.owner),
-            *(_seconds(found.takeovers.get(name)) for name in names),
+            *(_seconds(found.takeovers.get(name), fault.loops) for name in names),
             _count(len(found.moved)),
             Text("never", BAD) if found.sick else healthy,
         )
@@ -101,8 +101,10 @@ def _count(count: int) -> Text:
     return Text(str(count), BAD if count else QUIET)
 
 
-def _seconds(seconds: float | None) -> Text:
-    return _NONE if seconds is None else Text(told(seconds))
+def _seconds(seconds: float | None, goal: float | None = None) -> Text:
+    if seconds is None:
+        return _NONE
+    return Text(told(seconds), BAD if goal is not None and seconds > goal else "")
 
 
 def _notes(console: Console, word: str, style: str, notes: Sequence[tuple[str, str]]) -> None:
