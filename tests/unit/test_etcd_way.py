@@ -1,6 +1,9 @@
 """The way to etcd as a part of the cluster: who has it, who waits for it, and when it goes."""
 
+import pytest
 from past_clusters import THREE, E, L, M, W, ancestors, brick, cluster, context, named
+from verify_door import Door
+from verify_model import Model
 
 from quorate.component import etcd_way
 from quorate.core import Key
@@ -9,6 +12,8 @@ from quorate.plan.compile import compile_cluster
 from quorate.resource.removal import Removal
 from quorate.spec.cluster import Endpoint, Etcd, LoadBalancer
 from quorate.spec.ports import listeners
+from quorate.verify.check import Status
+from quorate.verify.runner import verify
 
 DESCRIBED = {"m1": (M, E), "m2": (M,), "n1": (W, E), "n2": (W, E), "b1": (L,), "b2": (L,)}
 """Two masters, one with a member; the other members are on the workers."""
@@ -85,3 +90,17 @@ def test_the_only_api_server_keeps_its_way_until_nobody_needs_it() -> None:
 def test_patience_is_two_elections_and_more() -> None:
     assert etcd_way.patience(cluster(DESCRIBED)) == 3
     assert etcd_way.patience(cluster(DESCRIBED, etcd=Etcd(heartbeat_ms=250, election_ms=2500))) == 11
+
+
+@pytest.mark.parametrize(
+    ("uses", "status"), [("https://127.0.0.1:2382", Status.PASSED), ("https://10.0.9.11:2379", Status.FAILED)]
+)
+async def test_verify_knows_who_goes_past_it(uses: str, status: Status) -> None:
+    def spoil(_host: str, _script: str, text: str) -> str:
+        return text.replace("https://127.0.0.1:2382", uses)
+
+    model = Model(cluster(DESCRIBED), spoil)
+    found = await verify(model.cluster, Door(model), disruptive=False, on_finding=lambda _finding: None)
+    (independent,) = [each for each in found if each.id == "independent"]
+    assert independent.status is status, independent
+    assert status is Status.PASSED or "kube-apiserver of m2 uses 10.0.9.11, not its way" in independent.detail
