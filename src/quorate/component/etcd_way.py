@@ -23,6 +23,7 @@ from quorate.spec import pki_files
 from quorate.spec.cluster import Cluster, Host
 from quorate.spec.layout import BALANCER, LOADED
 from quorate.spec.ports import ETCD_CLIENT, ETCD_WAY, ETCD_WAY_STATE
+from quorate.spec.timing import timing
 
 NAME = "etcd_way"
 AFTER: tuple[str, ...] = ("system", "trust", "etcd")
@@ -49,7 +50,7 @@ def resources(context: Context, host: Host) -> Iterator[Brick]:
         member_port=ETCD_CLIENT,
         ca_file=pki_files.ETCD_CA,
         client_crt=pki_files.APISERVER_ETCD_CLIENT,
-        pace_ms=c.load_balancer.connect_timeout_ms,
+        pace_ms=timing(c).connect_timeout_ms,
         patience=patience(c),
         stats_socket=f"{LOADED}/etcd-way.sock",
         max_connections=8192 if limit >= 65536 else max(256, limit // 4),
@@ -90,4 +91,4 @@ def patience(c: Cluster) -> int:
     """Seconds that all members may be without a leader before sessions are cut: two elections, of which each takes up
     to twice its timeout, and one more. With 500 ms: 3 s.
     """
-    return math.ceil(4 * c.etcd.election_ms / 1000) + 1
+    return math.ceil(4 * timing(c).election_ms / 1000) + 1
