@@ -21,7 +21,7 @@ from quorate.resource.file import File
 from quorate.resource.unit import Ready
 from quorate.spec import pki_files
 from quorate.spec.cluster import Cluster, Host
-from quorate.spec.layout import BALANCER, LOADED
+from quorate.spec.layout import BALANCER, ETCD_WAY_UNIT, LOADED
 from quorate.spec.ports import ETCD_CLIENT, ETCD_WAY, ETCD_WAY_STATE
 from quorate.spec.timing import timing
 
@@ -31,7 +31,6 @@ SERIAL = True
 
 CONF = f"{BALANCER}/etcd-way.cfg"
 SELINUX = f"{BALANCER}/etcd-way.cil"
-UNIT = "quorate-etcd.service"
 
 
 def resources(context: Context, host: Host) -> Iterator[Brick]:
@@ -61,7 +60,7 @@ def resources(context: Context, host: Host) -> Iterator[Brick]:
     yield from service(
         context,
         host,
-        UNIT,
+        ETCD_WAY_UNIT,
         description="haproxy, way of the Kubernetes API server to etcd",
         exec_start=["/usr/sbin/haproxy", "-Ws", "-f", CONF],
         type="notify",
@@ -83,7 +82,7 @@ def resources(context: Context, host: Host) -> Iterator[Brick]:
         f"--cert {pki_files.APISERVER_ETCD_CLIENT} --key {pki_files.APISERVER_ETCD_CLIENT_KEY} "
         f'https://127.0.0.1:{ETCD_WAY}/health | grep -q \'"health":"true"\'',
         within=90,
-        evidence=f"journalctl -u {UNIT} -n 20 --no-pager -o cat",
+        evidence=f"journalctl -u {ETCD_WAY_UNIT} -n 20 --no-pager -o cat",
     )
 
 

@@ -50,9 +50,9 @@ RETRY_MS: Mapping[str, int] = {"lan": 300, "wan": 2000}
 and each standby as many reads."""
 
 HTTP2_IDLE_S: Mapping[str, int] = {"lan": 5, "wan": 15}
-"""Seconds of silence on a kubelet's or kube-proxy's connection to the API until it is asked for a sign of life, and"""
+"""Seconds of silence on a kubelet's or kube-proxy's connection to the API until it is asked for a sign of life."""
 HTTP2_PING_S: Mapping[str, int] = {"lan": 3, "wan": 5}
-"""seconds for that: a dead connection is noticed after 8 s and 20 s instead of client-go's 45 s (30 + 15), or its
+"""Seconds for that sign: a dead connection is noticed after 8 s and 20 s instead of client-go's 45 s (30 + 15), or its
 15 min before 2020. Ping and answer may be lost and come again within a second or two, so 5 s is plenty in a WAN."""
 
 
