@@ -91,7 +91,7 @@ def show(minor: Minor) -> str:
     add_config("encryption", encryption.config(KEY))
     add_flags("kube-controller-manager", controller_manager.flags(c, minor))
     add_flags("kube-scheduler", scheduler.flags(c))
-    add_config("kube-scheduler", scheduler.config(minor))
+    add_config("kube-scheduler", scheduler.config(c, minor))
     add_flags("kubelet on worker-1", kubelet.flags(c, node, minor))
     usual = kubelet.config(c, node, ORDINARY, minor)
     add_config("kubelet on worker-1", usual)
@@ -141,7 +141,7 @@ def test_every_configuration_field_exists_and_has_its_type(version, facts):
             configs = (
                 kubelet.config(c, host, facts, minor),
                 proxy.config(c, host, facts, minor),
-                scheduler.config(minor),
+                scheduler.config(c, minor),
             )
             for config in configs:
                 kind = str(config["kind"])

@@ -143,7 +143,9 @@ def clusters(draw: st.DrawFn) -> Cluster:
             registry_mirrors=dict.fromkeys(sorted(mirrors), ("https://mirror.example.org",)),
         ),
         network=Network(
-            cni=draw(st.sampled_from(["routed", "none"])), proxy_mode=draw(st.sampled_from(minor.proxy_modes))
+            cni=draw(st.sampled_from(["routed", "none"])),
+            profile=draw(st.sampled_from(["lan", "wan"])),
+            proxy_mode=draw(st.sampled_from(minor.proxy_modes)),
         ),
         dns=DnsSection(enabled=draw(st.booleans())),
         etcd=Etcd(extra_flags=draw(_flags)),

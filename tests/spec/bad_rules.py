@@ -119,6 +119,40 @@ PART_RULES = (
         "iptables, ipvs",
     ),
     Bad(HOSTS + "etcd: {heartbeat_ms: 200}\n", 5, "etcd.heartbeat_ms", "at least 1000"),
+    Bad(HOSTS + "etcd: {election_ms: 200}\n", 5, "etcd.election_ms", "below 5 * heartbeat_ms 50"),
+    Bad(HOSTS + "etcd: {election_ms: 1200}\n", 5, "etcd.election_ms", "at most 1000, or network.profile wan"),
+    Bad(HOSTS + "etcd: {heartbeat_ms: 600}\nnetwork: {profile: wan}\n", 5, "etcd.heartbeat_ms", "at least 3000"),
+    Bad(
+        HOSTS + "etcd: {heartbeat_ms: 10}\nnetwork: {profile: wan}\n", 5, "etcd.heartbeat_ms", "1 round trips of 50 ms"
+    ),
+    Bad(
+        HOSTS + "etcd: {heartbeat_ms: 80, election_ms: 400}\nnetwork: {profile: wan}\n",
+        5,
+        "etcd.election_ms",
+        "10 round trips of 50 ms",
+    ),
+    Bad(HOSTS + "etcd: {election_ms: 5000}\nnetwork: {profile: wan}\n", 5, "etcd.election_ms", "at most 3333"),
+    Bad(
+        HOSTS + "network: {profile: wan}\nload_balancer: {advert_interval: 0.05}\n",
+        6,
+        "load_balancer.advert_interval",
+        "write at least 0.1",
+    ),
+    Bad(
+        HOSTS + "network: {profile: wan}\nload_balancer: {connect_timeout_ms: 100}\n",
+        6,
+        "load_balancer.connect_timeout_ms",
+        "write at least 200",
+    ),
+    Bad(HOSTS + "load_balancer: {advert_interval: 20}\n", 5, "load_balancer.advert_interval", "away for 60 s"),
+    Bad(
+        hosts(A.replace(", etcd", ""), B.replace("worker", "etcd, worker"))
+        + "load_balancer: {connect_timeout_ms: 1000}\n",
+        5,
+        "load_balancer.connect_timeout_ms",
+        "found after 5 s",
+    ),
+    Bad(HOSTS + "network: {profile: moon}\n", 5, "network.profile", "lan"),
     Bad(HOSTS + "etcd: {data_dir: /etc/etcd}\n", 5, "etcd.data_dir", "folder of the system"),
     Bad(HOSTS + "etcd: {data_dir: /var/lib}\n", 5, "etcd.data_dir", "folder of the system"),
     Bad(HOSTS + "etcd: {data_dir: /var/lib/containerd}\n", 5, "etcd.data_dir", "folder of the system"),

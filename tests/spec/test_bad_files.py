@@ -86,9 +86,9 @@ def test_the_host_is_named(tmp_path: Path) -> None:
 
 
 def test_all_at_once(tmp_path: Path) -> None:
-    text = HOSTS + "endpont: {}\nnetwork: {pod_cidr: x}\netcd: {heartbeat_ms: 500}\npki: {leaf_days: 9999}\n"
+    text = HOSTS + "endpont: {}\ndns: {replicas: x}\netcd: {heartbeat_ms: 500}\npki: {leaf_days: 9999}\n"
     found = [each.field for each in problems(tmp_path, of(text))]
-    assert found == ["endpont", "network.pod_cidr", "etcd.heartbeat_ms", "pki.leaf_days"]
+    assert found == ["endpont", "dns.replicas", "etcd.heartbeat_ms", "pki.leaf_days"]
 
 
 def test_a_file_that_is_wrong_all_over_is_told_soon_and_not_without_end(tmp_path: Path) -> None:

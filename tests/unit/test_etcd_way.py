@@ -41,7 +41,11 @@ def test_members_are_proven_before_it_and_it_before_the_api_server() -> None:
     compiled = compile_cluster(context(cluster(DESCRIBED)))
     assert {Key(name, "ready", "etcd") for name in ("m1", "n1", "n2")} <= ancestors(compiled, UNIT)
     assert READY in ancestors(compiled, API)
-    assert "--etcd-servers=https://127.0.0.1:2382" in brick(compiled, FLAGS).content  # type: ignore[attr-defined]
+    unit = brick(compiled, FLAGS).content  # type: ignore[attr-defined]
+    assert "--etcd-servers=https://127.0.0.1:2382" in unit
+    assert "After=network-online.target quorate-etcd.service\n" in unit
+    other = brick(compiled, Key("m1", "file", FLAGS.name)).content  # type: ignore[attr-defined]
+    assert "quorate-etcd" not in other
 
 
 def test_a_member_comes_to_its_host() -> None:

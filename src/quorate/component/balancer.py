@@ -14,6 +14,7 @@ from quorate.resource.unit import Ready
 from quorate.spec.cluster import Host, Role
 from quorate.spec.facts import HostFacts
 from quorate.spec.layout import BALANCER, BALANCER_LOG, LOADED
+from quorate.spec.timing import timing
 
 NAME = "balancer"
 AFTER: tuple[str, ...] = ("system",)
@@ -89,7 +90,7 @@ def _nginx(context: Context, host: Host) -> Iterator[Brick]:
     text = nginx.stream(
         ports=_ports(context),
         upstreams=UPSTREAMS_LIST,
-        connect_timeout_ms=c.load_balancer.connect_timeout_ms,
+        connect_timeout_ms=timing(c).connect_timeout_ms,
         access_log=BALANCER_LOG,
         user="www-data" if debian else "nginx",
         module=f"{library}/modules/ngx_stream_module.so",
@@ -152,7 +153,7 @@ def _haproxy(context: Context, host: Host) -> Iterator[Brick]:
     text = haproxy.config(
         ports=_ports(context),
         servers={master.name: (master.ip, c.apiserver.port) for master in c.masters},
-        connect_timeout_ms=c.load_balancer.connect_timeout_ms,
+        connect_timeout_ms=timing(c).connect_timeout_ms,
         stats_socket=f"{LOADED}/haproxy.sock",
         max_connections=8192 if limit >= 65536 else max(256, limit // 4),
         nofile=limit if limit < 65536 else None,
@@ -193,7 +194,7 @@ def _keepalived(context: Context, host: Host) -> Iterator[Brick]:
         virtual_router_id=c.load_balancer.virtual_router_id,
         # High and close together: the time that a backup waits shrinks with its priority (RFC 9568: skew).
         priority=250 - 10 * rank,
-        advert_interval=c.load_balancer.advert_interval,
+        advert_interval=timing(c).advert_interval,
         address=host.ip,
         peers=[balancer.ip for balancer in c.balancers if balancer.name != host.name],
         vips=vips,

@@ -13,6 +13,7 @@ from quorate.resource.system import User
 from quorate.resource.unit import Ready
 from quorate.spec.cluster import Cluster, Host, Role
 from quorate.spec.secrets import ETCD_TOKEN
+from quorate.spec.timing import timing
 
 NAME = "etcd"
 AFTER: tuple[str, ...] = ("system", "trust")
@@ -31,9 +32,8 @@ LOADS = (
 
 
 def flags(c: Cluster, host: Host) -> dict[str, str]:
-    """Flags of one member. 50/500 ms: an election is over within a second, and 500 ms is 10 heartbeats and
-    far above the round trip of a LAN (etcd's tuning guide: election at least 10 round trips).
-    """
+    """Flags of one member."""
+    clocks = timing(c)
     return {
         "name": host.name,
         "data-dir": c.etcd.data_dir,
@@ -52,8 +52,8 @@ def flags(c: Cluster, host: Host) -> dict[str, str]:
         "peer-key-file": profiles.ETCD_PEER_KEY,
         "peer-client-cert-auth": "true",
         "cipher-suites": ",".join(tls.CIPHER_SUITES),
-        "heartbeat-interval": str(c.etcd.heartbeat_ms),
-        "election-timeout": str(c.etcd.election_ms),
+        "heartbeat-interval": str(clocks.heartbeat_ms),
+        "election-timeout": str(clocks.election_ms),
         "quota-backend-bytes": str(c.etcd.quota_bytes),
         "logger": "zap",
         **c.etcd.extra_flags,

@@ -21,8 +21,9 @@ from quorate.resource.file import File
 from quorate.resource.unit import Ready
 from quorate.spec import pki_files
 from quorate.spec.cluster import Cluster, Host
-from quorate.spec.layout import BALANCER, LOADED
+from quorate.spec.layout import BALANCER, ETCD_WAY_UNIT, LOADED
 from quorate.spec.ports import ETCD_CLIENT, ETCD_WAY, ETCD_WAY_STATE
+from quorate.spec.timing import timing
 
 NAME = "etcd_way"
 AFTER: tuple[str, ...] = ("system", "trust", "etcd")
@@ -30,7 +31,6 @@ SERIAL = True
 
 CONF = f"{BALANCER}/etcd-way.cfg"
 SELINUX = f"{BALANCER}/etcd-way.cil"
-UNIT = "quorate-etcd.service"
 
 
 def resources(context: Context, host: Host) -> Iterator[Brick]:
@@ -49,7 +49,7 @@ def resources(context: Context, host: Host) -> Iterator[Brick]:
         member_port=ETCD_CLIENT,
         ca_file=pki_files.ETCD_CA,
         client_crt=pki_files.APISERVER_ETCD_CLIENT,
-        pace_ms=c.load_balancer.connect_timeout_ms,
+        pace_ms=timing(c).connect_timeout_ms,
         patience=patience(c),
         stats_socket=f"{LOADED}/etcd-way.sock",
         max_connections=8192 if limit >= 65536 else max(256, limit // 4),
@@ -60,7 +60,7 @@ def resources(context: Context, host: Host) -> Iterator[Brick]:
     yield from service(
         context,
         host,
-        UNIT,
+        ETCD_WAY_UNIT,
         description="haproxy, way of the Kubernetes API server to etcd",
         exec_start=["/usr/sbin/haproxy", "-Ws", "-f", CONF],
         type="notify",
@@ -82,7 +82,7 @@ def resources(context: Context, host: Host) -> Iterator[Brick]:
         f"--cert {pki_files.APISERVER_ETCD_CLIENT} --key {pki_files.APISERVER_ETCD_CLIENT_KEY} "
         f'https://127.0.0.1:{ETCD_WAY}/health | grep -q \'"health":"true"\'',
         within=90,
-        evidence=f"journalctl -u {UNIT} -n 20 --no-pager -o cat",
+        evidence=f"journalctl -u {ETCD_WAY_UNIT} -n 20 --no-pager -o cat",
     )
 
 
@@ -90,4 +90,4 @@ def patience(c: Cluster) -> int:
     """Seconds that all members may be without a leader before sessions are cut: two elections, of which each takes up
     to twice its timeout, and one more. With 500 ms: 3 s.
     """
-    return math.ceil(4 * c.etcd.election_ms / 1000) + 1
+    return math.ceil(4 * timing(c).election_ms / 1000) + 1

@@ -54,7 +54,7 @@ def resources(context: Context, host: Host) -> Iterator[Brick]:
         after=["docker.service" if docker else "containerd.service"],
         # Pods outlive the kubelet's restart.
         kill_mode="process",
-        environment={"PATH": client.SERVICE_PATH, **client.ENVIRONMENT},
+        environment={"PATH": client.SERVICE_PATH, **client.environment(c)},
         limit_nofile=min(1048576, context.of(host).nofile_limit),
     )
     url = f"{c.server_url}/api/v1/nodes/{host.node}"

@@ -46,7 +46,7 @@ def resources(context: Context, host: Host) -> Iterator[Brick]:
         binary="kube-proxy",
         exec_start=arguments(proxy.flags(c)),
         loads=[own, proxy.CONFIG],
-        environment=client.ENVIRONMENT,
+        environment=client.environment(c),
         limit_nofile=min(65536, context.of(host).nofile_limit),
     )
     yield Ready(

@@ -35,7 +35,7 @@ def resources(context: Context, host: Host) -> Iterator[Brick]:
         cluster=c.name,
     )
     yield File(host=host.name, path=own, content=text, mode="0600", secret=True)
-    config = yaml.dump(scheduler.config(context.minor))
+    config = yaml.dump(scheduler.config(c, context.minor))
     yield File(host=host.name, path=scheduler.CONFIG, content=config, mode="0600")
     yield from service(
         context,

@@ -77,7 +77,7 @@ def units(cluster: Cluster, host: Host) -> tuple[str, ...]:
     """The services that a host must have, in the order in which they are built."""
     found = ["etcd"] if host.has(Role.ETCD) else []
     if host.away_from_etcd:
-        found.append("quorate-etcd")
+        found.append(layout.ETCD_WAY_UNIT.removesuffix(".service"))
     if host.has(Role.CONTROL_PLANE):
         found += ["kube-apiserver", "kube-controller-manager", "kube-scheduler"]
     if host.has(Role.LOAD_BALANCER):
@@ -97,7 +97,7 @@ def health(cluster: Cluster, host: Host) -> dict[str, str]:
     get = "curl -gsfk --noproxy '*' -o /dev/null --max-time 3"
     checks = {
         "etcd.service": f"{etcdctl(host)} --command-timeout=3s endpoint health",
-        "quorate-etcd.service": f"{get} http://127.0.0.1:{ETCD_WAY_STATE}/",
+        layout.ETCD_WAY_UNIT: f"{get} http://127.0.0.1:{ETCD_WAY_STATE}/",
         "kube-apiserver.service": f"{get} https://{host.ip}:{cluster.apiserver.port}/readyz",
         "kube-controller-manager.service": f"{get} https://127.0.0.1:{controller_manager.PORT}/healthz",
         "kube-scheduler.service": f"{get} https://127.0.0.1:{scheduler.PORT}/healthz",

@@ -92,7 +92,7 @@ CHECKS: tuple[Check, ...] = (
     Check(
         "fsync", "synced writes are fast where etcd will live",
         "etcd answers a write when it is on a majority of disks; its documents ask for 10 ms at the 99th percentile.",
-        "put etcd.data_dir on an SSD of its own, or raise etcd.heartbeat_ms and etcd.election_ms",
+        "put etcd.data_dir on an SSD of its own, or write `network: {profile: wan}` for slower clocks",
         disk.fsync, (disk.FSYNC,),
     ),
     Check(

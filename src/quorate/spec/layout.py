@@ -39,9 +39,11 @@ def kubeconfig(component: str) -> str:
     return f"{KUBERNETES}/{component}.kubeconfig"
 
 
+ETCD_WAY_UNIT = "quorate-etcd.service"
+"""The way to etcd of a master without a member."""
 UNIT_NAMES = (
     "etcd.service",
-    "quorate-etcd.service",
+    ETCD_WAY_UNIT,
     "kube-apiserver.service",
     "kube-controller-manager.service",
     "kube-scheduler.service",

@@ -68,10 +68,10 @@ class LoadBalancer(Model):
     """The program in front of the API servers."""
     virtual_router_id: Annotated[int, Field(ge=1, le=255)] = 109
     """VRRP router id, unique in the network segment."""
-    advert_interval: Annotated[float, Field(ge=0.01, le=40)] = 0.1
-    """Seconds between VRRP advertisements; the backup takes over after about 3 of them."""
-    connect_timeout_ms: Annotated[int, Field(ge=10, le=60000)] = 250
-    """Milliseconds to connect to an API server before the next is tried."""
+    advert_interval: Annotated[float, Field(ge=0.01, le=40)] | None = None
+    """Seconds between VRRP advertisements; the backup takes over after about 3 (default: lan 0.1, wan 1)."""
+    connect_timeout_ms: Annotated[int, Field(ge=10, le=60000)] | None = None
+    """Milliseconds to connect to an API server before the next is tried (default: lan 250, wan 1000)."""
 
 
 class Runtime(Model):
@@ -92,8 +92,10 @@ class Runtime(Model):
 
 
 class Network(Model):
-    """Pod and service networks."""
+    """Pod and service networks, and the network between hosts."""
 
+    profile: Literal["lan", "wan"] = "lan"
+    """Clocks for hosts in one segment (`lan`), or 50 ms apart with 1 % of packets lost (`wan`)."""
     pod_cidr: Cidr = IPv4Network("10.244.0.0/16")
     """Network of all pods; each worker gets a part of it."""
     service_cidr: Cidr = IPv4Network("10.96.0.0/16")
@@ -128,10 +130,10 @@ class Dns(Model):
 class Etcd(Model):
     """The quorum store."""
 
-    heartbeat_ms: Annotated[int, Field(ge=10, le=5000)] = 50
-    """Milliseconds between the leader's heartbeats."""
-    election_ms: Annotated[int, Field(ge=50, le=50000)] = 500
-    """Milliseconds without a heartbeat after which a member wants to lead; at least 5 heartbeats."""
+    heartbeat_ms: Annotated[int, Field(ge=10, le=5000)] | None = None
+    """Milliseconds between the leader's heartbeats (default: lan 50, wan 250)."""
+    election_ms: Annotated[int, Field(ge=50, le=50000)] | None = None
+    """Milliseconds without one until a member wants to lead; at least 5 heartbeats (default: lan 500, wan 2500)."""
     data_dir: Data = "/var/lib/etcd"
     """Folder of the members' data."""
     quota_bytes: Annotated[int, Field(ge=2**28, le=2**34)] = 8 * 2**30

@@ -42,6 +42,7 @@ versions:
 #   pod_cidr: {pods}
 #   service_cidr: {services}
 #   cni: {cni} # or manifest, none
+#   profile: {profile} # or wan: clocks for hosts that are 50 ms apart
 # pki:
 #   algorithm: {algorithm}
 #   leaf_days: {days}
@@ -69,6 +70,7 @@ def starter(name: str = "my-cluster") -> str:
         pods=defaults.network.pod_cidr,
         services=defaults.network.service_cidr,
         cni=defaults.network.cni,
+        profile=defaults.network.profile,
         algorithm=defaults.pki.algorithm,
         days=defaults.pki.leaf_days,
         firewall=defaults.os.firewall,

@@ -1,7 +1,16 @@
 """Settings of every API client that runs on a worker."""
 
-ENVIRONMENT = {"HTTP2_READ_IDLE_TIMEOUT_SECONDS": "5", "HTTP2_PING_TIMEOUT_SECONDS": "3"}
-"""A dead API connection is noticed after 8 s instead of client-go's 45 s (30 + 15), or its 15 min before 2020."""
+from quorate.spec.cluster import Cluster
+from quorate.spec.timing import timing
 
 SERVICE_PATH = "/opt/kubernetes/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 """PATH of services that start the runtime's programs."""
+
+
+def environment(c: Cluster) -> dict[str, str]:
+    """What tells client-go when to doubt a silent connection."""
+    clocks = timing(c)
+    return {
+        "HTTP2_READ_IDLE_TIMEOUT_SECONDS": str(clocks.http2_idle_s),
+        "HTTP2_PING_TIMEOUT_SECONDS": str(clocks.http2_ping_s),
+    }

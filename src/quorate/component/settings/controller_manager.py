@@ -16,6 +16,7 @@ def flags(c: Cluster, minor: Minor) -> dict[str, str]:
     Its kubeconfig names the API server of its own host.
     """
     kubeconfig = layout.kubeconfig(NAME)
+    lease, renew, retry = election.durations(c)
     flags = {
         "kubeconfig": kubeconfig,
         **delegation(kubeconfig),
@@ -30,9 +31,9 @@ def flags(c: Cluster, minor: Minor) -> dict[str, str]:
         # Each controller with its own rights (CIS 1.3.3).
         "use-service-account-credentials": "true",
         "leader-elect": "true",
-        "leader-elect-lease-duration": election.LEASE_DURATION,
-        "leader-elect-renew-deadline": election.RENEW_DEADLINE,
-        "leader-elect-retry-period": election.RETRY_PERIOD,
+        "leader-elect-lease-duration": lease,
+        "leader-elect-renew-deadline": renew,
+        "leader-elect-retry-period": retry,
         "profiling": "false",  # CIS 1.3.2
     }
     if minor.controller_plain_port:

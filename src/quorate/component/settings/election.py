@@ -3,21 +3,21 @@
 from quorate.render.sh import sh
 from quorate.render.systemd import Exec
 from quorate.spec import layout
-
-LEASE_DURATION = "4s"
-"""A standby waits this long after the last renewal it saw, and looks again after at most 2.2 retries (client-go's
-JitterFactor 1.2): a crashed leader is replaced within 4.7 s. Upstream's 15/10/2 s: 15 to 19 s."""
-RENEW_DEADLINE = "3s"
-"""The leader gives up, and ends, after this long without a renewal. It must be below the lease, and exceed an etcd
-election (1 s at 50/500 ms), else leaders end at every one. A renewal that is being written when etcd's leader dies
-is lost with it, and etcd says so only after 6 s (5 s and two elections): client-go cuts it off at half of this, but that
-of 1.20 at all of it. There a leader may end then; the standby takes over as after a crash."""
-RETRY_PERIOD = "300ms"
-"""A lease that was given up is seen after at most 2.2 of these, 0.7 s, and giving it up takes 0.3 s: a second in all.
-Costs etcd 3 small writes a second for each of the two leaders, and each standby as many reads."""
+from quorate.spec.cluster import Cluster
+from quorate.spec.timing import timing
 
 _PATIENCE = 2
 """Seconds that stepping down may take; kubectl needs 0.1 to 0.3 for each of its two requests."""
+
+
+def durations(c: Cluster) -> tuple[str, str, str]:
+    """Lease, renew deadline and retry period, in Go's form."""
+    clocks = timing(c)
+    return _go(clocks.lease_ms), _go(clocks.renew_ms), _go(clocks.retry_ms)
+
+
+def _go(ms: int) -> str:
+    return f"{ms}ms" if ms % 1000 else f"{ms // 1000}s"
 
 
 def step_down(name: str) -> Exec:

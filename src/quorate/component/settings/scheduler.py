@@ -23,20 +23,21 @@ def flags(c: Cluster) -> dict[str, str]:
     return {**flags, **c.scheduler.extra_flags}
 
 
-def config(minor: Minor) -> dict[str, object]:
+def config(c: Cluster, minor: Minor) -> dict[str, object]:
     """KubeSchedulerConfiguration; its kubeconfig names the API server of its own host."""
     # Port 10251 stays, for `kubectl get componentstatuses` asks there, but on loopback only.
     plain = "127.0.0.1:10251"
     ports = {"healthzBindAddress": plain, "metricsBindAddress": plain} if minor.scheduler_plain_port else {}
+    lease, renew, retry = election.durations(c)
     return {
         "apiVersion": minor.scheduler_api,
         "kind": "KubeSchedulerConfiguration",
         "clientConnection": {"kubeconfig": layout.kubeconfig(NAME)},
         "leaderElection": {
             "leaderElect": True,
-            "leaseDuration": election.LEASE_DURATION,
-            "renewDeadline": election.RENEW_DEADLINE,
-            "retryPeriod": election.RETRY_PERIOD,
+            "leaseDuration": lease,
+            "renewDeadline": renew,
+            "retryPeriod": retry,
         },
         "enableProfiling": False,
         **ports,

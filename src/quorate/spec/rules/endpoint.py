@@ -130,19 +130,10 @@ def node_ports(cluster: Cluster) -> Iterator[Fault]:
                 yield Fault(where, rule_, "write a range without it, such as 30000-32767")
 
 
-def advertisement(cluster: Cluster) -> Iterator[Fault]:
-    """VRRP version 3 counts advertisement intervals in hundredths of a second (RFC 9568, 5.2.7)."""
-    interval = cluster.load_balancer.advert_interval
-    if abs(interval * 100 - round(interval * 100)) > 1e-6:
-        fix = f"write {max(1, round(interval * 100)) / 100:g}"
-        yield Fault(("load_balancer", "advert_interval"), "must be a multiple of 0.01 s: VRRP can't say less", fix)
-
-
 RULES = (
     rule("hosts endpoint apiserver", choice),
     rule("hosts endpoint", vip),
     rule("hosts endpoint", outside),
     rule("hosts endpoint apiserver ssh", ports),
     rule("hosts endpoint apiserver ssh network", node_ports),
-    rule("load_balancer", advertisement),
 )

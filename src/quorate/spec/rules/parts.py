@@ -1,4 +1,4 @@
-"""Rules about the parts of the cluster: versions, etcd's clocks, certificates, and owned flags."""
+"""Rules about the parts of the cluster: versions, etcd's folder, certificates, and owned flags."""
 
 from collections.abc import Iterator
 
@@ -11,8 +11,6 @@ from quorate.spec.rules.rule import rule
 from quorate.spec.tree import Fault
 from quorate.spec.versions import parts, table
 
-ELECTION_FACTOR = 5
-"""etcd refuses to start with an election timeout below five heartbeats."""
 _SYSTEM = ("/bin", "/boot", "/dev", "/etc", "/lib", "/proc", "/root", "/run", "/sbin", "/sys", "/tmp", "/usr")
 _SHARED = ("/opt/kubernetes", "/var/cache", "/var/lib", "/var/log", "/var/run", "/var/tmp")
 _TAKEN = (
@@ -66,13 +64,8 @@ def runtime(cluster: Cluster) -> Iterator[Fault]:
 
 
 def etcd(cluster: Cluster) -> Iterator[Fault]:
-    """etcd's clocks fit, and its folder is its own: `destroy` removes it."""
+    """etcd's folder is its own: `destroy` removes it."""
     given = cluster.etcd
-    if given.election_ms < ELECTION_FACTOR * given.heartbeat_ms:
-        least = ELECTION_FACTOR * given.heartbeat_ms
-        field = "election_ms" if "election_ms" in given.model_fields_set else "heartbeat_ms"
-        rule_ = f"election_ms {given.election_ms} is below {ELECTION_FACTOR} * heartbeat_ms {given.heartbeat_ms}"
-        yield Fault(("etcd", field), rule_, f"write election_ms of at least {least}; 10 heartbeats are usual")
     taken = any(f"{given.data_dir}/".startswith(f"{path}/") for path in (*_SYSTEM, *_TAKEN))
     if given.data_dir in _SHARED or taken:
         rule_ = "is a folder of the system; etcd needs one of its own, which `destroy` removes"
