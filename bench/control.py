@@ -13,6 +13,7 @@ from quorate.execute.health import owners, trouble
 from quorate.execute.survey import survey
 from quorate.render.sh import quote, sh
 from quorate.spec.cluster import Cluster, Host
+from quorate.spec.facts import HostFacts
 
 SETTLE = 180.0
 """Seconds for all to be well with other settings; some take half a minute to find a virtual IP's owner."""
@@ -21,17 +22,19 @@ SCRIPT = 90.0
 """Seconds for a script; a unit may need 15 to be started again."""
 
 
-def spot(cluster: Cluster, host: Host, interface: str) -> Spot:
+def spot(cluster: Cluster, host: Host, facts: HostFacts) -> Spot:
     """A balancer, as files of settings need to know it."""
+    interface = facts.interface if cluster.endpoint.interface == "auto" else cluster.endpoint.interface
     return Spot(
         address=host.ip,
-        interface=host.interface or (interface if cluster.endpoint.interface == "auto" else cluster.endpoint.interface),
+        interface=host.interface or interface,
         others=tuple(other.ip for other in cluster.balancers if other != host),
         first=host == cluster.balancers[0],
         vip=str(cluster.endpoint.vip),
         port=cluster.endpoint.port,
         router=cluster.load_balancer.virtual_router_id,
         servers={master.name: f"{master.ip}:{cluster.apiserver.port}" for master in cluster.masters},
+        nofile=facts.nofile_limit,
     )
 
 
@@ -55,7 +58,8 @@ def end_script(files: Files) -> str:
     """
     away = [path for path in files if path.startswith("/run/")]
     drop_ins = [path.rpartition("/")[0] for path in away if path.startswith(f"{DROP_INS}/") and ".d/" in path]
-    lines = [sh("systemctl", "stop", *units(files))]
+    # One that never came to be is not there to be stopped.
+    lines = [f"{sh('systemctl', 'stop', *units(files))} || :"]
     lines += [sh("rm", "-f", "--", *away)] if away else []
     lines += [f"{sh('rmdir', folder)} 2>/dev/null || :" for folder in drop_ins]
     return "\n".join(["set -e", *lines, "systemctl daemon-reload"])
@@ -74,7 +78,7 @@ async def files_of(cluster: Cluster, via: Transport, peer: Peer) -> Mapping[str,
     """What lies where, by host."""
     facts, _ = await gather(cluster, via)
     hosts = [await owner(cluster, via)] if peer.port else list(cluster.balancers)
-    return {host.name: peer.files(spot(cluster, host, facts[host.name].interface)) for host in hosts}
+    return {host.name: peer.files(spot(cluster, host, facts[host.name])) for host in hosts}
 
 
 async def begin(cluster: Cluster, via: Transport, files: Mapping[str, Files]) -> None:

@@ -138,7 +138,9 @@ def one(example: Path, given: argparse.Namespace) -> list[str]:
                 continue
             tell(f"{made.name}: {peer.name}: {peer.title}")
             try:
-                write(given.out, run(theirs(made, peer, names, given.peer_runs)), first)
+                found = run(theirs(made, peer, names, given.peer_runs))
+                write(given.out, found, first)
+                wrong += [f"{made.name}, settings {peer.name}: {found.problem}"] if found.problem else []
             except QuorateError as error:
                 wrong.append(f"{made.name}, settings {peer.name}: {error}")
                 tell(wrong[-1])
@@ -146,10 +148,10 @@ def one(example: Path, given: argparse.Namespace) -> list[str]:
             for words in (("apply", "--yes"), ("plan",)):
                 made.quorate(*words)
         if given.minutes:
-            found = run(weather(made, given.minutes))
-            keep(found, given.out)
+            sky = run(weather(made, given.minutes))
+            keep(sky, given.out)
             tables(given.out)
-            wrong += [] if found.passed else [f"{made.name}: false alarms in bad weather"]
+            wrong += [] if sky.passed else [f"{made.name}: false alarms in bad weather"]
     return wrong
 
 
@@ -161,7 +163,11 @@ def main() -> int:
     wrong = []
     with as_interrupt():
         for example in given.files:
-            wrong += one(example, given)
+            try:
+                wrong += one(example, given)
+            except QuorateError as error:
+                wrong.append(f"{example.stem}: {error}")
+                tell(wrong[-1])
     for each in wrong:
         tell(each)
     tell(f"{given.out / 'drill.md'} has the tables")

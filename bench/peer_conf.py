@@ -34,6 +34,8 @@ class Spot:
     """VRRP's virtual router id."""
     servers: Mapping[str, str]
     """Address and port of the API servers, by name."""
+    nofile: int = 65536
+    """Files that a process there may open."""
 
 
 def keepalived(
@@ -137,14 +139,18 @@ def haproxy(
     defaults: Sequence[str] = (),
     backend: Sequence[str] = (),
     options: str = "",
-    connections: int = 4000,
     port: int = 0,
 ) -> str:
-    """A whole haproxy.cfg. `options` follow each API server, `defaults` and `backend` are further lines."""
+    """A whole haproxy.cfg. `options` follow each API server, `defaults` and `backend` are further lines.
+
+    How many connections it takes is as with ours: it depends on what the host allows.
+    """
+    enough = spot.nofile >= 65536
     lines = [
         "global",
         "    log stdout format raw daemon warning",
-        f"    maxconn {connections}",
+        f"    maxconn {8192 if enough else max(256, spot.nofile // 4)}",
+        *([] if enough else [f"    ulimit-n {spot.nofile}"]),
         "    user haproxy",
         "    group haproxy",
         "defaults",

@@ -85,13 +85,9 @@ def _kubeasz_nginx(spot: Spot) -> Files:
 
 
 def _kubeasz_haproxy(spot: Spot) -> Files:
-    """https://github.com/easzlab/kubeasz roles/ex-lb/templates/haproxy.cfg.j2, as it was until nginx took its place.
-
-    Its 50000 connections are more files than a simulated host may open.
-    """
+    """https://github.com/easzlab/kubeasz roles/ex-lb/templates/haproxy.cfg.j2, as it was until nginx took its place."""
     conf = peer_conf.haproxy(
         spot,
-        connections=8000,
         defaults=["timeout connect 5s", "timeout client 10m", "timeout server 10m"],
         backend=["balance roundrobin"],
         options=" check inter 5s fall 2 rise 2 weight 1",

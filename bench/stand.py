@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from quorate.core import Transport
+from quorate.core import QuorateError, Transport
 from quorate.execute.lock import hold
 from quorate.execute.store import Store
 from quorate.lab.record import LabError
@@ -58,12 +58,12 @@ class Stand:
     file: Path
 
     def quorate(self, *words: str) -> None:
-        """Run the command line on it; ends the program when that fails."""
+        """Run the command line on it. Raises QuorateError when it ends otherwise than well."""
         tell(f"quorate {' '.join(words)}")
         argv = [sys.executable, "-m", "quorate", *words, "-f", str(self.file)]
         done = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, check=False)
         if done.returncode:
-            raise SystemExit(f"quorate {' '.join(words)}: exit {done.returncode}\n{done.stdout[-8000:]}")
+            raise QuorateError(f"quorate {' '.join(words)}: exit {done.returncode}\n{done.stdout[-8000:]}")
 
     @asynccontextmanager
     async def working(self, verb: str) -> AsyncIterator[Work]:
@@ -77,16 +77,18 @@ class Stand:
             await via.close()
 
 
+def own(text: str) -> str:
+    """A cluster file for a lab beside that of the example: by another name, in other networks."""
+    text = re.sub(r"^name: ", "name: drill-", text, flags=re.M)
+    return text.replace("192.168.109.", "192.168.139.").replace("192.168.110.", "192.168.140.")
+
+
 @contextmanager
 def stand(example: Path) -> Iterator[Stand]:
-    """Bring an example up, deployed and verified; take all of it away in the end.
-
-    It has another name and other networks than the example, beside whose own lab it stands.
-    """
+    """Bring an example up, deployed and verified; take all of it away in the end."""
     with tempfile.TemporaryDirectory(prefix="quorate-bench-") as folder:
         file = Path(folder) / "cluster.yaml"
-        text = re.sub(r"^name: ", "name: drill-", example.read_text(), flags=re.M)
-        file.write_text(text.replace("192.168.109.", "192.168.139.").replace("192.168.110.", "192.168.140."))
+        file.write_text(own(example.read_text()))
         cluster = load(file)
         with contextlib.suppress(LabError):
             down(cluster.name, tell)  # what a killed run left

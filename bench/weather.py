@@ -40,7 +40,7 @@ MOVES = 1
 """Moves of the virtual IP that are no false alarm yet; of elections none is. Issue 5's bar."""
 MOVED = "Entering MASTER STATE"
 """keepalived's own word for it."""
-OUT = re.compile(r"^\S+ (refuses connections|is not there|is silent|answers \S+)$|^.*Server \S+ is DOWN.*$", re.M)
+OUT = re.compile(r"^\S+ (refuses connections|is not there|is silent|answers \S+)$|^Server \S+ is DOWN.*$", re.M)
 """What the script of nginx' API servers, and haproxy, say of one that they take out."""
 METRIC = "etcd_server_leader_changes_seen_total"
 
@@ -217,4 +217,7 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    try:
+        raise SystemExit(main())
+    except QuorateError as error:
+        raise SystemExit(str(error)) from error
