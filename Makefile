@@ -1,12 +1,14 @@
 # `make check`: everything that needs no host, in a minute.   `make test`: that, then simulated hosts.
 # `make lab`: the described topology, deployed and proven, left up for you.   Needs Debian and, for labs, root.
+# `make drill`: every fault RUNS times (30) on both examples, with quorate's and with other tools' settings, then
+# MINUTES (10) of bad weather: five hours. `make drill RUNS=3 MINUTES=1` takes one.
 #
 # Each target installs what it needs: a virtual environment from requirements.txt (versions and digests), from
 # whatever package index this machine is configured for, and Debian packages that are missing.
 
 SHELL := /bin/sh
 .DELETE_ON_ERROR:
-.PHONY: check static unit rest test soak lab lab-down bench lock clean
+.PHONY: check static unit rest test soak lab lab-down bench drill lock clean
 MAKEFLAGS += --no-print-directory
 
 PYTHON ?= $(shell command -v python3.11 || echo python3)
@@ -17,6 +19,8 @@ QUORATE := $(BIN)/quorate
 PYTEST := $(BIN)/python -m pytest
 
 LAB := examples/described.yaml
+RUNS := 30
+MINUTES := 10
 # Tests that wait for real programs more than they compute: sshd, HTTP servers with faults, sh in a root of its own.
 UNIT := tests/unit tests/property
 SLOW := tests/transport tests/artifact tests/cli/test_interrupt.py $(addprefix tests/unit/test_,bricks.py lock.py \
@@ -73,6 +77,9 @@ lab-down: $(READY)
 
 bench: $(READY)
 	@$(BIN)/python bench/run.py
+
+drill: $(READY)
+	@$(BIN)/python bench/drill.py --runs $(RUNS) --minutes $(MINUTES)
 
 # New versions and digests, and no word of where they came from.
 lock: $(READY)

@@ -259,3 +259,13 @@ async def test_an_api_that_does_not_answer_is_no_drill(world: World) -> None:
     assert hosts.log == []
     with pytest.raises(QuorateError, match="there is no fault x"):
         await drilled(world, hosts, "x")
+
+
+async def test_a_control_experiment_has_its_own_times_and_its_own_way_in(world: World) -> None:
+    hosts = Hosts(world.cluster)
+    found = await drilled(world, hosts, "balancer-killed", settings="theirs", seconds={"balancer-killed": 0.8})
+    assert found.settings == "theirs"
+    assert found.faults[0].runs[0].outage >= 0.8
+    elsewhere = replace(world.target(), port=9)
+    with pytest.raises(QuorateError):
+        await drilled(world, hosts, "balancer-killed", target=elsewhere)

@@ -91,9 +91,9 @@ def lossy(host: Host, percent: int) -> Break:
     return _dropped(host, Drop(percent=percent))
 
 
-def slow(host: Host, milliseconds: int) -> Break:
-    """All that the host sends is late."""
-    prepare, begin = packets.delay(milliseconds, host.ip)
+def slow(host: Host, milliseconds: int, jitter: int = 0) -> Break:
+    """All that the host sends is late, by up to `jitter` milliseconds more or less."""
+    prepare, begin = packets.delay(milliseconds, host.ip, jitter)
     return Break(host, begin, packets.HASTEN, prepare=prepare)
 
 

@@ -147,15 +147,16 @@ RESTORE = _restore()
 """sh that takes the rules of `drop` away; fails when they are still there."""
 
 
-def delay(milliseconds: int, address: str) -> tuple[str, str]:
-    """sh that prepares, and sh that delays what leaves by the interface of an address.
+def delay(milliseconds: int, address: str, jitter: int = 0) -> tuple[str, str]:
+    """sh that prepares, and sh that delays what leaves by the interface of an address, by up to `jitter` more or less.
 
     The kernel may lack netem, or a discipline of somebody else's may be there: then it is left alone.
     """
     mine = quote(f" inet {token.address(address)}/")
     find = f'q_dev=$(ip -4 -o addr show | grep -F {mine} | {{ read -r q_n q_dev q_more; echo "$q_dev"; }})\n'
+    late = f"{int(milliseconds)}ms" + (f" {int(jitter)}ms" if jitter else "")
     try_it = (
-        f'q_said=$(tc qdisc add dev "$q_dev" root handle {HANDLE} netem delay {int(milliseconds)}ms 2>&1) || '
+        f'q_said=$(tc qdisc add dev "$q_dev" root handle {HANDLE} netem delay {late} 2>&1) || '
         f"{{ echo \"no delay can be made: $q_said\" | tr '\\n' ' ' >&2; exit {CANNOT}; }}"
     )
     return find, try_it

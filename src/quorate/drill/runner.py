@@ -49,15 +49,19 @@ async def drill(
     seed: int = 0,
     pace: Pace | None = None,
     settings: str = "quorate",
+    seconds: Mapping[str, float] | None = None,
+    target: Target | None = None,
     emit: Emit = lambda _event: None,
     on_run: OnRun = lambda _fault, _run: None,
 ) -> Drilled:
     """Try faults, all for none, each so many times; whatever happens, what is broken is healed.
 
+    For control experiments there are `settings`, whose they are; `seconds` for which a fault is left, where that is
+    not its own time; and `target`, another way to the API than the endpoint.
     Raises QuorateError for a fault that does not exist, and when the cluster can't be probed.
     """
-    wanted, pace = named(faults), pace or Pace()
-    target, outages = Target.of(cluster, secrets), Outages(via)
+    wanted, pace, left = named(faults), pace or Pace(), seconds or {}
+    target, outages = target or Target.of(cluster, secrets), Outages(via)
     began, since, namespace = datetime.now(UTC), time.monotonic(), f"quorate-drill-{uuid.uuid4().hex[:6]}"
     tried: list[drilled.Fault] = []
     api, sick = Api(target), ""
@@ -73,6 +77,7 @@ async def drill(
             await asyncio.sleep(CALM)
             calm = felt(probe.window(first, time.monotonic()))
             for fault in wanted:
+                fault = replace(fault, seconds=left.get(fault.name, fault.seconds))
                 found, sick = await _repeat(place, fault, runs, sick, emit, on_run)
                 tried.append(found)
     finally:

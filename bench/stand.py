@@ -1,0 +1,105 @@
+"""A test stand: a cluster file brought up as a lab of its own, used, and taken down again."""
+
+import contextlib
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from quorate.core import QuorateError, Transport
+from quorate.execute.lock import hold
+from quorate.execute.store import Store
+from quorate.lab.record import LabError
+from quorate.lab.up import down, up
+from quorate.procedure.kubeconfig import administrator
+from quorate.report.event import Event, Said
+from quorate.spec.cluster import Cluster
+from quorate.spec.load import load
+from quorate.spec.secrets import Secrets
+from quorate.transport.ssh import SshTransport
+
+ROOT = Path(__file__).parents[1]
+EXAMPLES = (ROOT / "examples/described.yaml", ROOT / "examples/three-masters.yaml")
+RESULTS = ROOT / "bench/results"
+_BEGAN = time.monotonic()
+
+
+def tell(text: str) -> None:
+    """Print a line of progress, with the minutes since the beginning."""
+    print(f"[{(time.monotonic() - _BEGAN) / 60:6.1f} min] {text}", flush=True)
+
+
+def on_event(event: Event) -> None:
+    """Print what is said; the rest is for screens that move."""
+    if isinstance(event, Said) and event.text:
+        tell(event.text)
+
+
+@dataclass(frozen=True)
+class Work:
+    """What it takes to work on a cluster: the only writer's way to its hosts, and the administrator's keys."""
+
+    cluster: Cluster
+    secrets: Secrets
+    via: Transport
+
+
+@dataclass(frozen=True)
+class Stand:
+    """A lab, and the tool to drive it."""
+
+    name: str
+    """Of the cluster file from which it was made."""
+    file: Path
+
+    def quorate(self, *words: str) -> None:
+        """Run the command line on it. Raises QuorateError when it ends otherwise than well."""
+        tell(f"quorate {' '.join(words)}")
+        argv = [sys.executable, "-m", "quorate", *words, "-f", str(self.file)]
+        done = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, check=False)
+        if done.returncode:
+            raise QuorateError(f"quorate {' '.join(words)}: exit {done.returncode}\n{done.stdout[-8000:]}")
+
+    @asynccontextmanager
+    async def working(self, verb: str) -> AsyncIterator[Work]:
+        """The cluster's lock, held for `verb` as long as the block runs."""
+        cluster = load(self.file)
+        via = SshTransport.of(cluster)
+        try:
+            async with hold([host.name for host in cluster.hosts], via, verb, on_event) as locked:
+                yield Work(cluster, administrator(cluster, Store.beside(self.file, cluster.name)), locked)
+        finally:
+            await via.close()
+
+
+def own(text: str) -> str:
+    """A cluster file for a lab beside that of the example: by another name, in other networks."""
+    text = re.sub(r"^name: ", "name: drill-", text, flags=re.M)
+    return text.replace("192.168.109.", "192.168.139.").replace("192.168.110.", "192.168.140.")
+
+
+@contextmanager
+def stand(example: Path) -> Iterator[Stand]:
+    """Bring an example up, deployed and verified; take all of it away in the end."""
+    with tempfile.TemporaryDirectory(prefix="quorate-bench-") as folder:
+        file = Path(folder) / "cluster.yaml"
+        file.write_text(own(example.read_text()))
+        cluster = load(file)
+        with contextlib.suppress(LabError):
+            down(cluster.name, tell)  # what a killed run left
+        made = Stand(example.stem, file)
+        # The first time on a machine this builds Kubernetes, for as long as that takes.
+        made.quorate("artifacts")
+        try:
+            up(cluster, file, tell)
+            for words in (("apply", "--yes"), ("verify",)):
+                made.quorate(*words)
+            yield made
+        finally:
+            with contextlib.suppress(LabError):
+                down(cluster.name, tell)
