@@ -32,8 +32,7 @@ sed s/^/.../ "${0%/*}/list" >>"$0.log"
 
 
 def up(*servers: str) -> str:
-    how = "max_fails=0" if len(servers) == 1 else "max_fails=1 fail_timeout=1s"
-    return "".join(f"server {at} {how if at in servers else 'down'};\n" for at in (A, B, C))
+    return "".join(f"server {at} {'max_fails=0' if at in servers else 'down'};\n" for at in (A, B, C))
 
 
 class Watch:

@@ -11,10 +11,6 @@ from quorate.render import token
 
 NAME = "k8s-apiserver"
 """Name of the upstream and of its shared memory zone."""
-FAIL_TIMEOUT_S = 1
-"""Seconds that a failed server is left out. Then one new connection tries it and pays the connect timeout
-if it is still dead. When all servers have failed, nobody is served for as long, so it must be short.
-"""
 PROXY_TIMEOUT = "4h"
 """Silence after which a session is cut: that of the kubelet for `exec` and `attach`, so that nginx is never
 the first to give up. Dead peers are found by keepalive, not by this.
