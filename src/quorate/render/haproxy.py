@@ -7,9 +7,12 @@ from quorate.render import token
 NAME = "k8s-apiserver"
 """Name of the frontend and of the backend with checks; `<NAME>-any` is the backend without."""
 CHECK_INTERVAL_MS = 200
-FALL = 2
-"""Failed checks until a server is out: refused or unreachable, it is found dead after at most 0.6 s (a
-check has its interval's time to connect, and a loaded host still connects at once: its kernel does that).
+AGAIN_MS = 20
+"""Milliseconds to the next check after one whose answer is another than before."""
+FALL = 3
+"""Failed checks until a server is out: refused or silent, it is found dead after at most 0.85 s (a check has its
+interval's time for connection and TLS, and the others follow at once). Three, for a lost packet costs a check (TCP
+repeats the first one after a second): at 1 % loss two in a row happen every few minutes, three once in hours.
 """
 RISE = 2
 CHECK_TIMEOUT_MS = 3000
@@ -51,7 +54,7 @@ def config(
     ]
     verify = f"verify required ca-file {token.path(ca_file)}" if ca_file else "verify none"
     identity = f" crt {token.path(client_pem)}" if client_pem else ""
-    pace = f"inter {CHECK_INTERVAL_MS}ms fall {FALL} rise {RISE}"
+    pace = f"inter {CHECK_INTERVAL_MS}ms fastinter {AGAIN_MS}ms fall {FALL} rise {RISE}"
     statuses = "|".join(str(token.number(status, 100, 599)) for status in expect)
     lines = [
         "global",
