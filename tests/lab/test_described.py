@@ -9,7 +9,7 @@ pytestmark = pytest.mark.lab
 
 PROCESSES = """
 for u in etcd kube-apiserver kube-controller-manager kube-scheduler containerd docker kubelet kube-proxy nginx \
-  keepalived quorate-upstreams quorate-routes; do
+  keepalived quorate-upstreams quorate-pulse quorate-routes; do
   p=$(systemctl show -p MainPID --value $u.service); [ "$p" = 0 ] || echo "$u $p"
 done"""
 

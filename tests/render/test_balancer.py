@@ -36,6 +36,7 @@ KEEPALIVED: dict[str, Any] = {
     "prefix": 24,
     "check": "/etc/quorate/check-balancer",
     "track_file": "/run/quorate/balancer",
+    "pulse_file": "/run/quorate/pulse",
 }
 
 
@@ -81,9 +82,7 @@ def test_nginx() -> None:
 
 
 def test_nginx_asks_nothing_that_was_not_wanted() -> None:
-    text = nginx.stream(**NGINX)
-    assert "load_module" not in text
-    assert "rlimit" not in text
+    assert not re.search("load_module|rlimit|http", nginx.stream(**NGINX))
 
 
 def test_haproxy() -> None:
@@ -151,6 +150,11 @@ def test_keepalived() -> None:
         "weight 0",
         "init_file 1",
         "}",
+        "track_file balancer_pulse {",
+        "file /run/quorate/pulse",
+        "weight 0",
+        "init_file 0",
+        "}",
         "vrrp_script balancer_answers {",
         "script /etc/quorate/check-balancer",
         "interval 1",
@@ -175,6 +179,7 @@ def test_keepalived() -> None:
         "}",
         "track_file {",
         "balancer_runs",
+        "balancer_pulse",
         "}",
         "track_script {",
         "balancer_answers",
@@ -183,8 +188,8 @@ def test_keepalived() -> None:
     ]
 
 
-def test_keepalived_alone_has_no_unicast() -> None:
-    assert "unicast_peer" not in keepalived.config(**{**KEEPALIVED, "peers": []})
+def test_keepalived_alone_has_no_unicast_and_no_pulse() -> None:
+    assert not re.search("unicast_peer|pulse", keepalived.config(**{**KEEPALIVED, "peers": []}))
 
 
 PEERS = ("10.0.0.12", "10.0.0.13")
@@ -232,7 +237,7 @@ def test_mark_and_drop(tmp_path: Path) -> None:
 RENDERERS: list[tuple[Callable[..., str], Mapping[str, Any], list[str]]] = [
     (nginx.stream, NGINX, ["upstreams", "access_log", "address", "error_log", "pid", "user", "module"]),
     (haproxy.config, HAPROXY, ["address", "ca_file", "client_pem", "log", "stats_socket", "user"]),
-    (keepalived.config, KEEPALIVED, ["router_id", "interface", "address", "check", "track_file"]),
+    (keepalived.config, KEEPALIVED, ["router_id", "interface", "address", "check", "track_file", "pulse_file"]),
 ]
 FIELDS = [(call, good, field) for call, good, fields in RENDERERS for field in fields]
 NAMES = [f"{call.__module__.rpartition('.')[2]}-{field}" for call, _, field in FIELDS]
@@ -285,6 +290,8 @@ def test_servers_and_peers_are_addresses(text: str) -> None:
         (keepalived.config, KEEPALIVED, {"advert_interval": 0.001}),
         (keepalived.config, KEEPALIVED, {"advert_interval": float("nan")}),
         (keepalived.config, KEEPALIVED, {"peers": ["10.0.0.3"]}),
+        (nginx.stream, NGINX, {"pulse": 0}),
+        (haproxy.config, HAPROXY, {"pulse": 65536}),
     ],
 )
 def test_refused(call: Callable[..., str], good: Mapping[str, Any], bad: Mapping[str, Any]) -> None:

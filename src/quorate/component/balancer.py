@@ -6,7 +6,7 @@ from quorate.component.context import Context
 from quorate.component.policy import policy_module
 from quorate.component.service import service
 from quorate.component.settings import selinux
-from quorate.render import haproxy, keepalived, nginx, upstreams
+from quorate.render import haproxy, keepalived, nginx, pulse, upstreams
 from quorate.resource.brick import Brick
 from quorate.resource.file import File
 from quorate.resource.system import Setting
@@ -14,6 +14,7 @@ from quorate.resource.unit import Ready
 from quorate.spec.cluster import Host, Role
 from quorate.spec.facts import HostFacts
 from quorate.spec.layout import BALANCER, BALANCER_LOG, LOADED
+from quorate.spec.ports import BALANCER_PULSE
 from quorate.spec.timing import timing
 
 NAME = "balancer"
@@ -31,6 +32,16 @@ UPSTREAMS_LIST = f"{LOADED}/upstreams.conf"
 SELINUX = f"{BALANCER}/selinux.cil"
 TRACK = "/run/quorate/balancer.down"
 """keepalived watches this file: the balancer's unit writes 0 when it has started and 1 when it has ended."""
+PULSE = f"{BALANCER}/pulse"
+PULSE_TRACK = "/run/quorate/balancer.hung"
+"""And this one: the pulse writes 1 while the balancer hangs, else 0."""
+_SANDBOX = {
+    "ProtectSystem": "full",
+    "ProtectHome": True,
+    "PrivateTmp": True,
+    "InaccessiblePaths": ["-/etc/kubernetes", "-/etc/etcd"],
+}
+"""Of the scripts beside the balancer."""
 
 
 def resources(context: Context, host: Host) -> Iterator[Brick]:
@@ -57,6 +68,8 @@ def resources(context: Context, host: Host) -> Iterator[Brick]:
         check = f"{{ {check}; }} && {upstreams.listed(_servers(context), UPSTREAMS_LIST)}"
         evidence = f"cat {UPSTREAMS_LIST}; {evidence}"
     yield Ready(host=host.name, what=kind, check=check, within=30, evidence=evidence)
+    if c.vip_moves:
+        yield from _pulse(context, host)
     if c.endpoint.vip:
         yield from _keepalived(context, host)
 
@@ -96,6 +109,7 @@ def _nginx(context: Context, host: Host) -> Iterator[Brick]:
         module=f"{library}/modules/ngx_stream_module.so",
         nofile=65536 if limit >= 65536 else None,
         connections=8192 if limit >= 65536 else max(512, limit // 4),
+        pulse=BALANCER_PULSE if c.vip_moves else None,
     )
     yield File(host=host.name, path=NGINX_CONF, content=text)
     yield File(host=host.name, path=UPSTREAMS, content=upstreams.script(_servers(context), UPSTREAMS_LIST), mode="0755")
@@ -137,13 +151,7 @@ def _nginx(context: Context, host: Host) -> Iterator[Brick]:
         loads=[UPSTREAMS],
         after=["nginx.service"],
         # Root, for systemd lets nobody else reload nginx; of root's rights only that to cut sessions (`ss -K`).
-        extra={
-            "CapabilityBoundingSet": "CAP_NET_ADMIN",
-            "ProtectSystem": "full",
-            "ProtectHome": True,
-            "PrivateTmp": True,
-            "InaccessiblePaths": ["-/etc/kubernetes", "-/etc/etcd"],
-        },
+        extra={"CapabilityBoundingSet": "CAP_NET_ADMIN", **_SANDBOX},
     )
 
 
@@ -157,6 +165,7 @@ def _haproxy(context: Context, host: Host) -> Iterator[Brick]:
         stats_socket=f"{LOADED}/haproxy.sock",
         max_connections=8192 if limit >= 65536 else max(256, limit // 4),
         nofile=limit if limit < 65536 else None,
+        pulse=BALANCER_PULSE if c.vip_moves else None,
     )
     yield File(host=host.name, path=HAPROXY_CONF, content=text)
     run = ["/usr/sbin/haproxy", "-Ws", "-f", HAPROXY_CONF]
@@ -179,6 +188,37 @@ def _haproxy(context: Context, host: Host) -> Iterator[Brick]:
     )
 
 
+def _peers(context: Context, host: Host) -> list[str]:
+    """Addresses of the other balancers."""
+    return [balancer.ip for balancer in context.cluster.balancers if balancer.name != host.name]
+
+
+def _pulse(context: Context, host: Host) -> Iterator[Brick]:
+    c = context.cluster
+    unit = f"{c.load_balancer.kind}.service"
+    text = pulse.script(
+        unit=unit,
+        port=BALANCER_PULSE,
+        peers=_peers(context, host),
+        peer_port=c.endpoint.port,
+        track_file=PULSE_TRACK,
+    )
+    yield File(host=host.name, path=PULSE, content=text, mode="0755")
+    yield from service(
+        context,
+        host,
+        "quorate-pulse.service",
+        description="whether the balancer of the Kubernetes API hangs",
+        exec_start=["/bin/sh", PULSE],
+        loads=[PULSE],
+        after=[unit],
+        # Who does not look can't say that the balancer hangs.
+        exec_stop_post=[keepalived.mark(PULSE_TRACK, up=True)],
+        # Root for what it writes; of root's rights none. First in the queue for a CPU, for it is there for moments.
+        extra={"Nice": -20, "CapabilityBoundingSet": "", **_SANDBOX},
+    )
+
+
 def _keepalived(context: Context, host: Host) -> Iterator[Brick]:
     c, facts = context.cluster, context.of(host)
     vip = c.endpoint.vip
@@ -196,15 +236,14 @@ def _keepalived(context: Context, host: Host) -> Iterator[Brick]:
         priority=250 - 10 * rank,
         advert_interval=timing(c).advert_interval,
         address=host.ip,
-        peers=[balancer.ip for balancer in c.balancers if balancer.name != host.name],
+        peers=_peers(context, host),
         vips=vips,
         prefix=prefix,
         check=CHECK,
         track_file=TRACK,
+        pulse_file=PULSE_TRACK,
     )
-    script = keepalived.health_script(
-        port=c.endpoint.port, peers=[peer.ip for peer in c.balancers if peer.name != host.name]
-    )
+    script = keepalived.health_script(port=c.endpoint.port, peers=_peers(context, host))
     yield File(host=host.name, path=CHECK, content=script, mode="0755")
     # A file of its own, so that another address changes no unit and needs no restart.
     yield File(host=host.name, path=DROP, content=keepalived.drop(vips, prefix, interface), mode="0755")
@@ -220,6 +259,7 @@ def _keepalived(context: Context, host: Host) -> Iterator[Brick]:
         exec_stop_post=[["/bin/sh", DROP]],
         restart_sec="100ms",
         reload=True,
-        after=[f"{c.load_balancer.kind}.service"],
+        # The pulse writes its file first: SELinux lets keepalived make none.
+        after=[f"{c.load_balancer.kind}.service", *(["quorate-pulse.service"] if c.vip_moves else [])],
         loads=[KEEPALIVED_CONF, CHECK],
     )

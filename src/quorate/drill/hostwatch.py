@@ -19,7 +19,10 @@ ETCD_LOOKS = 5
 """Questions a second to an etcd member on one connection; each costs it about 1 ms of CPU."""
 OLD_PAUSE = 0.5
 """Seconds between them where curl is older than 7.84, and each is a process."""
-UNWATCHED = ("containerd.service", "docker.service", "quorate-routes.service", "quorate-upstreams.service")
+UNWATCHED = (
+    *("containerd.service", "docker.service", "quorate-routes.service", "quorate-upstreams.service"),
+    "quorate-pulse.service",
+)
 """Services that no fault hits."""
 
 

@@ -83,6 +83,7 @@ def units(cluster: Cluster, host: Host) -> tuple[str, ...]:
     if host.has(Role.LOAD_BALANCER):
         kind = cluster.load_balancer.kind
         found += [kind, *(["quorate-upstreams"] if kind == "nginx" else [])]
+        found += ["quorate-pulse"] if cluster.vip_moves else []
         found += ["keepalived"] if cluster.endpoint.vip else []
     if host.has(Role.WORKER):
         found += ["containerd"] if cluster.runtime.kind == "containerd" else ["docker"]

@@ -37,6 +37,7 @@ def config(
     user: str | None = "haproxy",
     max_connections: int = 8192,
     nofile: int | None = None,
+    pulse: int | None = None,
 ) -> str:
     """The whole haproxy.cfg.
 
@@ -45,7 +46,8 @@ def config(
     status codes of /readyz that count as healthy; API servers without anonymous access answer 401 to a
     check without certificate. `log` is `stdout` (the journal; haproxy 1.9 and later) or a socket such as
     /dev/log; its lines are in the form of nginx'. `nofile` is set where the host can't raise RLIMIT_NOFILE,
-    to keep haproxy from trying. Raises ValueError for what is no plain address, port, name or path.
+    to keep haproxy from trying. `pulse` is the port of loopback on which haproxy itself answers HTTP.
+    Raises ValueError for what is no plain address, port, name or path.
     """
     if not servers or not expect or not ports:
         raise ValueError("a balancer needs at least one server, one port and one status to expect")
@@ -99,5 +101,19 @@ def config(
         f"backend {NAME}-any",
         "    balance roundrobin",
         *(f"    server {name} {target}" for name, target in targets),
+        *([] if pulse is None else _pulse(pulse)),
     ]
     return "\n".join(lines) + "\n"
+
+
+def _pulse(port: int) -> list[str]:
+    return [
+        "",
+        "# What the pulse asks: no API server is behind it.",
+        f"frontend {NAME}-pulse",
+        "    mode http",
+        f"    bind 127.0.0.1:{token.port(port)}",
+        "    no log",
+        "    timeout client 5s",
+        "    monitor-uri /",
+    ]

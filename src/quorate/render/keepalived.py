@@ -1,8 +1,9 @@
 """keepalived: one balancer holds the virtual IP, and gives it away when it can't balance.
 
-Three mechanisms, from fast to thorough. The balancer's own unit writes a track file when its process ends,
-and keepalived sees that within milliseconds. The advertisements stop when the host is lost. The health
-script finds a balancer that runs but does not answer. Each of them puts the instance into FAULT (weight 0),
+Four mechanisms, from fast to thorough. The balancer's own unit writes a track file when its process ends,
+and keepalived sees that within milliseconds. The advertisements stop when the host is lost. The pulse
+writes another track file when the process hangs. The health script finds a balancer that runs but does not
+answer. Each of them puts the instance into FAULT (weight 0),
 never to a lower priority: FAULT is announced by an advertisement of priority 0, after which the backup
 waits only its skew time, while a lower priority would not move the address at all with `nopreempt`.
 """
@@ -19,7 +20,7 @@ CHECK_TIMEOUT_S = 3
 ANSWER_TIMEOUT_S = 1
 """Seconds for an answer through a balancer; a TLS handshake takes some 100 ms on a host with all CPUs busy."""
 FALL = 2
-"""Two silent answers: a balancer that hangs loses the address after at most 5 s, a hiccup does not move it."""
+"""Two silent answers: a balancer that answers nobody loses the address after at most 5 s, a hiccup moves nothing."""
 RISE = 1
 """One answer is proof enough, and waiting for a second would lengthen an outage of all API servers."""
 TOP_PRIORITY = 250
@@ -46,12 +47,14 @@ def config(
     prefix: int,
     check: str,
     track_file: str,
+    pulse_file: str,
 ) -> str:
     """The whole keepalived.conf.
 
     `router_id` is the host's name, `address` its own address on `interface`, `peers` the other balancers'.
     `advert_interval` is in seconds, in steps of 0.01. `check` is the path of the health script,
-    `track_file` that of the file to which the balancer's unit writes (see `mark`). All balancers start as
+    `track_file` that of the file to which the balancer's unit writes (see `mark`), `pulse_file` that of the
+    pulse's; where there are no peers, there is no pulse. All balancers start as
     BACKUP with `nopreempt`: a host that comes back does not take the address, which would be a second
     interruption. There is no password: VRRPv3 (needed for intervals below 1 s) has none, and that of VRRPv2
     was plain text. Instead adverts go to the peers alone and are accepted only from them. Raises ValueError
@@ -69,6 +72,15 @@ def config(
         "    unicast_peer {",
         *(f"        {peer}" for peer in others),
         "    }",
+    ]
+    pulse = [
+        "# Written by the pulse: 1 while the balancer hangs. Without a pulse there is nothing to say.",
+        "track_file balancer_pulse {",
+        f"    file {token.path(pulse_file)}",
+        "    weight 0",
+        "    init_file 0",
+        "}",
+        "",
     ]
     lines = [
         "global_defs {",
@@ -93,6 +105,7 @@ def config(
         "    init_file 1",
         "}",
         "",
+        *(pulse if others else []),
         "vrrp_script balancer_answers {",
         f"    script {token.path(check)}",
         f"    interval {CHECK_INTERVAL_S}",
@@ -115,6 +128,7 @@ def config(
         "    }",
         "    track_file {",
         "        balancer_runs",
+        *(["        balancer_pulse"] if others else []),
         "    }",
         "    track_script {",
         "        balancer_answers",

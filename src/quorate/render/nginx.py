@@ -45,14 +45,15 @@ def stream(
     workers: int | None = None,
     connections: int = 8192,
     nofile: int | None = None,
+    pulse: int | None = None,
 ) -> str:
     """The whole nginx.conf.
 
     `upstreams` is the path of the list of API servers. `user`: www-data on Debian, nginx on RPM
     distributions. `module` is the path of ngx_stream_module.so where it is not built in. `workers`: None is
     one for each CPU. `connections` is per worker and counts both sides of a session. `nofile` raises the
-    workers' RLIMIT_NOFILE, where the host allows that. Raises ValueError for what is no plain address,
-    port, name or path.
+    workers' RLIMIT_NOFILE, where the host allows that. `pulse` is the port of loopback on which nginx itself answers
+    HTTP. Raises ValueError for what is no plain address, port, name or path.
     """
     if not ports:
         raise ValueError("a balancer needs at least one port")
@@ -96,5 +97,20 @@ def stream(
         "        proxy_socket_keepalive on;",
         "    }",
         "}",
+        *([] if pulse is None else _pulse(pulse)),
     ]
     return "\n".join(lines) + "\n"
+
+
+def _pulse(port: int) -> list[str]:
+    return [
+        "",
+        "# What the pulse asks: no API server is behind it.",
+        "http {",
+        "    access_log off;",
+        "    server {",
+        f"        listen 127.0.0.1:{token.port(port)};",
+        "        return 204;",
+        "    }",
+        "}",
+    ]

@@ -200,6 +200,11 @@ class Cluster(Model):
         """The load-balancer hosts; the first is preferred for the VIP."""
         return self.having(Role.LOAD_BALANCER)
 
+    @property
+    def vip_moves(self) -> bool:
+        """Whether there is a virtual IP, and more than one balancer to hold it."""
+        return self.endpoint.vip is not None and len(self.balancers) > 1
+
     def host(self, name: str) -> Host:
         """The host of that name. Raises KeyError when there is none."""
         for host in self.hosts:

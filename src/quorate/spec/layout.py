@@ -9,7 +9,7 @@ KUBERNETES = "/etc/kubernetes"
 PKI = "/etc/kubernetes/pki"
 ETCD_PKI = "/etc/etcd/pki"
 BALANCER = "/etc/quorate"
-"""Configuration of nginx, haproxy (also of the way to etcd) and keepalived, and the health script."""
+"""Configuration of nginx, haproxy (also of the way to etcd) and keepalived, and their scripts."""
 
 UNITS = "/etc/systemd/system"
 WANTS = f"{UNITS}/multi-user.target.wants"
@@ -54,6 +54,7 @@ UNIT_NAMES = (
     "nginx.service",
     "quorate-upstreams.service",
     "haproxy.service",
+    "quorate-pulse.service",
     "keepalived.service",
     "quorate-routes.service",
     "quorate-firewall.service",

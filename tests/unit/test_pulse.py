@@ -1,0 +1,234 @@
+"""The balancer's pulse: the script with real shells, among a curl and a /proc that say what a test wants."""
+
+import os
+import re
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from quorate.component import balancer
+from quorate.component.context import Context
+from quorate.execute.survey import units
+from quorate.render import haproxy, nginx, pulse
+from quorate.resource.brick import Brick
+from quorate.resource.file import File
+from quorate.spec.cluster import Cluster
+from quorate.spec.facts import Facts
+from quorate.spec.ports import BALANCER_PULSE, Listener, listeners
+from quorate.spec.secrets import Secrets
+from quorate.spec.supply import Supply
+from quorate.spec.versions import table
+
+GOOD: dict[str, Any] = {
+    "unit": "nginx.service",
+    "port": 2384,
+    "peers": ["10.0.0.4", "10.0.0.5"],
+    "peer_port": 6443,
+    "track_file": "/run/quorate/pulse",
+}
+CURL = f"""\
+case $* in
+*' -V') exit $(cat "$0.old") ;;
+*https://*)
+  for url; do :; done
+  echo "$url" >>"$0.peers"
+  [ "$url" != https://10.0.0.5:6443/livez/ping ] || sleep 2
+  cat "$0.peer"
+  ;;
+*num_connects*) . "$0.again" ;;
+*'--max-time {pulse.SILENCE_S} '*)
+  echo "$*" >>"$0.row"
+  read -r code
+  exit "$code"
+  ;;
+*) exit "$(cat "$0.back")" ;;
+esac <>"$0.pipe"
+"""
+HANGS = "echo 1:000; exit 28"
+
+
+class Pulse:
+    """The script in a folder: a master and a worker of nginx, both asleep, a peer that answers and one that is lost."""
+
+    def __init__(self, folder: Path, shell: tuple[str, ...], old: bool) -> None:
+        self.folder, self.file = folder, folder / "pulse"
+        (folder / "curl").write_text(f"#!/bin/sh\n{CURL}")
+        (folder / "curl").chmod(0o755)
+        os.mkfifo(folder / "curl.pipe")
+        self.pipe = os.open(folder / "curl.pipe", os.O_RDWR)
+        for name, text in {"old": "2" if old else "0", "peer": "200\n", "again": HANGS, "back": "28"}.items():
+            (folder / f"curl.{name}").write_text(text)
+        for pid in ("70", "71"):
+            (folder / f"proc/{pid}/task/{pid}").mkdir(parents=True)
+            self.thread(pid, "S", "900 10 3")
+        (folder / "procs").write_text("70\n71\n")
+        self.file.write_text("1\n")
+        text = pulse.script(**GOOD).replace("/run/quorate/pulse", str(self.file)).replace("/proc/", f"{folder}/proc/")
+        (folder / "script").write_text(text.replace('"/sys/fs/cgroup/$group"', str(folder / "procs")))
+        env = {"PATH": f"{folder}:/usr/bin:/bin"}
+        argv = [*shell, str(folder / "script")]
+        with (folder / "out").open("w") as out:
+            self.process = subprocess.Popen(argv, env=env, stdout=out, stderr=out, start_new_session=True)
+        assert self.asked(1)
+
+    def thread(self, pid: str, state: str, ran: str) -> None:
+        task = self.folder / f"proc/{pid}/task/{pid}"
+        (task / "stat").write_text(f"{pid} (nginx) R) {state} 1 70 0\n")
+        (task / "schedstat").write_text(f"{ran}\n")
+
+    def close(self) -> None:
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+        os.close(self.pipe)
+
+    def ends(self, code: int) -> None:
+        """The questions in a row end like this."""
+        os.write(self.pipe, f"{code}\n".encode())
+
+    def asked(self, rows: int) -> bool:
+        return within(lambda: self.said("curl.row").count("\n") >= rows)
+
+    def said(self, name: str) -> str:
+        path = self.folder / name
+        return path.read_text() if path.exists() else ""
+
+
+def within(condition: Callable[[], bool], seconds: float = 20) -> bool:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.01)
+    return True
+
+
+@pytest.fixture(params=[("/bin/sh", False), ("/bin/sh", True), ("bash", False)], ids=["sh", "sh, old curl", "bash"])
+def heart(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Pulse]:
+    shell, old = request.param
+    made = Pulse(tmp_path, (shell, *(["--posix"] if shell == "bash" else [])), old)
+    assert ("--rate" in made.said("curl.row")) is not old
+    try:
+        yield made
+        assert not [line for line in made.said("out").splitlines() if not line.startswith("the balancer ")]
+    finally:
+        made.close()
+
+
+def test_a_balancer_that_hangs_is_told_until_it_answers(heart: Pulse) -> None:
+    assert heart.file.read_text() == "0\n", "what a former one wrote is forgotten"
+    for state in ("T", "S"):
+        heart.thread("71", state, "900 10 3")
+        (heart.folder / "curl.back").write_text("28")
+        began = time.monotonic()
+        heart.ends(28)
+        assert within(lambda: heart.file.read_text() == "1\n")
+        assert time.monotonic() - began < 1.5, "a lost peer is not waited for"
+        (heart.folder / "curl.back").write_text("0")
+        assert within(lambda: heart.file.read_text() == "0\n")
+    assert heart.said("out") == "the balancer hangs\nthe balancer answers again\n" * 2
+    assert heart.said("curl.peers").splitlines().count("https://10.0.0.4:6443/livez/ping") == 2
+
+
+@pytest.mark.parametrize(
+    ("state", "again", "peer", "procs"),
+    [
+        ("S", "echo 1:204", "200\n", "70\n71\n"),
+        ("S", "echo 0:000; exit 28", "200\n", "70\n71\n"),
+        ("S", HANGS, "000\n", "70\n71\n"),
+        ("R", HANGS, "200\n", "70\n71\n"),
+        ("D", HANGS, "200\n", "70\n71\n"),
+        ("S", 'echo 901 10 4 >"${0%/*}/proc/71/task/71/schedstat"; ' + HANGS, "200\n", "70\n71\n"),
+        ("S", 'echo "71 (nginx) R" >"${0%/*}/proc/71/task/71/stat"; ' + HANGS, "200\n", "70\n71\n"),
+        ("S", HANGS, "200\n", ""),
+        ("S", HANGS, "200\n", "70\n72\n"),
+    ],
+    ids=["answers", "never asked", "no peer", "busy", "disk", "ran", "woke up", "ended", "unseen"],
+)
+def test_silence_that_proves_nothing(heart: Pulse, state: str, again: str, peer: str, procs: str) -> None:
+    heart.thread("71", state, "900 10 3")
+    for name, text in {"curl.again": again, "curl.peer": peer, "procs": procs}.items():
+        (heart.folder / name).write_text(text)
+    heart.ends(28)
+    assert heart.asked(2)
+    assert heart.file.read_text() == "0\n"
+    assert heart.said("out") == ""
+
+
+@pytest.mark.parametrize("code", [0, 7, 52], ids=["all answered", "refused", "cut off"])
+def test_no_silence_no_suspicion(heart: Pulse, code: int) -> None:
+    heart.ends(code)
+    assert heart.asked(2)
+    assert heart.file.read_text() == "0\n"
+    assert heart.said("curl.peers") == ""
+
+
+def test_a_pulse_is_answered_by_the_balancer_itself() -> None:
+    settings: dict[str, Any] = {"ports": [6443], "upstreams": "/l", "connect_timeout_ms": 250, "access_log": "/a"}
+    alone, text = nginx.stream(**settings), nginx.stream(**settings, pulse=2384)
+    wanted = "http { access_log off; server { listen 127.0.0.1:2384; return 204; } }"
+    assert text.startswith(alone)
+    assert re.sub(r"\s+", " ", re.sub("#.*", "", text[len(alone) :])).strip() == wanted
+    settings = {"ports": [6443], "servers": {"m1": ("10.0.0.1", 6443)}, "connect_timeout_ms": 250}
+    alone, text = haproxy.config(**settings), haproxy.config(**settings, pulse=2384)
+    wanted = "frontend k8s-apiserver-pulse mode http bind 127.0.0.1:2384 no log timeout client 5s monitor-uri /"
+    assert text.startswith(alone)
+    assert re.sub(r"\s+", " ", re.sub("#.*", "", text[len(alone) :])).strip() == wanted
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [{"unit": "a b"}, {"port": 0}, {"peers": []}, {"peers": ["$(x)"]}, {"peer_port": 65536}, {"track_file": "a"}],
+    ids=str,
+)
+def test_refused(bad: dict[str, Any]) -> None:
+    with pytest.raises(ValueError):  # noqa: PT011
+        pulse.script(**{**GOOD, **bad})
+
+
+def bricks(kind: str, balancers: int, **endpoint: str) -> tuple[Cluster, dict[str, Brick]]:
+    hosts: list[dict[str, object]] = [
+        {"name": "m", "address": "10.0.0.1", "roles": ["control-plane", "etcd", "worker"]}
+    ]
+    hosts += [{"name": f"b{n}", "address": f"10.0.1.{n}", "roles": ["load-balancer"]} for n in range(balancers)]
+    given = {"name": "c", "hosts": hosts, "endpoint": endpoint, "load_balancer": {"kind": kind}}
+    cluster = Cluster.model_validate(given)
+    context = Context(cluster, Facts(), Supply(), Secrets({}, {}), table("1.36"))
+    return cluster, {brick.name: brick for brick in balancer.resources(context, cluster.host("b0"))}
+
+
+def content(brick: Brick) -> str:
+    assert isinstance(brick, File)
+    return brick.content
+
+
+@pytest.mark.parametrize("kind", ["nginx", "haproxy"])
+def test_balancers_with_a_peer_have_it(kind: str) -> None:
+    cluster, found = bricks(kind, 2, vip="10.0.0.200")
+    conf = content(found[balancer.NGINX_CONF if kind == "nginx" else balancer.HAPROXY_CONF])
+    script, unit = content(found[balancer.PULSE]), content(found["/etc/systemd/system/quorate-pulse.service"])
+    assert f"127.0.0.1:{BALANCER_PULSE}" in conf
+    assert f"http://127.0.0.1:{BALANCER_PULSE}/" in script
+    assert "peers=10.0.1.1:6443\n" in script
+    assert f"system.slice/{kind}.service/" in script
+    assert f"echo 0 >{balancer.PULSE_TRACK}" in unit.partition("ExecStopPost=")[2]
+    assert "CapabilityBoundingSet=\n" in unit
+    assert f"    file {balancer.PULSE_TRACK}\n" in content(found[balancer.KEEPALIVED_CONF])
+    names = list(found)
+    assert names.index(f"{kind}.service") < names.index("quorate-pulse.service") < names.index("keepalived.service")
+    host = cluster.host("b0")
+    assert units(cluster, host)[-2:] == ("quorate-pulse.service", "keepalived.service")
+    assert Listener(BALANCER_PULSE, "balancer's pulse", local=True) in listeners(cluster, host)
+
+
+@pytest.mark.parametrize(("balancers", "endpoint"), [(1, {"vip": "10.0.0.200"}), (2, {"address": "10.0.0.200"})])
+def test_without_somebody_to_take_the_address_there_is_none(balancers: int, endpoint: dict[str, str]) -> None:
+    cluster, found = bricks("nginx", balancers, **endpoint)
+    assert not [name for name in found if "pulse" in name]
+    assert not [brick.name for brick in found.values() if isinstance(brick, File) and "pulse" in brick.content]
+    assert "quorate-pulse.service" not in units(cluster, cluster.host("b0"))
+    assert BALANCER_PULSE not in {listener.port for listener in listeners(cluster, cluster.host("b0"))}
