@@ -115,7 +115,8 @@ def test_haproxy() -> None:
         "balance roundrobin",
         "option httpchk GET /readyz",
         "http-check expect rstatus ^(200)$",
-        "default-server check check-ssl verify none inter 200ms fastinter 20ms fall 3 rise 2 on-marked-down shutdown-sessions",
+        "default-server check check-ssl verify none inter 200ms fastinter 20ms fall 3 rise 2 "
+        "on-marked-down shutdown-sessions",
         "server m1 10.0.0.1:6443",
         "server m2 10.0.0.2:6443",
         "backend k8s-apiserver-any",
