@@ -77,9 +77,13 @@ class Pulse:
         assert self.asked(1)
 
     def thread(self, pid: str, state: str, ran: str) -> None:
-        task = self.folder / f"proc/{pid}/task/{pid}"
-        (task / "stat").write_text(f"{pid} (nginx) R) {state} 1 70 0\n")
-        (task / "schedstat").write_text(f"{ran}\n")
+        for name, text in {"stat": f"{pid} (nginx) R) {state} 1 70 0\n", "schedstat": f"{ran}\n"}.items():
+            self.put(f"proc/{pid}/task/{pid}/{name}", text)
+
+    def put(self, name: str, text: str) -> None:
+        """What the programs read from now on, whole."""
+        (self.folder / "new").write_text(text)
+        (self.folder / "new").replace(self.folder / name)
 
     def close(self) -> None:
         os.killpg(self.process.pid, signal.SIGKILL)
@@ -123,12 +127,12 @@ def test_a_balancer_that_hangs_is_told_until_it_answers(heart: Pulse) -> None:
     assert heart.file.read_text() == "0\n", "what a former one wrote is forgotten"
     for state in ("T", "S"):
         heart.thread("71", state, "900 10 3")
-        (heart.folder / "curl.back").write_text("28")
+        heart.put("curl.back", "28")
         began = time.monotonic()
         heart.ends(28)
         assert within(lambda: heart.file.read_text() == "1\n")
         assert time.monotonic() - began < 1.5, "a lost peer is not waited for"
-        (heart.folder / "curl.back").write_text("0")
+        heart.put("curl.back", "0")
         assert within(lambda: heart.file.read_text() == "0\n")
     assert heart.said("out") == "the balancer hangs\nthe balancer answers again\n" * 2
     assert heart.said("curl.peers").splitlines().count("https://10.0.0.4:6443/livez/ping") == 2
@@ -152,7 +156,7 @@ def test_a_balancer_that_hangs_is_told_until_it_answers(heart: Pulse) -> None:
 def test_silence_that_proves_nothing(heart: Pulse, state: str, again: str, peer: str, procs: str) -> None:
     heart.thread("71", state, "900 10 3")
     for name, text in {"curl.again": again, "curl.peer": peer, "procs": procs}.items():
-        (heart.folder / name).write_text(text)
+        heart.put(name, text)
     heart.ends(28)
     assert heart.asked(2)
     assert heart.file.read_text() == "0\n"
