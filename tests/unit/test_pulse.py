@@ -27,7 +27,7 @@ from quorate.spec.versions import table
 GOOD: dict[str, Any] = {
     "unit": "nginx.service",
     "port": 2384,
-    "peers": ["10.0.0.4", "10.0.0.5"],
+    "peers": ["10.0.0.5", "10.0.0.4"],
     "peer_port": 6443,
     "track_file": "/run/quorate/pulse",
 }
