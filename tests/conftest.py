@@ -1,5 +1,6 @@
 """What all tests share: golden files, and a deadline, so that one that hangs can't eat the run."""
 
+import os
 import signal
 from collections.abc import Callable, Generator
 from pathlib import Path
@@ -7,12 +8,16 @@ from types import FrameType
 
 import pytest
 
-# Under nohup it is ignored, also in everything that tests start, and a shell can't trap what was ignored at its start.
+# Under nohup, or started by a shell in the background, they are ignored, also in everything that tests start, and a
+# shell can't trap what was ignored at its start.
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
+signal.signal(signal.SIGQUIT, signal.SIG_DFL)
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 Golden = Callable[[Path, str], None]
-DEADLINE, LAB_DEADLINE = 120, 1800
-"""Seconds for one test with its fixtures; a lab test may boot hosts and deploy a cluster."""
+SOAKS = int(os.environ.get("QUORATE_CRASHES", "0")) > 20
+DEADLINE, LAB_DEADLINE = 120, 7200 if SOAKS else 1800
+"""Seconds for one test with its fixtures; a lab test may boot hosts and deploy a cluster, a long one many."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
