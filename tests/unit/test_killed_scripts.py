@@ -16,6 +16,7 @@ from quorate.execute import batch
 from quorate.resource.block import Block
 from quorate.resource.brick import Brick
 from quorate.resource.file import Binary, Directory, File, Symlink
+from quorate.resource.prelude import PRELUDE, WRITING
 from quorate.resource.system import leftovers, sysctl
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root for a mount namespace")
@@ -218,3 +219,15 @@ async def test_what_others_could_read_is_never_written_into(root: Root) -> None:
     (root.etc / "a.quorate-new").symlink_to("stolen")
     await root.via.run("h", batch.upload(Action(order)))
     assert (root.etc / "stolen").read_text() == ""
+
+
+async def test_a_list_that_goes_while_it_is_looked_at_stops_nobody(root: Root, tmp_path: Path) -> None:
+    """Scripts run side by side: the one whose list it is may end between our look at its lock and our reading."""
+    flock = tmp_path / "bin/flock"
+    flock.parent.mkdir()
+    flock.write_text('#!/bin/sh\ncase "$2" in /*) rm -f "$2"; exit 0;; esac\nexec /usr/bin/flock "$@"\n')
+    flock.chmod(0o755)
+    await root.via.run("h", f"mkdir -p {WRITING}; echo /etc/test/x.quorate-new >{WRITING}/999999")
+    said = await root.via.run("h", f"PATH={flock.parent}:$PATH\n{PRELUDE}echo fine")
+    assert said == "fine\n"
+    assert await root.via.run("h", f"ls {WRITING}") == ""

@@ -49,7 +49,7 @@ def test_its_own_lease_is_given_up(host: Path) -> None:
     assert ends(host, f"{ME}_16743516-012a-41db-9326-0e1f69f21f30") == 0
     assert json.loads((host / "written").read_text()) == lease("")
     path = "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases/kube-scheduler"
-    own = "--kubeconfig /etc/kubernetes/kube-scheduler.kubeconfig"
+    own = "--kubeconfig /etc/kubernetes/kube-scheduler.kubeconfig --cache-dir /run/quorate/kubectl"
     assert (host / "asked").read_text().splitlines() == [f"{own} get --raw {path}", f"{own} replace --raw {path} -f -"]
 
 

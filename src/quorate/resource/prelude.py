@@ -20,11 +20,12 @@ q_list={WRITING}/$$
 {{ command exec 5>>"$q_list" && flock -n 5; }} 2>/dev/null || {{ exec 5>/dev/null; q_list=; }}
 leaves() {{ printf '%s\\n' "$1" >&5 || lacks "$q_list"; }}
 forget() {{
-  while IFS= read -r q_name; do
+  # It may be gone already: the script whose it was has ended meanwhile, and taken it away itself.
+  {{ while IFS= read -r q_name; do
     case $q_name in *.quorate-new | *.part | {CREDENTIAL})
       if [ -e "$q_name" ] || [ -L "$q_name" ]; then rm -f -- "$q_name"; fi;;
     esac
-  done <"$1"
+  done <"$1"; }} 2>/dev/null || :
   rm -f -- "$1"
 }}
 trap 'if [ -e "$q_list" ]; then forget "$q_list"; fi' EXIT

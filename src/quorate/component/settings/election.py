@@ -33,7 +33,9 @@ def step_down(name: str) -> Exec:
     lease, no more. It holds nothing up: whatever goes wrong, the lease runs out by itself.
     """
     path = f"/apis/coordination.k8s.io/v1/namespaces/kube-system/leases/{name}"
-    kubectl = sh(f"{layout.BIN}/kubectl", "--kubeconfig", layout.kubeconfig(name))
+    # It keeps a cache in all circumstances; a service has no home, so that would be in the root folder.
+    cache = ("--cache-dir", f"{layout.LOADED}/kubectl")
+    kubectl = sh(f"{layout.BIN}/kubectl", "--kubeconfig", layout.kubeconfig(name), *cache)
     script = (
         # Holders are named `<host name>_<uuid>`.
         '[ "$SERVICE_RESULT" = success ] || exit 0; read -r me </proc/sys/kernel/hostname; '
