@@ -37,7 +37,7 @@ JITTER = 50
 LOSS = 1
 """Percent of what comes to a host and of what leaves it: between two hosts it is lost twice as often."""
 MOVES = 1
-"""Moves of the virtual IP that are no false alarm yet; of elections none is. Issue 5's bar."""
+"""Moves of the virtual IP that are no false alarm yet; of elections none is."""
 MOVED = "Entering MASTER STATE"
 """keepalived's own word for it."""
 OUT = re.compile(r"^\S+ (refuses connections|is not there|is silent|answers \S+)$|^Server \S+ is DOWN.*$", re.M)
