@@ -86,3 +86,17 @@ def test_running_parts_change_one_at_a_time_after_those_that_stand_still() -> No
 def test_the_order_does_not_depend_on_the_order_of_the_input() -> None:
     bricks = [Directory(host="h", path="/a"), file("/a/b"), file("/a/c"), file("/z")]
     assert graph.order(edges(*bricks)) == graph.order(edges(*reversed(bricks)))
+
+
+def test_the_next_host_waits_for_what_comes_after_the_proof() -> None:
+    """keepalived follows its balancer's Ready: two of them must not change at once."""
+
+    def part(host: str) -> graph.Part:
+        bricks = [Ready(host=host, what="nginx", check=":"), Unit(host=host, unit="keepalived.service")]
+        return graph.Part("balancer", host, tuple(bricks))
+
+    first, second = part("lb01"), part("lb02")
+    needs = graph.serial(
+        [], [first, second], {brick.key: frozenset() for p in (first, second) for brick in p.resources}
+    )
+    assert all(Key("lb01", "unit", "keepalived.service") in needs[brick.key] for brick in second.resources)

@@ -109,7 +109,9 @@ def serial(
         for brick in part.resources:
             if part in running or not brick.passive:
                 extra[brick.key] = extra[brick.key] | proven
-        proven = part.gates
+        # All that acts, not its gates alone: keepalived comes after the proof of its balancer, and two of them that
+        # change at once would leave the address with nobody for a moment.
+        proven = part.gates | {brick.key for brick in part.resources if not brick.passive}
     return extra
 
 
