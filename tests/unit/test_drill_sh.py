@@ -1,5 +1,7 @@
 """The scripts of `drill` under a real sh; the programs that would break this machine are made up."""
 
+import json
+import re
 import signal
 import subprocess
 import time
@@ -25,6 +27,12 @@ GUARD = "quorate-drill-x"
 @pytest.fixture
 def box(tmp_path: Path) -> Box:
     return Box(tmp_path)
+
+
+def own_devices() -> list[str]:
+    """This machine's devices with an IPv4 address, but for loopback."""
+    found = json.loads(subprocess.run(["ip", "-4", "-j", "addr"], capture_output=True, check=True).stdout)
+    return sorted({each["ifname"] for each in found if each and each["ifname"] != "lo"})
 
 
 DROPS: dict[str, Callable[[], Break]] = {
@@ -88,6 +96,11 @@ def test_only_the_operators_ssh_and_the_host_itself_get_through(box: Box) -> Non
     ]
     assert rules.count("\n    drop\n") == 2
     assert "arp daddr ip != 10.9.0.1 drop" in (box.state / "arp").read_text()
+    # keepalived's gratuitous ARP goes past the above.
+    egress = (box.state / "netdev").read_text()
+    assert "arp saddr ip != 10.9.0.1 drop" in egress
+    (devices,) = re.findall(r"hook egress devices = \{ (.*) \} priority", egress)
+    assert devices.split(", ") == own_devices()
 
 
 def test_iptables_do_the_same(box: Box) -> None:

@@ -1,10 +1,13 @@
 """What is wrong with a cluster, from what its hosts say."""
 
+from datetime import UTC, datetime
+
 import pytest
 from drill_world import VIP, Hosts, cluster, failing
 
 from quorate.core import TransportError
-from quorate.execute.health import trouble
+from quorate.execute.health import judge, trouble
+from quorate.execute.survey import View
 
 
 async def test_a_healthy_cluster_is_asked_for_no_more_than_that_takes() -> None:
@@ -52,3 +55,8 @@ async def test_hosts_that_do_not_answer_are_told_and_nothing_is_raised() -> None
         "m1: no route",
         "w1: w1: command failed (exit 1) no shell",
     }
+
+
+def test_a_balancer_that_does_not_use_all_api_servers_is_named() -> None:
+    view = View(datetime.now(UTC), left_out=("10.0.9.1:6443",))
+    assert judge(cluster(), {"b1": view}, {}) == "the balancer on b1 leaves out 10.0.9.1:6443"

@@ -41,7 +41,7 @@ def pem(days: int) -> str:
 
 
 def said(**more: str) -> dict[str, str]:
-    names = ("clock", "units", "health", "addresses", "files", "certificates", "users", "servers", "etcd")
+    names = ("clock", "units", "health", "addresses", "files", "certificates", "users", "servers", "etcd", "upstreams")
     return {**dict.fromkeys(names, ""), "clock": f"{int(NOW.timestamp())}\n", **more}
 
 
@@ -87,6 +87,7 @@ def test_addresses_files_servers_and_certificates_are_read() -> None:
         users=f"/etc/kubernetes/x.kubeconfig {base64.b64encode(two.encode()).decode()}\n/y.kubeconfig !!\n",
         servers="/etc/kubernetes/x.kubeconfig https://10.0.9.1:6443\n",
         etcd="https://10.0.9.1:2379,https://10.0.9.3:2379\n",
+        upstreams="10.0.9.1:6443\n",
     )
     view = parse((), answers, {"own": "x"})
     assert view.now == NOW
@@ -96,6 +97,7 @@ def test_addresses_files_servers_and_certificates_are_read() -> None:
     assert [each.path for each in view.certificates] == ["/etc/kubernetes/pki/a.crt", "/etc/kubernetes/x.kubeconfig"]
     assert view.servers == {"/etc/kubernetes/x.kubeconfig": "https://10.0.9.1:6443"}
     assert view.etcd_servers == ("https://10.0.9.1:2379", "https://10.0.9.3:2379")
+    assert view.left_out == ("10.0.9.1:6443",)
     assert view.more == {"own": "x"}
 
 

@@ -87,16 +87,30 @@ def _nft(what: Drop) -> str:
     rules = chain("prerouting", "saddr", "dport", "iif", True) + chain("output", "daddr", "sport", "oif", what.out)
     text = f"table inet {TABLE}\ndelete table inet {TABLE}\ntable inet {TABLE} {{\n{rules}}}\n"
     load = f"  nft -f - <<EOF || exit 1\n{text}EOF\n"
-    if what.all:
-        # Else the host would go on answering who asks for a virtual IP. Of itself it must tell, for the SSH above.
-        # An old nft does not know these words.
-        arp = (
-            f"table arp {TABLE}\ndelete table arp {TABLE}\ntable arp {TABLE} {{\n"
-            "  chain input {\n    type filter hook input priority -300;\n    arp daddr ip != $q_server drop\n  }\n"
-            "  chain output {\n    type filter hook output priority -300;\n    arp saddr ip != $q_server drop\n  }\n}\n"
-        )
-        load += f'  if [ "$q_ip" = ip ]; then nft -f - 2>/dev/null <<EOF || :\n{arp}EOF\n  fi\n'
-    return load
+    return load + (_silent() if what.all else "")
+
+
+def _silent() -> str:
+    """sh that keeps the host from telling by ARP that it has a virtual IP, asked or not.
+
+    Of itself it must tell, for the SSH above. keepalived sends past the output of ARP, but not past a device's egress
+    (Linux 5.16); an old nft knows neither of the words.
+    """
+    asked = (
+        "  chain input {\n    type filter hook input priority -300;\n    arp daddr ip != $q_server drop\n  }\n"
+        "  chain output {\n    type filter hook output priority -300;\n    arp saddr ip != $q_server drop\n  }\n"
+    )
+    unasked = (
+        "  chain egress {\n    type filter hook egress devices = { $q_devices } priority -300;\n"
+        "    arp saddr ip != $q_server drop\n  }\n"
+    )
+    lines = ['  if [ "$q_ip" = ip ]; then']
+    lines.append("  q_devices=$(ip -4 -o addr | sed -n 's/^[0-9]*: \\([^ @]*\\).*/\\1/p' | sort -u | grep -vx lo)")
+    lines.append("  q_devices=$(echo $q_devices | sed 's/ /, /g')")
+    for family, chains in (("arp", asked), ("netdev", unasked)):
+        whole = f"table {family} {TABLE}"
+        lines.append(f"  nft -f - 2>/dev/null <<EOF || :\n{whole}\ndelete {whole}\n{whole} {{\n{chains}}}\nEOF")
+    return "\n".join([*lines, "  fi", ""])
 
 
 def _iptables(what: Drop) -> str:
@@ -128,7 +142,7 @@ def _iptables(what: Drop) -> str:
 def _restore() -> str:
     lines = [
         "if nft list tables >/dev/null 2>&1; then",
-        *(f"  nft delete table {family} {TABLE} 2>/dev/null" for family in ("inet", "arp")),
+        *(f"  nft delete table {family} {TABLE} 2>/dev/null" for family in ("inet", "arp", "netdev")),
         f"  ! nft list table inet {TABLE} >/dev/null 2>&1 || exit 1",
         "else",
     ]

@@ -6,20 +6,20 @@ from quorate.core import Transport
 from quorate.execute.survey import View, survey
 from quorate.spec.cluster import Cluster, Host
 
-ASKED = ("units", "health", "addresses")
+ASKED = ("units", "health", "addresses", "upstreams")
 """The questions of `survey` that tell: without the others a look costs a host half as much."""
 MOST = 4
 """Problems that are told; where there are more, one has caused the others."""
 
 
 def problems(views: Mapping[str, View]) -> list[str]:
-    """Services that do not run or do not answer."""
+    """Services that do not run or do not answer, and API servers that a balancer does not use."""
     return [
         f"{unit.removesuffix('.service')} on {name} is {'silent' if service.state == 'active' else service.state}"
         for name, view in views.items()
         for unit, service in view.services.items()
         if not service.ok
-    ]
+    ] + [f"the balancer on {name} leaves out {each}" for name, view in views.items() for each in view.left_out]
 
 
 def owners(cluster: Cluster, views: Mapping[str, View]) -> list[Host]:

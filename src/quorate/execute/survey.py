@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from quorate.component.balancer import UPSTREAMS_LIST
 from quorate.component.etcd import etcdctl
 from quorate.component.settings import controller_manager, kubelet, proxy, scheduler
 from quorate.core import CommandFailed, Transport, TransportError
@@ -69,6 +70,8 @@ class View:
     """API server URL by path of kubeconfig."""
     etcd_servers: tuple[str, ...] = ()
     """What the running API server was started with."""
+    left_out: tuple[str, ...] = ()
+    """API servers, `ADDRESS:PORT`, that the host's nginx does not use at the moment. haproxy tells nobody."""
     more: Mapping[str, str] = field(default_factory=dict)
     """Answers to the caller's own questions."""
 
@@ -116,6 +119,7 @@ def questions(cluster: Cluster, host: Host) -> dict[str, str]:
         f"( if {check} >/dev/null 2>&1; then echo {unit} yes; else echo {unit} no; fi ) &"
         for unit, check in health(cluster, host).items()
     )
+    nginx = host.has(Role.LOAD_BALANCER) and cluster.load_balancer.kind == "nginx"
     configs = f"{layout.KUBERNETES}/*.kubeconfig"
     pems = f"{layout.PKI}/*.crt {layout.ETCD_PKI}/*.crt {layout.KUBELET_DIR}/pki/*-current.pem"
     return {
@@ -134,6 +138,7 @@ def questions(cluster: Cluster, host: Host) -> dict[str, str]:
         "sed -n \"s|^ *server: *|$f |p\" \"$f\"; done",
         "etcd": "p=$(systemctl show -p MainPID --value kube-apiserver.service); [ \"${p:-0}\" != 0 ] && "
         "tr '\\0' '\\n' <\"/proc/$p/cmdline\" | sed -n 's/^--etcd-servers=//p'",
+        "upstreams": f"sed -n 's/^server \\([^ ]*\\) down;$/\\1/p' {UPSTREAMS_LIST}" if nginx else ":",
     }  # fmt: skip
 
 
@@ -182,6 +187,7 @@ def parse(wanted: tuple[str, ...], said: Mapping[str, str], more: Mapping[str, s
         certificates=tuple(_certificates(said["certificates"], said["users"])),
         servers=dict(_pairs(said["servers"])),
         etcd_servers=tuple(url for url in said["etcd"].strip().split(",") if url),
+        left_out=tuple(said["upstreams"].split()),
         more=more,
     )
 

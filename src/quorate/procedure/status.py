@@ -65,6 +65,8 @@ class Status:
     nodes: tuple[Node, ...] = ()
     certificates: Mapping[str, Expiry] = field(default_factory=dict)
     """By host."""
+    left_out: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """By balancer, the API servers that it does not use at the moment."""
     unreachable: Mapping[str, str] = field(default_factory=dict)
     """Hosts that did not answer, with the reason."""
     outlook: Outlook | None = None
@@ -114,6 +116,7 @@ class Status:
             "etcd": [vars(member) for member in self.members],
             "leases": dict(self.leases),
             "vip": {"address": self.vip, "owners": list(self.vip_owners)},
+            "left_out": {host: list(each) for host, each in self.left_out.items()},
             "nodes": [vars(node) for node in self.nodes],
             "certificates": {
                 host: {"path": each.path, "not_after": each.not_after.isoformat(), "days": each.days}
@@ -153,6 +156,7 @@ def judge(cluster: Cluster, views: Mapping[str, View], lost: Mapping[str, str]) 
         vip_owners=tuple(host.name for host in order if vip and vip in views[host.name].addresses),
         nodes=tuple(_node(item) for item in _first(order, views, "nodes")),
         certificates={host.name: expiry for host in order if (expiry := _expiry(views[host.name]))},
+        left_out={host.name: views[host.name].left_out for host in order if views[host.name].left_out},
         unreachable=dict(lost),
         outlook=outlook(cluster, gone(cluster, views)),
     )
@@ -187,6 +191,7 @@ def _problems(cluster: Cluster, found: Status) -> list[str]:
             for unit, service in services.items()
             if not service.ok
         ]
+    said += [f"{host}: its balancer leaves out {', '.join(out)}" for host, out in found.left_out.items()]
     leaders = [member.host for member in found.members if member.leader]
     if len(leaders) != 1:
         said.append(f"etcd has {len(leaders)} leaders" if leaders else "etcd has no leader")

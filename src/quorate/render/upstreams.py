@@ -25,7 +25,7 @@ connections is out at once."""
 RISE = 2
 """Good answers until it is in again; twice as many for each further fall, up to `FALLS`, until all has been well for
 `CALM` answers: each change of the list leaves nginx with workers of before, as long as their sessions last."""
-FALLS = 7
+FALLS = 5
 CALM = 60 * CHECKS_PER_S
 CUT = 16
 """Silence that cuts the sessions of a server: of a lost host after 0.83 s, of a hung process (its kernel connects, it
