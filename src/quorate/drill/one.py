@@ -117,6 +117,7 @@ async def run(place: Place, fault: Fault, number: int) -> Run:
     except QuorateError as error:
         problem = f"it could not be broken: {error}"
     finally:
+        over = time.monotonic()
         failed = await asyncio.shield(place.outages.heal())
     healed = time.monotonic()
     if failed:
@@ -124,7 +125,7 @@ async def run(place: Place, fault: Fault, number: int) -> Run:
     healthy = await settle(place, moment + SURE)
     place.moments[fault.name, number] = moment
     moved = await _moved(place, hit, before) if place.with_pods else ()
-    return _told(place, hit, number, (moment, healed, healthy or time.monotonic()), healthy, moved, problem)
+    return _told(place, hit, number, (moment, over, healed, healthy or time.monotonic()), healthy, moved, problem)
 
 
 async def _moved(place: Place, hit: Hit, before: pods.Pods) -> tuple[str, ...]:
@@ -139,17 +140,17 @@ def _told(
     place: Place,
     hit: Hit,
     number: int,
-    moments: tuple[float, float, float],
+    moments: tuple[float, float, float, float],
     healthy: float | None,
     moved: tuple[str, ...],
     problem: str,
 ) -> Run:
-    fault, healed, end = moments
+    fault, over, healed, end = moments
     board, names = place.board, [host.name for host in place.cluster.balancers]
     result = place.probe.window(fault, end)
     wider = place.probe.window(fault - lanes.BEFORE, end)
     takeovers: Mapping[str, float] = lanes.takeovers(board, hit.cut, fault, end)
-    owned = lanes.one_owner(board, names, hit.cut, moments) if place.cluster.endpoint.vip else None
+    owned = lanes.one_owner(board, names, hit.cut, (fault, over, end)) if place.cluster.endpoint.vip else None
     return Run(
         number=number,
         at=round(fault - place.began, 3),

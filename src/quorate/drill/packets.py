@@ -142,7 +142,8 @@ def _iptables(what: Drop) -> str:
 def _restore() -> str:
     lines = [
         "if nft list tables >/dev/null 2>&1; then",
-        *(f"  nft delete table {family} {TABLE} 2>/dev/null" for family in ("inet", "arp", "netdev")),
+        # What it has to tell by ARP when it is back must not meet the last of the rules.
+        *(f"  nft delete table {family} {TABLE} 2>/dev/null" for family in ("netdev", "arp", "inet")),
         f"  ! nft list table inet {TABLE} >/dev/null 2>&1 || exit 1",
         "else",
     ]
