@@ -30,8 +30,8 @@ def owners(board: Board, names: Sequence[str], begin: float, end: float) -> list
 def one_owner(board: Board, balancers: Sequence[str], cut: Collection[str], moments: Sequence[float]) -> float | None:
     """Seconds from the fault until exactly one balancer held the virtual IP, for good; None: it never was so.
 
-    `moments` are those of the fault, of the healing's beginning, and of the end. Who is `cut` off holds nothing for anybody
-    until the healing; what comes after it counts only if by then it was not one.
+    `moments` are those of the fault, of the beginning of healing, and of the end. Who is `cut` off holds nothing for
+    anybody until the healing; what comes after it counts only if by then it was not one.
     """
     fault, healed, end = moments
 

@@ -72,7 +72,7 @@ class Pace:
     writes: float = 0.05
     watch: float = 0.05
     """Pause before a watch that broke is opened again."""
-    timeout: float = 1.0
+    timeout: float = 0.5
     """After which a try is given up: a connection whose peer is silent costs `kept` and `writes` this long."""
     patience: float = 30.0
     """For the API to answer at the start, and at the end to read back what was written."""
