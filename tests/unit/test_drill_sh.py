@@ -13,7 +13,7 @@ import pytest
 from made_up_programs import NFT, TC, Box, iptables, nft
 
 from quorate.drill import breaks, hostwatch
-from quorate.drill.board import ETCD, VIP, Board, Topic
+from quorate.drill.board import ETCD, LEFT_OUT, VIP, Board, Topic
 from quorate.drill.breaks import Break
 from quorate.drill.outage import NOW, break_script, heal_script
 from quorate.drill.packets import CANNOT
@@ -232,7 +232,10 @@ def test_services_are_broken_and_go_on(box: Box, make: Callable[[Host, str], Bre
         assert healing.index("reset-failed nginx.service") < healing.index("start --no-block nginx.service")
 
 
-def test_the_watch_tells_what_changes_and_ends_when_nobody_listens(box: Box) -> None:
+def test_the_watch_tells_what_changes_and_ends_when_nobody_listens(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
+    used = box.state / "list"
+    used.write_text("server 10.9.0.2:6443 max_fails=0;\nserver 10.9.0.3:6443 down;\n")
+    monkeypatch.setattr(hostwatch, "UPSTREAMS_LIST", str(used))
     cluster = Cluster(name="c", hosts=(A, B), endpoint=Endpoint(vip=IPv4Address("10.9.0.100")))
     held = "2: eth0    inet 10.9.0.100/24 scope global secondary eth0"
     box.put(
@@ -250,9 +253,13 @@ def test_the_watch_tells_what_changes_and_ends_when_nobody_listens(box: Box) -> 
     assert process.stdout
     for line in process.stdout:
         hostwatch.take(seen, "a", line.rstrip("\n"), time.monotonic())
+        if line.startswith("left out"):
+            used.write_text("server 10.9.0.3:6443 max_fails=0;\n")
         if "no" in line and len(list(seen.stretches(Topic(VIP, "a"), 0, time.monotonic()))) == 3:
             break
     assert [each.value for each in seen.stretches(Topic(VIP, "a"), 0, time.monotonic())] == ["no", "yes", "no"]
+    lists = [each.value for each in seen.stretches(Topic(LEFT_OUT, "a"), 0, time.monotonic())]
+    assert lists == ["10.9.0.3:6443", ""]
     assert seen.members == {"11": "a"}
     assert seen.now(Topic(ETCD, "a")) == "22"
     process.stdout.close()

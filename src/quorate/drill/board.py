@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
-VIP, ETCD, LEASE, UNIT = "vip", "etcd", "lease", "unit"
+VIP, ETCD, LEASE, UNIT, LEFT_OUT = "vip", "etcd", "lease", "unit", "left out"
 """What is watched: `yes` or `no` of a balancer; the member that a host's member takes for the leader; the holder's
-identity of a component; a service's state."""
+identity of a component; a service's state; the API servers that a balancer does not use."""
 
 
 class Topic(NamedTuple):

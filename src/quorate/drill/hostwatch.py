@@ -7,7 +7,8 @@ are looked at without a process for each look, by the process that is first in t
 
 from collections.abc import Sequence
 
-from quorate.drill.board import ETCD, UNIT, VIP, Board, Topic
+from quorate.component.balancer import UPSTREAMS_LIST
+from quorate.drill.board import ETCD, LEFT_OUT, UNIT, VIP, Board, Topic
 from quorate.execute.survey import units
 from quorate.pki import profiles
 from quorate.render.sh import quote, sh
@@ -35,7 +36,9 @@ def script(cluster: Cluster, host: Host) -> str:
     if host.has(Role.ETCD):
         parts.append(_member())
     parts.append("trap 'kill $q_all' EXIT; trap exit HUP INT TERM PIPE")
-    parts.append(_services([unit for unit in units(cluster, host) if unit not in UNWATCHED]))
+    nginx = host.has(Role.LOAD_BALANCER) and cluster.load_balancer.kind == "nginx"
+    services = [unit for unit in units(cluster, host) if unit not in UNWATCHED]
+    parts.append(_services(services, _left_out() if nginx else ""))
     return "\n".join(parts)
 
 
@@ -94,7 +97,18 @@ echo "$!"; wait; }} | {{ read -r q_pid; trap 'kill "$q_pid"' EXIT; trap exit HUP
 """
 
 
-def _services(watched: Sequence[str]) -> str:
+def _left_out() -> str:
+    """sh that tells which servers nginx does not use."""
+    return f"""
+  q_is=
+  while read -r q_x q_at q_state; do
+    case $q_state in 'down;') q_is="$q_is $q_at";; esac
+  done <{quote(UPSTREAMS_LIST)}
+  if [ "$q_is" != "$q_out" ]; then q_out=$q_is; echo "left out$q_is"; fi"""
+
+
+def _services(watched: Sequence[str], more: str) -> str:
+    """sh that looks at services, and does something `more`, again and again."""
     names = " ".join(quote(unit) for unit in watched)
     return f"""\
 q_n=0
@@ -108,7 +122,7 @@ for q_unit in {names}; do
   done
   eval "q_file_$q_n=\\$q_file q_unit_$q_n=\\$q_unit q_was_$q_n="
 done
-q_all_units=$q_n q_beat=0
+q_all_units=$q_n q_beat=0 q_out=
 while :; do
   q_n=0
   while [ $q_n -lt $q_all_units ]; do
@@ -122,7 +136,7 @@ while :; do
     if [ "$q_is" != "$q_was" ]; then
       eval "q_was_$q_n=\\$q_is; echo \\"unit \\$q_unit_$q_n \\$q_is\\""
     fi
-  done
+  done{more}
   q_beat=$((q_beat + 1))
   if [ $((q_beat % {round(1 / LOOK)})) -eq 1 ]; then echo alive; fi
   sleep {LOOK}
@@ -140,5 +154,7 @@ def take(board: Board, host: str, line: str, at: float) -> None:
             if me != "-":
                 board.members[me] = host
             board.note(Topic(ETCD, host), at, leader if me != "-" else "")
+        case ["left", "out", *servers]:
+            board.note(Topic(LEFT_OUT, host), at, " ".join(servers))
         case ["name", name]:
             board.hostnames[name] = host

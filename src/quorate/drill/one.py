@@ -10,7 +10,7 @@ from random import Random
 from quorate.core import QuorateError, Transport
 from quorate.drill import lanes, pods
 from quorate.drill.api import Api
-from quorate.drill.board import LEASE, UNIT, VIP, Board, Topic
+from quorate.drill.board import LEASE, LEFT_OUT, UNIT, VIP, Board, Topic
 from quorate.drill.catalog import Fault
 from quorate.drill.choose import Hit
 from quorate.drill.felt import felt, ticks
@@ -30,7 +30,7 @@ FRESH = 5.0
 SURE = 0.5
 """Seconds after a fault from which on a lease that is renewed is renewed by a leader that lives: answers take time."""
 PAUSE = 0.3
-"""Seconds between two looks at the cluster's health."""
+"""Seconds between two looks at the cluster's health, and three times what a look took: looking costs CPU, too."""
 
 
 class Sick(QuorateError):
@@ -84,6 +84,11 @@ async def well(place: Place, since: float) -> str:
         # A service that was never seen to run is one that the watch can't see there.
         if not (state := place.board.now(topic)).startswith("running") and place.board.ever(topic, "running")
     ]
+    down += [
+        f"the balancer on {topic.host} leaves out {out}"
+        for topic in place.board.topics(LEFT_OUT)
+        if (out := place.board.now(topic))
+    ]
     if down:
         return "; ".join(down)
     idle = [name for name in ELECTED if place.board.renewed.get(name, 0.0) < since]
@@ -95,11 +100,11 @@ async def well(place: Place, since: float) -> str:
 async def settle(place: Place, since: float) -> float | None:
     """When all was well, by the monotonic clock; None when it is not in time. `since`: see `well`."""
     place.well_at, end = -inf, time.monotonic() + PATIENCE
-    while time.monotonic() < end:
+    while (begun := time.monotonic()) < end:
         if not await well(place, since):
             place.well_at = time.monotonic()
             return place.well_at
-        await asyncio.sleep(PAUSE)
+        await asyncio.sleep(max(PAUSE, 3 * (time.monotonic() - begun)))
     return None
 
 
