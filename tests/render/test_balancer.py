@@ -109,20 +109,19 @@ def test_haproxy() -> None:
         "bind 0.0.0.0:6443 backlog 4096",
         'log-format "%ci %si:%sp - [%t] %ts %B"',
         "tcp-request content set-log-level silent if { src 127.0.0.1 }",
-        "use_backend k8s-apiserver-any if { nbsrv(k8s-apiserver) eq 0 }",
         "default_backend k8s-apiserver",
         "backend k8s-apiserver",
         "balance roundrobin",
         "option httpchk GET /readyz",
         "http-check expect rstatus ^(200)$",
-        "default-server check check-ssl verify none inter 200ms fastinter 20ms fall 3 rise 2 "
-        "on-marked-down shutdown-sessions",
-        "server m1 10.0.0.1:6443",
-        "server m2 10.0.0.2:6443",
-        "backend k8s-apiserver-any",
-        "balance roundrobin",
-        "server m1 10.0.0.1:6443",
-        "server m2 10.0.0.2:6443",
+        *(
+            f"server m{n} 10.0.0.{n}:6443 check check-ssl verify none inter 200ms fastinter 20ms fall 3 rise 2 "
+            "on-marked-down shutdown-sessions on-marked-up shutdown-backup-sessions"
+            for n in (1, 2)
+        ),
+        "option allbackups",
+        "server m1-unchecked 10.0.0.1:6443 backup",
+        "server m2-unchecked 10.0.0.2:6443 backup",
     ]
 
 

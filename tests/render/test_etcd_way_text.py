@@ -46,7 +46,6 @@ def test_what_it_says() -> None:
         "defaults",
         "frontend etcd-in",
         "backend etcd",
-        "backend etcd-any",
         "frontend etcd-state",
         "backend etcd-alive",
         "backend etcd-healthy",
@@ -54,17 +53,21 @@ def test_what_it_says() -> None:
     assert said["frontend etcd-in"] == [
         "bind 127.0.0.1:2382",
         "no log",
-        "use_backend etcd-any if { nbsrv(etcd) eq 0 }",
         "default_backend etcd",
     ]
     assert said["backend etcd"] == [
         "balance leastconn",
         "option httpchk",
         "http-check send meth GET uri-lf /%[srv_name]",
-        "default-server check addr 127.0.0.1 port 2383 inter 100ms fall 1 rise 1 on-marked-down shutdown-sessions",
-        *SERVERS,
+        *(
+            f"{server} check addr 127.0.0.1 port 2383 inter 100ms fall 1 rise 1 "
+            "on-marked-down shutdown-sessions on-marked-up shutdown-backup-sessions"
+            for server in SERVERS
+        ),
+        "option allbackups",
+        "server m1-unchecked 10.0.0.1:2379 backup",
+        "server n1-unchecked 10.0.0.2:2379 backup",
     ]
-    assert said["backend etcd-any"] == ["balance leastconn", *SERVERS]
     assert said["frontend etcd-state"] == [
         "mode http",
         "bind 127.0.0.1:2383",
@@ -75,7 +78,9 @@ def test_what_it_says() -> None:
             for what in ("alive", "healthy")
             for name in ("m1", "n1")
         ),
-        "http-request deny deny_status 503 if { path / } { nbsrv(etcd) eq 0 }",
+        "acl some_in srv_is_up(etcd/m1)",
+        "acl some_in srv_is_up(etcd/n1)",
+        "http-request deny deny_status 503 if { path / } !some_in",
         "http-request return status 200",
     ]
     assert said["backend etcd-alive"][0] == "option httpchk GET /version"

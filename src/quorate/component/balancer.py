@@ -202,6 +202,7 @@ def _pulse(context: Context, host: Host) -> Iterator[Brick]:
         peers=_peers(context, host),
         peer_port=c.endpoint.port,
         track_file=PULSE_TRACK,
+        ports=_ports(context),
     )
     yield File(host=host.name, path=PULSE, content=text, mode="0755")
     yield from service(
@@ -214,8 +215,9 @@ def _pulse(context: Context, host: Host) -> Iterator[Brick]:
         after=[unit],
         # Who does not look can't say that the balancer hangs.
         exec_stop_post=[keepalived.mark(PULSE_TRACK, up=True)],
-        # Root for what it writes; of root's rights none. First in the queue for a CPU, for it is there for moments.
-        extra={"Nice": -20, "CapabilityBoundingSet": "", **_SANDBOX},
+        # Root for what it writes; of root's rights only that to cut sessions. First in the queue for a CPU, for it is
+        # there for moments.
+        extra={"Nice": -20, "CapabilityBoundingSet": "CAP_NET_ADMIN", **_SANDBOX},
     )
 
 

@@ -38,14 +38,15 @@ def config(
     `members` are addresses by name. Whoever connects to `port` on loopback talks TLS with a member himself;
     `client_crt`, and the key beside it (`.key` for `.crt`), is what the checks show. A member is out when it gives no
     answer (`ALIVE_FALL`), or answers for longer than `patience` seconds that it is not healthy: an election, in which
-    no member is, must cut nothing. When none is in, all are tried. `state_port` answers 200 to `/<name>` and `/` as
-    long as the member, or any, is in. `pace_ms` is the time for a connection, and between two checks.
+    no member is, must cut nothing. When none is in, all are tried until one is. `state_port` answers 200 to `/<name>`
+    and `/` as long as the member, or any, is in. `pace_ms` is the time for a connection, and between two checks.
     Raises ValueError for what is no plain address, port, name or path.
     """
     if not members:
         raise ValueError("a way to etcd needs at least one member")
     names = {token.name(name): f"{token.address(ip)}:{token.port(member_port)}" for name, ip in members.items()}
     servers = [f"    server {name} {target}" for name, target in names.items()]
+    state = f"check addr 127.0.0.1 port {token.port(state_port)} inter 100ms fall 1 rise 1"
     pace = token.number(pace_ms, 10, 3600000)
     shown = f"check-ssl verify required ca-file {token.path(ca_file)} crt {token.path(client_crt)}"
     out = "http-request deny deny_status 503 if"
@@ -75,7 +76,6 @@ def config(
         f"frontend {NAME}-in",
         f"    bind 127.0.0.1:{token.port(port)}",
         "    no log",
-        f"    use_backend {NAME}-any if {{ nbsrv({NAME}) eq 0 }}",
         f"    default_backend {NAME}",
         "",
         f"backend {NAME}",
@@ -83,13 +83,11 @@ def config(
         "    balance leastconn",
         "    option httpchk",
         "    http-check send meth GET uri-lf /%[srv_name]",
-        f"    default-server check addr 127.0.0.1 port {token.port(state_port)} inter 100ms fall 1 rise 1 "
-        "on-marked-down shutdown-sessions",
-        *servers,
-        "",
-        f"backend {NAME}-any",
-        "    balance leastconn",
-        *servers,
+        *(f"{each} {state} on-marked-down shutdown-sessions on-marked-up shutdown-backup-sessions" for each in servers),
+        "    # When none is in, a try is better than a refusal. Nobody checks who is tried: as soon as a member is in,",
+        "    # such sessions are cut, or they would go on with one that dies later.",
+        "    option allbackups",
+        *(f"    server {name}-unchecked {target} backup" for name, target in names.items()),
         "",
         "# What the checks above ask: the two below in one word.",
         f"frontend {NAME}-state",
@@ -99,7 +97,8 @@ def config(
         "    timeout client 5s",
         *(f"    {out} {{ path /{name} }} !{{ srv_is_up({NAME}-alive/{name}) }}" for name in names),
         *(f"    {out} {{ path /{name} }} !{{ srv_is_up({NAME}-healthy/{name}) }}" for name in names),
-        f"    {out} {{ path / }} {{ nbsrv({NAME}) eq 0 }}",
+        *(f"    acl some_in srv_is_up({NAME}/{name})" for name in names),
+        f"    {out} {{ path / }} !some_in",
         "    http-request return status 200",
         "",
         f"backend {NAME}-alive",

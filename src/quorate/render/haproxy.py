@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from quorate.render import token
 
 NAME = "k8s-apiserver"
-"""Name of the frontend and of the backend with checks; `<NAME>-any` is the backend without."""
+"""Name of the frontend and of the backend."""
 CHECK_INTERVAL_MS = 200
 AGAIN_MS = 20
 """Milliseconds to the next check after one whose answer is another than before."""
@@ -57,6 +57,8 @@ def config(
     verify = f"verify required ca-file {token.path(ca_file)}" if ca_file else "verify none"
     identity = f" crt {token.path(client_pem)}" if client_pem else ""
     pace = f"inter {CHECK_INTERVAL_MS}ms fastinter {AGAIN_MS}ms fall {FALL} rise {RISE}"
+    check = f"check check-ssl {verify}{identity} {pace} on-marked-down shutdown-sessions "
+    check += "on-marked-up shutdown-backup-sessions"
     statuses = "|".join(str(token.number(status, 100, 599)) for status in expect)
     lines = [
         "global",
@@ -87,20 +89,17 @@ def config(
         '    log-format "%ci %si:%sp - [%t] %ts %B"',
         "    # The health check asks from here once a second; its lines would fill the disk.",
         "    tcp-request content set-log-level silent if { src 127.0.0.1 }",
-        "    # When no check succeeds, a try is better than a refusal: reads work without etcd.",
-        f"    use_backend {NAME}-any if {{ nbsrv({NAME}) eq 0 }}",
         f"    default_backend {NAME}",
         "",
         f"backend {NAME}",
         "    balance roundrobin",
         "    option httpchk GET /readyz",
         f"    http-check expect rstatus ^({statuses})$",
-        f"    default-server check check-ssl {verify}{identity} {pace} on-marked-down shutdown-sessions",
-        *(f"    server {name} {target}" for name, target in targets),
-        "",
-        f"backend {NAME}-any",
-        "    balance roundrobin",
-        *(f"    server {name} {target}" for name, target in targets),
+        *(f"    server {name} {target} {check}" for name, target in targets),
+        "    # When no check succeeds, a try is better than a refusal: reads work without etcd. Nobody checks who is",
+        "    # tried, so such sessions are cut as soon as a server is well again.",
+        "    option allbackups",
+        *(f"    server {name}-unchecked {target} backup" for name, target in targets),
         *([] if pulse is None else _pulse(pulse)),
     ]
     return "\n".join(lines) + "\n"
