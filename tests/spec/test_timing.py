@@ -46,7 +46,7 @@ def test_numbers_of_the_file_win() -> None:
 @pytest.mark.parametrize(
     ("profile", "lease", "beats", "silence"),
     [
-        ("lan", ("4s", "3s", "300ms"), ("50", "500"), ("5", "3")),
+        ("lan", ("4s", "3s", "200ms"), ("50", "500"), ("5", "3")),
         ("wan", ("15s", "10s", "2s"), ("250", "2500"), ("15", "5")),
     ],
 )

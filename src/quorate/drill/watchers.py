@@ -16,7 +16,7 @@ from quorate.spec.cluster import Cluster, Host
 
 AGAIN = 0.5
 """Seconds until a watch that broke off is begun again."""
-POLL = 0.2
+POLL = 0.1
 """Seconds between two looks at the leases."""
 
 

@@ -35,7 +35,7 @@ here. An election takes one to two of these."""
 
 LEASE_MS: Mapping[str, int] = {"lan": 4000, "wan": 15000}
 """Milliseconds that a standby of controller-manager and scheduler waits after the last renewal it saw. It looks again
-after at most 2.2 retries (client-go's JitterFactor 1.2): a crashed leader is replaced within 4.7 s and 19.4 s; the
+after at most 2.2 retries (client-go's JitterFactor 1.2): a crashed leader is replaced within 4.5 s and 19.4 s; the
 latter is upstream's."""
 
 RENEW_MS: Mapping[str, int] = {"lan": 3000, "wan": 10000}
@@ -44,9 +44,9 @@ election, else leaders end at every one. A renewal that is being written when et
 etcd says so only after 5 s and two elections: client-go cuts it off at half of this, but that of 1.20 at all of it.
 There, in a LAN, a leader may end then; the standby takes over as after a crash."""
 
-RETRY_MS: Mapping[str, int] = {"lan": 300, "wan": 2000}
+RETRY_MS: Mapping[str, int] = {"lan": 200, "wan": 2000}
 """Milliseconds between two looks or renewals. A lease that was given up is seen after at most 2.2 of these, in a LAN
-0.7 s, and giving it up takes 0.3 s: a second in all. Costs etcd 3 small writes a second for each of the two leaders,
+0.5 s, and giving it up takes 0.3 s: within a second. Costs etcd 5 small writes a second for each of the two leaders,
 and each standby as many reads."""
 
 HTTP2_IDLE_S: Mapping[str, int] = {"lan": 5, "wan": 15}
