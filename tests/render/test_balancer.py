@@ -23,6 +23,7 @@ HAPROXY: dict[str, Any] = {
     "ports": [6443],
     "servers": {"m1": ("10.0.0.1", 6443), "m2": ("10.0.0.2", 6443)},
     "connect_timeout_ms": 250,
+    "state_port": 2384,
 }
 KEEPALIVED: dict[str, Any] = {
     "router_id": "lb1",
@@ -86,6 +87,7 @@ def test_nginx_asks_nothing_that_was_not_wanted() -> None:
 
 
 def test_haproxy() -> None:
+    servers = ["server m1 10.0.0.1:6443", "server m2 10.0.0.2:6443"]
     assert bare(haproxy.config(**HAPROXY)) == [
         "global",
         "log stdout format raw daemon",
@@ -112,22 +114,45 @@ def test_haproxy() -> None:
         "default_backend k8s-apiserver",
         "backend k8s-apiserver",
         "balance roundrobin",
-        "option httpchk GET /readyz",
-        "http-check expect rstatus ^(200)$",
+        "option httpchk",
+        "http-check send meth GET uri-lf /%[srv_name]",
+        "http-check disable-on-404",
         *(
-            f"server m{n} 10.0.0.{n}:6443 check check-ssl verify none inter 200ms fastinter 20ms fall 3 rise 2 "
+            f"{server} check addr 127.0.0.1 port 2384 inter 50ms fall 1 rise 1 "
             "on-marked-down shutdown-sessions on-marked-up shutdown-backup-sessions"
-            for n in (1, 2)
+            for server in servers
         ),
         "option allbackups",
         "server m1-unchecked 10.0.0.1:6443 backup",
         "server m2-unchecked 10.0.0.2:6443 backup",
+        "frontend k8s-apiserver-state",
+        "mode http",
+        "bind 127.0.0.1:2384",
+        "no log",
+        "timeout client 5s",
+        "monitor-uri /",
+        *(
+            f"http-request deny deny_status {code} if {{ path /{name} }} !{{ srv_is_up(k8s-apiserver-{what}/{name}) }}"
+            for code, what in ((503, "alive"), (404, "ready"))
+            for name in ("m1", "m2")
+        ),
+        "http-request return status 200",
+        "backend k8s-apiserver-alive",
+        "option httpchk GET /livez/ping",
+        "http-check expect rstatus ^[1-5]",
+        "default-server check check-ssl verify none inter 200ms fastinter 20ms fall 3 rise 2",
+        *servers,
+        "backend k8s-apiserver-ready",
+        "option httpchk GET /readyz",
+        "http-check expect rstatus ^(200)$",
+        "default-server check check-ssl verify none inter 500ms fastinter 20ms fall 2 rise 2",
+        *servers,
     ]
 
 
 def test_haproxy_verifies_when_it_can() -> None:
     text = haproxy.config(**HAPROXY, ca_file="/etc/ca.crt", client_pem="/etc/c.pem", expect=(200, 401), log="/dev/log")
-    assert "check-ssl verify required ca-file /etc/ca.crt crt /etc/c.pem inter" in text
+    assert text.count("check-ssl verify required ca-file /etc/ca.crt crt /etc/c.pem inter") == 2
     assert "rstatus ^(200|401)$" in text
     assert "log /dev/log daemon" in text
 
@@ -291,7 +316,7 @@ def test_servers_and_peers_are_addresses(text: str) -> None:
         (keepalived.config, KEEPALIVED, {"advert_interval": float("nan")}),
         (keepalived.config, KEEPALIVED, {"peers": ["10.0.0.3"]}),
         (nginx.stream, NGINX, {"pulse": 0}),
-        (haproxy.config, HAPROXY, {"pulse": 65536}),
+        (haproxy.config, HAPROXY, {"state_port": 65536}),
     ],
 )
 def test_refused(call: Callable[..., str], good: Mapping[str, Any], bad: Mapping[str, Any]) -> None:

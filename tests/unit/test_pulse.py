@@ -19,7 +19,7 @@ from quorate.resource.brick import Brick
 from quorate.resource.file import File
 from quorate.spec.cluster import Cluster
 from quorate.spec.facts import Facts
-from quorate.spec.ports import BALANCER_PULSE, Listener, listeners
+from quorate.spec.ports import BALANCER_STATE, Listener, listeners
 from quorate.spec.secrets import Secrets
 from quorate.spec.supply import Supply
 from quorate.spec.versions import table
@@ -187,10 +187,9 @@ def test_a_pulse_is_answered_by_the_balancer_itself() -> None:
     assert text.startswith(alone)
     assert re.sub(r"\s+", " ", re.sub("#.*", "", text[len(alone) :])).strip() == wanted
     settings = {"ports": [6443], "servers": {"m1": ("10.0.0.1", 6443)}, "connect_timeout_ms": 250}
-    alone, text = haproxy.config(**settings), haproxy.config(**settings, pulse=2384)
-    wanted = "frontend k8s-apiserver-pulse mode http bind 127.0.0.1:2384 no log timeout client 5s monitor-uri /"
-    assert text.startswith(alone)
-    assert re.sub(r"\s+", " ", re.sub("#.*", "", text[len(alone) :])).strip() == wanted
+    text = haproxy.config(**settings, state_port=2384)
+    wanted = "frontend k8s-apiserver-state mode http bind 127.0.0.1:2384 no log timeout client 5s monitor-uri / "
+    assert wanted in re.sub(r"\s+", " ", re.sub("#.*", "", text))
 
 
 @pytest.mark.parametrize(
@@ -224,8 +223,8 @@ def test_balancers_with_a_peer_have_it(kind: str) -> None:
     cluster, found = bricks(kind, 2, vip="10.0.0.200")
     conf = content(found[balancer.NGINX_CONF if kind == "nginx" else balancer.HAPROXY_CONF])
     script, unit = content(found[balancer.PULSE]), content(found["/etc/systemd/system/quorate-pulse.service"])
-    assert f"127.0.0.1:{BALANCER_PULSE}" in conf
-    assert f"http://127.0.0.1:{BALANCER_PULSE}/" in script
+    assert f"127.0.0.1:{BALANCER_STATE}" in conf
+    assert f"http://127.0.0.1:{BALANCER_STATE}/" in script
     assert "peers=10.0.1.1:6443\n" in script
     assert f"system.slice/{kind}.service/" in script
     assert f"echo 0 >{balancer.PULSE_TRACK}" in unit.partition("ExecStopPost=")[2]
@@ -235,7 +234,7 @@ def test_balancers_with_a_peer_have_it(kind: str) -> None:
     assert names.index(f"{kind}.service") < names.index("quorate-pulse.service") < names.index("keepalived.service")
     host = cluster.host("b0")
     assert units(cluster, host)[-2:] == ("quorate-pulse.service", "keepalived.service")
-    assert Listener(BALANCER_PULSE, "balancer's pulse", local=True) in listeners(cluster, host)
+    assert Listener(BALANCER_STATE, "balancer's state", local=True) in listeners(cluster, host)
 
 
 @pytest.mark.parametrize(("balancers", "endpoint"), [(1, {"vip": "10.0.0.200"}), (2, {"address": "10.0.0.200"})])
@@ -244,4 +243,4 @@ def test_without_somebody_to_take_the_address_there_is_none(balancers: int, endp
     assert not [name for name in found if "pulse" in name]
     assert not [brick.name for brick in found.values() if isinstance(brick, File) and "pulse" in brick.content]
     assert "quorate-pulse.service" not in units(cluster, cluster.host("b0"))
-    assert BALANCER_PULSE not in {listener.port for listener in listeners(cluster, cluster.host("b0"))}
+    assert BALANCER_STATE not in {listener.port for listener in listeners(cluster, cluster.host("b0"))}

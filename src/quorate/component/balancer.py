@@ -14,7 +14,7 @@ from quorate.resource.unit import Ready
 from quorate.spec.cluster import Host, Role
 from quorate.spec.facts import HostFacts
 from quorate.spec.layout import BALANCER, BALANCER_LOG, LOADED
-from quorate.spec.ports import BALANCER_PULSE
+from quorate.spec.ports import BALANCER_STATE
 from quorate.spec.timing import timing
 
 NAME = "balancer"
@@ -109,7 +109,7 @@ def _nginx(context: Context, host: Host) -> Iterator[Brick]:
         module=f"{library}/modules/ngx_stream_module.so",
         nofile=65536 if limit >= 65536 else None,
         connections=8192 if limit >= 65536 else max(512, limit // 4),
-        pulse=BALANCER_PULSE if c.vip_moves else None,
+        pulse=BALANCER_STATE if c.vip_moves else None,
     )
     yield File(host=host.name, path=NGINX_CONF, content=text)
     yield File(host=host.name, path=UPSTREAMS, content=upstreams.script(_servers(context), UPSTREAMS_LIST), mode="0755")
@@ -165,7 +165,7 @@ def _haproxy(context: Context, host: Host) -> Iterator[Brick]:
         stats_socket=f"{LOADED}/haproxy.sock",
         max_connections=8192 if limit >= 65536 else max(256, limit // 4),
         nofile=limit if limit < 65536 else None,
-        pulse=BALANCER_PULSE if c.vip_moves else None,
+        state_port=BALANCER_STATE,
     )
     yield File(host=host.name, path=HAPROXY_CONF, content=text)
     run = ["/usr/sbin/haproxy", "-Ws", "-f", HAPROXY_CONF]
@@ -198,7 +198,7 @@ def _pulse(context: Context, host: Host) -> Iterator[Brick]:
     unit = f"{c.load_balancer.kind}.service"
     text = pulse.script(
         unit=unit,
-        port=BALANCER_PULSE,
+        port=BALANCER_STATE,
         peers=_peers(context, host),
         peer_port=c.endpoint.port,
         track_file=PULSE_TRACK,

@@ -1,4 +1,9 @@
-"""haproxy as the API's balancer: TCP passed through, with checks that cut the sessions of a dead API server."""
+"""haproxy as the API's balancer: TCP passed through, with checks that cut the sessions of a dead API server.
+
+Two things are asked of each API server. One that is not ready gets no new sessions, and keeps those that it has: it may
+be stopping, and then it ends them itself, in order, while cutting them would fail requests. One that is not alive loses
+them.
+"""
 
 from collections.abc import Mapping, Sequence
 
@@ -10,11 +15,16 @@ CHECK_INTERVAL_MS = 200
 AGAIN_MS = 20
 """Milliseconds to the next check after one whose answer is another than before."""
 FALL = 3
-"""Failed checks until a server is out: refused or silent, it is found dead after at most 0.85 s (a check has its
+"""Failed checks until a server is dead: refused or silent, it is found so after at most 0.85 s (a check has its
 interval's time for connection and TLS, and the others follow at once). Three, for a lost packet costs a check (TCP
 repeats the first one after a second): at 1 % loss two in a row happen every few minutes, three once in hours.
 """
+READY_INTERVAL_MS = 500
+READY_FALL = 2
+"""Failed checks until a server gets no new sessions: after at most 0.6 s, while a stopping one serves on for 3 s."""
 RISE = 2
+STATE_INTERVAL_MS = 50
+"""Milliseconds between two looks at what the checks have found, which haproxy asks itself on loopback."""
 CHECK_TIMEOUT_MS = 3000
 """Time for the answer of a check once connected. /readyz asks etcd and waits up to 2 s for it, so an etcd
 election (about 1 s) makes checks slow, and must not cut every session of the cluster.
@@ -37,16 +47,17 @@ def config(
     user: str | None = "haproxy",
     max_connections: int = 8192,
     nofile: int | None = None,
-    pulse: int | None = None,
+    state_port: int,
 ) -> str:
-    """The whole haproxy.cfg.
+    """The whole haproxy.cfg; haproxy 2.2 or later.
 
     `servers` are address and port of the API servers by name. With `ca_file`, checks verify the servers'
     certificates, and `client_pem` (certificate and key in one file) is shown to them. `expect` are the HTTP
     status codes of /readyz that count as healthy; API servers without anonymous access answer 401 to a
-    check without certificate. `log` is `stdout` (the journal; haproxy 1.9 and later) or a socket such as
-    /dev/log; its lines are in the form of nginx'. `nofile` is set where the host can't raise RLIMIT_NOFILE,
-    to keep haproxy from trying. `pulse` is the port of loopback on which haproxy itself answers HTTP.
+    check without certificate. `log` is `stdout` (the journal) or a socket such as /dev/log; its lines are in the form
+    of nginx'. `nofile` is set where the host can't raise RLIMIT_NOFILE, to keep haproxy from trying. `state_port` is
+    the port of loopback on which haproxy itself answers HTTP: to `/` always 200, to `/<name>` whether a server is
+    alive and ready (200), only alive (404) or neither (503).
     Raises ValueError for what is no plain address, port, name or path.
     """
     if not servers or not expect or not ports:
@@ -56,9 +67,11 @@ def config(
     ]
     verify = f"verify required ca-file {token.path(ca_file)}" if ca_file else "verify none"
     identity = f" crt {token.path(client_pem)}" if client_pem else ""
-    pace = f"inter {CHECK_INTERVAL_MS}ms fastinter {AGAIN_MS}ms fall {FALL} rise {RISE}"
-    check = f"check check-ssl {verify}{identity} {pace} on-marked-down shutdown-sessions "
-    check += "on-marked-up shutdown-backup-sessions"
+    shown = f"check check-ssl {verify}{identity}"
+    state = f"check addr 127.0.0.1 port {token.port(state_port)} inter {STATE_INTERVAL_MS}ms fall 1 rise 1 "
+    state += "on-marked-down shutdown-sessions on-marked-up shutdown-backup-sessions"
+    servers_only = [f"    server {name} {target}" for name, target in targets]
+    out = "http-request deny deny_status"
     statuses = "|".join(str(token.number(status, 100, 599)) for status in expect)
     lines = [
         "global",
@@ -93,26 +106,38 @@ def config(
         "",
         f"backend {NAME}",
         "    balance roundrobin",
-        "    option httpchk GET /readyz",
-        f"    http-check expect rstatus ^({statuses})$",
-        *(f"    server {name} {target} {check}" for name, target in targets),
+        "    option httpchk",
+        "    http-check send meth GET uri-lf /%[srv_name]",
+        "    # Not ready: no new sessions; the others go on.",
+        "    http-check disable-on-404",
+        *(f"{each} {state}" for each in servers_only),
         "    # When no check succeeds, a try is better than a refusal: reads work without etcd. Nobody checks who is",
         "    # tried, so such sessions are cut as soon as a server is well again.",
         "    option allbackups",
         *(f"    server {name}-unchecked {target} backup" for name, target in targets),
-        *([] if pulse is None else _pulse(pulse)),
-    ]
-    return "\n".join(lines) + "\n"
-
-
-def _pulse(port: int) -> list[str]:
-    return [
         "",
-        "# What the pulse asks: no API server is behind it.",
-        f"frontend {NAME}-pulse",
+        "# What the checks above ask: the two below in one word. And what the pulse asks: haproxy alone answers.",
+        f"frontend {NAME}-state",
         "    mode http",
-        f"    bind 127.0.0.1:{token.port(port)}",
+        f"    bind 127.0.0.1:{token.port(state_port)}",
         "    no log",
         "    timeout client 5s",
         "    monitor-uri /",
+        *(f"    {out} 503 if {{ path /{name} }} !{{ srv_is_up({NAME}-alive/{name}) }}" for name, _ in targets),
+        *(f"    {out} 404 if {{ path /{name} }} !{{ srv_is_up({NAME}-ready/{name}) }}" for name, _ in targets),
+        "    http-request return status 200",
+        "",
+        f"backend {NAME}-alive",
+        "    # Costs an API server nothing but TLS; any answer will do.",
+        "    option httpchk GET /livez/ping",
+        "    http-check expect rstatus ^[1-5]",
+        f"    default-server {shown} inter {CHECK_INTERVAL_MS}ms fastinter {AGAIN_MS}ms fall {FALL} rise {RISE}",
+        *servers_only,
+        "",
+        f"backend {NAME}-ready",
+        "    option httpchk GET /readyz",
+        f"    http-check expect rstatus ^({statuses})$",
+        f"    default-server {shown} inter {READY_INTERVAL_MS}ms fastinter {AGAIN_MS}ms fall {READY_FALL} rise {RISE}",
+        *servers_only,
     ]
+    return "\n".join(lines) + "\n"

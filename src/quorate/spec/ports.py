@@ -18,8 +18,9 @@ ETCD_WAY = 2382
 """The way to etcd of a master without a member, on loopback; not etcd's own, so that a member can take its place."""
 ETCD_WAY_STATE = 2383
 """Whether that way leads to a member, and to which; on loopback, plain HTTP."""
-BALANCER_PULSE = 2384
-"""Where a balancer with a peer answers by itself, on loopback, plain HTTP; beside the two above, which it may meet."""
+BALANCER_STATE = 2384
+"""Where a balancer answers by itself, on loopback, plain HTTP: that it runs, and what haproxy knows of the API servers.
+Beside the two above, which it may meet."""
 KUBELET = 10250
 KUBELET_HEALTH = 10248
 PROXY_METRICS = 10249
@@ -68,8 +69,8 @@ def listeners(cluster: Cluster, host: Host) -> tuple[Listener, ...]:
         found += [Listener(PROXY_HEALTH, "kube-proxy health")]
     if host.has(Role.LOAD_BALANCER):
         found += [Listener(cluster.endpoint.port, "endpoint.port")]
-    if host.has(Role.LOAD_BALANCER) and cluster.vip_moves:
-        found += [Listener(BALANCER_PULSE, "balancer's pulse", local=True)]
+    if host.has(Role.LOAD_BALANCER) and (cluster.vip_moves or cluster.load_balancer.kind == "haproxy"):
+        found += [Listener(BALANCER_STATE, "balancer's state", local=True)]
     return tuple(found)
 
 
