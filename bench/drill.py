@@ -45,6 +45,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     words.add_argument("--no-control", action="store_true", help="quorate's settings alone")
     words.add_argument("--minutes", type=float, default=0, help="of bad weather at the end (0: none)")
     words.add_argument("--out", type=Path, default=RESULTS)
+    words.add_argument("--go-on", action="store_true", help="do not measure again what is in the folder already")
     given = words.parse_args(arguments)
     given.peer_runs = given.peer_runs or min(given.runs, MOST)
     named(given.only)
@@ -109,10 +110,24 @@ async def theirs(made: Stand, peer: Peer, names: Sequence[str], runs: int) -> Dr
     return replace(found, cluster=made.name, about={**found.about, "settings": f"{peer.title}: {peer.about}"})
 
 
+def called(cluster: str, settings: str) -> str:
+    """What a report's files are called, without what follows the dot."""
+    return f"drill-{cluster}" + (f"-{settings}" if settings != OURS else "")
+
+
+def there(given: argparse.Namespace, cluster: str, settings: str) -> Drilled | None:
+    """A report that need not be made again."""
+    path = given.out / f"{called(cluster, settings)}.json"
+    if not (given.go_on and path.exists()):
+        return None
+    tell(f"{path.name} is there already")
+    return Drilled.read(path.read_text(encoding="utf-8"))
+
+
 def write(folder: Path, found: Drilled, before: Drilled | None = None) -> None:
     """Keep a report as JSON and as a page, and make the tables anew."""
     folder.mkdir(parents=True, exist_ok=True)
-    name = f"drill-{found.cluster}" + (f"-{found.settings}" if found.settings != OURS else "")
+    name = called(found.cluster, found.settings)
     (folder / f"{name}.json").write_text(found.text(), encoding="utf-8")
     (folder / f"{name}.html").write_text(page(found, before), encoding="utf-8")
     tables(folder)
@@ -129,12 +144,14 @@ def one(example: Path, given: argparse.Namespace) -> list[str]:
     """All drills of one cluster; what went wrong."""
     wrong = []
     with stand(example) as made:
-        first = run(ours(made, given.only, given.runs))
-        write(given.out, first)
+        first = there(given, made.name, OURS)
+        if first is None:
+            first = run(ours(made, given.only, given.runs))
+            write(given.out, first)
         if not first.ok:
             wrong.append(f"{made.name}: not all was well with quorate's settings; see its page")
         for peer in () if given.no_control else PEERS[load(made.file).load_balancer.kind]:
-            if not (names := wanted(peer, given.only)):
+            if not (names := wanted(peer, given.only)) or there(given, made.name, peer.name):
                 continue
             tell(f"{made.name}: {peer.name}: {peer.title}")
             try:
@@ -147,7 +164,7 @@ def one(example: Path, given: argparse.Namespace) -> list[str]:
             # Drift, for quorate to see and repair: a plan is empty afterwards.
             for words in (("apply", "--yes"), ("plan",)):
                 made.quorate(*words)
-        if given.minutes:
+        if given.minutes and not (given.go_on and (given.out / f"weather-{made.name}.json").exists()):
             sky = run(weather(made, given.minutes))
             keep(sky, given.out)
             tables(given.out)

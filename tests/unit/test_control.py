@@ -220,3 +220,13 @@ def test_ours_are_put_back_after_each_of_theirs(made: Made, tmp_path: Path) -> N
         *(f"drill-described{peer}.{kind}" for peer in ("", "-kubeasz", "-local") for kind in ("json", "html")),
     }
     assert "| fault | quorate | kubeasz | local |" in (tmp_path / "results/drill.md").read_text()
+
+
+def test_what_was_measured_is_not_measured_again(made: Made, tmp_path: Path) -> None:
+    words = ["--runs", "2", "--only", "apiserver-killed", "--out", str(tmp_path / "results")]
+    drill.one(stand.EXAMPLES[0], drill.parse(words))
+    made.said.clear()
+    drill.one(stand.EXAMPLES[0], drill.parse([*words, "--go-on"]))
+    assert made.said == ["defaults 2 apiserver-killed", "apply --yes", "plan"], "it had failed"
+    drill.one(stand.EXAMPLES[0], drill.parse(words))
+    assert "quorate 2" in made.said
