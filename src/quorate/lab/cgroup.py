@@ -17,8 +17,9 @@ from quorate.lab.record import LabError
 TOP = "quorate"
 DEADLINE = 10.0
 """Seconds for the kernel to kill or freeze everything in a group."""
-RT_ALL_US, RT_LAB_US, RT_HOST_US = 600_000, 200_000, 10_000
-"""Microseconds of real time in each second, for all labs, for one, for a host; keepalived needs 1000."""
+RT_ALL_US, RT_LAB_US, RT_HOST_US = 400_000, 100_000, 10_000
+"""Microseconds of real time in each second, for all labs, for one, for a host; keepalived needs 1000. All together
+less than half: for a moment the kernel counts a group that is gone, too."""
 PERIOD_US = 10000
 """Microseconds in which a host's share of CPU time is counted: short, so that a host over it pauses only briefly."""
 
