@@ -76,7 +76,8 @@ def scene(cluster: Cluster, board: Board) -> Scene:
 async def well(place: Place, since: float) -> str:
     """What is wrong right now, empty when nothing is: services, virtual IP, nodes, and leaders that lead since then.
 
-    What the watches know comes first: to look at every host costs each some 0.1 s of CPU, and would itself be felt.
+    What the watches know comes first: to look at every host costs each some 0.1 s of CPU, and would itself be felt;
+    so it is done in turn.
     """
     down = [
         f"{topic.name} on {topic.host} is {state}"
@@ -94,7 +95,7 @@ async def well(place: Place, since: float) -> str:
     idle = [name for name in ELECTED if place.board.renewed.get(name, 0.0) < since]
     if idle:
         return f"nobody leads since then: {', '.join(idle)}"
-    return await place.api.unready() or await trouble(place.cluster, place.via)
+    return await place.api.unready() or await trouble(place.cluster, place.via, in_turn=True)
 
 
 async def settle(place: Place, since: float) -> float | None:

@@ -36,6 +36,9 @@ def judge(cluster: Cluster, views: Mapping[str, View], lost: Mapping[str, str]) 
     return "; ".join(found[:MOST])
 
 
-async def trouble(cluster: Cluster, via: Transport) -> str:
-    """What is wrong right now, empty when all is well. Raises nothing for hosts that do not answer."""
-    return judge(cluster, *await survey(cluster, via, only=ASKED))
+async def trouble(cluster: Cluster, via: Transport, *, in_turn: bool = False) -> str:
+    """What is wrong right now, empty when all is well. Raises nothing for hosts that do not answer.
+
+    `in_turn`: see `survey`.
+    """
+    return judge(cluster, *await survey(cluster, via, only=ASKED, in_turn=in_turn))

@@ -148,11 +148,12 @@ async def survey(
     more: Callable[[Host], Mapping[str, str]] = lambda _host: {},
     *,
     only: Collection[str] = (),
+    in_turn: bool = False,
 ) -> tuple[dict[str, View], dict[str, str]]:
     """The view of every host by name, and why the others gave none.
 
     `more` are questions of the caller. With `only`, no others than those of `questions` are asked, and what they
-    would have told is empty.
+    would have told is empty. `in_turn`: one host after the other, where all at once would be felt.
     """
     views: dict[str, View] = {}
     lost: dict[str, str] = {}
@@ -171,7 +172,11 @@ async def survey(
             said = dict.fromkeys(every, "") | dict(zip(asked, ask.answers(scripts, output)["script"], strict=True))
             views[host.name] = parse(units(cluster, host), said, {name: said[name] for name in own})
 
-    await asyncio.gather(*(one(host) for host in cluster.hosts))
+    if in_turn:
+        for host in cluster.hosts:
+            await one(host)
+    else:
+        await asyncio.gather(*(one(host) for host in cluster.hosts))
     return views, lost
 
 
