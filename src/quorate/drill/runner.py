@@ -133,6 +133,6 @@ def _about(cluster: Cluster, pace: Pace, runs: int, seed: int, without: str) -> 
         "pace": f"new {pace.new:g} s, kept {pace.kept:g} s, writes {pace.writes:g} s",
         "runs": str(runs),
         "seed": str(seed),
-        "machine": f"{os.cpu_count()} CPUs, {platform.system()} {platform.release()}",
+        "machine": f"{os.cpu_count()} CPUs, {platform.system()} {platform.release().partition('-')[0]}",
         "pods": without or "two on each worker",
     }
