@@ -23,6 +23,9 @@ def told(history: History) -> list[tuple[int, str]]:
         # The watch could not go on, and a list showed what it missed.
         History({1: 10, 2: 12, 3: 15}, events=[(1, 10), (2, 0), (3, 15)]),
         History({1: 10, 3: 15}, refused=[2]),
+        # 99 got no answer, and was done when the way was free again; the writer was with the next ConfigMap by then.
+        History({98: 10, 101: 15, 102: 16}, events=[(98, 10), (101, 15), (102, 16), (99, 17)]),
+        History({98: 10, 101: 15, 103: 19}, events=[(98, 10), (101, 15), (102, 16), (99, 17), (103, 19)]),
     ],
 )
 def test_one_order_explains_it(history: History) -> None:
@@ -44,6 +47,15 @@ def test_one_order_explains_it(history: History) -> None:
         (History({1: 10, 2: 12}, events=[(1, 10), (1, 10)]), 1, "was shown after a later one"),
         (History({1: 10}, refused=[2], events=[(1, 10), (2, 12)]), 2, "was refused, and is there"),
         (History({1: 10}, refused=[2], events=[(1, 10), (2, 0)]), 2, "was refused, and is there"),
+        # That holds for what nobody answered, and over newer ones nowhere.
+        (History({98: 10, 99: 17, 101: 15}), 101, "comes before a number that is lower"),
+        (History({98: 10, 101: 15}, events=[(101, 15), (98, 10)]), 98, "was shown after a later one"),
+        (
+            History({98: 10, 100: 12, 101: 15}, events=[(100, 12), (101, 15), (99, 17)]),
+            99,
+            "was shown after a later one",
+        ),
+        (History({98: 10, 101: 15}, events=[(98, 10), (101, 15), (99, 14)]), 99, "was shown after a later one"),
         # 2 was done at 20, though 3, which began when 2 had ended, is at 15.
         (History({1: 10, 3: 15}, events=[(1, 10), (2, 20)]), 3, "comes before a number that is lower"),
     ],

@@ -4,13 +4,20 @@ There is one writer, which begins a write when the one before has ended for it, 
 object is as it saw it last. So the only possible order is that of the numbers: what remains to be found is whether
 each unanswered write was done, at its place or not at all. resourceVersions, which etcd counts up by one for each
 change of anything, tell places apart.
+
+One thing is allowed beside that: a write that nobody answered may still be on its way when the next ConfigMap is begun,
+and be done long after, when the way is free again. No condition speaks against it, for nobody else writes to its
+ConfigMap any more. So its place is known within that ConfigMap alone.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import NamedTuple
 
 from quorate.drill.record import Result
+from quorate.drill.writes import CHUNK
 
 
 class Fault(NamedTuple):
@@ -62,10 +69,26 @@ def faults(history: History) -> list[Fault]:
             found.append(Fault(number, "was refused, and is there"))
         if version and versions.setdefault(number, version) != version:
             found.append(Fault(number, f"was confirmed as {versions[number]} and shown as {version}"))
-    found += _backwards(sorted(versions.items()), "comes before a number that is lower")
     shown = [(number, version) for number, version in history.events if version]
-    found += _backwards(shown, "was shown after a later one")
+    late = versions.keys() - history.acknowledged.keys()
+    for order, what in (
+        (sorted(versions.items()), "comes before a number that is lower"),
+        (shown, "was shown after a later one"),
+    ):
+        for part in ([each for each in order if each[0] not in late], *_by_map(order)):
+            found += _backwards(part, what)
+    found += [
+        Fault(after[0], "was shown after a later one") for before, after in pairwise(shown) if after[1] <= before[1]
+    ]
     return sorted(set(found))
+
+
+def _by_map(order: Sequence[tuple[int, int]]) -> Iterable[Sequence[tuple[int, int]]]:
+    """The same, for each ConfigMap."""
+    found: dict[int, list[tuple[int, int]]] = defaultdict(list)
+    for each in order:
+        found[(each[0] - 1) // CHUNK].append(each)
+    return found.values()
 
 
 def _backwards(order: Sequence[tuple[int, int]], what: str) -> list[Fault]:
