@@ -17,6 +17,7 @@ from quorate.component.settings import controller_manager, kubelet, proxy, sched
 from quorate.core import CommandFailed, Transport, TransportError
 from quorate.pki.issue import CertInfo, PkiError, inspect
 from quorate.render.sh import quote
+from quorate.render.upstreams import left_out
 from quorate.resource import ask
 from quorate.spec import layout
 from quorate.spec.cluster import Cluster, Host, Role
@@ -138,7 +139,7 @@ def questions(cluster: Cluster, host: Host) -> dict[str, str]:
         "sed -n \"s|^ *server: *|$f |p\" \"$f\"; done",
         "etcd": "p=$(systemctl show -p MainPID --value kube-apiserver.service); [ \"${p:-0}\" != 0 ] && "
         "tr '\\0' '\\n' <\"/proc/$p/cmdline\" | sed -n 's/^--etcd-servers=//p'",
-        "upstreams": f"sed -n 's/^server \\([^ ]*\\) down;$/\\1/p' {UPSTREAMS_LIST}" if nginx else ":",
+        "upstreams": left_out(UPSTREAMS_LIST) if nginx else ":",
     }  # fmt: skip
 
 

@@ -45,6 +45,11 @@ def listed(servers: Sequence[tuple[str, int]], path: str) -> str:
     return f'[ "$({found})" = {quote(chr(10).join(sorted(_targets(servers))))} ]'
 
 
+def left_out(path: str) -> str:
+    """sh that prints the servers that the list leaves out. Raises ValueError for what is no plain path."""
+    return f"sed -n 's/^server \\([^ ]*\\) down;$/\\1/p' {quote(token.path(path))}"
+
+
 def script(servers: Sequence[tuple[str, int]], path: str) -> str:
     """A sh script that keeps the list of upstream servers at `path`; nginx.conf includes it.
 
