@@ -64,7 +64,6 @@ def test_keepalived() -> None:
         "vrrp_garp_master_refresh 10",
         "vrrp_garp_master_delay 1",
         "vrrp_higher_prio_send_advert true",
-        "vrrp_rt_priority 10",
         "vrrp_priority -20",
         "vrrp_no_swap",
         "script_user root",

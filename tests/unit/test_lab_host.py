@@ -134,14 +134,7 @@ def test_a_host_leaves_the_others_a_cpu(tmp_path: Path, monkeypatch: pytest.Monk
     folder.mkdir(parents=True)
     for name in ("cpu.max",) if version == 2 else ("cpu.cfs_quota_us", "cpu.cfs_period_us"):
         (folder / name).touch()
-    if version == 1:
-        for place in ("", "x", "x/a"):
-            (tmp_path / "quorate" / place / "cpu.rt_runtime_us").touch()
     cgroup.cpus("x", "a", 3)
-    if version == 1:
-        shares = [(tmp_path / "quorate" / place / "cpu.rt_runtime_us").read_text() for place in ("", "x", "x/a")]
-        assert shares == ["400000", "100000", "10000"]
-        (folder / "cpu.rt_runtime_us").unlink()
     found = {path.name: path.read_text() for path in folder.iterdir()}
     assert found == (
         {"cpu.max": "30000 10000"} if version == 2 else {"cpu.cfs_quota_us": "30000", "cpu.cfs_period_us": "10000"}

@@ -17,9 +17,6 @@ from quorate.lab.record import LabError
 TOP = "quorate"
 DEADLINE = 10.0
 """Seconds for the kernel to kill or freeze everything in a group."""
-RT_ALL_US, RT_LAB_US, RT_HOST_US = 400_000, 100_000, 10_000
-"""Microseconds of real time in each second, for all labs, for one, for a host; keepalived needs 1000. All together
-less than half: for a moment the kernel counts a group that is gone, too."""
 PERIOD_US = 10000
 """Microseconds in which a host's share of CPU time is counted: short, so that a host over it pauses only briefly."""
 
@@ -92,16 +89,9 @@ def _inherit_cpuset(folder: Path) -> None:
 
 
 def cpus(lab: str, group: str, count: int) -> None:
-    """Let the processes of a group use so many CPUs' time and no more, where the kernel can count it.
-
-    Of that some may be real time, which a kernel that counts it (v1 alone) gives to no group unasked.
-    """
+    """Let the processes of a group use so many CPUs' time and no more, where the kernel can count it."""
     quota = count * PERIOD_US
     for one in hierarchies():
-        if (one.mount / TOP / "cpu.rt_runtime_us").exists():
-            for place, share in (("", RT_ALL_US), (lab, RT_LAB_US), (f"{lab}/{group}", RT_HOST_US)):
-                with suppress(OSError):  # more hosts than it is enough for
-                    (one.mount / TOP / place / "cpu.rt_runtime_us").write_text(str(share))
         folder = one.mount / TOP / lab / group
         if (folder / "cpu.max").exists():
             (folder / "cpu.max").write_text(f"{quota} {PERIOD_US}")

@@ -27,8 +27,6 @@ TOP_PRIORITY = 250
 """Priority of the first balancer, counting down. The higher, the shorter the skew time (256 - priority) /
 256 of an advertisement interval that a backup waits; 255 is the address' owner and 0 is reserved.
 """
-RT_PRIORITY = 10
-"""Of SCHED_RR, from 1 to 99: any is before all that is not real time. Three late adverts are a false alarm."""
 GARP_REFRESH_S = 10
 """The holder repeats its gratuitous ARP this often, which heals a lost one."""
 GARP_DELAY_S = 1
@@ -94,9 +92,9 @@ def config(
         "    # After a split whoever yields sends one more advert, at which the other repeats its gratuitous ARP.",
         "    # Else everybody goes on sending to the one that has yielded, until the refresh.",
         "    vrrp_higher_prio_send_advert true",
-        "    # Adverts must go out on a busy host, too: before everything else, or, where the kernel allows no service",
-        "    # real time, as early as it can be.",
-        f"    vrrp_rt_priority {RT_PRIORITY}",
+        "    # Adverts must go out on a busy host, too; where services share the CPUs out, the unit's CPUWeight helps.",
+        "    # Not real time: that comes with a limit of 10 ms at which the kernel kills, and each reload makes it 0",
+        "    # where CAP_SYS_RESOURCE is missing.",
         "    vrrp_priority -20",
         "    vrrp_no_swap",
         "    script_user root",
