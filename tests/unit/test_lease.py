@@ -1,6 +1,7 @@
-"""A leader that ends in order gives up its lease, and only its own; under a real sh, with kubectl faked."""
+"""A leader that ends in order gives up its lease, and only its own; under a real sh, with curl faked."""
 
 import json
+import os
 import subprocess
 from pathlib import Path
 
@@ -8,16 +9,19 @@ import pytest
 
 from quorate.component.settings import election
 from quorate.render import systemd
-from quorate.spec.layout import BIN
+from quorate.render.kubeconfig import kubeconfig
+from quorate.spec import layout, pki_files
 
 ME = Path("/proc/sys/kernel/hostname").read_text().strip()
-KUBECTL = """\
+CURL = """\
 #!/bin/sh
-cd "${0%/*}"
-printf '%s\\n' "$*" >>asked
+here=${0%/*}
+printf '%s\\n' "$*" >>"$here/asked"
+while [ "$1" != --cert ]; do shift; done
+cat "$2" "$4" >>"$here/shown"
 case $* in
-  *" get --raw "*) cat lease;;
-  *" replace --raw "*) cat >written; [ ! -e refuses ];;
+  *" -X PUT "*) cat >"$here/written"; [ ! -e "$here/refuses" ];;
+  *) cat "$here/lease";;
 esac
 """
 
@@ -33,24 +37,36 @@ def lease(holder: str) -> dict[str, object]:
 
 @pytest.fixture
 def host(tmp_path: Path) -> Path:
-    kubectl = tmp_path / "kubectl"
-    kubectl.write_text(KUBECTL)
-    kubectl.chmod(0o755)
+    curl = tmp_path / "curl"
+    curl.write_text(CURL)
+    curl.chmod(0o755)
+    text = kubeconfig(
+        "https://10.0.0.1:6443", b"ca", "system:kube-scheduler", cert_pem=b"my cert\n", key_pem=b"my key\n"
+    )
+    (tmp_path / "kubeconfig").write_text(text)
     return tmp_path
 
 
 def ends(host: Path, holder: str, result: str = "success") -> int:
     (host / "lease").write_text(json.dumps(lease(holder), separators=(",", ":")) + "\n")
-    command = [word.replace(BIN, str(host)) for word in election.step_down("kube-scheduler").argv]
-    return subprocess.run(command, env={"SERVICE_RESULT": result}, check=False, timeout=10).returncode
+    places = {layout.kubeconfig("kube-scheduler"): str(host / "kubeconfig"), layout.LOADED: str(host)}
+    command = list(election.step_down("kube-scheduler").argv)
+    for place, here in places.items():
+        command = [word.replace(place, here) for word in command]
+    env = {"SERVICE_RESULT": result, "PATH": f"{host}:{os.environ['PATH']}"}
+    code = subprocess.run(command, env=env, check=False, timeout=10).returncode
+    assert not list(host.glob("lease.*"))
+    return code
 
 
 def test_its_own_lease_is_given_up(host: Path) -> None:
     assert ends(host, f"{ME}_16743516-012a-41db-9326-0e1f69f21f30") == 0
     assert json.loads((host / "written").read_text()) == lease("")
-    path = "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases/kube-scheduler"
-    own = "--kubeconfig /etc/kubernetes/kube-scheduler.kubeconfig --cache-dir /run/quorate/kubectl"
-    assert (host / "asked").read_text().splitlines() == [f"{own} get --raw {path}", f"{own} replace --raw {path} -f -"]
+    url = "https://10.0.0.1:6443/apis/coordination.k8s.io/v1/namespaces/kube-system/leases/kube-scheduler?pretty=false"
+    asked = (host / "asked").read_text().splitlines()
+    assert [line.endswith(f" {url}") for line in asked] == [True, True]
+    assert all(line.startswith(f"-sf --noproxy * --cacert {pki_files.CA} --cert ") for line in asked)
+    assert (host / "shown").read_text() == 2 * "my cert\nmy key\n"
 
 
 @pytest.mark.parametrize("holder", ["", "other_1674", f"{ME}2_1674", f"x{ME}_1674", ME])
@@ -72,5 +88,5 @@ def test_a_lease_that_changed_in_between_is_no_matter(host: Path) -> None:
 
 
 def test_a_silent_api_server_holds_nobody_up(host: Path) -> None:
-    (host / "kubectl").write_text("#!/bin/sh\nexec sleep 30\n")
+    (host / "curl").write_text("#!/bin/sh\nexec sleep 30\n")
     assert ends(host, f"{ME}_1674") == 124
