@@ -1,8 +1,44 @@
-"""haproxy in front of the API servers: the exact text of a small input."""
+"""haproxy in front of the API servers: the exact text of a small input, and whom it leaves out."""
+
+import subprocess
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
 
 from balancer_inputs import HAPROXY, bare
 
 from quorate.render import haproxy
+
+STATES = {"/m1": 200, "/m2": 404, "/m3": 503}
+
+
+class State(BaseHTTPRequestHandler):
+    """Answers as haproxy's page of states does."""
+
+    def do_GET(self) -> None:
+        self.send_response(STATES[self.path])
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def left_out(port: int) -> list[str]:
+    command = haproxy.left_out(["m1", "m2", "m3"], port)
+    return subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=True).stdout.split()
+
+
+def test_whom_haproxy_leaves_out() -> None:
+    with HTTPServer(("127.0.0.1", 0), State) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            assert left_out(server.server_port) == ["m2", "m3"]
+        finally:
+            server.shutdown()
+            thread.join()
+    # Nobody answers: that haproxy is down is told elsewhere.
+    assert left_out(server.server_port) == []
 
 
 def test_haproxy() -> None:

@@ -16,12 +16,12 @@ from quorate.component.etcd import etcdctl
 from quorate.component.settings import controller_manager, kubelet, proxy, scheduler
 from quorate.core import CommandFailed, Transport, TransportError
 from quorate.pki.issue import CertInfo, PkiError, inspect
+from quorate.render import haproxy, upstreams
 from quorate.render.sh import quote
-from quorate.render.upstreams import left_out
 from quorate.resource import ask
 from quorate.spec import layout
 from quorate.spec.cluster import Cluster, Host, Role
-from quorate.spec.ports import ETCD_WAY_STATE
+from quorate.spec.ports import BALANCER_STATE, ETCD_WAY_STATE
 
 PATIENCE = 30.0
 """Seconds for a host's whole answer; a healthy one takes about one."""
@@ -72,7 +72,7 @@ class View:
     etcd_servers: tuple[str, ...] = ()
     """What the running API server was started with."""
     left_out: tuple[str, ...] = ()
-    """API servers, `ADDRESS:PORT`, that the host's nginx does not use at the moment. haproxy tells nobody."""
+    """API servers that the host's balancer does not use at the moment: nginx' as `ADDRESS:PORT`, haproxy's by name."""
     more: Mapping[str, str] = field(default_factory=dict)
     """Answers to the caller's own questions."""
 
@@ -120,7 +120,11 @@ def questions(cluster: Cluster, host: Host) -> dict[str, str]:
         f"( if {check} >/dev/null 2>&1; then echo {unit} yes; else echo {unit} no; fi ) &"
         for unit, check in health(cluster, host).items()
     )
-    nginx = host.has(Role.LOAD_BALANCER) and cluster.load_balancer.kind == "nginx"
+    left_out = ":"
+    if host.has(Role.LOAD_BALANCER):
+        masters = [master.name for master in cluster.masters]
+        nginx = cluster.load_balancer.kind == "nginx"
+        left_out = upstreams.left_out(UPSTREAMS_LIST) if nginx else haproxy.left_out(masters, BALANCER_STATE)
     configs = f"{layout.KUBERNETES}/*.kubeconfig"
     pems = f"{layout.PKI}/*.crt {layout.ETCD_PKI}/*.crt {layout.KUBELET_DIR}/pki/*-current.pem"
     return {
@@ -139,7 +143,7 @@ def questions(cluster: Cluster, host: Host) -> dict[str, str]:
         "sed -n \"s|^ *server: *|$f |p\" \"$f\"; done",
         "etcd": "p=$(systemctl show -p MainPID --value kube-apiserver.service); [ \"${p:-0}\" != 0 ] && "
         "tr '\\0' '\\n' <\"/proc/$p/cmdline\" | sed -n 's/^--etcd-servers=//p'",
-        "upstreams": left_out(UPSTREAMS_LIST) if nginx else ":",
+        "upstreams": left_out,
     }  # fmt: skip
 
 

@@ -8,6 +8,7 @@ them.
 from collections.abc import Mapping, Sequence
 
 from quorate.render import token
+from quorate.render.sh import sh
 
 NAME = "k8s-apiserver"
 """Name of the frontend and of the backend."""
@@ -31,6 +32,17 @@ election (about 1 s) makes checks slow, and must not cut every session of the cl
 """
 SESSION_TIMEOUT = "4h"
 """Silence after which a session is cut; that of the kubelet for `exec` and `attach`."""
+
+
+def left_out(names: Sequence[str], state_port: int) -> str:
+    """sh that prints the API servers that get no new sessions, by name; nothing where haproxy does not answer.
+
+    `state_port` is that of `config`. Raises ValueError for what is no plain name or port.
+    """
+    state = f"http://127.0.0.1:{token.port(state_port)}"
+    urls = [word for name in names for word in ("-o", "/dev/null", f"{state}/{token.name(name)}")]
+    ask = sh("curl", "-s", "--noproxy", "*", "--max-time", "1", "-w", "%{http_code} %{url_effective}\\n", *urls)
+    return f"{ask} | sed -n 's|^[45].* {state}/||p'"
 
 
 def config(
