@@ -1,5 +1,7 @@
 """Three masters with etcd, containerd, haproxy on two of them: the other half of the choices."""
 
+import json
+import time
 from pathlib import Path
 
 import pytest
@@ -37,6 +39,29 @@ def test_an_api_server_that_stops_in_order_cuts_nobody_off(three_masters: Deploy
         assert not failed - {"timeout", "unknown-timeout"}, run.felt
     for run in runs["apiserver-hung"]:
         assert run.felt["kept"].gap < run.outage, "its clients went on before it did"
+
+
+def left_out(deployed: Deployed) -> object:
+    return json.loads(deployed.quorate("status", "--json", code=None).stdout)["left_out"]
+
+
+def until(deployed: Deployed, wanted: object) -> None:
+    """Wait until `status` says that of the balancers."""
+    end = time.monotonic() + 30
+    while (seen := left_out(deployed)) != wanted:
+        assert time.monotonic() < end, seen
+        time.sleep(0.5)
+
+
+def test_status_names_whom_a_balancer_leaves_out(three_masters: Deployed) -> None:
+    balancers = [host.name for host in three_masters.cluster.balancers]
+    until(three_masters, {})
+    three_masters.run("systemctl kill -s STOP kube-apiserver", "master02")
+    try:
+        until(three_masters, {name: ["master02"] for name in balancers})
+    finally:
+        three_masters.run("systemctl kill -s CONT kube-apiserver", "master02")
+    until(three_masters, {})
 
 
 def test_power_cut_and_back(three_masters: Deployed) -> None:
