@@ -99,6 +99,9 @@ def test_keepalived() -> None:
         "10.0.0.4",
         "}",
         "virtual_ipaddress {",
+        "127.255.255.254/32 dev lo scope host no_track",
+        "}",
+        "virtual_ipaddress_excluded {",
         "10.0.0.100/24 dev eth0",
         "}",
         "track_file {",
@@ -154,6 +157,7 @@ def test_mark_and_drop(tmp_path: Path) -> None:
     assert bare(keepalived.drop(["10.0.0.100", "10.0.0.101"], 24, "eth0")) == [
         "ip address del 10.0.0.100/24 dev eth0 2>/dev/null",
         "ip address del 10.0.0.101/24 dev eth0 2>/dev/null",
+        "ip address del 127.255.255.254/32 dev lo 2>/dev/null",
         "exit 0",
     ]
 

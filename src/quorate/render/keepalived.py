@@ -27,6 +27,8 @@ TOP_PRIORITY = 250
 """Priority of the first balancer, counting down. The higher, the shorter the skew time (256 - priority) /
 256 of an advertisement interval that a backup waits; 255 is the address' owner and 0 is reserved.
 """
+NAMED = "127.255.255.254"
+"""The address that all advertisements name; nobody uses it."""
 GARP_REFRESH_S = 10
 """The holder repeats its gratuitous ARP this often, which heals a lost one."""
 GARP_DELAY_S = 1
@@ -126,7 +128,12 @@ def config(
         f"    priority {token.number(priority, 1, 254)}",
         f"    advert_int {round(hundredths) / 100}",
         *(unicast if others else []),
+        "    # What adverts name. If it were the addresses below, a balancer that has been given others and one that",
+        "    # has not yet would not listen to each other, and both be masters.",
         "    virtual_ipaddress {",
+        f"        {NAMED}/32 dev lo scope host no_track",
+        "    }",
+        "    virtual_ipaddress_excluded {",
         *(f"        {token.address(vip)}/{token.number(prefix, 1, 32)} dev {interface}" for vip in vips),
         "    }",
         "    track_file {",
@@ -174,6 +181,7 @@ def drop(vips: Sequence[str], prefix: int, interface: str) -> str:
     """
     targets = [f"{token.address(vip)}/{token.number(prefix, 1, 32)}" for vip in vips]
     orders = [sh("ip", "address", "del", target, "dev", token.interface(interface)) for target in targets]
+    orders.append(sh("ip", "address", "del", f"{NAMED}/32", "dev", "lo"))
     return "\n".join(["#!/bin/sh", *(f"{order} 2>/dev/null" for order in orders), "exit 0", ""])
 
 
