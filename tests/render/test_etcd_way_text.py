@@ -73,14 +73,14 @@ def test_what_it_says() -> None:
         "bind 127.0.0.1:2383",
         "no log",
         "timeout client 5s",
+        "acl some_in srv_is_up(etcd/m1)",
+        "acl some_in srv_is_up(etcd/n1)",
+        "http-request deny deny_status 503 if { path / } !some_in",
         *(
             f"http-request deny deny_status 503 if {{ path /{name} }} !{{ srv_is_up(etcd-{what}/{name}) }}"
             for what in ("alive", "healthy")
             for name in ("m1", "n1")
         ),
-        "acl some_in srv_is_up(etcd/m1)",
-        "acl some_in srv_is_up(etcd/n1)",
-        "http-request deny deny_status 503 if { path / } !some_in",
         "http-request return status 200",
     ]
     assert said["backend etcd-alive"][0] == "option httpchk GET /version"

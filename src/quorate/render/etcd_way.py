@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from quorate.render import token
+from quorate.render.two_checks import Check, checked, page, serving
 
 NAME = "etcd"
 ALIVE_FALL = 3
@@ -14,6 +15,8 @@ HEALTHY_EVERY = "1s"
 """How often a member is asked whether it follows a leader and commits; etcd 3.4 writes an entry for each answer."""
 CHECK_TIMEOUT_MS = 1500
 """Time for the answer: etcd's /health gives up after a second."""
+STATE_INTERVAL_MS = 100
+"""Milliseconds between two looks at what the checks have found, which haproxy asks itself on loopback."""
 SESSION_TIMEOUT = "4h"
 """Silence after which a session is cut: API servers ping etcd every 30 s, so none is silent that long."""
 
@@ -44,12 +47,26 @@ def config(
     """
     if not members:
         raise ValueError("a way to etcd needs at least one member")
-    names = {token.name(name): f"{token.address(ip)}:{token.port(member_port)}" for name, ip in members.items()}
-    servers = [f"    server {name} {target}" for name, target in names.items()]
-    state = f"check addr 127.0.0.1 port {token.port(state_port)} inter 100ms fall 1 rise 1"
+    targets = {token.name(name): f"{token.address(ip)}:{token.port(member_port)}" for name, ip in members.items()}
     pace = token.number(pace_ms, 10, 3600000)
-    shown = f"check-ssl verify required ca-file {token.path(ca_file)} crt {token.path(client_crt)}"
-    out = "http-request deny deny_status 503 if"
+    tls = f"check-ssl verify required ca-file {token.path(ca_file)} crt {token.path(client_crt)}"
+    alive = Check(
+        name="alive",
+        get="/version",
+        expect="status 200",
+        how=f"{tls} inter {pace}ms fastinter {max(pace // 5, 10)}ms fall {ALIVE_FALL} rise 2",
+        comment="Costs a member nothing but TLS.",
+    )
+    healthy = Check(
+        name="healthy",
+        get="/health?exclude=NOSPACE",
+        expect="status 200",
+        how=f"{tls} inter {HEALTHY_EVERY} fall {token.number(patience, 1, 3600)} rise 1",
+        comment="A full store answers reads and deletions.",
+    )
+    checks = (alive, healthy)
+    some = [f"    acl some_in srv_is_up({NAME}/{name})" for name in targets]
+    some.append("    http-request deny deny_status 503 if { path / } !some_in")
     lines = [
         "global",
         "    log stdout format raw daemon",
@@ -81,38 +98,9 @@ def config(
         f"backend {NAME}",
         "    # Sessions are few and long: each new one goes where the fewest are.",
         "    balance leastconn",
-        "    option httpchk",
-        "    http-check send meth GET uri-lf /%[srv_name]",
-        *(f"{each} {state} on-marked-down shutdown-sessions on-marked-up shutdown-backup-sessions" for each in servers),
-        "    # When none is in, a try is better than a refusal. Nobody checks who is tried: as soon as a member is in,",
-        "    # such sessions are cut, or they would go on with one that dies later.",
-        "    option allbackups",
-        *(f"    server {name}-unchecked {target} backup" for name, target in names.items()),
+        *serving(targets, state_port, STATE_INTERVAL_MS, checks),
         "",
-        "# What the checks above ask: the two below in one word.",
-        f"frontend {NAME}-state",
-        "    mode http",
-        f"    bind 127.0.0.1:{token.port(state_port)}",
-        "    no log",
-        "    timeout client 5s",
-        *(f"    {out} {{ path /{name} }} !{{ srv_is_up({NAME}-alive/{name}) }}" for name in names),
-        *(f"    {out} {{ path /{name} }} !{{ srv_is_up({NAME}-healthy/{name}) }}" for name in names),
-        *(f"    acl some_in srv_is_up({NAME}/{name})" for name in names),
-        f"    {out} {{ path / }} !some_in",
-        "    http-request return status 200",
-        "",
-        f"backend {NAME}-alive",
-        "    # Costs a member nothing but TLS.",
-        "    option httpchk GET /version",
-        "    http-check expect status 200",
-        f"    default-server check {shown} inter {pace}ms fastinter {max(pace // 5, 10)}ms fall {ALIVE_FALL} rise 2",
-        *servers,
-        "",
-        f"backend {NAME}-healthy",
-        "    # A full store answers reads and deletions.",
-        "    option httpchk GET /health?exclude=NOSPACE",
-        "    http-check expect status 200",
-        f"    default-server check {shown} inter {HEALTHY_EVERY} fall {token.number(patience, 1, 3600)} rise 1",
-        *servers,
+        *page(NAME, targets, state_port, checks, some),
+        *(line for check in checks for line in ("", *checked(NAME, targets, check))),
     ]
     return "\n".join(lines) + "\n"

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 
 from quorate.render import token
 from quorate.render.sh import sh
+from quorate.render.two_checks import Check, checked, page, serving
 
 NAME = "k8s-apiserver"
 """Name of the frontend and of the backend."""
@@ -74,17 +75,27 @@ def config(
     """
     if not servers or not expect or not ports:
         raise ValueError("a balancer needs at least one server, one port and one status to expect")
-    targets = [
-        (token.name(name), f"{token.address(ip)}:{token.port(number)}") for name, (ip, number) in servers.items()
-    ]
+    targets = {token.name(name): f"{token.address(ip)}:{token.port(number)}" for name, (ip, number) in servers.items()}
     verify = f"verify required ca-file {token.path(ca_file)}" if ca_file else "verify none"
     identity = f" crt {token.path(client_pem)}" if client_pem else ""
-    shown = f"check check-ssl {verify}{identity}"
-    state = f"check addr 127.0.0.1 port {token.port(state_port)} inter {STATE_INTERVAL_MS}ms fall 1 rise 1 "
-    state += "on-marked-down shutdown-sessions on-marked-up shutdown-backup-sessions"
-    servers_only = [f"    server {name} {target}" for name, target in targets]
-    out = "http-request deny deny_status"
+    tls = f"check-ssl {verify}{identity}"
     statuses = "|".join(str(token.number(status, 100, 599)) for status in expect)
+    alive = Check(
+        name="alive",
+        get="/livez/ping",
+        expect="rstatus ^[1-5]",
+        how=f"{tls} inter {CHECK_INTERVAL_MS}ms fastinter {AGAIN_MS}ms fall {FALL} rise {RISE}",
+        comment="Costs an API server nothing but TLS; any answer will do.",
+    )
+    ready = Check(
+        name="ready",
+        get="/readyz",
+        expect=f"rstatus ^({statuses})$",
+        how=f"{tls} inter {READY_INTERVAL_MS}ms fastinter {AGAIN_MS}ms fall {READY_FALL} rise {RISE}",
+        keeps=True,
+    )
+    checks = (alive, ready)
+    pulse = ["    # What the pulse asks: haproxy alone answers.", "    monitor-uri /"]
     lines = [
         "global",
         f"    log {'stdout format raw' if log == 'stdout' else token.path(log)} daemon",
@@ -118,38 +129,9 @@ def config(
         "",
         f"backend {NAME}",
         "    balance roundrobin",
-        "    option httpchk",
-        "    http-check send meth GET uri-lf /%[srv_name]",
-        "    # Not ready: no new sessions; the others go on.",
-        "    http-check disable-on-404",
-        *(f"{each} {state}" for each in servers_only),
-        "    # When no check succeeds, a try is better than a refusal: reads work without etcd. Nobody checks who is",
-        "    # tried, so such sessions are cut as soon as a server is well again.",
-        "    option allbackups",
-        *(f"    server {name}-unchecked {target} backup" for name, target in targets),
+        *serving(targets, state_port, STATE_INTERVAL_MS, checks),
         "",
-        "# What the checks above ask: the two below in one word. And what the pulse asks: haproxy alone answers.",
-        f"frontend {NAME}-state",
-        "    mode http",
-        f"    bind 127.0.0.1:{token.port(state_port)}",
-        "    no log",
-        "    timeout client 5s",
-        "    monitor-uri /",
-        *(f"    {out} 503 if {{ path /{name} }} !{{ srv_is_up({NAME}-alive/{name}) }}" for name, _ in targets),
-        *(f"    {out} 404 if {{ path /{name} }} !{{ srv_is_up({NAME}-ready/{name}) }}" for name, _ in targets),
-        "    http-request return status 200",
-        "",
-        f"backend {NAME}-alive",
-        "    # Costs an API server nothing but TLS; any answer will do.",
-        "    option httpchk GET /livez/ping",
-        "    http-check expect rstatus ^[1-5]",
-        f"    default-server {shown} inter {CHECK_INTERVAL_MS}ms fastinter {AGAIN_MS}ms fall {FALL} rise {RISE}",
-        *servers_only,
-        "",
-        f"backend {NAME}-ready",
-        "    option httpchk GET /readyz",
-        f"    http-check expect rstatus ^({statuses})$",
-        f"    default-server {shown} inter {READY_INTERVAL_MS}ms fastinter {AGAIN_MS}ms fall {READY_FALL} rise {RISE}",
-        *servers_only,
+        *page(NAME, targets, state_port, checks, pulse),
+        *(line for check in checks for line in ("", *checked(NAME, targets, check))),
     ]
     return "\n".join(lines) + "\n"
