@@ -9,6 +9,7 @@ from typing import Any
 from quorate.core import QuorateError
 from quorate.drill.answer import Broken, reason
 from quorate.drill.api import Api
+from quorate.render.workload import deployment
 from quorate.spec.cluster import Cluster
 
 APP = "stays"
@@ -34,43 +35,10 @@ Pods = Mapping[str, Pod]
 """By uid."""
 
 
-def deployment(cluster: Cluster) -> dict[str, Any]:
+def stays(cluster: Cluster) -> dict[str, Any]:
     """Two pods for each worker, spread evenly; each only sleeps."""
-    labels = {"app": APP}
-    container = {
-        "name": APP,
-        "image": cluster.verify.image,
-        "imagePullPolicy": "IfNotPresent",
-        "command": ["sh", "-c", "exec sleep 1000000"],
-        "securityContext": {
-            "runAsUser": 65534,
-            "runAsNonRoot": True,
-            "allowPrivilegeEscalation": False,
-            "capabilities": {"drop": ["ALL"]},
-        },
-    }
-    spread = {
-        "maxSkew": 1,
-        "topologyKey": "kubernetes.io/hostname",
-        "whenUnsatisfiable": "DoNotSchedule",
-        "labelSelector": {"matchLabels": labels},
-    }
-    pod = {
-        "automountServiceAccountToken": False,
-        "terminationGracePeriodSeconds": 0,
-        "topologySpreadConstraints": [spread],
-        "containers": [container],
-    }
-    return {
-        "apiVersion": "apps/v1",
-        "kind": "Deployment",
-        "metadata": {"name": APP},
-        "spec": {
-            "replicas": EACH * len(cluster.workers),
-            "selector": {"matchLabels": labels},
-            "template": {"metadata": {"labels": labels}, "spec": pod},
-        },
-    }
+    replicas = EACH * len(cluster.workers)
+    return deployment(APP, image=cluster.verify.image, command="exec sleep 1000000", replicas=replicas)
 
 
 async def look(api: Api, namespace: str) -> Pods:
@@ -99,7 +67,7 @@ async def start(api: Api, cluster: Cluster, namespace: str) -> str:
         try:
             if not made:
                 path = f"/apis/apps/v1/namespaces/{namespace}/deployments"
-                reply = await api.ask("POST", path, deployment(cluster))
+                reply = await api.ask("POST", path, stays(cluster))
                 made = reply.status in (201, 409)
                 why = "" if made else f"HTTP {reply.status}"
             found = await look(api, namespace)

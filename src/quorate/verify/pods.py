@@ -8,6 +8,7 @@ from typing import Any
 from quorate.core import CommandFailed, TransportError
 from quorate.render import yaml
 from quorate.render.sh import heredoc
+from quorate.render.workload import deployment
 from quorate.verify.check import Skip, Wrong
 from quorate.verify.env import Env, own_url
 
@@ -50,40 +51,20 @@ def wanted(env: Env) -> int:
 def objects(env: Env) -> list[dict[str, Any]]:
     """The test objects. Every pod serves its own name over HTTP."""
     meta: dict[str, Any] = {"namespace": env.namespace}
-    labels = {"app": APP}
     # -v logs each request, for `kubectl logs`.
     command = (
         'mkdir -p /tmp/www && hostname >/tmp/www/index.html && echo "serving as $(hostname)" && '
         f"exec httpd -f -v -p {PORT} -h /tmp/www"
     )
-    container = {
-        "name": APP,
-        "image": env.cluster.verify.image,
-        "imagePullPolicy": "IfNotPresent",
-        "command": ["sh", "-c", command],
-        "ports": [{"containerPort": PORT}],
-        "securityContext": {
-            "runAsUser": 65534,
-            "runAsNonRoot": True,
-            "allowPrivilegeEscalation": False,
-            "capabilities": {"drop": ["ALL"]},
-        },
-    }
-    # Workers differ by at most one pod, so that no worker is left out, whatever else runs there.
-    spread = {
-        "maxSkew": 1,
-        "topologyKey": "kubernetes.io/hostname",
-        "whenUnsatisfiable": "DoNotSchedule",
-        "labelSelector": {"matchLabels": labels},
-    }
-    pod = {
-        "serviceAccountName": APP,
-        "automountServiceAccountToken": False,
-        "terminationGracePeriodSeconds": 0,
-        "tolerations": [{"operator": "Exists"}],
-        "topologySpreadConstraints": [spread],
-        "containers": [container],
-    }
+    pods = deployment(
+        APP,
+        image=env.cluster.verify.image,
+        command=command,
+        replicas=1,
+        container={"ports": [{"containerPort": PORT}]},
+        pod={"serviceAccountName": APP, "tolerations": [{"operator": "Exists"}]},
+    )
+    pods["metadata"]["namespace"] = env.namespace
     return [
         {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": env.namespace}},
         {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {**meta, "name": APP}},
@@ -93,21 +74,12 @@ def objects(env: Env) -> list[dict[str, Any]]:
             "metadata": {**meta, "name": SECRET},
             "stringData": {"text": SECRET_TEXT},
         },
-        {
-            "apiVersion": "apps/v1",
-            "kind": "Deployment",
-            "metadata": {**meta, "name": APP},
-            "spec": {
-                "replicas": 1,
-                "selector": {"matchLabels": labels},
-                "template": {"metadata": {"labels": labels}, "spec": pod},
-            },
-        },
+        pods,
         {
             "apiVersion": "v1",
             "kind": "Service",
             "metadata": {**meta, "name": APP},
-            "spec": {"type": "NodePort", "selector": labels, "ports": [{"port": 80, "targetPort": PORT}]},
+            "spec": {"type": "NodePort", "selector": {"app": APP}, "ports": [{"port": 80, "targetPort": PORT}]},
         },
     ]
 
