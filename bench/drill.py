@@ -8,6 +8,7 @@ report is written when it is there. JSON and HTML, and the tables made from them
 import argparse
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 
 import control
@@ -46,7 +47,10 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     words.add_argument("--minutes", type=float, default=0, help="of bad weather at the end (0: none)")
     words.add_argument("--out", type=Path, default=RESULTS)
     words.add_argument("--go-on", action="store_true", help="do not measure again what is in the folder already")
+    words.add_argument("--again", action="store_true", help="put these faults into the report that is in the folder")
     given = words.parse_args(arguments)
+    if given.again and not given.only:
+        words.error("--again needs --only: the faults to measure again")
     given.peer_runs = given.peer_runs or min(given.runs, MOST)
     named(given.only)
     return given
@@ -118,10 +122,31 @@ def called(cluster: str, settings: str) -> str:
 def there(given: argparse.Namespace, cluster: str, settings: str) -> Drilled | None:
     """A report that need not be made again."""
     path = given.out / f"{called(cluster, settings)}.json"
-    if not (given.go_on and path.exists()):
+    if not ((given.go_on or given.again) and path.exists()):
         return None
     tell(f"{path.name} is there already")
     return Drilled.read(path.read_text(encoding="utf-8"))
+
+
+def renewed(old: Drilled, new: Drilled) -> Drilled:
+    """A report with the faults of a later one in place of its own; `about` names them.
+
+    Raises QuorateError when the two are not about the same: topology, versions, pace and machine.
+    """
+    for key in ("topology", "kubernetes", "pace", "machine", "runs"):
+        if old.about.get(key) != new.about.get(key):
+            raise QuorateError(f"{key} was {old.about.get(key)}, and is {new.about.get(key)}: measure all again")
+    later = (datetime.fromisoformat(new.began) - datetime.fromisoformat(old.began)).total_seconds()
+    fresh = {
+        fault.name: replace(fault, runs=[replace(run, at=run.at + later) for run in fault.runs]) for fault in new.faults
+    }
+    about = {**old.about, "measured again": f"{', '.join(fresh)}: {new.began}"}
+    return replace(
+        old,
+        about=about,
+        faults=[fresh.pop(fault.name, fault) for fault in old.faults] + [*fresh.values()],
+        problem="; ".join(filter(None, (old.problem, new.problem))),
+    )
 
 
 def write(folder: Path, found: Drilled, before: Drilled | None = None) -> None:
@@ -145,8 +170,9 @@ def one(example: Path, given: argparse.Namespace) -> list[str]:
     wrong = []
     with stand(example) as made:
         first = there(given, made.name, OURS)
-        if first is None:
-            first = run(ours(made, given.only, given.runs))
+        if first is None or given.again:
+            found = run(ours(made, given.only, given.runs))
+            first = renewed(first, found) if first else found
             write(given.out, first)
         if not first.ok:
             wrong.append(f"{made.name}: not all was well with quorate's settings; see its page")

@@ -230,3 +230,25 @@ def test_what_was_measured_is_not_measured_again(made: Made, tmp_path: Path) -> 
     assert made.said == ["defaults 2 apiserver-killed", "apply --yes", "plan"], "it had failed"
     drill.one(stand.EXAMPLES[0], drill.parse(words))
     assert "quorate 2" in made.said
+
+
+def test_faults_that_are_measured_again_take_the_others_place(made: Made, tmp_path: Path) -> None:
+    old = drilled(2)
+    name = old.faults[1].name
+    new = replace(old, began="2024-05-17T09:12:44+00:00", faults=[old.faults[1]])
+    found = drill.renewed(old, new)
+    assert [fault.name for fault in found.faults] == [fault.name for fault in old.faults]
+    assert [run.at for run in found.faults[1].runs] == [run.at + 3600 for run in old.faults[1].runs]
+    assert (found.faults[0], found.began) == (old.faults[0], old.began)
+    assert found.about["measured again"] == f"{name}: {new.began}"
+    with pytest.raises(QuorateError, match="machine was 2 cores"):
+        drill.renewed(old, replace(new, about={**old.about, "machine": "64 cores"}))
+
+    words = ["--runs", "2", "--no-control", "--out", str(tmp_path)]
+    drill.one(stand.EXAMPLES[0], drill.parse(words))
+    drill.one(stand.EXAMPLES[0], drill.parse([*words, "--again", "--only", "apiserver-killed"]))
+    assert made.said == ["quorate 2", "quorate 2"]
+    kept = Drilled.read((tmp_path / "drill-described.json").read_text())
+    assert "measured again" in kept.about
+    with pytest.raises(SystemExit):
+        drill.parse(["--again"])
