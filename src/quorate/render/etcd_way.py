@@ -9,8 +9,7 @@ NAME = "etcd"
 ALIVE_FALL = 3
 """Checks without an answer until a member counts as dead and all its sessions are cut. The first waits for its turn,
 each has `pace_ms` for connection and TLS, the others follow at once: with 250 ms 0.9 to 1.1 s in all. Three, for a
-lost packet costs a check (TCP repeats the first one after a second): at 1 % loss, two in a row happen every few
-minutes, three once in hours."""
+lost packet costs a check (TCP repeats the first one after a second)."""
 HEALTHY_EVERY = "1s"
 """How often a member is asked whether it follows a leader and commits; etcd 3.4 writes an entry for each answer."""
 CHECK_TIMEOUT_MS = 1500

@@ -19,7 +19,8 @@ AGAIN_MS = 20
 FALL = 3
 """Failed checks until a server is dead: refused or silent, it is found so after at most 0.85 s (a check has its
 interval's time for connection and TLS, and the others follow at once). Three, for a lost packet costs a check (TCP
-repeats the first one after a second): at 1 % loss two in a row happen every few minutes, three once in hours.
+repeats the first one after a second). Three in a row failed once for each server in ten minutes of 1 % loss with all
+CPUs busy (`bench/weather.py`); a fourth would cost clients of a lost host 0.2 s more.
 """
 READY_INTERVAL_MS = 500
 READY_FALL = 2
