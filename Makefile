@@ -1,7 +1,8 @@
 # `make check`: everything that needs no host, in a minute.   `make test`: that, then simulated hosts.
 # `make lab`: the described topology, deployed and proven, left up for you.   Needs Debian and, for labs, root.
 # `make drill`: every fault RUNS times (30) on both examples, with quorate's and with other tools' settings, then
-# MINUTES (10) of bad weather: five hours. `make drill RUNS=3 MINUTES=1` takes one. `bench/drill.py --go-on` goes on.
+# MINUTES (10) of bad weather: five hours. `make drill RUNS=3 MINUTES=1` takes one. `bench/drill.py --go-on` goes on,
+# `--again` measures some faults anew.
 #
 # Each target installs what it needs: a virtual environment from requirements.txt (versions and digests), from
 # whatever package index this machine is configured for, and Debian packages that are missing.
