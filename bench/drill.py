@@ -131,7 +131,7 @@ def there(given: argparse.Namespace, cluster: str, settings: str) -> Drilled | N
 def renewed(old: Drilled, new: Drilled) -> Drilled:
     """A report with the faults of a later one in place of its own; `about` names them.
 
-    Raises QuorateError when the two are not about the same: topology, versions, pace and machine.
+    Raises QuorateError when the two are not about the same: topology, versions, pace, machine and runs.
     """
     for key in ("topology", "kubernetes", "pace", "machine", "runs"):
         if old.about.get(key) != new.about.get(key):
@@ -170,6 +170,9 @@ def one(example: Path, given: argparse.Namespace) -> list[str]:
     wrong = []
     with stand(example) as made:
         first = there(given, made.name, OURS)
+        if first and given.again and first.about.get("runs") != str(given.runs):
+            # Before hours of work, which `renewed` would refuse.
+            raise QuorateError(f"the report has {first.about.get('runs')} runs of each fault, not {given.runs}")
         if first is None or given.again:
             found = run(ours(made, given.only, given.runs))
             first = renewed(first, found) if first else found

@@ -193,7 +193,8 @@ def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Made:
 
     async def ours(_made: Made, names: Any, runs: int) -> Drilled:
         found.said.append(f"quorate {runs}")
-        return replace(drilled(2), cluster="described")
+        sample = drilled(2)
+        return replace(sample, cluster="described", about={**sample.about, "runs": str(runs)})
 
     async def theirs(_made: Made, peer: Peer, names: Any, runs: int) -> Drilled:
         found.said.append(f"{peer.name} {runs} {' '.join(names)}")
@@ -250,5 +251,8 @@ def test_faults_that_are_measured_again_take_the_others_place(made: Made, tmp_pa
     assert made.said == ["quorate 2", "quorate 2"]
     kept = Drilled.read((tmp_path / "drill-described.json").read_text())
     assert "measured again" in kept.about
+    with pytest.raises(QuorateError, match="2 runs of each fault, not 3"):
+        drill.one(stand.EXAMPLES[0], drill.parse([*words, "--again", "--only", "apiserver-killed", "--runs", "3"]))
+    assert len(made.said) == 2
     with pytest.raises(SystemExit):
         drill.parse(["--again"])

@@ -7,7 +7,7 @@ from quorate.spec.cluster import Cluster
 from quorate.spec.timing import timing
 
 _PATIENCE = 2
-"""Seconds that stepping down may take; its two requests need 0.1 on a busy host."""
+"""Seconds that stepping down may take, its two requests included."""
 
 
 def durations(c: Cluster) -> tuple[str, str, str]:
