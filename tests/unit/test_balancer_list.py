@@ -85,3 +85,13 @@ def test_haproxy_has_nothing_of_it_and_nginx_takes_it_away() -> None:
     assert [action.script for action in setting.remove()] == ["rm -f /run/quorate/upstreams.conf"]
     # Things go backwards.
     assert all(found.index(setting) < found.index(brick) for brick in found if isinstance(brick, Unit))
+
+
+def test_keepalived_is_before_the_others_at_the_cpu_and_has_no_real_time() -> None:
+    given = bricks(context())
+    unit, config = given[f"{UNITS}/keepalived.service"], given[balancer.KEEPALIVED_CONF]
+    assert isinstance(unit, File)
+    assert isinstance(config, File)
+    assert "CPUWeight=10000\n" in unit.content
+    # A reload would end it where CAP_SYS_RESOURCE is missing.
+    assert "vrrp_rt_priority" not in config.content
