@@ -26,7 +26,7 @@ KINDS = {
     10: ("network.pod_cidr", "/23 or larger"),
     11: ("kubelet.config.clusterDNS", "follows"),
     12: ("endpoint.port", "port: 8443"),
-    13: ("versions.kubernetes", "1.36"),
+    13: ("versions.kubernetes", "1.37"),
     15: ("artifacts.directory", "SHA256SUMS"),
     16: ("ssh.key", "chmod 600"),
     17: ("pki.leaf_days", "outlive"),

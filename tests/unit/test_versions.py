@@ -6,7 +6,9 @@ import pytest
 
 from quorate.core import QuorateError
 from quorate.spec.versions import (
+    ETCD_FLAWS,
     Range,
+    below_floor,
     containerd_config,
     containerd_static,
     controller_fits,
@@ -18,7 +20,7 @@ from quorate.spec.versions import (
 
 
 def test_all_minors_are_there_in_order():
-    assert supported() == tuple(f"1.{minor}" for minor in range(20, 37))
+    assert supported() == tuple(f"1.{minor}" for minor in range(20, 38))
 
 
 @pytest.mark.parametrize("version", ["1.20.2", "v1.20.2", "1.20", "1.20.0-rc.1", "1.20.2+k3s1"])
@@ -26,7 +28,7 @@ def test_a_version_finds_its_minor(version):
     assert table(version).kubernetes == "1.20"
 
 
-@pytest.mark.parametrize("version", ["1.19.9", "1.37.0", "2.0.0", "1", "latest", ""])
+@pytest.mark.parametrize("version", ["1.19.9", "1.38.0", "2.0.0", "1", "latest", ""])
 def test_an_unknown_version_is_one_clear_line(version):
     with pytest.raises(QuorateError) as error:
         table(version)
@@ -46,8 +48,35 @@ def test_defaults_are_within_their_own_ranges(version):
     assert minor.runtime_flag != minor.runtime_endpoint_field
 
 
-def test_etcd_releases_that_may_lose_data_are_no_defaults():
-    assert not {table(version).etcd for version in supported()} & {"3.5.0", "3.5.1", "3.5.2"}
+@pytest.mark.parametrize("version", supported())
+def test_no_default_has_a_known_flaw_or_is_below_a_floor(version):
+    minor = table(version)
+    assert not [flaw for flaw in ETCD_FLAWS if minor.etcd in flaw.releases]
+    assert below_floor(minor.containerd, minor.containerd_floors) is None
+    assert all(floor in minor.containerd_range for floor in minor.containerd_floors)
+
+
+def test_etcd_releases_that_may_lose_data_are_never_installed():
+    never = [flaw for flaw in ETCD_FLAWS if flaw.never]
+    assert all(any(f"3.5.{patch}" in flaw.releases for flaw in never) for patch in range(6))
+    assert not any(version in flaw.releases for flaw in never for version in ("3.4.23", "3.5.6", "3.6.0"))
+
+
+@pytest.mark.parametrize(
+    ("version", "least"),
+    [
+        ("1.6.38", "1.6.39"),
+        ("1.6.39", None),
+        ("1.7.27", "1.7.28"),
+        ("2.0.5", "2.0.6"),
+        ("2.1.3", None),
+        ("2.4.0", None),
+        ("1.5.18", "1.6.39"),
+    ],
+)
+def test_a_floor_is_that_of_the_releases_own_line(version, least):
+    assert below_floor(version, ("1.6.39", "1.7.28", "2.0.6", "2.1.3")) == least
+    assert below_floor(version, ()) is None
 
 
 @pytest.mark.parametrize(
@@ -71,6 +100,16 @@ def test_etcd_releases_that_may_lose_data_are_no_defaults():
         ("1.30", "nftables_gate", True),
         ("1.31", "nftables_gate", False),
         ("1.35", "ipvs_deprecated", True),
+        ("1.34", "fail_cgroup_v1_default", False),
+        ("1.35", "fail_cgroup_v1_default", True),
+        ("1.33", "etcd_range", Range("3.5.11", "3.7.0")),
+        ("1.34", "etcd_range", Range("3.5.21", "3.8.0")),
+        ("1.36", "containerd_range", Range("1.6.0", "3.0.0")),
+        ("1.20", "coredns", None),
+        ("1.21", "coredns", "1.14.6"),
+        ("1.30", "metrics_server", None),
+        ("1.33", "metrics_server", "0.8.0"),
+        ("1.34", "metrics_server", "0.9.0"),
     ],
 )
 def test_turning_points(version, field, value):

@@ -32,8 +32,8 @@ Part = Literal["kubernetes", "etcd", "containerd", "docker", "runc", "cni_plugin
 class Versions(Model):
     """Versions of the parts; the defaults follow from `kubernetes` (see the version table)."""
 
-    kubernetes: Version = "1.36.0"
-    """Kubernetes, from 1.20 to 1.36."""
+    kubernetes: Version = "1.37.2"
+    """Kubernetes, from 1.20 to 1.37."""
     etcd: Version | None = None
     """etcd."""
     containerd: Version | None = None
@@ -44,6 +44,12 @@ class Versions(Model):
     """runc."""
     cni_plugins: Version | None = None
     """The CNI project's plugins (bridge, host-local, ...)."""
+    coredns: Version | None = None
+    """CoreDNS, where quorate builds its image (`artifacts.source: modules`)."""
+    metrics_server: Version | None = None
+    """metrics-server, where quorate builds its image (`artifacts.source: modules`)."""
+    crictl: Version | None = None
+    """crictl, where quorate builds it (`artifacts.source: modules`)."""
 
 
 class Endpoint(Model):

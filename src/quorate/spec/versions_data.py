@@ -1,29 +1,48 @@
-"""The version table: what each Kubernetes minor needs, from 1.20 to 1.36.
+"""The version table: what each Kubernetes minor needs, from 1.20 to 1.37.
 
 Each entry of `_CHANGES` says only what is new in a minor; the rest is as in the minor before it. Sources:
-kubeadm's constants (pause, CoreDNS, etcd's line and least version), containerd's RELEASES.md (its range), and the
-changelogs and command line references of kubernetes.io. The default of etcd, containerd, runc and CNI plugins is a
-late patch of the line that fits: fixes alone.
+kubeadm's constants (pause, CoreDNS, etcd's line and least version), containerd's RELEASES.md (its range and floors)
+and script/setup/runc-version (runc's line), etcd's changelogs, and the changelogs and command line references of
+kubernetes.io. The default of etcd, containerd, runc and CNI plugins is a late patch of the line that fits: fixes alone.
+From 1.29 on each default is one that the Go module proxy serves, so that it can be built.
 """
 
 from dataclasses import replace
 
-from quorate.spec.versions import Minor, Range
+from quorate.spec.minor import Flaw, Minor, Range
+
+_STALE = "may answer a read with what was true before a pause or a change of the leader"
+
+ETCD_FLAWS = (
+    Flaw(
+        Range("3.5.0", "3.5.3"), "may lose writes and let members differ after a crash (etcd issue 13766)", never=True
+    ),
+    Flaw(Range("3.5.3", "3.5.5"), "may not start again after a member lost power (etcd issue 14429)", never=True),
+    Flaw(Range("3.5.5", "3.5.6"), "lets members differ after a crash in the midst of defrag", never=True),
+    Flaw(Range("3.4.0", "3.4.42"), _STALE),
+    Flaw(Range("3.5.6", "3.5.28"), _STALE),
+    Flaw(Range("3.6.0", "3.6.9"), _STALE),
+)
+"""By release, those that follow each other in order. Source: etcd's CHANGELOG-3.4, 3.5 and 3.6."""
 
 _FIRST = Minor(
     kubernetes="1.20",
-    # kubeadm's is 3.4.13; later patches of 3.4 are fixes alone.
-    etcd="3.4.34",
+    # kubeadm's is 3.4.13; later patches of 3.4 are fixes alone, and 3.4.45 was its last.
+    etcd="3.4.45",
     etcd_range=Range("3.4.0", "3.6.0"),
-    # CRI v1alpha2, which containerd 2.0 dropped; 1.7 is the last with it, and supported for long.
-    containerd="1.7.34",
+    # CRI v1alpha2, which containerd 2.0 dropped; 1.7 is the last with it.
+    containerd="1.7.35",
     containerd_range=Range("1.4.0", "2.0.0"),
-    runc="1.2.9",
+    containerd_floors=(),
+    runc="1.3.7",
     cni_plugins="1.9.1",
+    crictl="1.34.0",
     docker="20.10.24",
     docker_range=Range("19.3.0", "25.0.0"),
     pause_image="registry.k8s.io/pause:3.2",
     coredns_image="registry.k8s.io/coredns:1.7.0",
+    coredns=None,
+    metrics_server=None,
     oldest_kubelet="1.18",
     control_plane_labels=("node-role.kubernetes.io/control-plane", "node-role.kubernetes.io/master"),
     control_plane_taints=("node-role.kubernetes.io/master",),
@@ -37,6 +56,7 @@ _FIRST = Minor(
     runtime_endpoint_field=False,
     sandbox_image_flag=True,
     fail_cgroup_v1_field=False,
+    fail_cgroup_v1_default=False,
     proxy_modes=("iptables", "ipvs"),
     nftables_gate=False,
     ipvs_deprecated=False,
@@ -52,11 +72,12 @@ _CHANGES: dict[str, dict[str, object]] = {
         "oldest_kubelet": "1.19",
         "pause_image": f"{_PAUSE}:3.4.1",
         "coredns_image": f"{_COREDNS}:v1.8.0",
+        # From 1.14.3 on it reads EndpointSlices of discovery/v1, which 1.21 brought.
+        "coredns": "1.14.6",
     },
     "1.22": {
         "oldest_kubelet": "1.20",
-        # 3.5.0 to 3.5.2 may lose data (etcd issue 13766).
-        "etcd": "3.5.33",
+        "etcd": "3.5.35",
         "pause_image": f"{_PAUSE}:3.5",
         "coredns_image": f"{_COREDNS}:v1.8.4",
         "scheduler_api": "kubescheduler.config.k8s.io/v1beta2",
@@ -114,6 +135,8 @@ _CHANGES: dict[str, dict[str, object]] = {
         "oldest_kubelet": "1.28",
         "pause_image": f"{_PAUSE}:3.10",
         "coredns_image": f"{_COREDNS}:v1.11.3",
+        "etcd_range": Range("3.5.11", "3.6.0"),
+        "metrics_server": "0.8.0",
         "nftables_gate": False,
         "fail_cgroup_v1_field": True,
     },
@@ -123,32 +146,45 @@ _CHANGES: dict[str, dict[str, object]] = {
     },
     "1.33": {
         "oldest_kubelet": "1.30",
-        "etcd_range": Range("3.5.0", "3.7.0"),
-        "containerd": "2.3.4",
-        "runc": "1.3.6",
+        "etcd_range": Range("3.5.11", "3.7.0"),
+        "containerd": "2.3.7",
+        "runc": "1.5.3",
         "coredns_image": f"{_COREDNS}:v1.12.0",
     },
     "1.34": {
         "oldest_kubelet": "1.31",
-        "etcd": "3.6.14",
-        "etcd_range": Range("3.5.21", "3.7.0"),
+        "etcd": "3.6.16",
+        "etcd_range": Range("3.5.21", "3.8.0"),
+        "containerd_floors": ("1.6.39", "1.7.28", "2.0.6", "2.1.3"),
+        "metrics_server": "0.9.0",
         "pause_image": f"{_PAUSE}:3.10.1",
         "coredns_image": f"{_COREDNS}:v1.12.1",
         "authentication_api": "apiserver.config.k8s.io/v1",
     },
     "1.35": {
         "oldest_kubelet": "1.32",
-        "etcd_range": Range("3.5.24", "3.7.0"),
+        "etcd_range": Range("3.5.24", "3.8.0"),
+        "containerd_floors": ("1.7.28", "2.1.5", "2.2.0"),
+        "crictl": "1.37.0",
         "coredns_image": f"{_COREDNS}:v1.13.1",
         "sandbox_image_flag": False,
+        "fail_cgroup_v1_default": True,
         "ipvs_deprecated": True,
     },
     "1.36": {
         "oldest_kubelet": "1.33",
-        # kubelet asks the runtime for its cgroup driver, which containerd 1.7 does not tell.
-        "containerd_range": Range("2.0.0", "3.0.0"),
+        # kubelet asks the runtime for its cgroup driver, which containerd 1.7 does not tell; until 1.38 it then takes
+        # its own configuration's word (KEP-4033).
+        "containerd_floors": ("2.2.0", "2.3.0"),
         "pause_image": f"{_PAUSE}:3.10.2",
         "coredns_image": f"{_COREDNS}:v1.14.2",
+    },
+    "1.37": {
+        "oldest_kubelet": "1.34",
+        "etcd": "3.7.3",
+        "containerd": "2.4.2",
+        "cni_plugins": "1.10.0",
+        "coredns_image": f"{_COREDNS}:v1.14.6",
     },
 }
 

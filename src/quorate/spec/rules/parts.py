@@ -9,7 +9,7 @@ from quorate.spec.rules.reach import misspelt
 from quorate.spec.rules.removed import REMOVED
 from quorate.spec.rules.rule import rule
 from quorate.spec.tree import Fault
-from quorate.spec.versions import parts, table
+from quorate.spec.versions import ETCD_FLAWS, parts, repaired, table
 
 _SYSTEM = ("/bin", "/boot", "/dev", "/etc", "/lib", "/proc", "/root", "/run", "/sbin", "/sys", "/tmp", "/usr")
 _SHARED = ("/opt/kubernetes", "/var/cache", "/var/lib", "/var/log", "/var/run", "/var/tmp")
@@ -42,6 +42,10 @@ def versions(cluster: Cluster) -> Iterator[Fault]:
         elif version and fitting and version not in fitting:
             rule_ = f"{part} {version} does not fit Kubernetes {given.kubernetes}: it wants {fitting}"
             yield Fault(("versions", part), rule_, "remove it for the tried version")
+    for flaw in ETCD_FLAWS:
+        if flaw.never and given.etcd and given.etcd in flaw.releases:
+            fix = f"write {repaired(given.etcd)} or later, or remove it for {minor.etcd}"
+            yield Fault(("versions", "etcd"), f"etcd {given.etcd} {flaw.fault}", fix)
 
 
 def runtime(cluster: Cluster) -> Iterator[Fault]:
