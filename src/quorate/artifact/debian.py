@@ -9,7 +9,7 @@ import platform
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
-from quorate.artifact import debs, image, kubernetes
+from quorate.artifact import debs, image, kubernetes, oci
 from quorate.artifact.cache import Cache, Entry, short
 from quorate.artifact.root import SUITE, default_cache, ensure_root, ensure_tools
 from quorate.core import ArtifactError
@@ -38,7 +38,7 @@ def packages_key(arch: str) -> str:
 
 def images_key(arch: str) -> str:
     """The cache key of the image for pause and test pods."""
-    recipe = json.dumps([SUITE, TEST_IMAGE, PAUSE_IMAGE, image.APPLETS, image.PAUSE])
+    recipe = json.dumps([SUITE, oci.FORM, TEST_IMAGE, PAUSE_IMAGE, image.APPLETS, image.PAUSE])
     return f"debian {arch} images {short(recipe)}"
 
 

@@ -1,20 +1,17 @@
 """A small container image made here, for clusters that reach no registry: pause and test pods run from it.
 
-It holds the static busybox of Debian with links, and is a `docker save` archive, which `docker load` and
-`ctr images import` both read. The same input gives the same bytes.
+It holds the static busybox of Debian with links. The same input gives the same bytes.
 """
 
 import hashlib
-import io
 import json
 import platform
-import re
 import shutil
-import tarfile
 import uuid
 from collections.abc import Sequence
 from pathlib import Path
 
+from quorate.artifact import oci
 from quorate.artifact.root import locked, run_in_root
 from quorate.core import ArtifactError
 
@@ -52,18 +49,14 @@ def build_image(cache: Path, root: Path, tags: Sequence[str]) -> Path:
     `root` is the bare root that fetches busybox with its apt; both are needed only the first time. Raises
     `ArtifactError`.
     """
-    for tag in tags:
-        if not re.fullmatch(r"[a-z0-9][A-Za-z0-9._/:-]*:[A-Za-z0-9_][A-Za-z0-9._-]*", tag):
-            raise ArtifactError(f"not the name of an image with a tag: {tag}")
-    recipe = json.dumps([sorted(set(tags)), APPLETS, PAUSE, _FILES])
-    image = cache / f"image-{hashlib.sha256(recipe.encode()).hexdigest()[:12]}.tar"
+    recipe = json.dumps([oci.FORM, oci.proper(tags), APPLETS, PAUSE, _FILES])
+    path = cache / f"image-{hashlib.sha256(recipe.encode()).hexdigest()[:12]}.tar"
     with locked(cache / "image.lock"):
-        if not image.is_file():
+        if not path.is_file():
             content, applets = _busybox(cache, root)
-            part = image.with_suffix(".part")
-            part.write_bytes(archive(content, applets, sorted(set(tags))))
-            part.rename(image)
-    return image
+            machine = platform.machine()
+            oci.write(image(content, applets, _ARCHITECTURES.get(machine, machine)), tags, path)
+    return path
 
 
 def _busybox(cache: Path, root: Path) -> tuple[bytes, tuple[str, ...]]:
@@ -88,55 +81,14 @@ def _busybox(cache: Path, root: Path) -> tuple[bytes, tuple[str, ...]]:
     return content, tuple(name for name in APPLETS if name in present)
 
 
-def archive(busybox: bytes, applets: Sequence[str], tags: Sequence[str], machine: str = "") -> bytes:
-    """The `docker save` archive of the image, byte for byte the same each time."""
-    layer = _layer(busybox, applets)
-    digest = hashlib.sha256(layer).hexdigest()
-    machine = machine or platform.machine()
-    config = json.dumps(
-        {
-            "architecture": _ARCHITECTURES.get(machine, machine),
-            "os": "linux",
-            "created": "1970-01-01T00:00:00Z",
-            "config": {"Cmd": ["/bin/pause"], "Env": ["PATH=/bin"], "WorkingDir": "/"},
-            "rootfs": {"type": "layers", "diff_ids": [f"sha256:{digest}"]},
-            "history": [{"created": "1970-01-01T00:00:00Z", "created_by": "quorate"}],
-        },
-        sort_keys=True,
-    ).encode()
-    name = f"{hashlib.sha256(config).hexdigest()}.json"
-    manifest = [{"Config": name, "RepoTags": list(tags), "Layers": [f"{digest}/layer.tar"]}]
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT) as tar:
-        _add(tar, f"{digest}/layer.tar", layer)
-        _add(tar, name, config)
-        _add(tar, "manifest.json", json.dumps(manifest).encode())
-    return buffer.getvalue()
-
-
-def _layer(busybox: bytes, applets: Sequence[str]) -> bytes:
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT) as tar:
-        for folder, mode in (("bin", 0o755), ("etc", 0o755), ("root", 0o700), ("tmp", 0o1777)):
-            _add(tar, folder, None, mode)
-        _add(tar, "bin/busybox", busybox, 0o755)
-        _add(tar, "bin/pause", PAUSE.encode(), 0o755)
-        for name in sorted(set(applets)):
-            link = tarfile.TarInfo(f"bin/{name}")
-            link.type, link.linkname, link.mode = tarfile.SYMTYPE, "busybox", 0o777
-            tar.addfile(link)
-        for name, text in sorted(_FILES.items()):
-            _add(tar, name, text.encode())
-    return buffer.getvalue()
-
-
-def _add(tar: tarfile.TarFile, name: str, content: bytes | None, mode: int = 0o644) -> None:
-    """Add a file, or a folder where there is no content; owner root, time zero."""
-    entry = tarfile.TarInfo(name)
-    entry.mode = mode
-    if content is None:
-        entry.type = tarfile.DIRTYPE
-        tar.addfile(entry)
-    else:
-        entry.size = len(content)
-        tar.addfile(entry, io.BytesIO(content))
+def image(busybox: bytes, applets: Sequence[str], arch: str) -> oci.Image:
+    """The image of a busybox with these links."""
+    folders = (("bin", 0o755), ("etc", 0o755), ("root", 0o700), ("tmp", 0o1777))
+    layer = [
+        *(oci.directory(name, mode) for name, mode in folders),
+        oci.Item("bin/busybox", busybox, mode=0o755),
+        oci.Item("bin/pause", PAUSE.encode(), mode=0o755),
+        *(oci.Item(f"bin/{name}", target="busybox") for name in sorted(set(applets))),
+        *(oci.Item(name, text.encode()) for name, text in sorted(_FILES.items())),
+    ]
+    return oci.Image(arch, [layer], command=["/bin/pause"], environment={"PATH": "/bin"})
