@@ -123,26 +123,33 @@ async def test_there_and_back(cluster: Make, folder: Path, tmp_path: Path) -> No
     nginx = PackageFile("nginx", "1.22-1", "nginx_1.22-1_amd64.deb", blobs["nginx_1.22-1_amd64.deb"])
     pcre = PackageFile("libpcre", "1:8", "libpcre_1%3a8_amd64.deb", blobs["libpcre_1%3a8_amd64.deb"])
     archive = image(tmp_path / "i.tar", "docker.io/library/busybox:1.36", "quorate.local/pause:3.2")
-    [image_blob] = (await Cache(cache).add({"i": archive})).values()
+    names = {"coredns": "quorate.local/coredns:1", "metrics": "quorate.local/metrics-server:1"}
+    pods = {name: image(tmp_path / f"{name}.tar", tag) for name, tag in names.items()}
+    stored = await Cache(cache).add({"i": archive, **pods})
     supply = Supply(
         versions=source.versions,
         binaries=source.binaries,
         parts=source.parts,
         libraries={"runc": ("libpcre",)},
         packages={"nginx": (pcre, nginx), "libpcre": (pcre,)},
-        images=dict.fromkeys(("docker.io/library/busybox:1.36", "quorate.local/pause:3.2"), image_blob),
+        images={
+            **dict.fromkeys(("docker.io/library/busybox:1.36", "quorate.local/pause:3.2"), stored["i"]),
+            **{tag: stored[name] for name, tag in names.items()},
+        },
         pause_image="quorate.local/pause:3.2",
+        coredns_image=names["coredns"],
+        metrics_server_image=names["metrics"],
     )
     out = tmp_path / "out"
     await export(supply, out)
     assert not list(tmp_path.glob("out.part*"))
-    assert len(list((out / "images").iterdir())) == 1
+    assert len(list((out / "images").iterdir())) == 3
     given = cluster(source="directory", directory=str(out), packages="bundle")
     assert await resolve(given, quiet, cache=cache) == supply
     plain = await resolve(cluster(source="directory", directory=str(out), packages="distribution"), quiet, cache=cache)
     assert plain.packages == {}
     rows = listing(supply)
-    assert len(rows) == len(supply.binaries) + 2 + 2
+    assert len(rows) == len(supply.binaries) + 2 + 4
     assert ("package", "libpcre", "1:8") in {(row.kind, row.name, row.version) for row in rows}
     with pytest.raises(ArtifactError):
         await export(supply, out)

@@ -4,7 +4,7 @@
     <folder>/kubelet ...       binaries
     <folder>/packages/*.deb    distribution packages (.rpm likewise)
     <folder>/images/*.tar      image archives
-    <folder>/supply.json       versions, libraries and closures; `quorate artifacts --export` writes it
+    <folder>/supply.json       versions, libraries, closures, roles of images; `quorate artifacts --export` writes it
 
 Nothing without a line in SHA256SUMS is used. Without `supply.json` the versions are taken to be those of the
 cluster file and the version table, and a package stands for itself alone.
@@ -163,6 +163,8 @@ def _supply(cluster: Cluster, entry: Entry, images: Mapping[str, Blob]) -> Suppl
         },
         images=images,
         pause_image=facts.get("pause_image"),
+        coredns_image=facts.get("coredns_image"),
+        metrics_server_image=facts.get("metrics_server_image"),
     )
 
 

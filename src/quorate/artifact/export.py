@@ -100,4 +100,6 @@ def _facts(supply: Supply) -> dict[str, object]:
         "libraries": {part: list(names) for part, names in supply.libraries.items()},
         "closures": {name: [file.filename for file in files] for name, files in supply.packages.items()},
         "pause_image": supply.pause_image,
+        "coredns_image": supply.coredns_image,
+        "metrics_server_image": supply.metrics_server_image,
     }

@@ -34,3 +34,7 @@ class Supply:
     """Image archives by reference, in the format that both `docker load` and `ctr images import` read."""
     pause_image: str | None = None
     """Sandbox image that the source delivers, if it does."""
+    coredns_image: str | None = None
+    """CoreDNS image that the source delivers, if it does."""
+    metrics_server_image: str | None = None
+    """metrics-server image that the source delivers, if it does."""
