@@ -53,7 +53,7 @@ rest: $(READY)
 	@$(PYTEST) -q --no-header tests $(addprefix --ignore=,$(UNIT) $(SLOW))
 
 test: check
-	@tests/transport/get_sshd.sh > /dev/null
+	@tests/transport/get_programs.sh > /dev/null
 	@$(PYTEST) -q --no-header -rs $(SLOW)
 	@$(LAB_LIMIT) $(PYTEST) -q --no-header -x -m lab tests/lab
 

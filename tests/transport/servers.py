@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import os
 import pwd
-import shutil
 import socket
 import subprocess
 import time
@@ -13,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import asyncssh
+import programs
 import pytest
 
 from quorate.core import TransportError
@@ -198,16 +198,6 @@ async def server(tmp_path: Path) -> AsyncIterator[Server]:
     await it.acceptor.wait_closed()
 
 
-def find_sshd() -> tuple[str, str] | None:
-    """sshd and its library path: installed, or unpacked by `tests/transport/get_sshd.sh`."""
-    if os.path.exists("/usr/sbin/sshd"):
-        return "/usr/sbin/sshd", ""
-    root = Path(os.environ.get("QUORATE_SSHD", Path.home() / ".cache/quorate/test-sshd"))
-    if (root / "usr/sbin/sshd").exists():
-        return str(root / "usr/sbin/sshd"), str(root / "usr/lib/x86_64-linux-gnu")
-    return None
-
-
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -217,9 +207,9 @@ def free_port() -> int:
 @pytest.fixture(scope="module")
 def sshd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ResolvedSsh]:
     """The real sshd, as root, on a free port; ended by its pid."""
-    found = find_sshd()
-    if found is None or os.geteuid() != 0:
-        pytest.skip("needs root and sshd (see get_sshd.sh)")
+    if os.geteuid() != 0:
+        pytest.skip("needs root")
+    path, more = programs.find("sshd")
     folder = tmp_path_factory.mktemp("sshd")
     keys(folder)
     port = free_port()
@@ -228,19 +218,16 @@ def sshd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ResolvedSsh]:
         f"AuthorizedKeysFile {folder}/id.pub\nStrictModes no\nPermitRootLogin yes\nUsePAM no\nMaxSessions 10\n"
     )
     os.makedirs("/run/sshd", mode=0o755, exist_ok=True)
-    argv = [found[0], "-D", "-e", "-f", str(folder / "config")]
+    argv = [path, "-D", "-e", "-f", str(folder / "config")]
     try:
         pwd.getpwnam("sshd")
     except KeyError:
-        if shutil.which("unshare") is None:
-            pytest.skip("there is no user sshd, and no unshare to pretend one")
         passwd = Path("/etc/passwd").read_text() + "sshd:x:74:65534::/run/sshd:/usr/sbin/nologin\n"
         (folder / "passwd").write_text(passwd)
         pretend = f'mount --bind {folder}/passwd /etc/passwd && exec "$@"'
         argv = ["unshare", "-m", "sh", "-c", pretend, "sh", *argv]
-    environment = {**os.environ, "LD_LIBRARY_PATH": found[1]} if found[1] else None
     with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(argv, stderr=log, env=environment)
+        process = subprocess.Popen(argv, stderr=log, env={**os.environ, **more})
     try:
         until = time.monotonic() + 10
         while time.monotonic() < until:

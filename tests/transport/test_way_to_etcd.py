@@ -1,7 +1,7 @@
 """The way to etcd with a real haproxy: members that fall silent, end, lose their leader or are somebody else's."""
 
 import getpass
-import shutil
+import os
 import signal
 import socket
 import ssl
@@ -10,12 +10,13 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
 from ipaddress import IPv4Address
 from pathlib import Path
 
+import programs
 import pytest
 
 from quorate.pki.keyring import Keyring
@@ -23,7 +24,6 @@ from quorate.render import etcd_way
 from quorate.spec.cluster import Cluster, Host, Role
 from quorate.spec.secrets import Secrets
 
-pytestmark = pytest.mark.skipif(not shutil.which("haproxy"), reason="needs haproxy")
 MEMBERS = {"e1": "127.0.9.1", "e2": "127.0.9.2", "e3": "127.0.9.3"}
 SETTLED = 3.0
 """Seconds: a haproxy that has just started believes the first bad answer, until it has had two good ones."""
@@ -74,12 +74,13 @@ class Way:
             user=getpass.getuser(),
         )
         (folder / "haproxy.cfg").write_text(text)
-        self.run("haproxy", "haproxy", "-db", "-f", str(folder / "haproxy.cfg"))
+        haproxy, more = programs.find("haproxy")
+        self.run("haproxy", haproxy, "-db", "-f", str(folder / "haproxy.cfg"), env={**os.environ, **more})
         assert within(5, lambda: self.says("") == 200)
 
-    def run(self, name: str, *argv: str) -> "subprocess.Popen[bytes]":
+    def run(self, name: str, *argv: str, env: Mapping[str, str] | None = None) -> "subprocess.Popen[bytes]":
         with (self.folder / f"{name}.log").open("ab") as log:
-            process = subprocess.Popen(argv, stdout=log, stderr=log)
+            process = subprocess.Popen(argv, stdout=log, stderr=log, env=env)
         self.stack.callback(process.wait)
         self.stack.callback(process.kill)
         return process

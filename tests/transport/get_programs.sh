@@ -1,0 +1,28 @@
+#!/bin/sh
+# Unpacks Debian's sshd and haproxy beside the system, for the tests that talk to real ones: nothing is installed and
+# no service starts. What they need and this machine lacks is unpacked with them.
+set -eu
+home=${QUORATE_PROGRAMS:-$HOME/.cache/quorate/test-programs}
+PATH=$PATH:/usr/sbin:/sbin
+
+get() {
+  program=$1 package=$2
+  if command -v "$program" || [ -x "$home/$program/usr/sbin/$program" ]; then return; fi
+  mkdir -p "$home"
+  work=$(mktemp -d "$home/.XXXXXX")
+  trap 'rm -rf "$work"' EXIT
+  cd "$work"
+  apt-get -qq update
+  # As root: apt's own user may not come into a home. Names of packages need no quotes.
+  # shellcheck disable=SC2046
+  apt-get -qq -o APT::Sandbox::User=root download $(apt-get -s --no-install-recommends install "$package" | sed -n 's/^Inst \([^ ]*\) .*/\1/p')
+  mkdir root
+  for deb in *.deb; do dpkg-deb -x "$deb" root; done
+  rm -rf "${home:?}/$program"
+  mv root "$home/$program"
+  cd "$home"
+  rm -r "$work"
+}
+
+get sshd openssh-server
+get haproxy haproxy

@@ -1,0 +1,19 @@
+"""Real programs for these tests: installed, or unpacked by `get_programs.sh`."""
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+HOME = Path(os.environ.get("QUORATE_PROGRAMS", Path.home() / ".cache/quorate/test-programs"))
+
+
+def find(name: str) -> tuple[str, dict[str, str]]:
+    """The path of a program, which sshd wants to be absolute, and what it needs in its environment."""
+    if path := shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"):
+        return path, {}
+    unpacked = HOME / name / "usr/sbin" / name
+    if not unpacked.exists():
+        pytest.fail(f"there is no {name}: tests/transport/get_programs.sh brings it")
+    return str(unpacked), {"LD_LIBRARY_PATH": ":".join(map(str, HOME.glob(f"{name}/usr/lib/*-linux-gnu")))}
