@@ -7,6 +7,7 @@ import asyncio
 import json
 import platform
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from quorate.artifact import debs, image, kubernetes, oci
@@ -42,9 +43,16 @@ def images_key(arch: str) -> str:
     return f"debian {arch} images {short(recipe)}"
 
 
-def offers(versions: Versions) -> bool:
-    """Whether Debian has the wanted Kubernetes."""
-    return versions.kubernetes == kubernetes.VERSION
+async def lacks(versions: Versions, cache: Cache, say: Say, arch: str) -> str:
+    """What Debian does not have of the wanted versions, or why it can't be asked; empty when it has all."""
+    if versions.kubernetes != kubernetes.VERSION:
+        return f"Debian has Kubernetes {kubernetes.VERSION} alone"
+    try:
+        if versions.model_dump(exclude={"kubernetes"}, exclude_none=True):
+            _agree(versions, (await _entry(cache, packages_key(arch), _packages, say)).facts["versions"])
+    except ArtifactError as error:
+        return str(error)
+    return ""
 
 
 def cached(cache: Cache, arch: str) -> bool:
@@ -55,28 +63,36 @@ def cached(cache: Cache, arch: str) -> bool:
 
 async def resolve_debian(versions: Versions, cache: Cache, say: Say, arch: str = "amd64") -> Supply:
     """Everything that Debian gives, from the cache or made now. Raises `ArtifactError`."""
-    if not offers(versions):
+    if versions.kubernetes != kubernetes.VERSION:
         raise ArtifactError(
             f"Debian has Kubernetes {kubernetes.VERSION}, not {versions.kubernetes}",
             f"set versions.kubernetes: {kubernetes.VERSION}, or artifacts.source: release or directory",
         )
+    rest = await without_kubernetes(cache, say, arch)
+    _agree(versions, rest.versions)
+    built = await _entry(cache, kubernetes_key(arch), _kubernetes, say)
+    return replace(
+        rest,
+        versions={"kubernetes": kubernetes.VERSION, **rest.versions},
+        binaries={**built.blobs, **rest.binaries},
+        parts={"kubernetes": kubernetes.BINARIES, **rest.parts},
+    )
+
+
+async def without_kubernetes(cache: Cache, say: Say, arch: str = "amd64") -> Supply:
+    """What Debian's packages give, and the image for pause and test pods. Raises `ArtifactError`."""
     if (here := _MACHINES.get(platform.machine(), platform.machine())) != arch:
         raise ArtifactError(
-            f"the source debian builds for this machine's architecture, {here}, not {arch}",
+            f"what comes out of Debian's packages is for this machine's architecture, {here}, not {arch}",
             "use artifacts.source: release or directory",
         )
     packages = await _entry(cache, packages_key(arch), _packages, say)
-    _agree(versions, packages.facts["versions"])
     images = await _entry(cache, images_key(arch), _images, say)
-    built = await _entry(cache, kubernetes_key(arch), _kubernetes, say)
     facts = packages.facts
     return Supply(
-        versions={"kubernetes": kubernetes.VERSION, **facts["versions"]},
-        binaries={**built.blobs, **{name: packages.blobs[f"bin/{name}"] for name in facts["binaries"]}},
-        parts={
-            "kubernetes": kubernetes.BINARIES,
-            **{part: tuple(names) for part, names in facts["parts"].items()},
-        },
+        versions=facts["versions"],
+        binaries={name: packages.blobs[f"bin/{name}"] for name in facts["binaries"]},
+        parts={part: tuple(names) for part, names in facts["parts"].items()},
         libraries={part: tuple(names) for part, names in facts["libraries"].items() if names},
         packages={
             name: tuple(PackageFile(*debs.identity(file), file, packages.blobs[f"deb/{file}"]) for file in files)

@@ -1,10 +1,10 @@
 """The door of the room: from the cluster file to verified files in the cache."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
 
-from quorate.artifact import debian, kubernetes, release
+from quorate.artifact import claims, debian, modules, release
 from quorate.artifact.archive import archives
 from quorate.artifact.cache import Cache
 from quorate.artifact.directory import resolve_directory
@@ -20,18 +20,21 @@ async def resolve(
     cluster: Cluster,
     say: Say,
     *,
+    beside: Path | None = None,
     cache: Path | None = None,
     arch: str = "amd64",
     packages: bool | None = None,
 ) -> Supply:
     """The binaries, packages and images of a cluster, verified and in the cache.
 
-    `say` is told the progress, line by line; with a warm cache nothing is said and no network is used.
+    `beside` is the cluster file's folder, where locks of the source `modules` are kept. `say` is told the progress,
+    line by line; with a warm cache nothing is said and no network is used.
     `packages` overrides `artifacts.packages`: whether package files are delivered. Raises `ArtifactError`,
     naming what was expected, what was got and what to do.
     """
     store = Cache(cache or cluster.artifacts.cache or default_cache() / "artifacts")
-    supply = await _supply(cluster, store, say, arch)
+    supply = await _supply(cluster, store, say, arch, beside)
+    await claims.prove(supply, cluster.versions.model_dump(exclude_none=True), store, arch)
     own = await archives(store, cluster.artifacts.images)
     supply = replace(supply, images={**supply.images, **own})
     if cluster.artifacts.packages == "bundle" and not supply.packages:
@@ -43,7 +46,7 @@ async def resolve(
     return supply if bundled else replace(supply, packages={})
 
 
-async def _supply(cluster: Cluster, store: Cache, say: Say, arch: str) -> Supply:
+async def _supply(cluster: Cluster, store: Cache, say: Say, arch: str, beside: Path | None) -> Supply:
     match cluster.artifacts.source:
         case "directory":
             return await resolve_directory(cluster, store, say, arch)
@@ -51,33 +54,42 @@ async def _supply(cluster: Cluster, store: Cache, say: Say, arch: str) -> Supply
             return await release.resolve_release(cluster, store, say, arch)
         case "debian":
             return await debian.resolve_debian(cluster.versions, store, say, arch)
+        case "modules":
+            return await modules.resolve_modules(cluster, store, say, arch, beside)
         case "auto":
-            return await _first(cluster, store, say, arch)
+            return await _first(cluster, store, say, arch, beside)
 
 
-async def _first(cluster: Cluster, store: Cache, say: Say, arch: str) -> Supply:
-    """The first source that can deliver: the folder if there is one, then what is in the cache, then the rest.
+async def _first(cluster: Cluster, store: Cache, say: Say, arch: str, beside: Path | None) -> Supply:
+    """The first source that can deliver all: the folder if there is one, what is in the cache, then the rest in order.
 
     What was used once stays the choice as long as the cache has it: the network's mood must not change the
     binaries of a cluster.
     """
     if cluster.artifacts.directory is not None:
         return await resolve_directory(cluster, store, say, arch)
-    wanted = cluster.versions.kubernetes
     if supply := release.recall(cluster, store, arch):
         return supply
-    debian_fits = debian.offers(cluster.versions)
-    if debian_fits and debian.cached(store, arch):
+    why: dict[str, str] = {"directory": "artifacts.directory is not set"}
+    why["debian"] = await debian.lacks(cluster.versions, store, say, arch)
+    if not why["debian"] and debian.cached(store, arch):
         return await debian.resolve_debian(cluster.versions, store, say, arch)
-    unreachable = await release.reachable(cluster, store, arch)
-    if not unreachable:
-        say(f"source release: upstream has Kubernetes {wanted} (artifacts.directory is not set)")
-        return await release.resolve_release(cluster, store, say, arch)
-    if debian_fits:
-        say(f"source debian: it has Kubernetes {wanted}; release is passed over ({unreachable})")
-        return await debian.resolve_debian(cluster.versions, store, say, arch)
+    why["modules"] = modules.lacks(cluster, beside)
+    if not why["modules"] and modules.cached(cluster, store, arch, beside):
+        return await modules.resolve_modules(cluster, store, say, arch, beside)
+    why["release"] = await release.reachable(cluster, store, arch)
+    order: dict[str, Callable[[], Awaitable[Supply]]] = {
+        "release": lambda: release.resolve_release(cluster, store, say, arch),
+        "debian": lambda: debian.resolve_debian(cluster.versions, store, say, arch),
+        "modules": lambda: modules.resolve_modules(cluster, store, say, arch, beside),
+    }
+    for number, (name, resolve_) in enumerate(order.items()):
+        if not why[name]:
+            passed = "; ".join(f"{each} is passed over ({why[each]})" for each in list(order)[:number])
+            say(f"source {name}: it has Kubernetes {cluster.versions.kubernetes} and all else; {passed or 'the first'}")
+            return await resolve_()
+    told = "; ".join(f"{name}: {reason}" for name, reason in why.items())
     raise ArtifactError(
-        f"no source has Kubernetes {wanted}: directory is not set; release: {unreachable}; "
-        f"debian has {kubernetes.VERSION} alone",
+        f"no source has all of Kubernetes {cluster.versions.kubernetes}: {told}",
         "set artifacts.directory to a folder made by `quorate artifacts --export`, or artifacts.mirrors",
     )

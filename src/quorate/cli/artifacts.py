@@ -36,7 +36,7 @@ async def _artifacts(out: "Output", file: Path, folder: Path | None, *, json: bo
 
     cluster = load(file)
     with busy(None if json else out, "reading artifacts") as emit:
-        supply = await resolve(cluster, lambda text: emit(Said(text)))
+        supply = await resolve(cluster, lambda text: emit(Said(text)), beside=file.absolute().parent)
         if folder is not None:
             emit(Said(f"writing {folder}"))
             await export(supply, folder)

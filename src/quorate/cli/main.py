@@ -18,6 +18,7 @@ VERBS = {
     "graph": "Print the components in the order in which they are built.",
     "explain": "Tell what happens when a host or a process fails; no host is touched.",
     "trust": "Show the hosts' SSH keys and pin them.",
+    "build": "Build a Kubernetes version and all that goes with it from Go modules, for clusters to come.",
     "artifacts": "List what will be installed, or export it to a folder.",
     "plan": "Show what apply would change; changes nothing.",
     "preflight": "Check all hosts for what would break an apply; changes nothing.",

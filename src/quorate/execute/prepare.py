@@ -78,7 +78,7 @@ async def prepare(
             f"{cluster.name}: a destroy has begun and not ended",
             "run `quorate destroy` again until it ends; after that `quorate apply` builds the cluster anew",
         )
-    supply = await resolve(cluster, lambda text: emit(Said(text)), arch=_arch(found))
+    supply = await resolve(cluster, lambda text: emit(Said(text)), beside=file.absolute().parent, arch=_arch(found))
     context = replace(
         build(cluster, store, past, supply, Facts(hosts=found)),
         established=past.established,

@@ -1,0 +1,120 @@
+"""One family built: modules fetched and verified, programs compiled and named; nothing is left when it fails."""
+
+import os
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from quorate.artifact.binary import elf_fault
+from quorate.artifact.golang import toolchain
+from quorate.artifact.golang.compiler import Compiler
+from quorate.artifact.golang.families import Family
+from quorate.artifact.golang.locks import Lock, source
+from quorate.artifact.golang.toolchain import Go
+from quorate.core import ArtifactError
+from quorate.spec.versions import parts
+
+Say = Callable[[str], None]
+
+ROOM = 3 << 30
+"""Bytes that a build may need free: measured 1.9 GB for Kubernetes' packages in Go's own caches, and the programs."""
+STEP = 4
+"""Per cent between two words of progress."""
+
+
+async def build(
+    family: Family,
+    version: str,
+    lock: Lock,
+    *,
+    go: Go,
+    arch: str,
+    work: Path,
+    say: Say,
+    compiler: Compiler | None = None,
+) -> dict[str, Path]:
+    """The programs, built below `work`, by name. Raises `ArtifactError`.
+
+    Static, stripped and without paths of this machine: equal inputs give equal files.
+    """
+    title = f"{family.part} {version}"
+    place = work / "source"
+    place.mkdir(parents=True)
+    for name in ("go.mod", "go.sum"):
+        shutil.copyfile(lock.folder / name, place / name)
+    (place / "tools.go").write_text(source(family))
+    env = {"GOARCH": arch, **(compiler.environment if compiler else {})}
+    _room(go, work)
+    say(f"{title}: fetching modules")
+    await toolchain.run(go, ["mod", "download"], place, env=env)
+    # From here on nothing is asked of any network.
+    env["GOPROXY"] = "off"
+    await toolchain.run(go, ["mod", "verify"], place, env=env)
+    flags = ["-trimpath", f"-tags={','.join(family.tags)}"]
+    total = await _stale(go, flags, family, place, env)
+    progress = Progress(title, total, say)
+    linking = f"-ldflags={ldflags(family, version, lock, compiler)}"
+    out = work / "bin"
+    out.mkdir()
+    words = ["build", "-v", *flags, linking, "-o", f"{out}/", *family.programs.values()]
+    await toolchain.run(go, words, place, env=env, on_line=progress.heard)
+    return {name: _named(out, package, name, arch) for name, package in family.programs.items()}
+
+
+def ldflags(family: Family, version: str, lock: Lock, compiler: Compiler | None) -> str:
+    """What the linker is told: no symbols, the version, and the first module's sum instead of an invented commit."""
+    words = parts(version)
+    values = {"v": version, "major": words[0], "minor": words[1], "sum": lock.sum(family.modules[0], version)}
+    stamps = [f"-X {variable}={value.format(**values)}" for variable, value in sorted(family.stamps.items())]
+    return " ".join(["-s", "-w", *stamps, *([compiler.ldflags] if compiler else [])])
+
+
+async def _stale(go: Go, flags: Sequence[str], family: Family, place: Path, env: Mapping[str, str]) -> int:
+    """How many packages are to be compiled: those that Go's cache does not have."""
+    form = "-f={{if .Stale}}{{.ImportPath}}{{end}}"
+    text = await toolchain.run(go, ["list", "-deps", *flags, form, *family.programs.values()], place, env=env)
+    return len(text.split())
+
+
+class Progress:
+    """Packages done, of all that are to be done, told every few per cent."""
+
+    def __init__(self, title: str, total: int, say: Say) -> None:
+        self.title, self.total, self.say = title, total, say
+        self.done, self._told = 0, -STEP
+
+    def heard(self, line: str) -> None:
+        """`go build -v` names a package as it begins with it."""
+        if " " in line or ("/" not in line and "." in line):
+            return
+        self.done += 1
+        share = 100 * self.done // max(self.total, 1)
+        if share >= self._told + STEP:
+            self._told = share
+            self.say(f"{self.title}: compiling, {min(self.done, self.total)} of {self.total} packages")
+
+
+def _named(out: Path, package: str, name: str, arch: str) -> Path:
+    """The program under its own name: go calls it after the last element of its path, but for a `v2`."""
+    words = package.split("/")
+    said = words[-2] if words[-1].startswith("v") and words[-1][1:].isdecimal() else words[-1]
+    path = out / said
+    if said != name:
+        path = path.rename(out / name)
+    if fault := elf_fault(path, arch):
+        raise ArtifactError(f"{name}, just built: {fault}", "report this, with `go env`")
+    return path
+
+
+def _room(go: Go, work: Path) -> None:
+    """Refuse to begin where the disk can't hold it."""
+    found = toolchain.setting(go, "GOCACHE", "GOTMPDIR")
+    for place in {found["GOCACHE"], found["GOTMPDIR"] or os.environ.get("TMPDIR", "/tmp"), str(work)}:
+        folder = Path(place)
+        while not folder.exists():
+            folder = folder.parent
+        if (free := shutil.disk_usage(folder).free) < ROOM:
+            raise ArtifactError(
+                f"{place}: {free >> 20} MiB are free, a build needs {ROOM >> 20}",
+                "free some space, or set GOCACHE, TMPDIR or artifacts.cache to a folder on another disk",
+            )
