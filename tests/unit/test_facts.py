@@ -24,6 +24,7 @@ EXPECTED = {
         time_sync="systemd-timesyncd",
         sysctls=frozenset({"fs.inotify.max_user_instances", "net.ipv4.ip_forward"}),
         modules=frozenset({"overlay", "br_netfilter", "nf_conntrack", "ip_vs", "nf_tables"}),
+        nameservers=("10.0.0.53", "fd00::53"),
         etcd_member=True,
         running=frozenset({"etcd.service", "kubelet.service"}),
     ),

@@ -13,6 +13,7 @@ from quorate.component import (
     images,
     kubelet,
     leaving,
+    metrics,
     programs,
     proxy,
     runtime,
@@ -40,5 +41,6 @@ COMPONENTS: tuple[Component, ...] = (
     kubelet,
     proxy,
     dns,
+    metrics,
     leaving,
 )

@@ -112,6 +112,15 @@ class Context:
                 f"the artifact source delivers no {name}", hint="`quorate artifacts` lists what it delivers"
             ) from None
 
+    def pod_image(self, named: str | None, brought: str | None, usual: str) -> str | None:
+        """The image of a part that runs in pods: the cluster file's, else the artifact source's, else upstream's.
+
+        None where the source brings images along, and not this one: nobody could pull it.
+        """
+        if named or brought:
+            return named or brought
+        return None if self.supply.pause_image and usual not in self.supply.images else usual
+
     def binaries(self, host: Host, *names: str, linked: Sequence[str] = (), folder: str = BIN) -> Iterator[Brick]:
         """Binaries in `folder`; those of `linked` also in the operator's PATH."""
         for name in names:

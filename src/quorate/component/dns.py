@@ -12,6 +12,7 @@ NAME = "dns"
 AFTER: tuple[str, ...] = ("access", "kubelet")
 SERIAL = False
 
+RESOLV_CONF = "/etc/resolv.conf"
 LABELS = {"k8s-app": "kube-dns"}
 """The label by which the field finds cluster DNS, whatever serves it."""
 
@@ -21,14 +22,26 @@ def resources(context: Context, host: Host) -> Iterator[Brick]:
     c = context.cluster
     if not c.dns.enabled or not c.workers or host != context.spokesman:
         return
-    image = c.dns.image or context.minor.coredns_image
-    if context.supply.images and image not in context.supply.images and not c.dns.image:
-        return  # The source brings its images along, and not this one: nobody could pull it.
-    server = f"https://{host.ip}:{c.apiserver.port}"
-    yield Manifest(host=host.name, title="dns", text=yaml.dump_all(objects(c, image)), server=server)
+    image = context.pod_image(c.dns.image, context.supply.coredns_image, context.minor.coredns_image)
+    if image:
+        text = yaml.dump_all(objects(c, image, resolvers(context)))
+        yield Manifest(host=host.name, title="dns", text=text, server=f"https://{host.ip}:{c.apiserver.port}")
 
 
-def objects(c: Cluster, image: str) -> list[dict[str, object]]:
+def resolvers(context: Context) -> str:
+    """Who is asked for names outside the cluster: each node's own resolvers, else those that other nodes have.
+
+    Empty where nobody has any. Loopback counts for none: in a pod that is the pod itself.
+    """
+    asked = [worker.name for worker in context.cluster.workers if worker.name not in context.absent]
+    known = [
+        {each for each in context.facts.of(name).nameservers if not each.startswith(("127.", "::1", "0."))}
+        for name in asked
+    ]
+    return RESOLV_CONF if all(known) else " ".join(sorted(set().union(*known)))
+
+
+def objects(c: Cluster, image: str, resolvers: str) -> list[dict[str, object]]:
     """Account, rights, Corefile, Deployment and Service."""
     meta = {"name": "coredns", "namespace": "kube-system"}
     role = "rbac.authorization.k8s.io"
@@ -55,7 +68,7 @@ def objects(c: Cluster, image: str) -> list[dict[str, object]]:
             "roleRef": {"apiGroup": role, "kind": "ClusterRole", "name": "quorate:coredns"},
             "subjects": [{"kind": "ServiceAccount", **meta}],
         },
-        {"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "data": {"Corefile": corefile(c)}},
+        {"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "data": {"Corefile": corefile(c, resolvers)}},
         _deployment(c, meta, image),
         {
             "apiVersion": "v1",
@@ -74,14 +87,15 @@ def objects(c: Cluster, image: str) -> list[dict[str, object]]:
     ]
 
 
-def corefile(c: Cluster) -> str:
-    """The zone of the cluster, and the node's own resolvers for the rest."""
+def corefile(c: Cluster, resolvers: str) -> str:
+    """The zone of the cluster, and `resolvers` for the rest; without any, the rest is answered with SERVFAIL."""
+    # CoreDNS does not start when it is to forward to nobody; `loop` finds out whether it forwards to itself.
+    rest = f"    forward . {resolvers}\n    loop\n" if resolvers else ""
     return (
         ".:53 {\n    errors\n    health {\n        lameduck 5s\n    }\n    ready\n"
         f"    kubernetes {c.network.dns_domain} in-addr.arpa ip6.arpa {{\n"
         "        pods insecure\n        fallthrough in-addr.arpa ip6.arpa\n        ttl 30\n    }\n"
-        "    prometheus :9153\n    forward . /etc/resolv.conf\n    cache 30\n    loop\n    reload\n"
-        "    loadbalance\n}\n"
+        f"    prometheus :9153\n{rest}    cache 30\n    reload\n    loadbalance\n}}\n"
     )
 
 

@@ -19,7 +19,7 @@ from quorate.spec.leaving import Leaving
 NAME = "leaving"
 AFTER: tuple[str, ...] = (
     *("system", "trust", "etcd", "etcd_way", "apiserver", "controller_manager", "scheduler", "access"),
-    *("balancer", "endpoint", "programs", "runtime", "images", "cni", "kubelet", "proxy", "dns"),
+    *("balancer", "endpoint", "programs", "runtime", "images", "cni", "kubelet", "proxy", "dns", "metrics"),
 )
 SERIAL = False
 EVERYTHING = "everything"

@@ -87,7 +87,9 @@ if [ -e /sys/fs/selinux/enforce ]; then
   if [ "$(cat /sys/fs/selinux/enforce)" = 1 ]; then echo selinux=enforcing; else echo selinux=permissive; fi
 elif [ -e /etc/selinux/config ]; then echo selinux=disabled; fi
 for d in {" ".join(TIME_DAEMONS)}; do if running $d; then echo "time_sync=$d"; break; fi; done
-if [ -s /run/systemd/resolve/resolv.conf ]; then echo resolv_conf=/run/systemd/resolve/resolv.conf; fi
+r=/etc/resolv.conf
+if [ -s /run/systemd/resolve/resolv.conf ]; then r=/run/systemd/resolve/resolv.conf; echo "resolv_conf=$r"; fi
+sed -n 's/^nameserver[[:blank:]]\\{{1,\\}}\\([^[:blank:]]*\\).*/nameserver=\\1/p' "$r" 2>/dev/null
 if [ -d {quote(cluster.etcd.data_dir)}/member ]; then echo etcd_member=yes; fi
 if [ -e {COPY}/state.age ] && read -r copy 2>/dev/null <{COPY}/last; then echo "copy=$copy"; fi
 if running etcd; then printf 'members='; {_members(host)} | tr -d '\n'; echo; fi
@@ -157,6 +159,7 @@ def parse(output: str) -> HostFacts:
         "sysctls": frozenset(key.replace("/", ".") for key in said.get("sysctl", [])),
         "modules": frozenset(said.get("module", [])),
         "resolv_conf": last("resolv_conf", "/etc/resolv.conf"),
+        "nameservers": tuple(said.get("nameserver", [])),
         "etcd_member": last("etcd_member") == "yes",
         "copy": last("copy"),
         "members": members(last("members")),

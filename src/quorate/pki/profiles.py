@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from quorate.core import SpecError
-from quorate.spec import layout, pki_files
+from quorate.spec import layout, metrics_server, pki_files
 from quorate.spec.cluster import Cluster, Host, Role
 from quorate.spec.secrets import pair_id
 
@@ -191,6 +191,11 @@ OPERATORS: tuple[Wanted, ...] = (
 """Certificates of the operator's machine; `super-admin` is for the day when RBAC itself is
 broken; `access` lends it to a host for the moment in which the first bindings are written."""
 
+METRICS_SERVER = Wanted(
+    metrics_server.NAME, None, "ca", metrics_server.NAME, server=True, sans=(metrics_server.SERVER_NAME,)
+)
+"""In a Secret of the cluster, for its pods; API servers verify it."""
+
 
 def certificates(c: Cluster) -> tuple[Wanted, ...]:
     """Every certificate that the cluster needs, in the order of the table.
@@ -204,7 +209,8 @@ def certificates(c: Cluster) -> tuple[Wanted, ...]:
                 f"set a node_name of at most {CN_MAX - len('system:node:')} characters",
             )
     wanted = [profile.of(c, host) for profile in PROFILES for host in c.having(profile.role)]
-    return (*wanted, *OPERATORS)
+    pods = (METRICS_SERVER,) if metrics_server.wanted(c) else ()
+    return (*wanted, *OPERATORS, *pods)
 
 
 def files(c: Cluster, host: Host) -> tuple[PkiFile, ...]:

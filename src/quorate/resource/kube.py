@@ -1,6 +1,8 @@
 """Things inside the cluster and its runtimes: API objects and container images."""
 
+import base64
 import hashlib
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
@@ -15,6 +17,11 @@ from quorate.spec.layout import BIN, STATE, kubeconfig
 def kubectl(server: str, config: str = kubeconfig("admin"), *, timeout: str = "10s") -> str:
     """kubectl as the admin, at one API server, as a piece of sh to append arguments to."""
     return sh(f"{BIN}/kubectl", f"--kubeconfig={config}", f"--server={server}", f"--request-timeout={timeout}")
+
+
+def _unless_away(server: str) -> str:
+    """sh that ends here when the API server is away, which the tool finds out that starts fastest."""
+    return f"curl -gsfk --connect-timeout 1 --max-time 3 -o /dev/null {quote(server + '/readyz')} || exit 0\n"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,8 +73,7 @@ class Manifest(Brick):
         digest, run, record = self.desired["text"], kubectl(self.server), self._record()
         return Probe(
             "script",
-            # Who is away is asked by the tool that starts fastest.
-            f"curl -gsfk --connect-timeout 1 --max-time 3 -o /dev/null {quote(self.server + '/readyz')} || exit 0\n"
+            f"{_unless_away(self.server)}"
             f'q_now=$({self._revisions()} {heredoc(self.text)}\n) && q_now="{digest} $q_now" || q_now=\n'
             f'if [ -n "$q_now" ] && [ "$q_now" = "$(cat {record} 2>/dev/null)" ]; then q_rc=0; else\n'
             f"{run} diff --server-side --force-conflicts -f - {heredoc(self.text)}\n"
@@ -94,9 +100,69 @@ class Manifest(Brick):
         return [
             Action(
                 f"{before}for q_try in 1 2 3 4 5; do\nif {apply}\nthen {note}\nexit 0; fi; sleep 1\ndone; exit 1",
-                secret=bool(self.credential),
+                secret=bool(self.secrets),
             )
         ]
+
+    def remove(self) -> Sequence[Action]:
+        """Goes with the cluster."""
+        return []
+
+
+@dataclass(frozen=True, kw_only=True)
+class KeyPair(Brick):
+    """A certificate and its key as a Secret of the cluster, for pods; known by its digest alone."""
+
+    kind: ClassVar[str] = "keypair"
+    passive: ClassVar[bool] = False
+    waits: ClassVar[bool] = True
+
+    title: str
+    """Name of the Secret."""
+    namespace: str
+    cert: bytes = field(repr=False)
+    key_pem: bytes = field(repr=False)
+    server: str
+    """The API server to talk to: the host's own."""
+
+    @property
+    def name(self) -> str:
+        """Namespace and name of the Secret."""
+        return f"{self.namespace}/{self.title}"
+
+    def _data(self) -> dict[str, str]:
+        """In the order in which the Secret is asked."""
+        pair = (("tls.crt", self.cert), ("tls.key", self.key_pem))
+        return {name: base64.b64encode(pem).decode("ascii") for name, pem in pair}
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """The key."""
+        return (self.key_pem.decode("ascii"),)
+
+    @property
+    def desired(self) -> State:
+        """Both as they are; the digest is of what `probe` asks for."""
+        return {"sha256": hashlib.sha256(" ".join(self._data().values()).encode()).hexdigest()}
+
+    def probe(self) -> Probe:
+        """The digest of what is there; nothing while the API is away."""
+        path = r"jsonpath={.data.tls\.crt} {.data.tls\.key}"
+        asked = sh("get", "secret", "-n", self.namespace, self.title, "--ignore-not-found", "-o", path)
+        ask = f'q_pair=$({kubectl(self.server)} {asked}) && printf %s "$q_pair" | sha256sum'
+        return Probe("script", f"{_unless_away(self.server)}{ask}")
+
+    def parse(self, answer: str) -> State | None:
+        """Not knowable while the API is away; one that is not there has the digest of nothing."""
+        return {"sha256": answer[:64]} if answer else None
+
+    def converge(self, actual: State) -> Sequence[Action]:
+        """Write it."""
+        meta = {"name": self.title, "namespace": self.namespace}
+        secret = {"apiVersion": "v1", "kind": "Secret", "metadata": meta, "type": "kubernetes.io/tls"}
+        text = heredoc(f"{json.dumps({**secret, 'data': self._data()})}\n")
+        apply = f"{kubectl(self.server)} apply --server-side --force-conflicts -f - {text}"
+        return [Action(f"for q_try in 1 2 3 4 5; do\nif {apply}\nthen exit 0; fi; sleep 1\ndone; exit 1", secret=True)]
 
     def remove(self) -> Sequence[Action]:
         """Goes with the cluster."""

@@ -28,6 +28,7 @@ from quorate.spec.sections import (
     Etcd,
     Kubelet,
     LoadBalancer,
+    Metrics,
     Network,
     Os,
     Pki,
@@ -49,6 +50,7 @@ __all__ = [
     "Jump",
     "Kubelet",
     "LoadBalancer",
+    "Metrics",
     "Network",
     "Os",
     "Pki",
@@ -164,6 +166,7 @@ class Cluster(Model):
     runtime: Runtime = Runtime()
     network: Network = Network()
     dns: Dns = Dns()
+    metrics: Metrics = Metrics()
     etcd: Etcd = Etcd()
     apiserver: ApiServer = ApiServer()
     controller_manager: Daemon = Daemon()

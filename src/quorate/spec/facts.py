@@ -55,6 +55,8 @@ class HostFacts:
     """Those of the wanted kernel modules that are built in, loaded or loadable."""
     resolv_conf: str = "/etc/resolv.conf"
     """The resolver file that names real upstream servers."""
+    nameservers: tuple[str, ...] = ()
+    """The servers that it names."""
     etcd_member: bool = False
     """Whether etcd's data directory holds a member."""
     members: tuple[Member, ...] = ()

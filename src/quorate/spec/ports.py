@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
+from quorate.spec import metrics_server
 from quorate.spec.cluster import Cluster, Host, Role
 
 ETCD_CLIENT = 2379
@@ -67,6 +68,8 @@ def listeners(cluster: Cluster, host: Host) -> tuple[Listener, ...]:
         found += [Listener(KUBELET, "kubelet"), Listener(KUBELET_HEALTH, "kubelet health", local=True)]
         found += [Listener(PROXY_METRICS, "kube-proxy metrics", local=True)]
         found += [Listener(PROXY_HEALTH, "kube-proxy health")]
+    if host.has(Role.WORKER) and _metrics_on_hosts(cluster):
+        found += [Listener(metrics_server.HOST_PORT, "metrics-server")]
     if host.has(Role.LOAD_BALANCER):
         found += [Listener(cluster.endpoint.port, "endpoint.port")]
     if host.has(Role.LOAD_BALANCER) and (cluster.vip_moves or cluster.load_balancer.kind == "haproxy"):
@@ -97,12 +100,18 @@ def openings(cluster: Cluster, host: Host, retiring: Iterable[int] = ()) -> tupl
             found.append(Opening("vrrp", (), _sorted(balancers), "VRRP of the balancers"))
     if host.has(Role.WORKER):
         found.append(_tcp(KUBELET, [*masters, *workers, pods], "kubelet"))
+        if _metrics_on_hosts(cluster):
+            found.append(_tcp(metrics_server.HOST_PORT, masters, "metrics-server"))
         span = cluster.network.node_ports
         found += [Opening(protocol, (span,), ANY, "NodePorts") for protocol in ("tcp", "udp")]
         found.append(Opening("all", (), _sorted([pods, *workers]), "pods and overlay networks of other nodes"))
     own = host.ip
     peers = (_without(opening, own) for opening in found)
     return tuple(opening for opening in peers if opening.sources)
+
+
+def _metrics_on_hosts(cluster: Cluster) -> bool:
+    return metrics_server.wanted(cluster) and metrics_server.on_hosts(cluster)
 
 
 def _tcp(port: int, sources: Iterable[str], purpose: str) -> Opening:

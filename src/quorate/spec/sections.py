@@ -128,9 +128,20 @@ class Dns(Model):
     enabled: bool = True
     """Whether CoreDNS is installed."""
     image: Image | None = None
-    """CoreDNS image (default: the version's own, from registry.k8s.io)."""
+    """CoreDNS image (default: the artifact source's, or the version's own from registry.k8s.io)."""
     replicas: Annotated[int, Field(ge=1, le=100)] = 2
     """How many CoreDNS pods run."""
+
+
+class Metrics(Model):
+    """What pods and nodes use (metrics-server): `kubectl top`, autoscaling. From Kubernetes 1.31 on."""
+
+    enabled: bool = True
+    """Whether metrics-server is installed."""
+    image: Image | None = None
+    """metrics-server image (default: the artifact source's, or the version's own from registry.k8s.io)."""
+    replicas: Annotated[int, Field(ge=1, le=100)] = 2
+    """How many metrics-server pods run; never more than there are workers."""
 
 
 class Etcd(Model):
