@@ -1,15 +1,15 @@
 """Routes between pods: the script with the real ip and iptables, in a network of its own; what a new worker changes."""
 
-import contextlib
 import os
 import signal
-import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import own_net
 import pytest
+from own_net import needs_root
 
 from quorate.component import cni
 from quorate.component.context import Context
@@ -76,37 +76,12 @@ def test_a_worker_has_routes_to_the_others_and_none_to_itself() -> None:
     assert files(known, "w2")[cni.LIST] == "10.244.3.0/24 via 10.0.0.3\n"
 
 
-class Net:
-    """A network namespace with a wire in 10.0.0.0/24, and the script in a folder of this machine."""
+class Net(own_net.Net):
+    """A namespace with a wire in 10.0.0.0/24, and the script in a folder of this machine."""
 
-    def __init__(self, holder: int, folder: Path) -> None:
-        self.holder, self.folder, self.list = holder, folder, folder / "routes.list"
-        self.running: list[subprocess.Popen[str]] = []
-
-    def begin(self, *argv: str) -> subprocess.Popen[str]:
-        """A process in the namespace, in a group of its own as in a service's control group."""
-        command = ["nsenter", f"--net=/proc/{self.holder}/ns/net", "--", *argv]
-        process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
-        )
-        self.running.append(process)
-        return process
-
-    def end(self, process: subprocess.Popen[str]) -> str:
-        """End it as systemd does, with all that it started; returns what it said."""
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGTERM)
-        return process.communicate(timeout=10)[0]
-
-    def sh(self, script: str, check: bool = True) -> str:
-        done = subprocess.run(
-            ["nsenter", f"--net=/proc/{self.holder}/ns/net", "--", "/bin/sh", "-ec", script],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert not check or done.returncode == 0, (script, done.stdout, done.stderr)
-        return done.stdout if check else str(done.returncode)
+    @property
+    def list(self) -> Path:
+        return self.folder / "routes.list"
 
     def routes(self) -> set[str]:
         return {line.split(" dev ")[0] for line in self.sh(OURS).splitlines()}
@@ -122,36 +97,17 @@ class Net:
         """Whether soon exactly these routes are there."""
         return self.within(seconds, lambda: self.routes() == wanted)
 
-    def within(self, seconds: float, condition: Callable[[], bool]) -> bool:
-        deadline = time.monotonic() + seconds
-        while not condition():
-            if time.monotonic() > deadline:
-                return False
-            time.sleep(0.02)
-        return True
-
 
 @pytest.fixture
 def net(tmp_path: Path) -> Iterator[Net]:
-    holder = subprocess.Popen(["unshare", "--net", "sleep", "600"], stderr=subprocess.DEVNULL)
-    made = Net(holder.pid, tmp_path)
-    try:
-        own = os.readlink("/proc/self/ns/net")
-        if not made.within(5, lambda: holder.poll() is not None or os.readlink(f"/proc/{holder.pid}/ns/net") != own):
-            raise AssertionError("no namespace")
+    with own_net.own_net(Net, tmp_path) as made:
         wire = "ip link add e0 type veth peer name e1; ip addr add 10.0.0.100/24 dev e0; ip link set e1 up"
-        if holder.poll() is not None or made.sh(f"{wire}; ip link set e0 up; iptables -w -S", check=False) != "0":
-            pytest.skip("no network namespaces or no iptables here")
+        if made.sh(f"{wire}; ip link set e0 up; iptables -w -S", check=False) != "0":
+            pytest.skip("no iptables here")
         (tmp_path / "routes").write_text(files(context(3))[cni.ROUTES])
         yield made
-    finally:
-        for process in made.running:
-            made.end(process)
-        holder.kill()
-        holder.wait()
 
 
-needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root for a network namespace")
 ONE, TWO, THREE = (f"10.244.{n}.0/24 via 10.0.0.{n}" for n in (1, 2, 3))
 
 

@@ -92,6 +92,7 @@ def units(cluster: Cluster, host: Host) -> tuple[str, ...]:
     if host.has(Role.WORKER):
         found += ["containerd"] if cluster.runtime.kind == "containerd" else ["docker"]
         found += ["kubelet", "kube-proxy"]
+        found += ["quorate-rules"] if cluster.network.proxy_mode == "nftables" else []
     if cluster.network.cni == "routed" and (host.has(Role.WORKER) or host.has(Role.CONTROL_PLANE)):
         found.append("quorate-routes")
     return tuple(f"{name}.service" for name in found)

@@ -51,6 +51,7 @@ UNIT_NAMES = (
     "docker.service",
     "kubelet.service",
     "kube-proxy.service",
+    "quorate-rules.service",
     "nginx.service",
     "quorate-upstreams.service",
     "haproxy.service",
