@@ -9,13 +9,14 @@ from preflight_world import GB, GOOD, IP, change, judged, spoken, status, world
 
 from quorate.core import Blob
 from quorate.plan.step import Plan, Step
-from quorate.preflight.check import Clock, Status
+from quorate.preflight.check import Clock, Status, World
 from quorate.preflight.disk import WAL, needs
 from quorate.preflight.pairs import doors
 from quorate.preflight.report import judge
 from quorate.resource.file import Binary
 from quorate.resource.package import Packages
-from quorate.spec.cluster import Endpoint, Network, Os
+from quorate.spec.cluster import Endpoint, Kubelet, Network, Os, Runtime
+from quorate.spec.versions import table
 
 P, F, WARN, U = Status.PASSED, Status.FAILED, Status.WARNED, Status.UNCHECKED
 NAMES = "own box\nname box 127.0.1.1\nname localhost 127.0.0.1"
@@ -38,6 +39,52 @@ def test_a_plan_that_can_not_be_made() -> None:
     assert judged(world(), "plan", "m1") == (P, "0 changes")
     assert judged(replace(world(), trouble="no kubelet"), "plan", "m1") == (F, "no kubelet")
     assert judged(replace(world(), trouble="no kubelet"), "plan", "m2") is None
+
+
+def of(versions: dict[str, str], kubernetes: str = "1.36", **file: Any) -> World:
+    """A world whose source delivers these versions."""
+    there = world(**file)
+    supplied = replace(there.context.supply, versions=versions)
+    return replace(there, context=replace(there.context, supply=supplied, minor=table(kubernetes)))
+
+
+def test_releases_with_known_faults_and_those_below_what_is_tested() -> None:
+    """Hard ones stop, soft ones are told; what the host has no share in says nothing."""
+
+    def etcd(version: str) -> tuple[Status, str]:
+        found = judged(of({"etcd": version, "containerd": "1.4.0"}), "releases", "m1")
+        assert found
+        return found
+
+    assert etcd("3.6.16") == (P, "etcd 3.6.16")
+    assert etcd("3.5.27")[0] is WARN
+    assert etcd("3.6.8")[0] is WARN
+    assert "3.6.9 does not" in etcd("3.6.8")[1]
+    assert etcd("3.5.2")[0] is F
+    assert etcd("3.4.45") == (F, "etcd 3.4.45, this Kubernetes wants 3.5.24 or later, before 3.8.0")
+
+    def containerd(version: str, kubernetes: str) -> Status | None:
+        return status(of({"containerd": version, "etcd": "3.5.2"}, kubernetes), "releases", "n1")
+
+    assert containerd("2.3.7", "1.36") is P
+    assert containerd("2.2.0", "1.36") is P
+    assert containerd("1.7.35", "1.36") is WARN
+    assert containerd("2.1.4", "1.35") is WARN
+    assert containerd("1.7.27", "1.34") is WARN
+    assert containerd("1.7.28", "1.34") is P
+    assert containerd("1.5.9", "1.36") is F
+    assert containerd("2.0.0", "1.22") is F
+    assert judged(of({}), "releases", "m1") is None
+    assert judged(of({"etcd": "3.5.2"}), "releases", "n1") is None
+    assert judged(of({"containerd": "1.3.0"}, "1.20", runtime=Runtime(kind="docker")), "releases", "n1") is None
+
+
+def test_a_kubelet_that_is_told_to_refuse_cgroup_v1_is_seen_before_it_does() -> None:
+    v1 = {"n1": {"cgroup": "v1"}}
+    said = spoken("n1", "cgroups", "cpu cpuacct cpuset memory pids")
+    told = world(facts=v1, answers=said, kubelet=Kubelet(config={"failCgroupV1": True}))
+    assert status(told, "cgroups", "n1") is F
+    assert status(world(facts=v1, answers=said), "cgroups", "n1") is WARN
 
 
 def test_clocks() -> None:

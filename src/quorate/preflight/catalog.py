@@ -1,6 +1,6 @@
 """All checks, in the order in which they are shown. `docs/preflight.md` is a view of this table."""
 
-from quorate.preflight import disk, foreign, host, machine, network, pairs, vip
+from quorate.preflight import disk, foreign, host, machine, network, pairs, releases, vip
 from quorate.preflight.check import Check, Question
 from quorate.preflight.links import ADDRESSES
 
@@ -28,6 +28,12 @@ CHECKS: tuple[Check, ...] = (
         "All hosts get the same binaries.",
         "use hosts of one architecture: amd64, arm64, ppc64le or s390x",
         machine.arch,
+    ),
+    Check(
+        "releases", "etcd and containerd have no known fault, and fit",
+        "What the source delivers is looked at, also where the file names no version.",
+        "write a later one under `versions`, or leave it out for the one of the version table",
+        releases.releases,
     ),
     Check(
         "os", "a known distribution",

@@ -144,6 +144,12 @@ def cgroups(world: World, host: Host) -> Verdict | None:
     if missing := [each for each in WISHED if each not in said]:
         return warned(f"cgroup {kind} without {', '.join(missing)}")
     minor = world.context.minor
+    if kind == "v1" and minor.fail_cgroup_v1_field and world.cluster.kubelet.config.get("failCgroupV1"):
+        return failed("cgroup v1, on which kubelet does not start by your kubelet.config.failCgroupV1")
+    if kind == "v1" and minor.fail_cgroup_v1_default:
+        return warned(
+            f"cgroup v1, on which kubelet {minor.kubernetes} starts only as quorate writes failCgroupV1: false"
+        )
     if kind == "v1" and minor.fail_cgroup_v1_field:
         return warned(f"cgroup v1, which Kubernetes {minor.kubernetes} runs on but does not develop any more")
     if kind == "v2" and parts(minor.kubernetes) < STABLE_V2:
