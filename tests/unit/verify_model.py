@@ -48,6 +48,19 @@ class Model:
             return answered([json.dumps(item) for item in self._objects().values()])
         if match := re.search(r"scale deployment web --replicas=(\d+)", script):
             self.replicas = int(match[1])
+        if match := re.search(r"rollout status deployment/(coredns|metrics-server)", script):
+            return json.dumps({"items": [self._pod(number) for number in range(2)]})
+        if "get service kube-dns" in script:
+            return json.dumps({"spec": {"clusterIP": c.dns_ip}})
+        if "get apiservice" in script:
+            return "apiservice.apiregistration.k8s.io/v1beta1.metrics.k8s.io\n"
+        if "top nodes" in script:
+            return "".join(f"{each.node} 52m 2% 512Mi 6%\n" for each in c.workers)
+        if "get endpointslices" in script:
+            endpoints = [{"addresses": [f"10.244.{number}.9"], "conditions": {"ready": True}} for number in range(2)]
+            return json.dumps({"items": [{"endpoints": endpoints, "ports": [{"port": 10250}]}]})
+        if "through" in script:
+            return self._aggregated(script)
         if "rollout status" in script:
             return json.dumps({"items": [self._pod(number) for number in range(self.replicas)]})
         if "get service web" in script:
@@ -71,6 +84,10 @@ class Model:
         talk = "".join(f"{name} {name}\n" for name in names) + f"service {names[0]}\n" * 4
         if " logs " in script:
             return "".join(f"\x01{name}\nserving as {name}\n" for name in names)
+        if "nslookup" in script:
+            ips = {"kubernetes": c.service_ip, "web": SERVICE, "nobody": "NXDOMAIN"}
+            asked = dict.fromkeys(re.findall(r"(\w+)(\.\S+@\S*?); nslookup", script))
+            return "".join(f"\x01{name}\n" + "".join(f"{a}{b} {ips[a]}\n" for a, b in asked) for name in names)
         if " exec " in script:
             return "".join(f"\x01{name}\n{talk}api ok\n" for name in names)
         if "service '; curl" in script:
@@ -93,6 +110,13 @@ class Model:
         if "ip neigh show" in script:
             return "02:aa\n"
         return ""
+
+    def _aggregated(self, script: str) -> str:
+        lines = ["through " + '"usage"' * len(self.cluster.workers)]
+        for who, door in re.findall(r"printf '%s ' (\S+)@(\S+);", script):
+            said = {"stranger": 'User \\"quorate-verify\\" cannot list 403', "admin": "NodeMetricsList 200"}
+            lines.append(f"{who}@{door} {said.get(who, 'User system:anonymous cannot list 403')}")
+        return "\n".join(lines)
 
     def _view(self, host: Host) -> dict[str, str]:
         c = self.cluster

@@ -1,6 +1,6 @@
 """All checks: the sixteen of the described system's catalogue in its order, then what it lacks."""
 
-from quorate.verify import access, api, failover, vip, workload
+from quorate.verify import access, api, failover, metrics, vip, workload
 from quorate.verify.check import Check
 
 CHECKS: tuple[Check, ...] = (
@@ -26,6 +26,8 @@ CHECKS: tuple[Check, ...] = (
     Check("reach-from-hosts", "pods and services of every worker answer every worker", workload.hosts_reach_pods),
     Check("reach-from-pods", "kubectl exec; pods of every worker answer one another", workload.pods_reach_pods),
     Check("dns", "names are found in pods", workload.dns),
+    Check("metrics", "kubectl top has numbers of every worker", metrics.numbers),
+    Check("aggregation", "API servers lead to an API behind them, which believes them alone", metrics.aggregation),
     Check("nameless", "nobody without a name has rights", access.nameless),
     Check("kubelet-closed", "kubelets refuse the nameless, read-only port is closed", access.kubelets_closed),
     Check("keys-placed", "keys lie only where they are used", access.keys_where_needed),

@@ -124,24 +124,25 @@ async def first(env: Env) -> Pod:
         raise Skip("the cluster file has no worker")
     run = env.kubectl()
     await env.admin(f"{run} apply -f - {heredoc(yaml.dump_all(objects(env)))}")
-    return (await _rollout(env, 1))[0]
+    return (await rollout(env, 1, APP, f"app={APP}", env.namespace))[0]
 
 
 async def grown(env: Env) -> Lab:
     """The Deployment grown over all workers (check 13)."""
     await env.once(first)
     await env.admin(f"{env.kubectl()} -n {env.namespace} scale deployment {APP} --replicas={wanted(env)}")
-    pods = await _rollout(env, wanted(env))
+    pods = await rollout(env, wanted(env), APP, f"app={APP}", env.namespace)
     text = await env.admin(f"{env.kubectl()} -n {env.namespace} get service {APP} -o json")
     spec = json.loads(text)["spec"]
     return Lab(pods, spec["clusterIP"], spec["ports"][0]["nodePort"])
 
 
-async def _rollout(env: Env, count: int) -> tuple[Pod, ...]:
-    run = f"{env.kubectl()} -n {env.namespace}"
+async def rollout(env: Env, count: int, name: str, label: str, namespace: str) -> tuple[Pod, ...]:
+    """The pods of a Deployment once so many run. Raises Wrong with what keeps them from it."""
+    run = f"{env.kubectl()} -n {namespace}"
     script = (
-        f"{run} --request-timeout=0 rollout status deployment/{APP} --timeout={START}s >/dev/null 2>&1\n"
-        f"{run} get pods -l app={APP} -o json"
+        f"{run} --request-timeout=0 rollout status deployment/{name} --timeout={START}s >/dev/null 2>&1\n"
+        f"{run} get pods -l {label} -o json"
     )
     items = parse(await env.admin(script, START + 20))
     pods = running(items)

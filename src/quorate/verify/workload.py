@@ -3,8 +3,9 @@
 import asyncio
 import json
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from functools import wraps
+from typing import ParamSpec, TypeVar
 
 from quorate.core import CommandFailed
 from quorate.render.sh import quote, sh
@@ -16,6 +17,9 @@ from quorate.verify.api import CURL
 from quorate.verify.check import Skip, Wrong, demand
 from quorate.verify.env import Env
 from quorate.verify.pods import PORT, Lab, Pod
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 GET = f"{CURL} -f"
 SERVICE_TIMES = 4
@@ -58,15 +62,15 @@ SETTLING = 15.0
 """Seconds that kube-proxies have for the rules of a service that was just made (1 s between their rounds)."""
 
 
-def settling(check: Callable[[Env], Awaitable[str]]) -> Callable[[Env], Awaitable[str]]:
+def settling(check: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T]]:
     """The check, asked again until it passes or the network has had its time to settle."""
 
     @wraps(check)
-    async def patient(env: Env) -> str:
+    async def patient(*args: P.args, **more: P.kwargs) -> T:
         end = time.monotonic() + SETTLING
         while True:
             try:
-                return await check(env)
+                return await check(*args, **more)
             except Wrong:
                 if time.monotonic() > end:
                     raise
@@ -192,7 +196,7 @@ async def logs(env: Env) -> str:
 
 
 async def dns(env: Env) -> str:
-    """Pods on every worker find the API and a service by name."""
+    """Pods on every worker find the API and a service by name, are told who is nobody, and reach every DNS server."""
     c = env.cluster
     if not c.dns.enabled:
         raise Skip("dns.enabled is false in the cluster file")
@@ -206,14 +210,30 @@ async def dns(env: Env) -> str:
         raise Skip("no CoreDNS in the cluster: its image could not be had from the artifact source; see dns.image")
     address = json.loads(text)["spec"]["clusterIP"]
     demand(address == c.dns_ip, f"service kube-dns is at {address}, pods ask {c.dns_ip}")
-    names = {
-        f"kubernetes.default.svc.{c.network.dns_domain}": c.service_ip,
-        f"{pods.APP}.{env.namespace}.svc.{c.network.dns_domain}": lab.cluster_ip,
+    servers = await pods.rollout(env, c.dns.replicas, "coredns", "k8s-app=kube-dns", "kube-system")
+    api, nobody = f"kubernetes.default.svc.{c.network.dns_domain}", f"nobody.{env.namespace}.svc.{c.network.dns_domain}"
+    # Who is asked for which name, and what must be in the answer; no second address is that of the pod's own file.
+    asked = {
+        (api, ""): c.service_ip,
+        (f"{pods.APP}.{env.namespace}.svc.{c.network.dns_domain}", ""): lab.cluster_ip,
+        (nobody, ""): "NXDOMAIN",
+        **{(api, server.ip): c.service_ip for server in servers},
     }
-    inside = "\n".join(f"nslookup {name} 2>&1" for name in names)
+    await _names(env, lab, asked)
+    from_where = f"from {len(_one_each(env, lab))} pods on as many workers"
+    return f"3 names asked at {c.dns_ip}, and the API's at each of {len(servers)} DNS servers, {from_where}"
+
+
+@settling
+async def _names(env: Env, lab: Lab, wanted: Mapping[tuple[str, str], str]) -> None:
+    """Raise Wrong unless a pod of every worker is given the wanted answers."""
+    one = "printf '%s ' {0}@{1}; nslookup {0} {1} 2>&1 | tr '\\n' ' '; echo"
+    inside = "\n".join(one.format(*question) for question in wanted)
     asked = _one_each(env, lab)
     blocks = await _each(env, asked, f"exec %s -- {sh('sh', '-c', inside)}")
     for pod in asked:
-        lacking = [name for name, ip in names.items() if ip not in blocks.get(pod.name, "").split()]
-        demand(not lacking, f"from {pod.name} on {pod.node}: {', '.join(lacking)} not found")
-    return f"{len(names)} names found from {len(asked)} pods on {len(asked)} workers, asked at {c.dns_ip}"
+        answers = dict(line.split(" ", 1) for line in blocks.get(pod.name, "").splitlines() if " " in line)
+        for (name, server), answer in wanted.items():
+            said = answers.get(f"{name}@{server}", "")
+            at = f" at {server}" if server else ""
+            demand(answer in said.split(), f"from {pod.name} on {pod.node}: {name}{at}: expected {answer}, got {said}")
