@@ -1,6 +1,7 @@
 """The go command of this machine: found, asked for its version, run; what it says in errors, in an operator's words."""
 
 import asyncio
+import contextlib
 import json
 import os
 import re
@@ -126,9 +127,9 @@ async def run(
         output, _ = await asyncio.gather(process.stdout.read(), listen(process.stderr))
         code = await process.wait()
     except BaseException:
-        if process.returncode is None:
+        with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
-            await asyncio.shield(process.wait())
+        await asyncio.shield(process.communicate())  # to the end of its pipes, which are closed then
         raise
     if code != 0:
         said += output.decode(errors="replace").splitlines()  # with -json errors are there
