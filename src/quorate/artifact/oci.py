@@ -13,6 +13,7 @@ import struct
 import tarfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 from quorate.core import ArtifactError
@@ -79,21 +80,13 @@ def write(image: Image, names: Sequence[str], path: Path) -> None:
     Raises `ArtifactError` for what is no name with a tag.
     """
     tags = proper(names)
-    layers = [_layer(items) for items in image.layers]
-    config = _json(_config(image, [_digest(layer) for layer in layers]))
-    manifest = _json(
-        {
-            "schemaVersion": 2,
-            "mediaType": _MANIFEST,
-            "config": _descriptor(_CONFIG, config),
-            "layers": [_descriptor(_LAYER, layer) for layer in layers],
-        }
-    )
+    layers = [_Blob(_LAYER, _layer(items)) for items in image.layers]
+    config = _Blob(_CONFIG, _json(_config(image, [layer.digest for layer in layers])))
+    contents = {"config": config.descriptor, "layers": [layer.descriptor for layer in layers]}
+    manifest = _Blob(_MANIFEST, _json({"schemaVersion": 2, "mediaType": _MANIFEST, **contents}))
     platform = {"architecture": image.arch, "os": "linux"}
-    index = [_descriptor(_MANIFEST, manifest) | {"platform": platform, "annotations": _notes(tag)} for tag in tags]
-    docker = [{"Config": _blob(config), "RepoTags": tags, "Layers": [_blob(layer) for layer in layers]}]
-    # A layer that is there twice is written once.
-    blobs = {_blob(content): content for content in (config, manifest, *layers)}
+    index = [manifest.descriptor | {"platform": platform, "annotations": _notes(tag)} for tag in tags]
+    docker = [{"Config": config.path, "RepoTags": tags, "Layers": [layer.path for layer in layers]}]
     part = path.with_name(f"{path.name}.part")
     with tarfile.open(part, mode="w", format=tarfile.USTAR_FORMAT) as tar:
         _add(tar, Item("oci-layout", _json({"imageLayoutVersion": "1.0.0"})))
@@ -101,7 +94,8 @@ def write(image: Image, names: Sequence[str], path: Path) -> None:
         _add(tar, Item("manifest.json", _json(docker)))
         for each in ("blobs", "blobs/sha256"):
             _add(tar, directory(each))
-        for name, content in blobs.items():
+        # A layer that is there twice is written once.
+        for name, content in {blob.path: blob.content for blob in (config, manifest, *layers)}.items():
             _add(tar, Item(name, content))
     part.rename(path)
 
@@ -157,17 +151,27 @@ def _add(tar: tarfile.TarFile, item: Item) -> None:
         tar.addfile(entry, io.BytesIO(content))
 
 
-def _digest(content: bytes) -> str:
-    return f"sha256:{hashlib.sha256(content).hexdigest()}"
+@dataclass(frozen=True)
+class _Blob:
+    """A content, known by its digest."""
 
+    kind: str
+    content: bytes
 
-def _blob(content: bytes) -> str:
-    """The name of a blob in an OCI layout."""
-    return f"blobs/{_digest(content).replace(':', '/')}"
+    @cached_property
+    def digest(self) -> str:
+        """As descriptors write it."""
+        return f"sha256:{hashlib.sha256(self.content).hexdigest()}"
 
+    @property
+    def path(self) -> str:
+        """Its place in an OCI layout."""
+        return f"blobs/{self.digest.replace(':', '/')}"
 
-def _descriptor(kind: str, content: bytes) -> dict[str, object]:
-    return {"mediaType": kind, "digest": _digest(content), "size": len(content)}
+    @property
+    def descriptor(self) -> dict[str, object]:
+        """How others refer to it."""
+        return {"mediaType": self.kind, "digest": self.digest, "size": len(self.content)}
 
 
 def _json(value: object) -> bytes:
