@@ -1,5 +1,6 @@
 # `make check`: everything that needs no host, in a minute.   `make test`: that, then simulated hosts.
 # `make lab`: the described topology, deployed and proven, left up for you.   Needs Debian and, for labs, root.
+# `make lab KUBERNETES=1.37.2`: today's, built from Go modules, on three masters; any version from 1.30 on.
 # `make drill`: every fault RUNS times (30) on both examples, with quorate's and with other tools' settings, then
 # MINUTES (10) of bad weather: five hours. `make drill RUNS=3 MINUTES=1` takes one. `bench/drill.py --go-on` goes on,
 # `--again` measures some faults anew.
@@ -9,7 +10,7 @@
 
 SHELL := /bin/sh
 .DELETE_ON_ERROR:
-.PHONY: check static unit rest test soak lab lab-down bench drill lock clean
+.PHONY: go check static unit rest test soak lab lab-down bench drill lock clean
 MAKEFLAGS += --no-print-directory
 
 PYTHON ?= $(shell command -v python3.11 || echo python3)
@@ -19,7 +20,13 @@ READY := $(VENV)/.ready
 QUORATE := $(BIN)/quorate
 PYTEST := $(BIN)/python -m pytest
 
+# examples/modern.yaml is at one version; at others a copy of it stands beside it.
+ifdef KUBERNETES
+LAB := $(if $(shell grep -F 'kubernetes: "$(KUBERNETES)"' examples/modern.yaml),examples/modern.yaml,\
+  examples/modern-$(KUBERNETES).yaml)
+else
 LAB := examples/described.yaml
+endif
 RUNS := 30
 MINUTES := 10
 # Tests that wait for real programs more than they compute: sshd, HTTP servers with faults, sh in a root of its own.
@@ -61,7 +68,14 @@ test: check
 soak: $(READY)
 	@QUORATE_CRASHES=100 $(PYTEST) -q --no-header -s -x -m lab tests/lab/test_crashes.py
 
-lab: $(READY)
+# With a Go for those who build from modules.
+examples/modern-%.yaml: examples/modern.yaml
+	@sed 's/kubernetes: ".*"/kubernetes: "$*"/' $< > $@
+
+go: $(READY)
+	@.ci/go $(VENV)
+
+lab: $(READY) $(if $(KUBERNETES),go $(LAB))
 	@$(QUORATE) lab up -f $(LAB)
 	@$(QUORATE) apply -f $(LAB) --yes
 	@$(QUORATE) verify -f $(LAB) --disruptive
