@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from quorate.component.context import Context
 from quorate.component.service import service
 from quorate.component.settings import client
-from quorate.render import toml
+from quorate.render import toml, yaml
 from quorate.resource.brick import Brick
 from quorate.resource.file import DataDirectory, Directory, File
 from quorate.resource.system import Setting
@@ -21,6 +21,7 @@ SERIAL = True
 CONTAINERD = "/etc/containerd/config.toml"
 HOSTS = "/etc/containerd/certs.d"
 DOCKER = "/etc/docker/daemon.json"
+CRICTL = "/etc/crictl.yaml"
 PLAIN_RUNC = "/opt/kubernetes/runc-plain"
 """runc without what a host refuses: only where a fact says so."""
 
@@ -40,6 +41,10 @@ def resources(context: Context, host: Host) -> Iterator[Brick]:
         names += parts.get("docker", ("dockerd", "docker", "docker-proxy", "docker-init"))
     linked = ("ctr", *(("docker",) if kind == "docker" else ()))
     yield from context.binaries(host, *dict.fromkeys(names), linked=linked)
+    if kind == "containerd" and "crictl" in context.supply.binaries:
+        yield from context.binaries(host, "crictl", linked=("crictl",))
+        text = yaml.dump({"runtime-endpoint": f"unix://{CONTAINERD_SOCKET}"})
+        yield File(host=host.name, path=CRICTL, content=text)
     yield Setting(host=host.name, what="containers", want=(), check=":", order=":", undo=_LEAVE)
     yield Directory(host=host.name, path="/etc/containerd", purge=True)
     yield from _containerd(context, host)
