@@ -10,7 +10,7 @@
 
 SHELL := /bin/sh
 .DELETE_ON_ERROR:
-.PHONY: go check static unit rest test soak lab lab-down bench drill lock clean
+.PHONY: go check static unit rest test soak lab lab-down bench drill ladder lock clean
 MAKEFLAGS += --no-print-directory
 
 PYTHON ?= $(shell command -v python3.11 || echo python3)
@@ -95,6 +95,10 @@ bench: $(READY)
 
 drill: $(READY)
 	@$(BIN)/python bench/drill.py --runs $(RUNS) --minutes $(MINUTES)
+
+# Every minor that can be built, one after the other; goes on where it stopped.
+ladder: $(READY) go
+	@$(BIN)/python bench/ladder.py
 
 # New versions and digests, and no word of where they came from.
 lock: $(READY)

@@ -83,7 +83,7 @@ def deploy(example: str, folder: Path) -> Iterator[Deployed]:
     text = (EXAMPLES / example).read_text()
     # A lab of its own beside one that a user may have made of the same example.
     text = re.sub(r"^name: ", "name: test-", text, flags=re.M)
-    file.write_text(text.replace("192.168.109.", "192.168.119.").replace("192.168.110.", "192.168.120."))
+    file.write_text(re.sub(r"192\.168\.1(09|10|11)\.", lambda net: f"192.168.{110 + int(net[1])}.", text))
     cluster = load(file)
     with contextlib.suppress(LabError):
         down(cluster.name, print)  # what a killed run left
@@ -107,3 +107,9 @@ def described(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
 def three_masters(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
     """The hosts of three masters with haproxy and containerd, bare."""
     yield from deploy("three-masters.yaml", tmp_path_factory.mktemp("three"))
+
+
+@pytest.fixture(scope="module")
+def modern(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
+    """The hosts of three masters with today's Kubernetes, bare."""
+    yield from deploy("modern.yaml", tmp_path_factory.mktemp("modern"))
