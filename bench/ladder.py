@@ -1,8 +1,9 @@
 """The ladder: every Kubernetes minor that can be built from Go modules, deployed, verified, and drilled shortly.
 
-`make ladder` takes examples/modern.yaml at each version that has a lock, from the oldest on: builds it, brings a
-lab up, deploys, verifies with disruption, tries three faults, takes the lab away. A version that is in the results already is
-passed over, so it goes on where it stopped; `--again` measures all anew. The table goes into docs/versions.md.
+`make ladder` takes examples/modern.yaml at each version that has a lock, from the oldest on: builds it, deploys it in
+a lab of its own, verifies with disruption, tries three faults, takes the lab away. A version that is in the results
+already is passed over, so it goes on where it stopped; `--again` measures all anew. The table goes into
+docs/versions.md.
 """
 
 import argparse
