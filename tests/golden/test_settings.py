@@ -188,25 +188,6 @@ def test_the_users_word_on_anonymous_requests_replaces_the_file():
     assert "authentication-config" not in flags
 
 
-@pytest.mark.parametrize(
-    ("roles", "balancer", "expected"),
-    [
-        (["control-plane"], True, "https://127.0.0.1:2382"),
-        (["control-plane"], False, "https://127.0.0.1:2382"),
-        (["control-plane", "etcd"], True, "https://10.0.0.9:2379"),
-        (["control-plane", "etcd"], False, "https://10.0.0.9:2379,https://10.0.0.1:2379,https://10.0.0.2:2379"),
-    ],
-)
-def test_an_api_server_goes_to_its_own_member_or_by_the_way_that_knows_who_is_dead(roles, balancer, expected):
-    hosts = [
-        *({"name": f"e{n}", "address": f"10.0.0.{n}", "roles": ["etcd"]} for n in (1, 2)),
-        {"name": "m", "address": "10.0.0.9", "roles": roles},
-        *([{"name": "b", "address": "10.0.0.8", "roles": ["load-balancer"]}] if balancer else []),
-    ]
-    c = Cluster.model_validate({"name": "x", "hosts": hosts})
-    assert apiserver.etcd_servers(c, c.masters[0]) == expected
-
-
 def test_a_node_gives_itself_only_labels_that_its_kubelet_accepts():
     host = cluster(table("1.36")).host("worker-1")
     assert set(kubelet.own_labels(host)) == {"disk", "node.kubernetes.io/rack"}

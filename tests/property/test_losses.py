@@ -7,7 +7,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from worlds import clusters
 
-from quorate.component.settings.apiserver import etcd_servers
 from quorate.execute.survey import units
 from quorate.spec import whatif
 from quorate.spec.cluster import Cluster, Endpoint, Role
@@ -168,8 +167,3 @@ def test_every_case_is_that_of_each_of_its_hosts(c: Cluster) -> None:
 def test_the_model_is_that_of_the_components(c: Cluster) -> None:
     for host in c.hosts:
         assert {f"{part.process}.service" for part in parts(c, host)} <= set(units(c, host))
-    if len(c.members) > 1:
-        for master in c.masters:
-            alone = etcd_servers(c, master) == f"https://{master.ip}:2379"
-            left = after(c, frozenset({Part(master.name, "etcd")})).ready
-            assert (master.name in left) is not alone

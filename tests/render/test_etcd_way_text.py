@@ -12,10 +12,13 @@ from quorate.render import etcd_way
 WAY: dict[str, Any] = {
     "port": 2382,
     "state_port": 2383,
+    "room_port": 2385,
     "members": {"m1": "10.0.0.1", "n1": "10.0.0.2"},
+    "own": None,
     "member_port": 2379,
     "ca_file": "/etc/kubernetes/pki/etcd-ca.crt",
     "client_crt": "/etc/kubernetes/pki/apiserver-etcd-client.crt",
+    "room_crt": "/etc/kubernetes/pki/etcd-way.crt",
     "pace_ms": 250,
     "patience": 3,
     "stats_socket": "/run/quorate/etcd-way.sock",
@@ -24,6 +27,7 @@ SHOWN = (
     "default-server check check-ssl verify required ca-file /etc/kubernetes/pki/etcd-ca.crt "
     "crt /etc/kubernetes/pki/apiserver-etcd-client.crt"
 )
+CHECKED = "check addr 127.0.0.1 port 2383 inter 100ms fall 1 rise 1 on-marked-down shutdown-sessions"
 SERVERS = ["server m1 10.0.0.1:2379", "server n1 10.0.0.2:2379"]
 
 
@@ -46,6 +50,7 @@ def test_what_it_says() -> None:
         "defaults",
         "frontend etcd-in",
         "backend etcd",
+        "frontend etcd-waiting",
         "frontend etcd-state",
         "backend etcd-alive",
         "backend etcd-healthy",
@@ -59,27 +64,38 @@ def test_what_it_says() -> None:
         "balance leastconn",
         "option httpchk",
         "http-check send meth GET uri-lf /%[srv_name]",
-        *(
-            f"{server} check addr 127.0.0.1 port 2383 inter 100ms fall 1 rise 1 "
-            "on-marked-down shutdown-sessions on-marked-up shutdown-backup-sessions"
-            for server in SERVERS
-        ),
-        "option allbackups",
-        "server m1-unchecked 10.0.0.1:2379 backup",
-        "server n1-unchecked 10.0.0.2:2379 backup",
+        *(f"{server} {CHECKED} on-marked-up shutdown-backup-sessions" for server in SERVERS),
+        f"server waiting_room 127.0.0.1:2385 {CHECKED} backup",
+        "server shut_door 127.0.0.1:1 backup",
+    ]
+    assert said["frontend etcd-waiting"] == [
+        "mode http",
+        "bind 127.0.0.1:2385 ssl crt /etc/kubernetes/pki/etcd-way.crt ca-file /etc/kubernetes/pki/etcd-ca.crt "
+        "verify required alpn h2",
+        "no log",
+        "http-request tarpit deny_status 503",
     ]
     assert said["frontend etcd-state"] == [
         "mode http",
         "bind 127.0.0.1:2383",
         "no log",
         "timeout client 5s",
-        "acl some_in srv_is_up(etcd/m1)",
-        "acl some_in srv_is_up(etcd/n1)",
-        "http-request deny deny_status 503 if { path / } !some_in",
         *(
-            f"http-request deny deny_status 503 if {{ path /{name} }} !{{ srv_is_up(etcd-{what}/{name}) }}"
-            for what in ("alive", "healthy")
+            line
             for name in ("m1", "n1")
+            for line in (
+                "http-request set-var(txn.well) bool(true) "
+                f"if {{ srv_is_up(etcd-alive/{name}) }} {{ srv_is_up(etcd-healthy/{name}) }}",
+                f"acl some_in srv_is_up(etcd/{name})",
+            )
+        ),
+        "acl well var(txn.well) -m bool",
+        "http-request deny deny_status 503 if { path / } !well",
+        "http-request deny deny_status 503 if { path /waiting_room } some_in",
+        *(
+            f"http-request deny deny_status 503 if {{ path /{name} }} !{{ srv_is_up(etcd-{what}/{name}) }}{but}"
+            for name in ("m1", "n1")
+            for what, but in (("alive", ""), ("healthy", " well"))
         ),
         "http-request return status 200",
     ]
@@ -90,12 +106,24 @@ def test_what_it_says() -> None:
     assert "timeout connect 250ms" in said["defaults"]
 
 
+def test_its_own_member_has_its_sessions_back_and_the_others_come_one_after_the_other() -> None:
+    (backend,) = [
+        lines for name, lines in sections(etcd_way.config(**WAY | {"own": "n1"})).items() if name == "backend etcd"
+    ]
+    assert [line for line in backend if line.startswith("server")] == [
+        f"{SERVERS[1]} {CHECKED} on-marked-up shutdown-backup-sessions",
+        f"{SERVERS[0]} {CHECKED} backup",
+        f"server waiting_room 127.0.0.1:2385 {CHECKED} backup",
+        "server shut_door 127.0.0.1:1 backup",
+    ]
+
+
 def test_a_limit_that_can_not_be_raised_is_not_tried() -> None:
     assert "ulimit-n" not in etcd_way.config(**WAY)
     assert "    ulimit-n 1024\n" in etcd_way.config(**WAY, nofile=1024)
 
 
-@pytest.mark.parametrize("field", ["ca_file", "client_crt", "stats_socket", "user"])
+@pytest.mark.parametrize("field", ["ca_file", "client_crt", "room_crt", "stats_socket", "user"])
 @given(hostile())
 def test_only_plain_words_get_in(field: str, text: str) -> None:
     try:
@@ -115,8 +143,17 @@ def test_members_have_names_and_addresses(text: str) -> None:
 
 @pytest.mark.parametrize(
     "change",
-    [{"members": {}}, {"port": 0}, {"state_port": 70000}, {"member_port": -1}, {"pace_ms": 0}, {"patience": 0}],
+    [
+        {"members": {}},
+        {"own": "m9"},
+        {"port": 0},
+        {"room_port": 0},
+        {"state_port": 70000},
+        {"member_port": -1},
+        {"pace_ms": 0},
+        {"patience": 0},
+    ],
 )
 def test_nonsense_is_refused(change: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match=r"at least one|not a number"):
+    with pytest.raises(ValueError, match=r"at least one|as its own|not a number"):
         etcd_way.config(**WAY | change)

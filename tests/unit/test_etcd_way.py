@@ -8,9 +8,9 @@ from verify_model import Model
 from quorate.component import etcd_way
 from quorate.core import Key
 from quorate.execute import survey
-from quorate.plan.compile import compile_cluster
+from quorate.plan.compile import Compiled, compile_cluster
 from quorate.resource.removal import Removal
-from quorate.spec.cluster import Endpoint, Etcd, LoadBalancer
+from quorate.spec.cluster import Etcd, LoadBalancer
 from quorate.spec.ports import listeners
 from quorate.verify.check import Status
 from quorate.verify.runner import verify
@@ -22,19 +22,31 @@ FLAGS = Key("m2", "file", "/etc/systemd/system/kube-apiserver.service")
 READY, GONE = Key("m2", "ready", "way to etcd"), Key("m2", "removal", "etcd_way")
 
 
-def test_a_master_without_a_member_has_it_and_nobody_else() -> None:
+def test_masters_have_it_and_nobody_else() -> None:
     now = cluster(DESCRIBED)
     compiled = compile_cluster(context(now))
-    assert named(compiled, "quorate-etcd.service") == [
-        Key("m2", "file", "/etc/systemd/system/quorate-etcd.service"), UNIT,
-    ]  # fmt: skip
+    assert [key.host for key in named(compiled, "quorate-etcd.service") if key.kind == "unit"] == ["m1", "m2"]
     for host in now.hosts:
-        has = host.name == "m2"
+        has = host in now.masters
         assert ("quorate-etcd.service" in survey.units(now, host)) is has
         assert ("quorate-etcd.service" in survey.health(now, host)) is has
-        assert (2382 in {listener.port for listener in listeners(now, host)}) is has
-    conf = brick(compiled, Key("m2", "file", etcd_way.CONF)).content  # type: ignore[attr-defined]
-    assert conf.count("10.0.9.11:2379") == conf.count("10.0.9.14:2379") == conf.count("10.0.9.15:2379") == 4
+        taken = {listener.port for listener in listeners(now, host)}
+        assert ({2382, 2383, 2385} & taken == {2382, 2383, 2385}) is has
+
+
+def served(compiled: Compiled, host: str) -> list[str]:
+    """The members of etcd to which the way of a host leads, those that come second in brackets."""
+    conf = brick(compiled, Key(host, "file", etcd_way.CONF)).content  # type: ignore[attr-defined]
+    (backend,) = [part for part in conf.split("\n\n") if part.startswith("backend etcd\n")]
+    lines = [line.split() for line in backend.splitlines() if ":2379 " in line]
+    return [f"({words[1]})" if words[-1] == "backup" else words[1] for words in lines]
+
+
+def test_its_own_member_comes_first() -> None:
+    compiled = compile_cluster(context(cluster(DESCRIBED)))
+    assert served(compiled, "m1") == ["m1", "(n1)", "(n2)"]
+    assert served(compiled, "m2") == ["m1", "n1", "n2"]
+    assert served(compile_cluster(context(cluster(THREE))), "m2")[0] == "m2"
 
 
 def test_members_are_proven_before_it_and_it_before_the_api_server() -> None:
@@ -44,51 +56,36 @@ def test_members_are_proven_before_it_and_it_before_the_api_server() -> None:
     unit = brick(compiled, FLAGS).content  # type: ignore[attr-defined]
     assert "--etcd-servers=https://127.0.0.1:2382" in unit
     assert "After=network-online.target quorate-etcd.service\n" in unit
-    other = brick(compiled, Key("m1", "file", FLAGS.name)).content  # type: ignore[attr-defined]
-    assert "quorate-etcd" not in other
 
 
 def test_a_member_comes_to_its_host() -> None:
-    """The API server moves to its own member; then the way goes, with the package that it alone had."""
+    """The way leads to it once it is proven; the API server's own flags know of no member."""
     compiled = compile_cluster(context(cluster(THREE), cluster(DESCRIBED)))
-    assert "--etcd-servers=https://10.0.9.12:2379" in brick(compiled, FLAGS).content  # type: ignore[attr-defined]
-    gone = brick(compiled, GONE)
-    assert isinstance(gone, Removal)
-    assert {Key("m2", "ready", "kube-apiserver"), Key("m2", "ready", "etcd")} <= ancestors(compiled, gone.key)
-    assert [each.kind for each in gone.bricks][:2] == ["ready", "unit"]
-    assert [each.packages for each in gone.bricks if each.kind == "packages"] == [("haproxy",)]  # type: ignore[attr-defined]
-    assert "/etc/quorate/etcd-way.cfg" in {each.name for each in gone.bricks}
+    assert Key("m2", "ready", "etcd") in ancestors(compiled, UNIT)
+    assert served(compiled, "m2")[0] == "m2"
+    before = compile_cluster(context(cluster(DESCRIBED)))
+    assert brick(compiled, FLAGS) == brick(before, FLAGS)
 
 
 def test_a_member_leaves_its_host() -> None:
-    """The way is proven before the API server takes it, and only then the member goes."""
+    """The way leads past it, and only then it goes."""
     compiled = compile_cluster(context(cluster(DESCRIBED), cluster(THREE)))
     (out,) = named(compiled, "etcd member m2")
     assert {Key("n1", "ready", "etcd"), Key("n2", "ready", "etcd")} <= ancestors(compiled, READY)
-    assert READY in ancestors(compiled, API)
-    assert Key("m2", "ready", "kube-apiserver") in ancestors(compiled, out)
+    assert READY in ancestors(compiled, out)
     assert out in ancestors(compiled, Key("m2", "removal", "etcd"))
 
 
-def test_the_balancer_beside_it_keeps_the_package() -> None:
+def test_it_goes_with_the_master_and_leaves_the_package_to_the_balancer() -> None:
     beside = {**DESCRIBED, "m2": (M, L)}
-    old = cluster(beside, load_balancer=LoadBalancer(kind="haproxy"))
-    new = cluster({**beside, "m2": (M, L, E), "n2": (W,)}, load_balancer=LoadBalancer(kind="haproxy"))
-    gone = brick(compile_cluster(context(new, old)), GONE)
-    assert isinstance(gone, Removal)
-    assert [each for each in gone.bricks if each.kind == "packages"] == []
-
-
-def test_the_only_api_server_keeps_its_way_until_nobody_needs_it() -> None:
-    """The cluster grows, and a member comes to the one master: it restarts in the end, and loses its way after that."""
-    old = cluster({"m1": (M,), "n1": (W, E)}, endpoint=Endpoint())
-    new = cluster({**THREE, "n1": (W, E), "m3": (M,)})
-    compiled = compile_cluster(context(new, old))
-    flags = Key("m1", "file", FLAGS.name)
-    last = Key("m1", "file", f"{FLAGS.name} in the end")
-    assert "--etcd-servers=https://127.0.0.1:2382" in brick(compiled, flags).content  # type: ignore[attr-defined]
-    assert "--etcd-servers=https://10.0.9.11:2379" in brick(compiled, last).content  # type: ignore[attr-defined]
-    assert Key("m1", "ready", "kube-apiserver in the end") in ancestors(compiled, Key("m1", "removal", "etcd_way"))
+    for kind, left in (("haproxy", []), ("nginx", [("haproxy",)])):
+        old = cluster(beside, load_balancer=LoadBalancer(kind=kind))
+        new = cluster({**beside, "m2": (L,), "m3": (M,)}, load_balancer=LoadBalancer(kind=kind))
+        gone = brick(compile_cluster(context(new, old)), GONE)
+        assert isinstance(gone, Removal)
+        assert [each.packages for each in gone.bricks if each.kind == "packages"] == left  # type: ignore[attr-defined]
+        assert [each.kind for each in gone.bricks][:2] == ["ready", "unit"]
+        assert "/etc/quorate/etcd-way.cfg" in {each.name for each in gone.bricks}
 
 
 def test_patience_is_two_elections_and_more() -> None:
@@ -107,4 +104,4 @@ async def test_verify_knows_who_goes_past_it(uses: str, status: Status) -> None:
     found = await verify(model.cluster, Door(model), disruptive=False, on_finding=lambda _finding: None)
     (independent,) = [each for each in found if each.id == "independent"]
     assert independent.status is status, independent
-    assert status is Status.PASSED or "kube-apiserver of m2 uses 10.0.9.11, not its way" in independent.detail
+    assert status is Status.PASSED or "kube-apiserver of m1 uses 10.0.9.11, not its way" in independent.detail

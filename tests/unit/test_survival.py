@@ -55,23 +55,19 @@ def test_described_survives_any_one_host_and_ten_of_fifteen_pairs() -> None:
     assert str(whatif.pairs(c)).startswith("10 of 15 pairs are survived; not master01 with master02, nor master01 with")
 
 
-def test_a_master_is_out_with_its_own_member_and_one_without_is_not() -> None:
+def test_a_master_is_out_with_its_way_to_etcd_and_not_with_its_own_member() -> None:
     c = example("described")
-    now = after(c, frozenset({Part("master01", "etcd")}))
+    assert after(c, frozenset({Part("master01", "etcd")})).ready == ("master01", "master02")
+    now = after(c, frozenset({Part("master01", "quorate-etcd")}))
     assert now.ok
     assert now.ready == ("master02",)
-    assert after(c, frozenset({Part("node01", "etcd")})).ready == ("master01", "master02")
     told = {case.what: case.meaning for case in whatif.cases(c)}
-    assert told["etcd on master01"] == (
-        "etcd keeps 2 of 3 members, no further one may fail; "
-        "1 of 2 API servers serves on, the one beside it is left out"
-    )
-    assert told["etcd on node01 or node02"] == "etcd keeps 2 of 3 members, no further one may fail"
+    assert told["quorate-etcd on one host"] == "1 of 2 API servers serves on, the one beside it is left out"
+    assert told["etcd on one host"] == "etcd keeps 2 of 3 members, no further one may fail"
 
 
-def test_without_balancers_a_master_asks_the_other_members() -> None:
+def test_an_address_outside_is_the_users() -> None:
     c = cluster(["me", "me", "e", "w"], Endpoint(address="api.example.org"))
-    assert after(c, frozenset({Part("h1", "etcd")})).ready == ("h1", "h2")
     assert whatif.weaknesses(c)[-1].startswith("api.example.org is yours")
 
 
@@ -152,14 +148,17 @@ def test_a_cut_between_balancers_counts_by_its_worst_case() -> None:
     three = example("three-masters")
     at_worst = after(three, frozenset(), between(three.balancers))
     assert at_worst.ok
-    assert len(at_worst.ready) == 2
-    # Whoever does not reach etcd's leader holds the address too, and has no API server but its own.
+    assert len(at_worst.ready) == 3
+    # Whoever does not reach etcd's leader holds the address too, and reaches etcd by the member between them.
     pair = cluster(["meb", "meb", "e", "w", "w"])
-    assert after(pair, frozenset()).ok
-    assert after(pair, frozenset(), between(pair.balancers)).reads is Reads.MEMORY
-    link = whatif.cases(pair)[-1]
+    assert after(pair, frozenset(), between(pair.balancers)).ready == ("h1", "h2")
+    # Of two members that do not see each other, neither has a quorum, and nobody is between them.
+    alone = cluster(["meb", "meb", "meb", "w", "w"])
+    assert after(alone, frozenset()).ok
+    assert after(alone, frozenset(), between(alone.balancers)).reads is Reads.MEMORY
+    link = whatif.cases(alone)[-1]
     assert (link.what, link.verdict) == ("the link between the balancers", "fails")
-    assert link.meaning.startswith("some clients at 10.0.0.100 reach no API server that is ready")
+    assert link.meaning == "no API server is left; pods that run go on"
 
 
 def test_an_even_member_adds_nothing() -> None:
@@ -180,7 +179,7 @@ def test_rows_for_a_report() -> None:
     assert rows[2][0] == "node01 or node02"
     assert rows[-1][:2] == ("any two hosts at once", "fails")
     assert {verdict for _, verdict, _ in rows[:-1]} == {"survives"}
-    assert [verdict for _, verdict, _ in whatif.rows(example("smallest"))] == ["fails"] * 7
+    assert [verdict for _, verdict, _ in whatif.rows(example("smallest"))] == ["fails"] * 8
 
 
 def test_five_hundred_workers_are_one_row() -> None:
@@ -207,7 +206,7 @@ def test_the_outlook_counts_what_is_gone() -> None:
     assert (ahead.ok, ahead.may_fail) == (True, 0)
     assert outlook(c, lose(c, "nginx01")).text == "nginx01 is away: losing nginx02 would take the API away"
     member = outlook(c, frozenset({Part("master01", "etcd")}))
-    assert member.text == "master01 is without etcd: losing master02, node01 or node02 would stop writes"
+    assert member.text == "master01 is without etcd: losing node01 or node02 would stop writes"
     broken = outlook(c, lose(c, "node01", "master01"))
     assert not broken.ok
     assert broken.text == (

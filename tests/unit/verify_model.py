@@ -6,7 +6,7 @@ import subprocess
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 
-from quorate.component.settings.apiserver import etcd_servers
+from quorate.component.settings.apiserver import ETCD_SERVERS
 from quorate.execute import health, survey
 from quorate.pki import profiles
 from quorate.pki.issue import issue_ca, new_key
@@ -142,7 +142,7 @@ class Model:
             "files": "".join(f"{mode} root:root {path}\n" for mode, path in files),
             "certificates": "".join(f"file {path}\n{CA}" for path in certificates),
             "servers": "".join(f"{layout.kubeconfig(name)} {url}\n" for name, url in servers.items()),
-            "etcd": etcd_servers(c, host) if host in c.masters else "",
+            "etcd": ETCD_SERVERS if host in c.masters else "",
         }
 
     def _objects(self) -> Mapping[str, object]:

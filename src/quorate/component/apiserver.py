@@ -74,7 +74,7 @@ def resources(context: Context, host: Host) -> Iterator[Brick]:
         loads=loads,
         type="notify",
         # At a shutdown it ends before its way to etcd does, and can still take itself out of the list of API servers.
-        after=[layout.ETCD_WAY_UNIT] if host.away_from_etcd else [],
+        after=[layout.ETCD_WAY_UNIT],
         limit_nofile=min(1048576, context.of(host).nofile_limit),
         # Up to 1.26 open watches hold a stopping server for a minute; 10 s is enough for every request that is no
         # watch (nodes and control loops give up on theirs after that), and clients watch again elsewhere.

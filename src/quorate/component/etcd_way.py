@@ -1,11 +1,11 @@
-"""The way to etcd on control-plane hosts without a member: a local haproxy that leads past members that are dead.
+"""The way to etcd on control-plane hosts: a local haproxy that leads past members that are dead.
 
-An API server that is given all members goes on asking one of a dead host: 10 s for a request under way, up to 40 s for
-a watch (performance reference 2.1). One with a member of its own asks that alone, and where it fails, balancers leave
-the API server out. Here haproxy knows within a second who is dead, and cuts what hangs on it; the API server's client
-connects again at once. TLS goes through: API server and member see each other's certificates.
+haproxy knows within a second who is dead, and cuts what hangs on it; the API server's client connects again at once. TLS
+goes through: API server and member see each other's certificates. No connection fails, not even while all members are
+away: see `render.etcd_way`.
 
-The port is not etcd's own, so that a member can come to the host while the way is still used.
+The host's own member comes first, and has its API server back when it returns: so a host that is lost takes no other's
+API server along for the second in which that is found out, and the way to a member costs no network.
 """
 
 import math
@@ -20,9 +20,9 @@ from quorate.resource.brick import Brick
 from quorate.resource.file import File
 from quorate.resource.unit import Ready
 from quorate.spec import pki_files
-from quorate.spec.cluster import Cluster, Host
+from quorate.spec.cluster import Cluster, Host, Role
 from quorate.spec.layout import BALANCER, ETCD_WAY_UNIT, LOADED
-from quorate.spec.ports import ETCD_CLIENT, ETCD_WAY, ETCD_WAY_STATE
+from quorate.spec.ports import ETCD_CLIENT, ETCD_WAY, ETCD_WAY_ROOM, ETCD_WAY_STATE
 from quorate.spec.timing import timing
 
 NAME = "etcd_way"
@@ -31,11 +31,18 @@ SERIAL = True
 
 CONF = f"{BALANCER}/etcd-way.cfg"
 SELINUX = f"{BALANCER}/etcd-way.cil"
+CERTIFICATES = (
+    pki_files.ETCD_CA,
+    pki_files.APISERVER_ETCD_CLIENT,
+    pki_files.APISERVER_ETCD_CLIENT_KEY,
+    pki_files.ETCD_WAY,
+    pki_files.ETCD_WAY_KEY,
+)
 
 
 def resources(context: Context, host: Host) -> Iterator[Brick]:
     """Package, configuration, service, and health through the whole way."""
-    if not host.away_from_etcd:
+    if not host.has(Role.CONTROL_PLANE):
         return
     c, facts = context.cluster, context.of(host)
     yield from context.packages(host, "way to etcd", "haproxy")
@@ -45,10 +52,13 @@ def resources(context: Context, host: Host) -> Iterator[Brick]:
     text = etcd_way.config(
         port=ETCD_WAY,
         state_port=ETCD_WAY_STATE,
+        room_port=ETCD_WAY_ROOM,
         members={member.name: member.ip for member in c.members},
+        own=host.name if host.has(Role.ETCD) else None,
         member_port=ETCD_CLIENT,
         ca_file=pki_files.ETCD_CA,
         client_crt=pki_files.APISERVER_ETCD_CLIENT,
+        room_crt=pki_files.ETCD_WAY,
         pace_ms=timing(c).connect_timeout_ms,
         patience=patience(c),
         stats_socket=f"{LOADED}/etcd-way.sock",
@@ -71,7 +81,7 @@ def resources(context: Context, host: Host) -> Iterator[Brick]:
         # All that the API server does waits for it.
         restart_sec="100ms",
         kill_mode="mixed",
-        loads=[CONF, pki_files.ETCD_CA, pki_files.APISERVER_ETCD_CLIENT, pki_files.APISERVER_ETCD_CLIENT_KEY],
+        loads=[CONF, *CERTIFICATES],
         limit_nofile=min(65536, limit),
     )
     yield Ready(

@@ -80,9 +80,8 @@ class View:
 def units(cluster: Cluster, host: Host) -> tuple[str, ...]:
     """The services that a host must have, in the order in which they are built."""
     found = ["etcd"] if host.has(Role.ETCD) else []
-    if host.away_from_etcd:
-        found.append(layout.ETCD_WAY_UNIT.removesuffix(".service"))
     if host.has(Role.CONTROL_PLANE):
+        found += [layout.ETCD_WAY_UNIT.removesuffix(".service")]
         found += ["kube-apiserver", "kube-controller-manager", "kube-scheduler"]
     if host.has(Role.LOAD_BALANCER):
         kind = cluster.load_balancer.kind

@@ -136,6 +136,10 @@ def _member_sans(_cluster: Cluster, host: Host) -> Iterable[str]:
     return (host.name, host.ip, "localhost", "127.0.0.1")
 
 
+def _loopback_sans(_cluster: Cluster, _host: Host) -> Iterable[str]:
+    return ("localhost", "127.0.0.1")
+
+
 def _node_sans(_cluster: Cluster, host: Host) -> Iterable[str]:
     return (host.name, host.ip, host.node)
 
@@ -164,6 +168,8 @@ PROFILES: tuple[Profile, ...] = (
             cert_path=P.APISERVER_KUBELET_CLIENT, key_path=P.APISERVER_KUBELET_CLIENT_KEY),
     Profile("apiserver-etcd-client", "etcd-ca", MASTER, _always("kube-apiserver-etcd-client"), client=True,
             cert_path=P.APISERVER_ETCD_CLIENT, key_path=P.APISERVER_ETCD_CLIENT_KEY),
+    Profile("etcd-way", "etcd-ca", MASTER, _always("quorate-etcd-way"), (), True, False, _loopback_sans,
+            P.ETCD_WAY, P.ETCD_WAY_KEY),
     Profile("front-proxy-client", "front-proxy-ca", MASTER, _always(P.FRONT_PROXY_CLIENT_CN), client=True,
             cert_path=P.FRONT_PROXY_CLIENT, key_path=P.FRONT_PROXY_CLIENT_KEY),
     Profile("controller-manager", "ca", MASTER, _always("system:kube-controller-manager"),

@@ -1,11 +1,19 @@
-"""haproxy as an API server's way to etcd: TCP passed through to members that are alive and follow a leader."""
+"""haproxy as an API server's way to etcd: TCP passed through to a member that is alive and follows a leader.
 
-from collections.abc import Mapping
+An API server's clients of etcd (grpc) wait after each connection that failed, longer each time, up to two minutes, and
+begin anew only after one that did not. So no connection fails here: while no member answers there is a waiting room,
+which speaks TLS and HTTP/2 as a member does and lets requests wait. As soon as a member is back the room is emptied, and
+its clients, who know of no failure, connect again at once.
+"""
+
+from collections.abc import Iterable, Mapping
 
 from quorate.render import token
-from quorate.render.two_checks import Check, checked, page, serving
+from quorate.render.two_checks import Check, checked
 
 NAME = "etcd"
+ROOM, SHUT = "waiting_room", "shut_door"
+"""Servers besides the members; no host has an underscore in its name."""
 ALIVE_FALL = 3
 """Checks without an answer until a member counts as dead and all its sessions are cut. The first waits for its turn,
 each has `pace_ms` for connection and TLS, the others follow at once: with 250 ms 0.9 to 1.1 s in all. Three, for a
@@ -16,6 +24,8 @@ CHECK_TIMEOUT_MS = 1500
 """Time for the answer: etcd's /health gives up after a second."""
 STATE_INTERVAL_MS = 100
 """Milliseconds between two looks at what the checks have found, which haproxy asks itself on loopback."""
+RETRIES = 12
+"""Tries of a connection, `pace_ms` apart where it is refused: with 250 ms for 3 s, in which it is known who is dead."""
 SESSION_TIMEOUT = "4h"
 """Silence after which a session is cut: API servers ping etcd every 30 s, so none is silent that long."""
 
@@ -24,10 +34,13 @@ def config(
     *,
     port: int,
     state_port: int,
+    room_port: int,
     members: Mapping[str, str],
+    own: str | None,
     member_port: int,
     ca_file: str,
     client_crt: str,
+    room_crt: str,
     pace_ms: int,
     patience: int,
     stats_socket: str,
@@ -37,15 +50,21 @@ def config(
 ) -> str:
     """The whole haproxy.cfg; haproxy 2.4 or later.
 
-    `members` are addresses by name. Whoever connects to `port` on loopback talks TLS with a member himself;
-    `client_crt`, and the key beside it (`.key` for `.crt`), is what the checks show. A member is out when it gives no
-    answer (`ALIVE_FALL`), or answers for longer than `patience` seconds that it is not healthy: an election, in which
-    no member is, must cut nothing. When none is in, all are tried until one is. `state_port` answers 200 to `/<name>`
-    and `/` as long as the member, or any, is in. `pace_ms` is the time for a connection, and between two checks.
-    Raises ValueError for what is no plain address, port, name or path.
+    `members` are addresses by name. Whoever connects to `port` on loopback talks TLS with a member himself: with that
+    called `own` as long as it is in, else with the first of the others; without one of its own, with any. `client_crt`,
+    and the key beside it (`.key` for `.crt`), is what the checks show; `room_crt` likewise what the waiting room on
+    `room_port` shows, to those who have a certificate of `ca_file`.
+
+    A member is out when it gives no answer (`ALIVE_FALL`), or answers for longer than `patience` seconds that it is not
+    healthy: an election, in which no member is, must cut nothing. When none is healthy, all that are alive are in.
+    `state_port` answers 200 to `/<name>` as long as the member is in, and to `/` as long as one is alive and healthy.
+    `pace_ms` is the time for a connection, and between two checks.
+    Raises ValueError for what is no plain address, port, name or path, and for a stranger as `own`.
     """
     if not members:
         raise ValueError("a way to etcd needs at least one member")
+    if own is not None and own not in members:
+        raise ValueError("a way to etcd has one of the members as its own at most")
     targets = {token.name(name): f"{token.address(ip)}:{token.port(member_port)}" for name, ip in members.items()}
     pace = token.number(pace_ms, 10, 3600000)
     tls = f"check-ssl verify required ca-file {token.path(ca_file)} crt {token.path(client_crt)}"
@@ -63,9 +82,6 @@ def config(
         how=f"{tls} inter {HEALTHY_EVERY} fall {token.number(patience, 1, 3600)} rise 1",
         comment="A full store answers reads and deletions.",
     )
-    checks = (alive, healthy)
-    some = [f"    acl some_in srv_is_up({NAME}/{name})" for name in targets]
-    some.append("    http-request deny deny_status 503 if { path / } !some_in")
     lines = [
         "global",
         "    log stdout format raw daemon",
@@ -83,10 +99,11 @@ def config(
         "    log global",
         "    option srvtcpka",
         f"    timeout connect {pace}ms",
-        "    retries 3",
+        f"    retries {RETRIES}",
         "    option redispatch 1",
         f"    timeout client {SESSION_TIMEOUT}",
         f"    timeout server {SESSION_TIMEOUT}",
+        f"    timeout tarpit {SESSION_TIMEOUT}",
         f"    timeout check {CHECK_TIMEOUT_MS}ms",
         "",
         f"frontend {NAME}-in",
@@ -94,12 +111,56 @@ def config(
         "    no log",
         f"    default_backend {NAME}",
         "",
-        f"backend {NAME}",
-        "    # Sessions are few and long: each new one goes where the fewest are.",
-        "    balance leastconn",
-        *serving(targets, state_port, STATE_INTERVAL_MS, checks),
+        *_serving(targets, own, state_port, room_port),
         "",
-        *page(NAME, targets, state_port, checks, some),
-        *(line for check in checks for line in ("", *checked(NAME, targets, check))),
+        f"frontend {NAME}-waiting",
+        "    mode http",
+        f"    bind 127.0.0.1:{token.port(room_port)} ssl crt {token.path(room_crt)} ca-file {token.path(ca_file)} "
+        "verify required alpn h2",
+        "    no log",
+        "    http-request tarpit deny_status 503",
+        "",
+        *_page(targets, state_port),
+        *(line for check in (alive, healthy) for line in ("", *checked(NAME, targets, check))),
     ]
     return "\n".join(lines) + "\n"
+
+
+def _serving(targets: Mapping[str, str], own: str | None, state_port: int, room_port: int) -> Iterable[str]:
+    """The backend in which sessions are; whoever is its own comes first, and takes them back when it returns."""
+    yield f"backend {NAME}"
+    yield "    # Sessions are few and long: each new one goes where the fewest are. Of backups the first that is in has all."
+    yield "    balance leastconn"
+    yield "    option httpchk"
+    yield "    http-check send meth GET uri-lf /%[srv_name]"
+    state = f"check addr 127.0.0.1 port {token.port(state_port)} inter {STATE_INTERVAL_MS}ms fall 1 rise 1 "
+    state += "on-marked-down shutdown-sessions"
+    for name, target in sorted(targets.items(), key=lambda each: each[0] != own):
+        yield f"    server {name} {target} {state} " + (
+            "on-marked-up shutdown-backup-sessions" if own in (name, None) else "backup"
+        )
+    yield f"    server {ROOM} 127.0.0.1:{token.port(room_port)} {state} backup"
+    yield "    # Nobody listens there: for the moment in which the last member is out and the room is not open yet."
+    yield f"    server {SHUT} 127.0.0.1:1 backup"
+
+
+def _page(targets: Mapping[str, str], port: int) -> Iterable[str]:
+    """The page that the backend's checks ask: what the two below have found, and whether the room is open."""
+    yield "# What the checks above ask: the two below in one word."
+    yield f"frontend {NAME}-state"
+    yield "    mode http"
+    yield f"    bind 127.0.0.1:{token.port(port)}"
+    yield "    no log"
+    yield "    timeout client 5s"
+    out = "    http-request deny deny_status 503 if"
+    for name in targets:
+        well = f"{{ srv_is_up({NAME}-alive/{name}) }} {{ srv_is_up({NAME}-healthy/{name}) }}"
+        yield f"    http-request set-var(txn.well) bool(true) if {well}"
+        yield f"    acl some_in srv_is_up({NAME}/{name})"
+    yield "    acl well var(txn.well) -m bool"
+    yield f"{out} {{ path / }} !well"
+    yield f"{out} {{ path /{ROOM} }} some_in"
+    for name in targets:
+        yield f"{out} {{ path /{name} }} !{{ srv_is_up({NAME}-alive/{name}) }}"
+        yield f"{out} {{ path /{name} }} !{{ srv_is_up({NAME}-healthy/{name}) }} well"
+    yield "    http-request return status 200"

@@ -138,11 +138,6 @@ class Host(Model):
         return role in self.roles
 
     @property
-    def away_from_etcd(self) -> bool:
-        """Whether it runs an API server and no member of etcd: that needs a way to the members elsewhere."""
-        return self.has(Role.CONTROL_PLANE) and not self.has(Role.ETCD)
-
-    @property
     def ip(self) -> str:
         """The address as text."""
         return str(self.address)

@@ -40,7 +40,7 @@ def kubeconfig(component: str) -> str:
 
 
 ETCD_WAY_UNIT = "quorate-etcd.service"
-"""The way to etcd of a master without a member."""
+"""The way to etcd of an API server."""
 UNIT_NAMES = (
     "etcd.service",
     ETCD_WAY_UNIT,

@@ -16,12 +16,14 @@ ETCD_PEER = 2380
 ETCD_METRICS = 2381
 """Health and metrics without TLS, on loopback only."""
 ETCD_WAY = 2382
-"""The way to etcd of a master without a member, on loopback; not etcd's own, so that a member can take its place."""
+"""The API server's way to etcd, on loopback; not etcd's own port, for a member may be on the same host."""
 ETCD_WAY_STATE = 2383
 """Whether that way leads to a member, and to which; on loopback, plain HTTP."""
 BALANCER_STATE = 2384
 """Where a balancer answers by itself, on loopback, plain HTTP: that it runs, and what haproxy knows of the API servers.
 Beside the two above, which it may meet."""
+ETCD_WAY_ROOM = 2385
+"""Where the way to etcd leads while no member answers, on loopback."""
 KUBELET = 10250
 KUBELET_HEALTH = 10248
 PROXY_METRICS = 10249
@@ -62,8 +64,8 @@ def listeners(cluster: Cluster, host: Host) -> tuple[Listener, ...]:
         found += [Listener(cluster.apiserver.port, "apiserver.port")]
         found += [Listener(CONTROLLER_MANAGER, "kube-controller-manager", local=True)]
         found += [Listener(SCHEDULER, "kube-scheduler", local=True)]
-    if host.away_from_etcd:
-        found += [Listener(ETCD_WAY, "way to etcd", local=True), Listener(ETCD_WAY_STATE, "way to etcd", local=True)]
+        ways = (ETCD_WAY, ETCD_WAY_STATE, ETCD_WAY_ROOM)
+        found += [Listener(port, "way to etcd", local=True) for port in ways]
     if host.has(Role.WORKER):
         found += [Listener(KUBELET, "kubelet"), Listener(KUBELET_HEALTH, "kubelet health", local=True)]
         found += [Listener(PROXY_METRICS, "kube-proxy metrics", local=True)]

@@ -26,6 +26,8 @@ Cut = frozenset[frozenset[str]]
 """Pairs of hosts that do not reach each other though both run."""
 
 
+WAY = "quorate-etcd"
+"""An API server's way to the members of etcd."""
 LOOPS = ("kube-controller-manager", "kube-scheduler")
 """The control loops; one of each leads."""
 
@@ -84,7 +86,7 @@ def processes(cluster: Cluster, role: Role) -> tuple[str, ...]:
         case Role.ETCD:
             return ("etcd",)
         case Role.CONTROL_PLANE:
-            return ("kube-apiserver", *LOOPS)
+            return (WAY, "kube-apiserver", *LOOPS)
         case Role.LOAD_BALANCER:
             return (cluster.load_balancer.kind, *(("keepalived",) if cluster.endpoint.vip else ()))
         case Role.WORKER:
@@ -101,14 +103,6 @@ def parts(cluster: Cluster, host: Host, roles: Iterable[Role] = tuple(Role)) -> 
 def needed(cluster: Cluster) -> int:
     """How many members of etcd must run."""
     return len(cluster.members) // 2 + 1
-
-
-def ways(cluster: Cluster, master: Host) -> tuple[Host, ...]:
-    """The members of etcd by which a master's API server can do its work.
-
-    Behind balancers one with a member of its own uses that alone, and is left out without it.
-    """
-    return (master,) if master.has(Role.ETCD) and cluster.balancers else cluster.members
 
 
 def doors(cluster: Cluster) -> tuple[Host, ...]:
@@ -141,7 +135,7 @@ def _led(cluster: Cluster, lost: Parts, cut: Cut, quorum: frozenset[str]) -> Out
     ready = [
         master
         for master in answering
-        if any(way.name in quorum and _linked(master.name, way.name, cut) for way in ways(cluster, master))
+        if Part(master.name, WAY) not in lost and any(_linked(master.name, member, cut) for member in quorum)
     ]
     open_doors = [door for door in doors(cluster) if not _shut(cluster, door, lost)]
     levels = [_level(door, ready, answering, cut) for door in open_doors]

@@ -2,8 +2,8 @@
 
 from quorate.component.settings import tls
 from quorate.spec import layout, pki_files
-from quorate.spec.cluster import Cluster, Host, Role
-from quorate.spec.ports import ETCD_CLIENT, ETCD_WAY
+from quorate.spec.cluster import Cluster, Host
+from quorate.spec.ports import ETCD_WAY
 from quorate.spec.versions import Minor
 
 AUDIT_POLICY = f"{layout.KUBERNETES}/audit-policy.yaml"
@@ -14,6 +14,12 @@ AUTHENTICATION = f"{layout.KUBERNETES}/authentication.yaml"
 
 ANONYMOUS_PATHS = ("/healthz", "/livez", "/readyz", "/version")
 """What the balancers' checks and `verify` ask without a certificate."""
+
+ETCD_SERVERS = f"https://127.0.0.1:{ETCD_WAY}"
+"""The way to all members (component `etcd_way`), which knows who is dead. An API server that is given several goes on
+asking those of a dead host: 10 s for a request under way, up to 40 s for a watch (performance reference 2.1; with three
+masters and one powered off, writes through the others stood still for 7.6 s). One that is given its host's alone is out
+with it, and from 1.34 on for longer: it does not write for up to two minutes after the member is back."""
 
 SHUTDOWN_DELAY = "3s"
 """How long a stopping API server goes on serving while /readyz already fails: longer than the balancers
@@ -38,7 +44,7 @@ def flags(c: Cluster, h: Host, minor: Minor) -> dict[str, str]:
         "advertise-address": h.ip,
         "bind-address": h.ip,
         "secure-port": str(c.apiserver.port),
-        **_etcd(c, h),
+        **_etcd(),
         **_serving(),
         **_authentication(c, minor),
         # Node limits a kubelet to what its pods need; NodeRestriction to its own node (CIS 1.2.6-8, 1.2.14).
@@ -77,25 +83,9 @@ def authentication_config(minor: Minor) -> dict[str, object] | None:
     }
 
 
-def etcd_servers(c: Cluster, h: Host) -> str:
-    """URLs of the etcd members that a host's API server talks to.
-
-    A host without a member goes by the way to etcd, which knows who is dead (component `etcd_way`).
-    A host with a member uses that alone where balancers choose between API servers: both kinds ask each for /readyz,
-    which asks etcd, and leave out the one without. With all members listed it goes on asking those of a dead host:
-    10 s for a request under way, up to 40 s for a watch (performance reference 2.1; with three masters and one
-    powered off, writes through the others stood still for 7.6 s).
-    """
-    if h.away_from_etcd:
-        return f"https://127.0.0.1:{ETCD_WAY}"
-    alone = h.has(Role.ETCD) and c.balancers
-    members = (h,) if alone else (*(m for m in c.members if m == h), *(m for m in c.members if m != h))
-    return ",".join(f"https://{member.ip}:{ETCD_CLIENT}" for member in members)
-
-
-def _etcd(c: Cluster, h: Host) -> dict[str, str]:
+def _etcd() -> dict[str, str]:
     return {
-        "etcd-servers": etcd_servers(c, h),
+        "etcd-servers": ETCD_SERVERS,
         "etcd-cafile": pki_files.ETCD_CA,
         "etcd-certfile": pki_files.APISERVER_ETCD_CLIENT,
         "etcd-keyfile": pki_files.APISERVER_ETCD_CLIENT_KEY,
