@@ -40,10 +40,14 @@ def free(address: str) -> int:
         return int(found.getsockname()[1])
 
 
+SETTINGS = b"\0\0\0\x04\0\0\0\0\0"
+"""HTTP/2: an empty frame of settings (RFC 9113, 6.5)."""
+
+
 class Way:
     """haproxy and three members on loopback."""
 
-    def __init__(self, folder: Path, stack: ExitStack, stranger: str = "") -> None:
+    def __init__(self, folder: Path, stack: ExitStack, stranger: str = "", own: str | None = None) -> None:
         self.folder, self.stack = folder, stack
         self.port, self.state, self.member_port = free("127.0.0.1"), free("127.0.0.1"), free("127.0.9.1")
         pems, others = secrets(), secrets() if stranger else None
@@ -58,16 +62,21 @@ class Way:
         (folder / "ca.crt").write_bytes(pems.cert("etcd-ca"))
         (folder / "client.crt").write_bytes(pems.cert("apiserver-etcd-client", "m"))
         (folder / "client.key").write_bytes(pems.key("apiserver-etcd-client", "m"))
+        (folder / "room.crt").write_bytes(pems.cert("etcd-way", "m"))
+        (folder / "room.key").write_bytes(pems.key("etcd-way", "m"))
         self.tls = ssl.create_default_context(cafile=str(folder / "ca.crt"))
         self.tls.load_cert_chain(folder / "client.crt", folder / "client.key")
         assert within(5, lambda: all(self.reached(name) for name in MEMBERS))
         text = etcd_way.config(
             port=self.port,
             state_port=self.state,
+            room_port=free("127.0.0.1"),
             members=MEMBERS,
+            own=own,
             member_port=self.member_port,
             ca_file=str(folder / "ca.crt"),
             client_crt=str(folder / "client.crt"),
+            room_crt=str(folder / "room.crt"),
             pace_ms=250,
             patience=3,
             stats_socket=str(folder / "sock"),
@@ -124,6 +133,22 @@ class Way:
             found.setdefault(name, []).append(tls)
         return found
 
+    def waiting(self) -> ssl.SSLSocket:
+        """A connection that counts for grpc: TLS, and HTTP/2's settings from the other side; within grpc's 20 s."""
+        plain = socket.create_connection(("127.0.0.1", self.port), 20)
+        with_h2 = ssl.create_default_context(cafile=str(self.folder / "ca.crt"))
+        with_h2.load_cert_chain(self.folder / "client.crt", self.folder / "client.key")
+        with_h2.set_alpn_protocols(["h2"])
+        tls = self.stack.enter_context(with_h2.wrap_socket(plain, server_hostname="127.0.0.1"))
+        tls.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + SETTINGS)
+        assert tls.recv(9)[3:5] == SETTINGS[3:5]
+        return tls
+
+    def end(self, *names: str) -> None:
+        for name in names:
+            self.members[name].kill()
+            self.members[name].wait()
+
     def sick(self, *names: str) -> None:
         for name in MEMBERS:
             mark = self.folder / name / "sick"
@@ -144,7 +169,8 @@ def cut(tls: ssl.SSLSocket, seconds: float) -> float | None:
     began = time.monotonic()
     tls.settimeout(seconds)
     try:
-        assert tls.recv(1) == b""
+        while tls.recv(4096):
+            pass
     except TimeoutError:
         return None
     except OSError:
@@ -205,9 +231,51 @@ def test_when_nobody_is_healthy_all_are_tried(tmp_path: Path, stack: ExitStack) 
 
 def test_a_member_that_ended_is_passed_by_at_once(tmp_path: Path, stack: ExitStack) -> None:
     way = Way(tmp_path, stack)
-    way.members["e3"].kill()
-    way.members["e3"].wait()
+    way.end("e3")
     assert "e3" not in way.sessions()
+
+
+def test_its_own_member_has_the_sessions_and_gets_them_back(tmp_path: Path, stack: ExitStack) -> None:
+    way = Way(tmp_path, stack, own="e2")
+    assert set(way.sessions()) == {"e2"}
+    time.sleep(SETTLED)
+    way.end("e2")
+    assert within(5, lambda: way.says("e2") == 503)
+    assert set(way.sessions()) == {"e1"}
+    _, elsewhere = way.session()
+    way.start("e2")
+    assert cut(elsewhere, 5) is not None
+    assert set(way.sessions()) == {"e2"}
+
+
+@pytest.mark.parametrize("own", ["e2", None])
+def test_while_no_member_is_there_connections_wait_and_do_not_fail(
+    tmp_path: Path, stack: ExitStack, own: str | None
+) -> None:
+    way = Way(tmp_path, stack, own=own)
+    time.sleep(SETTLED)
+    way.end(*MEMBERS)
+    assert within(5, lambda: way.says(etcd_way.ROOM) == 200)
+    # The connections follow within 0.1 s.
+    time.sleep(0.3)
+    assert way.says("") == 503
+    waiting = [way.waiting() for _ in range(4)]
+    assert [cut(each, 0.5) for each in waiting] == [None] * 4
+    # Any member will do, also one that is not its own.
+    way.start("e3")
+    assert None not in [cut(each, 5) for each in waiting]
+    assert way.session()[0] == "e3"
+    assert within(5, lambda: way.says("") == 200)
+
+
+def test_the_waiting_room_is_for_those_who_have_a_certificate(tmp_path: Path, stack: ExitStack) -> None:
+    way = Way(tmp_path, stack)
+    way.end(*MEMBERS)
+    assert within(5, lambda: way.says(etcd_way.ROOM) == 200)
+    time.sleep(0.3)
+    way.tls = ssl.create_default_context(cafile=str(tmp_path / "ca.crt"))
+    with pytest.raises(OSError, match="certificate required"):
+        way.session()
 
 
 def test_a_stranger_with_a_members_name_is_passed_by(tmp_path: Path, stack: ExitStack) -> None:

@@ -25,7 +25,8 @@ CHECK_TIMEOUT_MS = 1500
 STATE_INTERVAL_MS = 100
 """Milliseconds between two looks at what the checks have found, which haproxy asks itself on loopback."""
 RETRIES = 12
-"""Tries of a connection, `pace_ms` apart where it is refused: with 250 ms for 3 s, in which it is known who is dead."""
+"""Further tries of a connection that is refused, `pace_ms` apart while one member has all: with 250 ms for 3 s, in which
+it is known who is dead. Where several are in, the next one is tried at once."""
 SESSION_TIMEOUT = "4h"
 """Silence after which a session is cut: API servers ping etcd every 30 s, so none is silent that long."""
 
