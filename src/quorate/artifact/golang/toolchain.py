@@ -110,7 +110,7 @@ async def run(
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        start_new_session=True,
+        process_group=0,  # not a session of its own: a niced build stays niced beside other sessions
         limit=1 << 20,
     )
     assert process.stdout is not None
