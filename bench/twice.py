@@ -1,7 +1,7 @@
 """Whether two builds give the same bytes: `bench/twice.py 1.37.2` builds a second time and compares.
 
-The first build is what lies in quorate's cache (`quorate build`). The second has nothing in common with it but locks and
-toolchain: another folder, an empty module cache, an empty cache of compiled packages. Digests of both go to
+The first build is what lies in quorate's cache (`quorate build`). The second has nothing in common with it but locks
+and toolchain: another folder, an empty module cache, an empty cache of compiled packages. Digests go to
 bench/results/twice-VERSION.json. It takes as long as a first build.
 """
 
@@ -37,7 +37,7 @@ def main() -> None:
     version = sys.argv[1]
     first = digests(asyncio.run(built(version, default_cache() / "artifacts")))
     with tempfile.TemporaryDirectory(prefix="quorate-twice-") as folder:
-        os.environ |= {"GOCACHE": f"{folder}/packages", "GOMODCACHE": f"{folder}/modules", "GOFLAGS": "-modcacherw"}
+        os.environ |= {"GOCACHE": f"{folder}/packages", "GOMODCACHE": f"{folder}/modules"}
         second = digests(asyncio.run(built(version, Path(folder) / "cache")))
     differ = sorted(name for name in first if second.get(name) != first[name])
     result = {"kubernetes": version, "date": date.today().isoformat(), "differ": differ, "sha256": first}
