@@ -16,6 +16,7 @@ from small_modules import MODULE, TINY, lock, serve
 from quorate.artifact import modules
 from quorate.artifact.cache import Cache, unpacked
 from quorate.artifact.golang import families, locks, toolchain
+from quorate.artifact.golang.compile import STEP, Progress
 from quorate.artifact.golang.locks import Lock
 from quorate.core import ArtifactError
 from quorate.spec.versions import supported, table
@@ -121,10 +122,17 @@ async def test_builds_wait_for_one_another(place: Path) -> None:
     await task
 
 
-def test_progress_ends_with_all_packages(place: Path) -> None:
+def test_progress_moves_to_the_end_and_tells_no_more_than_it_must() -> None:
     said: list[str] = []
-    built(shop(place, said=said))
-    assert any("fetching modules" in line for line in said)
+    progress = Progress("tiny 1", 400, said.append)
+    for number in range(400):
+        progress.heard(f"example.com/some/package{number}")
+        progress.heard("# example.com/some/package")  # what cgo says beside it
+    counts = [int(line.split()[3]) for line in said]
+    assert counts == sorted(set(counts))
+    assert counts[-1] >= 400 - 400 * STEP // 100
+    assert len(said) <= 100 // STEP + 1
+    assert all(line.endswith("of 400 packages") for line in said)
 
 
 def test_another_lock_is_another_program(place: Path) -> None:
