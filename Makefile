@@ -10,7 +10,7 @@
 
 SHELL := /bin/sh
 .DELETE_ON_ERROR:
-.PHONY: go check static unit rest test soak lab lab-down bench drill ladder lock clean
+.PHONY: go check static unit rest test soak lab lab-down bench drill ladder versions lock clean
 MAKEFLAGS += --no-print-directory
 
 PYTHON ?= $(shell command -v python3.11 || echo python3)
@@ -33,9 +33,14 @@ MINUTES := 10
 UNIT := tests/unit tests/property
 SLOW := tests/transport tests/artifact tests/cli/test_interrupt.py $(addprefix tests/unit/test_,bricks.py lock.py \
   lock_leftovers.py walk_lost.py killed_scripts.py disk_full.py once.py)
+# Stories that wait more than they compute, and bear being disturbed: they run beside the described cluster's. Those
+# first that need no binaries: on a new machine the other side builds them meanwhile.
+LIGHT := $(addprefix tests/lab/test_,hosts.py logins.py balancing.py sessions.py crashes.py)
+# What a client feels is measured here, or two cores are busy as it is: nothing runs beside them.
+ALONE := $(wildcard $(addprefix tests/lab/test_,modern.py three_masters.py stages.py))
 # No run of lab tests takes longer than this, whatever hangs; INT lets pytest tear labs down and sum up.
 LAB_LIMIT := timeout --foreground --signal=INT --kill-after=120 80m
-APT := DEBIAN_FRONTEND=noninteractive apt-get -qq -y -o Dpkg::Use-Pty=0 --no-install-recommends install
+LAB_TEST := $(PYTEST) -q --no-header -x -rs -m ""
 
 $(READY): requirements.txt pyproject.toml
 	@.ci/venv $(PYTHON) $(VENV)
@@ -60,9 +65,10 @@ rest: $(READY)
 	@$(PYTEST) -q --no-header tests $(addprefix --ignore=,$(UNIT) $(SLOW))
 
 test: check
+	@.ci/need curl ssh-agent:openssh-client debootstrap systemd-nspawn:systemd-container
 	@tests/transport/get_programs.sh > /dev/null
-	@$(PYTEST) -q --no-header -rs $(SLOW)
-	@$(LAB_LIMIT) $(PYTEST) -q --no-header -x -m lab tests/lab
+	@$(LAB_LIMIT) .ci/lanes '$(LAB_TEST) tests/lab/test_described.py' '$(LAB_TEST) $(SLOW) $(LIGHT)' \
+	  -- '$(LAB_TEST) $(ALONE)'
 
 # 100 crashes of each kind, and one between any two steps of a deployment: an hour or two.
 soak: $(READY)
@@ -85,7 +91,7 @@ lab: $(READY) $(if $(KUBERNETES),go $(LAB))
 	@echo "  $(QUORATE) status -f $(LAB)        what runs where"
 	@echo "  $(QUORATE) kubeconfig -f $(LAB)    for your kubectl"
 	@echo "  $(QUORATE) lab list                the simulated hosts"
-	@echo "  make lab-down                        take it all away"
+	@echo "  make lab-down$(if $(KUBERNETES), KUBERNETES=$(KUBERNETES))    take it all away"
 
 lab-down: $(READY)
 	@$(QUORATE) lab down -f $(LAB)
@@ -99,6 +105,10 @@ drill: $(READY)
 # Every minor that can be built, one after the other; goes on where it stopped.
 ladder: $(READY) go
 	@$(BIN)/python bench/ladder.py
+
+# What each version's programs know: asked of those in the cache, or in the folder PROGRAMS (etcd-3.7.3/bin/etcd, ...).
+versions: $(READY)
+	@$(BIN)/python versions/look.py $(PROGRAMS)
 
 # New versions and digests, and no word of where they came from.
 lock: $(READY)

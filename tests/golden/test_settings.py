@@ -4,7 +4,6 @@ import json
 from pathlib import Path
 
 import pytest
-from documents import fields, flags, misfits
 
 from quorate.component.settings import (
     apiserver,
@@ -17,6 +16,9 @@ from quorate.component.settings import (
 )
 from quorate.spec.cluster import Cluster
 from quorate.spec.facts import HostFacts
+from quorate.spec.known import fields, flags
+from quorate.spec.known import table as known
+from quorate.spec.known.fit import misfits
 from quorate.spec.versions import Minor, supported, table
 
 HERE = Path(__file__).parent
@@ -116,12 +118,12 @@ def test_settings_are_as_reviewed(version, golden):
 
 
 @pytest.mark.parametrize("version", supported())
-def test_every_flag_is_documented_for_its_minor(version):
+def test_every_flag_is_known_to_its_minor(version):
     minor = table(version)
     for c in variants(minor):
         for component, given in all_flags(c, minor).items():
             for one in given:
-                assert set(one) <= flags(component, version)
+                assert set(one) <= set(flags(component).at(version))
 
 
 @pytest.mark.parametrize("version", supported())
@@ -145,14 +147,22 @@ def test_every_configuration_field_exists_and_has_its_type(version, facts):
             )
             for config in configs:
                 kind = str(config["kind"])
-                assert misfits(config, kind, fields(kind, version)) == []
+                assert list(misfits(config, kind, fields(kind).at(version))) == []
 
 
 @pytest.mark.parametrize("version", supported())
-def test_the_scheduler_api_is_one_that_the_minor_serves(version):
-    assert fields("KubeSchedulerConfiguration", version)["KubeSchedulerConfiguration.apiVersion"] == "string"
-    served = json.loads((HERE / "config_fields.json").read_text())["scheduler_versions"][version]
-    assert table(version).scheduler_api.removeprefix("kubescheduler.config.k8s.io/") in served
+def test_configuration_has_an_api_version_that_the_minor_serves(version):
+    minor = table(version)
+    group, _, api = minor.scheduler_api.partition("/")
+    assert group == "kubescheduler.config.k8s.io"
+    assert api in known("apis", "KubeSchedulerConfiguration").at(version)
+    if minor.authentication_api:
+        group, _, api = minor.authentication_api.partition("/")
+        assert group == "apiserver.config.k8s.io"
+        assert api in known("apis", "AuthenticationConfiguration").at(version)
+        assert encryption.config(KEY)["apiVersion"] in {
+            f"{group}/{each}" for each in known("apis", "EncryptionConfiguration").at(version)
+        }
 
 
 @pytest.mark.parametrize("version", supported())

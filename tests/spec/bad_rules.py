@@ -105,13 +105,6 @@ PART_RULES = (
     Bad(HOSTS + "versions: {containerd: 1.5.9}\n", 5, "versions.containerd", "does not fit"),
     Bad(HOSTS + "versions: {docker: 20.10.1}\n", 5, "versions.docker", "no effect"),
     Bad(HOSTS + "runtime: {insecure_registries: ['x:0']}\n", 5, "runtime.insecure_registries[0]", "1 to 65535"),
-    Bad(HOSTS + "apiserver: {extra_flags: {logtostderr: 'true'}}\n", 5, "apiserver.extra_flags.logtostderr", "1.26"),
-    Bad(
-        HOSTS + "controller_manager: {extra_flags: {pod-eviction-timeout: 30s}}\n",
-        5,
-        "controller_manager.extra_flags.pod-eviction-timeout",
-        "default-not-ready-toleration-seconds",
-    ),
     Bad(HOSTS + "kubelet: {extra_flags: {cluster-dns: 1.2.3.4}}\n", 5, "kubelet.extra_flags.cluster-dns", "follows"),
     Bad(HOSTS + "kubelet: {config: {clusterDNS: [1.2.3.4]}}\n", 5, "kubelet.config.clusterDNS", "follows"),
     Bad(HOSTS + "os: {sysctl: {net.ipv4.ip_forward: '0'}}\n", 5, "os.sysctl.net.ipv4.ip_forward", "pods need it"),

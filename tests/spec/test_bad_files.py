@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from bad_beside import BESIDE, KEY
+from bad_exist import EXIST
 from bad_file import HOSTS, A, B, Bad, hosts
 from bad_rules import END_RULES, HOST_RULES, PART_RULES
 from bad_text import SHAPE, YAML
@@ -34,7 +35,7 @@ KINDS = {
     20: ("hosts", "the role worker"),
 }
 """One case of each kind of mistake that can be seen from here; hosts must be asked for 4, 14 and 18."""
-CASES = (*YAML, *SHAPE, *HOST_RULES, *END_RULES, *PART_RULES, *BESIDE)
+CASES = (*YAML, *SHAPE, *HOST_RULES, *END_RULES, *PART_RULES, *EXIST, *BESIDE)
 
 
 def problems(folder: Path, bad: Bad) -> list[Problem]:
@@ -64,7 +65,7 @@ def test_refused_with_line_field_and_fix(tmp_path: Path, bad: Bad) -> None:
     assert any(bad.words in str(each) for each in at), "\n".join(map(str, found))
 
 
-@pytest.mark.parametrize("bad", [*YAML, *SHAPE, *BESIDE], ids=str)
+@pytest.mark.parametrize("bad", [*YAML, *SHAPE, *EXIST, *BESIDE], ids=str)
 def test_one_mistake_is_told_once(tmp_path: Path, bad: Bad) -> None:
     told = [each.field for each in problems(tmp_path, bad)]
     assert len(told) == len(set(told)), told

@@ -117,9 +117,17 @@ def test_paths_start_at_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 
 def test_text_stays_literal(tmp_path: Path) -> None:
-    text = TEXT + "etcd: {extra_flags: {x: $(id), y: '%n {};', z: yes, t: 2024-01-01, u: '1:30'}}\n"
-    flags = write(tmp_path, text).etcd.extra_flags
-    assert flags == {"x": "$(id)", "y": "%n {};", "z": "yes", "t": "2024-01-01", "u": "1:30"}
+    text = (
+        "etcd: {extra_flags: {cors: $(id), log-level: '%n {};', logger: yes, metrics: 2024-01-01, auth-token: '1:30'}}"
+    )
+    flags = write(tmp_path, f"{TEXT}{text}\n").etcd.extra_flags
+    assert flags == {
+        "cors": "$(id)",
+        "log-level": "%n {};",
+        "logger": "yes",
+        "metrics": "2024-01-01",
+        "auth-token": "1:30",
+    }
 
 
 def test_a_cluster_that_runs_may_have_an_even_number_of_members(tmp_path: Path) -> None:

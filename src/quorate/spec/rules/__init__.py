@@ -7,11 +7,19 @@ one mistake is told once. Only `files` looks outside of the value, at the files 
 from collections.abc import Collection
 
 from quorate.spec.cluster import Cluster
-from quorate.spec.rules import endpoint, files, hosts, network, parts, reach, state, timing
+from quorate.spec.rules import endpoint, exist, files, hosts, network, parts, reach, state, timing
 from quorate.spec.tree import Fault
 
 RULES = (
-    hosts.RULES + reach.RULES + endpoint.RULES + network.RULES + parts.RULES + timing.RULES + state.RULES + files.RULES
+    hosts.RULES
+    + reach.RULES
+    + endpoint.RULES
+    + network.RULES
+    + parts.RULES
+    + exist.RULES
+    + timing.RULES
+    + state.RULES
+    + files.RULES
 )
 
 

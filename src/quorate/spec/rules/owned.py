@@ -1,4 +1,4 @@
-"""Flags that `extra_flags` may not change, because other parts of the cluster are built on their values.
+"""Flags and fields that the user may not change, because other parts of the cluster are built on their values.
 
 Data: component -> flag (without dashes) -> what to do instead.
 """
@@ -114,3 +114,19 @@ OWNED: Mapping[str, Mapping[str, str]] = {
     "proxy": _PROXY,
 }
 """By the name of the section in the cluster file."""
+
+FIELDS: Mapping[str, str] = {
+    "apiVersion": "remove it",
+    "kind": "remove it",
+    "authentication": "remove it: client certificates and webhook, never anonymous",
+    "authorization": "remove it: requests are authorized by the API (Webhook)",
+    "cgroupDriver": "remove it: it must equal the runtime's",
+    "clusterDNS": "write network.service_cidr: the DNS address follows from it",
+    "clusterDomain": "write network.dns_domain",
+    "maxPods": "write kubelet.max_pods",
+    "port": "remove it: the API reaches kubelets at 10250",
+    "readOnlyPort": "remove it: the unprotected port stays closed",
+    "tlsCertFile": "remove it: quorate issues the certificate",
+    "tlsPrivateKeyFile": "remove it: quorate issues the key",
+}
+"""Fields of KubeletConfiguration that `kubelet.config` may not change."""

@@ -4,12 +4,11 @@ from collections.abc import Iterator
 
 from quorate.core import QuorateError
 from quorate.spec.cluster import Cluster, Daemon, Etcd
-from quorate.spec.rules.owned import OWNED
+from quorate.spec.rules.owned import FIELDS, OWNED
 from quorate.spec.rules.reach import misspelt
-from quorate.spec.rules.removed import REMOVED
 from quorate.spec.rules.rule import rule
 from quorate.spec.tree import Fault
-from quorate.spec.versions import ETCD_FLAWS, parts, repaired, table
+from quorate.spec.versions import ETCD_FLAWS, repaired, table
 
 _SYSTEM = ("/bin", "/boot", "/dev", "/etc", "/lib", "/proc", "/root", "/run", "/sbin", "/sys", "/tmp", "/usr")
 _SHARED = ("/opt/kubernetes", "/var/cache", "/var/lib", "/var/log", "/var/run", "/var/tmp")
@@ -99,17 +98,6 @@ def flags(cluster: Cluster) -> Iterator[Fault]:
                 yield Fault(where, f"--{flag} is set by quorate, which other parts rely on", fix)
 
 
-def removed(cluster: Cluster) -> Iterator[Fault]:
-    """Flags are of the chosen Kubernetes."""
-    version = cluster.versions.kubernetes
-    for part, gone in REMOVED.items():
-        given: Daemon = getattr(cluster, part)
-        for flag in given.extra_flags:
-            if (since := gone.get(flag)) and parts(version) >= parts(since.minor):
-                rule_ = f"Kubernetes {version} has no --{flag} any more (gone in {since.minor})"
-                yield Fault((part, "extra_flags", flag), rule_, since.fix)
-
-
 def sysctls(cluster: Cluster) -> Iterator[Fault]:
     """Kernel settings without which pods have no network stay as they are."""
     for name in cluster.os.sysctl:
@@ -119,21 +107,7 @@ def sysctls(cluster: Cluster) -> Iterator[Fault]:
 
 def kubelet_config(cluster: Cluster) -> Iterator[Fault]:
     """Fields of KubeletConfiguration on which other parts rely stay as they are."""
-    owned = {
-        "apiVersion": "remove it",
-        "kind": "remove it",
-        "authentication": "remove it: client certificates and webhook, never anonymous",
-        "authorization": "remove it: requests are authorized by the API (Webhook)",
-        "cgroupDriver": "remove it: it must equal the runtime's",
-        "clusterDNS": "write network.service_cidr: the DNS address follows from it",
-        "clusterDomain": "write network.dns_domain",
-        "maxPods": "write kubelet.max_pods",
-        "port": "remove it: the API reaches kubelets at 10250",
-        "readOnlyPort": "remove it: the unprotected port stays closed",
-        "tlsCertFile": "remove it: quorate issues the certificate",
-        "tlsPrivateKeyFile": "remove it: quorate issues the key",
-    }
-    for field, fix in owned.items():
+    for field, fix in FIELDS.items():
         if field in cluster.kubelet.config:
             yield Fault(("kubelet", "config", field), "is set by quorate, which other parts rely on", fix)
 
@@ -154,7 +128,6 @@ RULES = (
     rule("etcd", etcd),
     rule("pki", certificates),
     rule("etcd apiserver controller_manager scheduler kubelet proxy", flags),
-    rule("versions apiserver controller_manager scheduler kubelet proxy", removed),
     rule("os", sysctls),
     rule("kubelet", kubelet_config),
     rule("apiserver", names_in_certificate),
