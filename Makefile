@@ -54,8 +54,7 @@ static: $(READY)
 
 # All at once, the tests in two halves; `static` says nothing when all is well, so pytest has the last word.
 check: $(READY)
-	@{ command -v openssl && command -v iptables && command -v ip && command -v nft; } > /dev/null || \
-	  { apt-get -qq update; $(APT) openssl iptables iproute2 nftables; } > /dev/null
+	@.ci/need openssl iptables ip:iproute2 nft:nftables systemd-analyze:systemd
 	@$(MAKE) -j2 --output-sync=target unit rest static
 
 unit: $(READY)

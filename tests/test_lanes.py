@@ -1,5 +1,6 @@
 """Several runs of pytest at once: their counts are summed up, and one that fails ends the others."""
 
+import os
 import re
 import signal
 import subprocess
@@ -56,3 +57,16 @@ def test_ctrl_c_reaches_all_and_nothing_else_begins(tmp_path: Path) -> None:
     assert code == 1
     assert lines.count("torn down") == 2
     assert lines[-1].startswith("2 passed in ")
+
+
+def test_make_test_runs_every_story_once() -> None:
+    root = LANES.parents[1]
+    plain = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+    said = subprocess.run(
+        ["make", "-n", "test"], cwd=root, env=plain, capture_output=True, text=True, check=True
+    ).stdout
+    # Those that need no host: each half names what the other one runs, to leave it out.
+    words = [word for word in said.replace("'", " ").split() if word.startswith("tests/")]
+    assert [path for path in words if not (root / path).exists()] == []
+    stories = sorted(str(path.relative_to(root)) for path in (root / "tests/lab").glob("test_*.py"))
+    assert sorted(word for word in words if word.startswith("tests/lab/")) == stories

@@ -1,7 +1,9 @@
 """The described topology with Docker and nginx, from bare hosts to bare hosts. The order of the tests is the story."""
 
 import json
+from pathlib import Path
 
+import drilling
 import pytest
 from deployed import Deployed
 
@@ -139,6 +141,14 @@ def test_a_flag_restarts_api_servers_alone_one_by_one(described: Deployed) -> No
     ready = order.index(("step-done", "master01", "ready"))
     assert order.index(("step-started", "master02", "unit")) > ready
     described.quorate("plan", code=0)
+
+
+def test_every_fault_once(described: Deployed, tmp_path: Path) -> None:
+    drilling.every_fault_once(described, tmp_path)
+
+
+def test_a_drill_that_is_killed_leaves_nothing_broken(described: Deployed) -> None:
+    drilling.killed_in_the_middle(described)
 
 
 def test_destroy_leaves_the_hosts_as_they_were_found(described: Deployed) -> None:

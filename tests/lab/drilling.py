@@ -1,10 +1,9 @@
-"""Drills on the described topology: every fault once, and one drill that is killed in the middle of a fault."""
+"""Drills of a deployed cluster: every fault once, and a drill that is killed in the middle of one."""
 
 import json
 import time
 from pathlib import Path
 
-import pytest
 from deployed import Deployed
 
 from quorate.drill.catalog import FAULTS
@@ -12,23 +11,17 @@ from quorate.drill.outage import GUARD
 from quorate.drill.packets import TABLE
 from quorate.report.drilled import Drilled
 
-pytestmark = pytest.mark.lab
-
 RULES = f"nft list tables | grep -q {TABLE} && echo cut || :"
 TIMERS = "systemctl list-units --all --no-legend 'quorate-drill-*' | wc -l"
 ENOUGH = 15
 """Faults that a simulated host can have for sure; `delay-100` needs a kernel with netem."""
 
 
-def test_apply_builds_it(described: Deployed) -> None:
-    described.quorate("apply", "--yes")
-
-
-def test_every_fault_once(described: Deployed, tmp_path: Path) -> None:
+def every_fault_once(deployed: Deployed, folder: Path) -> None:
     """Nothing is lost, nothing moves, all heals. Gaps are for benchmarks: here they must only be numbers."""
-    json_file, page = tmp_path / "drill.json", tmp_path / "drill.html"
+    json_file, page = folder / "drill.json", folder / "drill.html"
     words = ("--yes", "--every", "0.05", "--output", str(json_file), "--html", str(page))
-    print(described.quorate("drill", *words).stdout)
+    print(deployed.quorate("drill", *words).stdout)
     found = Drilled.read(json_file.read_text())
     assert found.ok
     assert [fault.name for fault in found.faults] == [fault.name for fault in FAULTS]
@@ -48,37 +41,37 @@ def test_every_fault_once(described: Deployed, tmp_path: Path) -> None:
     assert named["controller-manager-killed"].takeovers["kube-controller-manager"] > 0
     assert named["scheduler-killed"].takeovers["kube-scheduler"] > 0
     assert "<svg" in page.read_text()
-    settled(described)
+    settled(deployed)
 
 
-def settled(described: Deployed) -> None:
+def settled(deployed: Deployed) -> None:
     """No rule, no timer, no pod is left of it, and nothing has to be mended."""
-    assert set(described.run(RULES).values()) == {""}
-    assert {said.strip() for said in described.run(TIMERS).values()} == {"0"}
-    namespaces = described.run(
+    assert set(deployed.run(RULES).values()) == {""}
+    assert {said.strip() for said in deployed.run(TIMERS).values()} == {"0"}
+    namespaces = deployed.run(
         "kubectl get ns -o name --field-selector status.phase=Active | grep -c quorate || :", "master01"
     )
     assert namespaces["master01"].strip() == "0"
-    described.quorate("plan", code=0)
+    deployed.quorate("plan", code=0)
 
 
-def test_killed_in_the_middle_it_leaves_nothing_broken(described: Deployed) -> None:
+def killed_in_the_middle(deployed: Deployed) -> None:
     """`kill -9`: the host that it cut off heals itself when its timer fires."""
-    balancers = [host.name for host in described.cluster.balancers]
-    with described.started("drill", "--yes", "--fault", "balancer-lost") as drill:
+    balancers = [host.name for host in deployed.cluster.balancers]
+    with deployed.started("drill", "--yes", "--fault", "balancer-lost") as drill:
         end = time.monotonic() + 90
-        while not any(described.run(RULES, *balancers).values()):
+        while not any(deployed.run(RULES, *balancers).values()):
             assert drill.poll() is None
             assert time.monotonic() < end, "nothing was broken"
             time.sleep(0.3)
         drill.kill()
     cut = time.monotonic()
-    while any(described.run(RULES, *balancers).values()):
+    while any(deployed.run(RULES, *balancers).values()):
         assert time.monotonic() - cut < GUARD + 15, "still broken"
         time.sleep(1)
     print(f"healed by its own timer {time.monotonic() - cut:.0f} s after the drill was killed")
     end = time.monotonic() + 60
-    while json.loads(described.quorate("status", "--json", code=None).stdout)["problems"]:
+    while json.loads(deployed.quorate("status", "--json", code=None).stdout)["problems"]:
         assert time.monotonic() < end
         time.sleep(1)
-    settled(described)
+    settled(deployed)
