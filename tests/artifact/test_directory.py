@@ -172,3 +172,13 @@ async def test_images_of_the_cluster_file_are_added(
     assert set(supply.images) == {"docker.io/library/app:1", "registry.example/app:2"}
     path.write_bytes(b"not a tar")
     assert "not an image archive" in await refused(given, tmp_path / "cache")
+
+
+async def test_a_binary_of_another_version_than_its_name_is_refused(
+    carried: Cluster, folder: Path, tmp_path: Path
+) -> None:
+    """Sums and names are right, and what it says is not what the cluster file says."""
+    (folder / "kubelet").write_bytes(elf("kubelet", version="1.19.9"))
+    resum(folder)
+    error = await refused(carried, tmp_path / "cache")
+    assert "kubelet says 1.19.9, not 1.20.2" in error

@@ -54,10 +54,10 @@ async def test_containerd_is_the_static_build_where_there_is_one(
 ) -> None:
     versions = VERSIONS | {"containerd": "1.7.34"}
     path = "/v1.7.34/containerd-static-1.7.34-linux-amd64.tar.gz"
-    members = {f"bin/{name}": elf(f"static {name}") for name in REQUIRED["containerd"]}
+    members = {f"bin/{name}": elf(f"static {name}", version="1.7.34") for name in REQUIRED["containerd"]}
     upstream.put(path, tgz(members), f"{path}.sha256sum")
     supply = await resolve(cluster(versions=versions), quiet, cache=tmp_path)
-    assert supply.binaries["ctr"].sha256 == hashlib.sha256(elf("static ctr")).hexdigest()
+    assert supply.binaries["ctr"].sha256 == hashlib.sha256(elf("static ctr", version="1.7.34")).hexdigest()
 
 
 async def test_a_warm_cache_does_not_touch_the_network(cluster: Make, upstream: Upstream, tmp_path: Path) -> None:
@@ -239,5 +239,11 @@ async def test_auto_takes_upstream_when_it_is_reachable(cluster: Make, upstream:
 async def test_auto_tells_why_nothing_fits(cluster: Make, tmp_path: Path) -> None:
     given = cluster(source="auto", versions={"kubernetes": "1.30.0"}, mirrors={"kubernetes": "http://127.0.0.1:1"})
     error = await refused(given, tmp_path)
-    for word in ("1.30.0", "directory is not set", "127.0.0.1:1", "debian has 1.20.2 alone"):
+    for word in (
+        "1.30.0",
+        "directory is not set",
+        "127.0.0.1:1",
+        "Debian has Kubernetes 1.20.2 alone",
+        "no lock of kubernetes 1.30.0",
+    ):
         assert word in str(error)

@@ -97,7 +97,7 @@ def _ask(path: Path, name: str) -> str:
     argv = ["timeout", "30", str(path), *QUESTIONS[name]]
     env = {"PATH": "/usr/bin:/bin", "HOME": str(path.parent)}
     try:
-        done = subprocess.run(argv, env=env, cwd=path.parent, capture_output=True, text=True, check=False)
+        done = subprocess.run(argv, env=env, cwd=path.parent, capture_output=True, check=False)
     except OSError as error:
         return str(error)
-    return f"{done.stdout}\n{done.stderr}" if done.returncode == 0 else f"exit {done.returncode}"
+    return (done.stdout + b"\n" + done.stderr).decode(errors="replace") if done.returncode == 0 else ""

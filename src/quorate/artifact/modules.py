@@ -81,6 +81,8 @@ def lacks(cluster: Cluster, beside: Path | None) -> str:
     try:
         for part, version in wanted(cluster).items():
             lock = locks.find(part, version, beside)
+            if lock is None and beside is None:
+                return f"no lock of {part} {version} is shipped"
             toolchain.find(lock.folder if lock else locks.SHIPPED)
     except ArtifactError as error:
         return str(error)

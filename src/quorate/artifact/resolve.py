@@ -1,6 +1,6 @@
 """The door of the room: from the cluster file to verified files in the cache."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -70,26 +70,26 @@ async def _first(cluster: Cluster, store: Cache, say: Say, arch: str, beside: Pa
         return await resolve_directory(cluster, store, say, arch)
     if supply := release.recall(cluster, store, arch):
         return supply
-    why: dict[str, str] = {"directory": "artifacts.directory is not set"}
-    why["debian"] = await debian.lacks(cluster.versions, store, say, arch)
-    if not why["debian"] and debian.cached(store, arch):
-        return await debian.resolve_debian(cluster.versions, store, say, arch)
-    why["modules"] = modules.lacks(cluster, beside)
-    if not why["modules"] and modules.cached(cluster, store, arch, beside):
+    versions = cluster.versions
+    if debian.cached(store, arch) and not await debian.lacks(versions, store, say, arch):
+        return await debian.resolve_debian(versions, store, say, arch)
+    by_modules = modules.lacks(cluster, beside)
+    if not by_modules and modules.cached(cluster, store, arch, beside):
         return await modules.resolve_modules(cluster, store, say, arch, beside)
-    why["release"] = await release.reachable(cluster, store, arch)
-    order: dict[str, Callable[[], Awaitable[Supply]]] = {
-        "release": lambda: release.resolve_release(cluster, store, say, arch),
-        "debian": lambda: debian.resolve_debian(cluster.versions, store, say, arch),
-        "modules": lambda: modules.resolve_modules(cluster, store, say, arch, beside),
-    }
-    for number, (name, resolve_) in enumerate(order.items()):
-        if not why[name]:
-            passed = "; ".join(f"{each} is passed over ({why[each]})" for each in list(order)[:number])
-            say(f"source {name}: it has Kubernetes {cluster.versions.kubernetes} and all else; {passed or 'the first'}")
-            return await resolve_()
-    told = "; ".join(f"{name}: {reason}" for name, reason in why.items())
+    why = {"release": await release.reachable(cluster, store, arch)}
+    if not why["release"]:
+        say(f"source release: upstream has Kubernetes {versions.kubernetes} (artifacts.directory is not set)")
+        return await release.resolve_release(cluster, store, say, arch)
+    why["debian"] = await debian.lacks(versions, store, say, arch)
+    if not why["debian"]:
+        say(f"source debian: it has Kubernetes {versions.kubernetes}; release is passed over ({why['release']})")
+        return await debian.resolve_debian(versions, store, say, arch)
+    why["modules"] = by_modules
+    told = "; ".join(f"{name}: {reason}" for name, reason in why.items() if reason)
+    if not by_modules:
+        say(f"source modules: Kubernetes {versions.kubernetes} is built here; passed over are {told}")
+        return await modules.resolve_modules(cluster, store, say, arch, beside)
     raise ArtifactError(
-        f"no source has all of Kubernetes {cluster.versions.kubernetes}: {told}",
+        f"no source has all of Kubernetes {versions.kubernetes}: directory is not set; {told}",
         "set artifacts.directory to a folder made by `quorate artifacts --export`, or artifacts.mirrors",
     )
