@@ -104,12 +104,6 @@ def described(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
 
 
 @pytest.fixture(scope="module")
-def three_masters(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
-    """The hosts of three masters with haproxy and containerd, bare."""
-    yield from deploy("three-masters.yaml", tmp_path_factory.mktemp("three"))
-
-
-@pytest.fixture(scope="module")
 def modern(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
     """The hosts of three masters with today's Kubernetes, bare."""
     yield from deploy("modern.yaml", tmp_path_factory.mktemp("modern"))
