@@ -14,7 +14,7 @@ from quorate.core import TransportError
 from quorate.execute import survey
 from quorate.render import yaml
 from quorate.spec.cluster import Cluster, Dns, Host, Metrics, Role, Versions
-from quorate.verify import api, failover, outage, pods, workload
+from quorate.verify import api, failover, members, outage, pods, workload
 from quorate.verify.catalog import CHECKS
 from quorate.verify.check import Finding, Status, Wrong, examine
 from quorate.verify.pods import Lab, Pod
@@ -157,7 +157,7 @@ async def test_what_is_not_in_the_cluster_is_not_run_and_says_why() -> None:
         ("14", '{"ip": "10.0.9.1"}', '{"ip": "10.0.9.9"}', "['10.0.9.9'], expected ['10.0.9.1']"),
         ("own-address", "m1 ok", "m1 [-]etcd failed", "m1: [-]etcd failed"),
         ("independent", "uler.kubeconfig https://10.0.9.1", "uler.kubeconfig https://10.0.9.2", "not its own"),
-        ("independent", "https://10.0.9.1:2379", "https://10.0.9.7:2379", "uses 10.0.9.7, no member"),
+        ("independent", "https://127.0.0.1:2382", "https://10.0.9.7:2379", "uses 10.0.9.7, not its way to etcd"),
         ("one-answer", "02:aa\n", "02:bb\n", "finds 10.0.9.100 at 02:bb"),
         ("reach-from-hosts", "port-10.0.9.4 web-0", "port-10.0.9.4 -", "NodePort 30080 silent at 10.0.9.4"),
         ("reach-from-pods", "api ok\n", "api -\n", "does not answer"),
@@ -250,6 +250,37 @@ async def test_the_vip_is_moved_and_put_back(stuck: bool, monkeypatch: pytest.Mo
     else:
         assert {status for status, _ in seen.values()} == {Status.PASSED}, seen
         assert seen["6"][1].startswith("10.0.9.100 from b1 to b2 within 0.")
+
+
+@pytest.mark.parametrize(
+    ("said", "status", "detail"),
+    [
+        ("310\n", Status.PASSED, "all 1 away for 0 s; back: m1 writes after 0.31 s; all well in"),
+        ("2010\n", Status.FAILED, "etcd answers again: m1 writes after 2.01 s, expected 2 s"),
+        ("never\n", Status.FAILED, "m1 writes after 150.00 s"),
+    ],
+)
+async def test_api_servers_write_as_soon_as_etcd_is_back(
+    said: str, status: Status, detail: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(members, "AWAY", 0.0)
+    monkeypatch.setattr(members, "HEAD_START", 0.0)
+
+    class Etcd(Drill):
+        def __call__(self, host: str, script: str) -> str:
+            text = super().__call__(host, script)
+            if "answers()" in script:
+                assert ("m1", "etcd.service") in self.stopped
+                return said
+            return "acked before" if "configmap" in script else text
+
+    model = Etcd(cluster())
+    model.syntax = True
+    checks = [check for check in CHECKS if check.id == "all-members"]
+    (finding,) = await verify(cluster(), Door(model), disruptive=True, on_finding=lambda _finding: None, checks=checks)
+    assert finding.status is status, finding
+    assert detail in finding.detail
+    assert model.stopped == set()
 
 
 async def test_a_sick_cluster_is_not_hurt(monkeypatch: pytest.MonkeyPatch) -> None:

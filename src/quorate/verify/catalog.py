@@ -1,6 +1,6 @@
 """All checks: the sixteen of the described system's catalogue in its order, then what it lacks."""
 
-from quorate.verify import access, api, failover, metrics, vip, workload
+from quorate.verify import access, api, failover, members, metrics, vip, workload
 from quorate.verify.check import Check
 
 CHECKS: tuple[Check, ...] = (
@@ -19,7 +19,13 @@ CHECKS: tuple[Check, ...] = (
     Check("13", "scaled Deployment runs on every worker", workload.scales),
     Check("14", "endpoints of `kubernetes` are all API servers", api.endpoints),
     Check("15", "a master stops: API goes on, leases move", failover.master_dies, disruptive=True),
-    Check("16", "etcd members stop: writes go on, are refused, return", failover.members_die, disruptive=True),
+    Check("16", "etcd members stop: writes go on, are refused, return", members.members_die, disruptive=True),
+    Check(
+        "all-members",
+        "all etcd members away for a minute: API servers write at once",
+        members.all_away,
+        disruptive=True,
+    ),
     Check("own-address", "every API server answers at its own address", api.own_addresses),
     Check("independent", "no component of a master depends on another master", access.independent),
     Check("one-answer", "all hosts find the virtual IP at its one holder", vip.one_answer),

@@ -59,10 +59,10 @@ class Env:
         """Run a script on a host."""
         return await self.via.run(host.name, script, timeout=timeout)
 
-    async def many(self, hosts: Iterable[Host], script: Callable[[Host], str]) -> dict[str, str]:
+    async def many(self, hosts: Iterable[Host], script: Callable[[Host], str], timeout: float = 60.0) -> dict[str, str]:
         """Run a script on each of the hosts at once; output by host name."""
         asked = list(hosts)
-        said = await asyncio.gather(*(self.run(host, script(host)) for host in asked))
+        said = await asyncio.gather(*(self.run(host, script(host), timeout) for host in asked))
         return {host.name: text for host, text in zip(asked, said, strict=True)}
 
     async def answers(self, host: Host, questions: Mapping[str, str], timeout: float = 60.0) -> dict[str, str]:

@@ -1,15 +1,14 @@
-"""Checks that stop something: a balancer, a master, etcd members. Each puts back what it stopped."""
+"""Checks that stop a balancer or a master. Each puts back what it stopped."""
 
 import asyncio
 import json
 
-from quorate.component.etcd import etcdctl
 from quorate.core import CommandFailed, TransportError
 from quorate.spec import pki_files
 from quorate.spec.cluster import Host, Role
 from quorate.verify.api import version_script
 from quorate.verify.check import Skip, Wrong, demand
-from quorate.verify.env import Env, own_url, settled
+from quorate.verify.env import Env, settled
 from quorate.verify.outage import healthy, recovered, start, stop
 from quorate.verify.sample import sampling
 from quorate.verify.vip import address, holders
@@ -148,63 +147,3 @@ async def master_dies(env: Env) -> str:
     seconds = await recovered(env)
     what = f"{len(units)} services of {victim.name}" + (" (etcd too)" if with_member else "")
     return f"{what} stopped: {heirs} within {took:.1f} s; {sample}; all back in {seconds:.0f} s"
-
-
-async def _write(env: Env, name: str) -> bool:
-    """Create an object; whether the API server said that it is done."""
-    run = f"{env.kubectl()} --request-timeout=6s -n {env.namespace}"
-    script = f"if {run} create configmap {name} >/dev/null 2>&1; then echo acked; else echo no; fi"
-    return "acked" in await env.admin(script)
-
-
-async def _leader_first(env: Env) -> list[Host]:
-    """The members, the leader first: its loss is the hardest."""
-    said = await env.many(env.cluster.members, lambda host: f"{etcdctl(host)} endpoint status -w json")
-    leaders: list[Host] = []
-    others: list[Host] = []
-    for host in env.cluster.members:
-        status = json.loads(said[host.name])[0]["Status"]
-        (leaders if status["leader"] == status["header"]["member_id"] else others).append(host)
-    return leaders + others
-
-
-async def members_die(env: Env) -> str:
-    """16: with a minority of members stopped writes go on; with a majority stopped none is confirmed."""
-    members = env.cluster.members
-    tolerated = (len(members) - 1) // 2
-    if not tolerated:
-        raise Skip(f"{len(members)} etcd members survive no loss")
-    await healthy(env)
-    order = await _leader_first(env)
-    run = f"{env.kubectl()} get namespace {env.namespace} >/dev/null 2>&1 || {env.kubectl()} create namespace"
-    await env.admin(f"{run} {env.namespace}")
-    few, many = order[:tolerated], order[: tolerated + 1]
-    try:
-        for host in few:
-            await stop(env, host, ["etcd.service"])
-        began = asyncio.get_running_loop().time()
-        acked = await settled(lambda: _acked(env, "with-majority"), 20, 0.5)
-        took = asyncio.get_running_loop().time() - began
-        demand(acked is not None, f"no write within 20 s without {_names(few)}")
-        await stop(env, many[-1], ["etcd.service"])
-        refused = [not await _write(env, f"without-majority-{number}") for number in range(2)]
-        demand(all(refused), f"a write was confirmed without {_names(many)}")
-    finally:
-        await asyncio.shield(asyncio.gather(*(start(env, host) for host in many), return_exceptions=True))
-    seconds = await recovered(env)
-    kept = await env.admin(f"{env.kubectl()} -n {env.namespace} get configmap with-majority -o name --ignore-not-found")
-    demand("with-majority" in kept, "a confirmed write is gone")
-    demand(await _write(env, "afterwards"), "no write after all members are back")
-    urls = {own_url(env.cluster, master) for master in env.cluster.masters}
-    return (
-        f"without {_names(few)} (leader first) writes go on within {took:.1f} s; without {_names(many)} "
-        f"{len(refused)} of {len(refused)} are refused; all back in {seconds:.0f} s, {len(urls)} API servers ready"
-    )
-
-
-async def _acked(env: Env, name: str) -> bool | None:
-    return True if await _write(env, name) else None
-
-
-def _names(hosts: list[Host]) -> str:
-    return " and ".join(host.name for host in hosts)

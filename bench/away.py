@@ -1,0 +1,71 @@
+"""How soon API servers write again when etcd is back: all members away for a while, on a cluster that runs.
+
+    python bench/away.py cluster.yaml RUNS SECONDS [NAME]
+
+Each run stops all members for so many seconds, starts them, and counts from etcd's first answer to the first write
+through each API server. Results go to bench/results/away-NAME.json.
+"""
+
+import asyncio
+import json
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from run import machine
+
+from quorate.spec.load import load
+from quorate.transport.ssh import SshTransport
+from quorate.verify import members, pods
+from quorate.verify.env import Env
+from quorate.verify.outage import healthy, recovered, start_all, stop
+
+RESULTS = Path(__file__).with_name("results")
+
+
+async def one(env: Env, seconds: float) -> dict[str, Any]:
+    """One run: seconds until each API server writes, and until all is well."""
+    await healthy(env)
+    await asyncio.gather(*(stop(env, host, ["etcd.service"]) for host in env.cluster.members))
+    await asyncio.sleep(seconds)
+    back = await members.returned(env, env.cluster.members)
+    return {"writes_after": back, "all_well_after": round(await recovered(env), 1)}
+
+
+async def measured(file: Path, runs: int, seconds: float) -> list[dict[str, Any]]:
+    """All runs; whatever happens, what was stopped is started again."""
+    cluster = load(file)
+    via = SshTransport.of(cluster)
+    env = Env(cluster, via, "quorate-bench-away")
+    try:
+        await env.admin(f"{env.kubectl()} create namespace {env.namespace}")
+        return [await one(env, seconds) for _ in range(runs)]
+    finally:
+        await start_all(env)
+        await pods.delete(env)
+        await via.close()
+
+
+def main() -> None:
+    """Measure, print and keep."""
+    file, runs, seconds = Path(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3])
+    cluster = load(file)
+    name = sys.argv[4] if len(sys.argv) > 4 else cluster.name
+    found = {
+        "command": f"python bench/away.py {file.name} {runs} {seconds:g}",
+        "at": f"{datetime.now(UTC):%Y-%m-%d}",
+        "machine": machine(),
+        "kubernetes": cluster.versions.kubernetes,
+        "masters": len(cluster.masters),
+        "members": len(cluster.members),
+        "away_seconds": seconds,
+        "runs": asyncio.run(measured(file, runs, seconds)),
+    }
+    text = json.dumps(found, indent=1)
+    print(text)
+    (RESULTS / f"away-{name}.json").write_text(text + "\n")
+
+
+if __name__ == "__main__":
+    main()
