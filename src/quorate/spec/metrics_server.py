@@ -1,5 +1,6 @@
 """Whether a cluster has metrics-server, under which name API servers ask it, and where it listens."""
 
+from quorate.core import QuorateError
 from quorate.spec.cluster import Cluster, Role
 from quorate.spec.versions import table
 
@@ -18,7 +19,10 @@ UPSTREAM = "registry.k8s.io/metrics-server/metrics-server"
 
 def wanted(c: Cluster) -> bool:
     """Whether metrics-server is to be installed: there is one for this Kubernetes, or the file names its image."""
-    fits = c.metrics.image is not None or table(c.versions.kubernetes).metrics_server is not None
+    try:
+        fits = c.metrics.image is not None or table(c.versions.kubernetes).metrics_server is not None
+    except QuorateError:  # told by the rule about versions
+        return False
     return c.metrics.enabled and bool(c.workers) and fits
 
 
