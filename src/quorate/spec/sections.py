@@ -229,8 +229,9 @@ class Os(Model):
 class Artifacts(Model):
     """Where binaries come from."""
 
-    source: Literal["auto", "release", "directory", "debian"] = "auto"
-    """`release`: upstream's; `directory`: a folder; `debian`: Debian packages; `auto`: what can be reached."""
+    source: Literal["auto", "release", "directory", "debian", "modules"] = "auto"
+    """`release`: upstream's; `directory`: a folder; `debian`: Debian packages; `modules`: built here from Go modules;
+    `auto`: the first of them that can deliver all."""
     directory: File | None = None
     """Folder of binaries with a SHA256SUMS file, for `directory`."""
     mirrors: dict[Part, Url] = Field(default_factory=dict)
