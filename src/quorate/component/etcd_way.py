@@ -1,8 +1,8 @@
 """The way to etcd on control-plane hosts: a local haproxy that leads past members that are dead.
 
-haproxy knows within a second who is dead, and cuts what hangs on it; the API server's client connects again at once. TLS
-goes through: API server and member see each other's certificates. No connection fails, not even while all members are
-away: see `render.etcd_way`.
+haproxy knows within a second who is dead, and cuts what hangs on it; the API server's client connects again at once.
+TLS goes through: API server and member see each other's certificates. No connection fails, not even while all members
+are away: see `render.etcd_way`.
 
 The host's own member comes first, and has its API server back when it returns: so a host that is lost takes no other's
 API server along for the second in which that is found out, and the way to a member costs no network.

@@ -2,8 +2,8 @@
 
 An API server's clients of etcd (grpc) wait after each connection that failed, longer each time, up to two minutes, and
 begin anew only after one that did not. So no connection fails here: while no member answers there is a waiting room,
-which speaks TLS and HTTP/2 as a member does and lets requests wait. As soon as a member is back the room is emptied, and
-its clients, who know of no failure, connect again at once.
+which speaks TLS and HTTP/2 as a member does and lets requests wait. As soon as a member is back the room is emptied,
+and its clients, who know of no failure, connect again at once.
 """
 
 from collections.abc import Iterable, Mapping
@@ -25,8 +25,8 @@ CHECK_TIMEOUT_MS = 1500
 STATE_INTERVAL_MS = 100
 """Milliseconds between two looks at what the checks have found, which haproxy asks itself on loopback."""
 RETRIES = 12
-"""Further tries of a connection that is refused, `pace_ms` apart while one member has all: with 250 ms for 3 s, in which
-it is known who is dead. Where several are in, the next one is tried at once."""
+"""Further tries of a connection that is refused, `pace_ms` apart while one member has all: with 250 ms for 3 s, in
+which it is known who is dead. Where several are in, the next one is tried at once."""
 SESSION_TIMEOUT = "4h"
 """Silence after which a session is cut: API servers ping etcd every 30 s, so none is silent that long."""
 
@@ -130,7 +130,8 @@ def config(
 def _serving(targets: Mapping[str, str], own: str | None, state_port: int, room_port: int) -> Iterable[str]:
     """The backend in which sessions are; whoever is its own comes first, and takes them back when it returns."""
     yield f"backend {NAME}"
-    yield "    # Sessions are few and long: each new one goes where the fewest are. Of backups the first that is in has all."
+    yield "    # Sessions are few and long: each new one goes where the fewest are. Of backups the first that is in has"
+    yield "    # all."
     yield "    balance leastconn"
     yield "    option httpchk"
     yield "    http-check send meth GET uri-lf /%[srv_name]"
