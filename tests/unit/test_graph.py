@@ -1,13 +1,19 @@
 """Edges that nobody writes: what each brick needs follows from what it is."""
 
+from dataclasses import replace
+
 import pytest
+from past_clusters import THREE, ancestors, cluster, context
 
 from quorate.core import Key, PlanError
 from quorate.plan import graph
+from quorate.plan.compile import compile_cluster
 from quorate.resource.brick import Brick
 from quorate.resource.file import Directory, File, Symlink
 from quorate.resource.system import User
 from quorate.resource.unit import Ready, Unit
+from quorate.spec.facts import HostFacts
+from quorate.spec.versions import table
 
 
 def file(path: str, host: str = "h", owner: str = "root:root", explicit: frozenset[Key] = frozenset()) -> File:
@@ -100,3 +106,19 @@ def test_the_next_host_waits_for_what_comes_after_the_proof() -> None:
         [], [first, second], {brick.key: frozenset() for p in (first, second) for brick in p.resources}
     )
     assert all(Key("lb01", "unit", "keepalived.service") in needs[brick.key] for brick in second.resources)
+
+
+@pytest.mark.parametrize(("version", "alone"), [("1.32", False), ("1.33", True), ("1.37", True)])
+def test_one_api_server_goes_ahead_on_an_empty_cluster_where_several_race(version: str, alone: bool) -> None:
+    begun = replace(context(cluster(THREE)), minor=table(version))
+    nothing = {name: HostFacts(machine_id=name) for name in begun.facts.hosts}
+    empty = replace(begun, established=None, former=(), facts=replace(begun.facts, hosts=nothing))
+    compiled = compile_cluster(empty)
+    ready, unit = Key("m1", "ready", "kube-apiserver"), "kube-apiserver.service"
+    later = {name for name in ("m1", "m2", "m3") if ready in ancestors(compiled, Key(name, "unit", unit))}
+    assert later == ({"m2", "m3"} if alone else set())
+    # Their files do not wait, nor do they for each other.
+    assert ready not in ancestors(compiled, Key("m2", "file", f"/etc/systemd/system/{unit}"))
+    assert Key("m2", "ready", "kube-apiserver") not in ancestors(compiled, Key("m3", "unit", unit))
+    # One that has run is none.
+    assert ready not in ancestors(compile_cluster(replace(begun, facts=empty.facts)), Key("m2", "unit", unit))

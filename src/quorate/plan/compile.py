@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from quorate.component import COMPONENTS, etcd, leaving
+from quorate.component import COMPONENTS, apiserver, etcd, leaving
 from quorate.component.context import Context
 from quorate.core import Key
 from quorate.plan import graph
@@ -28,8 +28,8 @@ def compile_cluster(context: Context) -> Compiled:
     """Ask every component about every host that answers, add what has to go, and derive the order.
 
     A component marked SERIAL that runs already anywhere changes one host at a time, each proven ready before
-    the next; on an empty cluster all hosts start at once (etcd's first member is never healthy alone). A member
-    that joins a running etcd comes after all that run.
+    the next; on an empty cluster all hosts start at once (etcd's first member is never healthy alone), but for API
+    servers of minors where those race. A member that joins a running etcd comes after all that run.
     """
     olds = [cluster for cluster in context.former if cluster != context.cluster]
     context = replace(context, cluster=_ordered(context.cluster))
@@ -50,6 +50,9 @@ def compile_cluster(context: Context) -> Compiled:
         if component.SERIAL and (running or joining):
             stopped = [part for part in mine if part not in running and part not in joining]
             needs = graph.serial(stopped, running, needs, joining=joining)
+        elif component is apiserver and context.minor.first_start_race and context.established is None:
+            first = next((part for part in mine if part.host == context.spokesman.name), None)
+            needs = graph.ahead(first, [part for part in mine if part != first], needs) if first else needs
     by_key = {brick.key: brick for part in parts for brick in part.resources}
     ordered = tuple(by_key[key] for key in graph.order(needs))
     return Compiled(ordered, needs, {brick.key: part.component for part in parts for brick in part.resources})

@@ -115,6 +115,16 @@ def serial(
     return extra
 
 
+def ahead(first: Part, others: Sequence[Part], needs: Mapping[Key, frozenset[Key]]) -> dict[Key, frozenset[Key]]:
+    """Extra edges that let one part of a component start alone; the others, whose files may lie there before, follow
+    all at once when it is proven.
+    """
+    extra = dict(needs)
+    for brick in (brick for part in others for brick in part.resources if not brick.passive):
+        extra[brick.key] = extra[brick.key] | first.gates
+    return extra
+
+
 def order(needs: Mapping[Key, Iterable[Key]]) -> list[Key]:
     """All keys, needs first; the same for any order of the input. Raises PlanError on a circle."""
     sorter: TopologicalSorter[Key] = TopologicalSorter({key: sorted(needs[key]) for key in sorted(needs)})

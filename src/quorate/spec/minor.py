@@ -91,6 +91,9 @@ class Minor:
 
     watch_termination_flag: bool
     """API server has `--shutdown-watch-termination-grace-period`."""
+    first_start_race: bool
+    """Of several API servers that start on an empty etcd, one may find that another has just made an address of a
+    service, give up, and end after a minute."""
 
     dockershim: bool
     """kubelet has `--network-plugin` and `--cni-*`, and starts containers with Docker by default."""

@@ -51,6 +51,7 @@ _FIRST = Minor(
     scheduler_plain_port=True,
     authentication_api=None,
     watch_termination_flag=False,
+    first_start_race=False,
     dockershim=True,
     runtime_flag=True,
     runtime_endpoint_field=False,
@@ -146,6 +147,9 @@ _CHANGES: dict[str, dict[str, object]] = {
     },
     "1.33": {
         "oldest_kubelet": "1.30",
+        # MultiCIDRServiceAllocator by default: its repair is tried again after a conflict, not after "already exists"
+        # (registry/core/service/ipallocator/controller/repairip.go, RunUntil; the same to 1.37.2).
+        "first_start_race": True,
         "etcd_range": Range("3.5.11", "3.7.0"),
         "containerd": "2.3.7",
         "runc": "1.5.3",
