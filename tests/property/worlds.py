@@ -83,7 +83,9 @@ def secrets(cluster: Cluster) -> Secrets:
     return _secrets(plain.model_dump_json())
 
 
-_flags = st.dictionaries(st.sampled_from(["v", "vmodule", "x-free-text"]), TEXT, max_size=2)
+_flags = st.dictionaries(st.sampled_from(["v", "vmodule", "version"]), TEXT, max_size=2)
+"""Of every program of Kubernetes, whatever the version."""
+_etcd_flags = st.dictionaries(st.sampled_from(["cors", "log-level", "logger"]), TEXT, max_size=2)
 
 
 @st.composite
@@ -148,11 +150,11 @@ def clusters(draw: st.DrawFn) -> Cluster:
             proxy_mode=draw(st.sampled_from(minor.proxy_modes)),
         ),
         dns=DnsSection(enabled=draw(st.booleans())),
-        etcd=Etcd(extra_flags=draw(_flags)),
+        etcd=Etcd(extra_flags=draw(_etcd_flags)),
         apiserver=ApiServer(encrypt_secrets=draw(st.booleans()), extra_flags=draw(_flags)),
         controller_manager=Daemon(extra_flags=draw(_flags)),
         scheduler=Daemon(extra_flags=draw(_flags)),
-        kubelet=Kubelet(extra_flags=draw(_flags), config={"freeText": draw(TEXT)}),
+        kubelet=Kubelet(extra_flags=draw(_flags), config={"providerID": draw(TEXT)}),
         proxy=Daemon(extra_flags=draw(_flags)),
         os=Os(
             hostname=draw(st.booleans()),
