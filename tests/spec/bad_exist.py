@@ -27,7 +27,6 @@ EXIST = (
     flag("1.37.2", "kubelet", "boot-id-fil", "has no --boot-id-fil"),
     flag("1.37.2", "kubelet", "register-schedulable", "has no --register-schedulable any more"),
     flag("1.37.2", "proxy", "udp-timeout", "has no --udp-timeout any more"),
-    flag("1.28.2", "apiserver", "emulated-version", "yet (it comes in 1.3"),
     flag("1.23.1", "kubelet", "v1", "has no --v1"),
     flag("1.37.2", "etcd", "experimental-initial-corrupt-check", "any more (gone in 3.7)"),
     flag("1.37.2", "etcd", "snapshot-cnt", "did you mean `snapshot-count`?"),

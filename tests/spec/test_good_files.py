@@ -130,6 +130,13 @@ def test_text_stays_literal(tmp_path: Path) -> None:
     }
 
 
+def test_where_only_documents_tell_a_flag_of_another_version_is_taken(tmp_path: Path) -> None:
+    """They have holes: kube-proxy's of 1.20 leaves out --v."""
+    flags = "{v: '2', detect-local-mode: ClusterCIDR}"
+    cluster = write(tmp_path, f"{TEXT}versions: {{kubernetes: 1.20.2}}\nproxy: {{extra_flags: {flags}}}\n")
+    assert cluster.proxy.extra_flags["v"] == "2"
+
+
 def test_a_cluster_that_runs_may_have_an_even_number_of_members(tmp_path: Path) -> None:
     hosts = ", ".join(
         f"{{name: m{number}, address: 192.168.1.{number}, roles: [etcd, worker, control-plane]}}" for number in (1, 2)

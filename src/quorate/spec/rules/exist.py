@@ -43,7 +43,7 @@ def flags_exist(cluster: Cluster) -> Iterator[Fault]:
             elif flag in OWNED[part]:
                 continue
             else:
-                # Documents leave out hidden flags: one that was there once may still work.
+                # Documents have holes and leave out hidden flags: one that another version knows may work.
                 told = _missing(known, flag, version, who, f"--{flag}", sure=known.exact(version))
             if told:
                 yield Fault((part, "extra_flags", flag), *told)
@@ -120,11 +120,14 @@ def _missing(known: Table, name: str, version: str, who: str, what: str, *, sure
     names = [each.removeprefix(owner) for each in now if each.startswith(owner)]
     close = get_close_matches(name.removeprefix(owner), names, 1, 0.75)
     fix = f"did you mean `{close[0]}`?" if close else "remove it"
-    if gone := known.gone(name, version):
+    gone, comes = known.gone(name, version), known.comes(name, version)
+    if (gone or comes) and not sure:
+        return None
+    if gone:
         # Documents leave a flag out from the day on which it is hidden.
         when = "gone in" if known.exact(gone) or "." in name else "not documented since"
-        return (f"{who} has no {what} any more ({when} {gone})", fix) if sure else None
-    if comes := known.comes(name, version):
+        return f"{who} has no {what} any more ({when} {gone})", fix
+    if comes:
         whose = "etcd" if who.startswith("etcd ") else "Kubernetes"
         return f"{who} has no {what} yet (it comes in {comes})", f"remove it, or choose {whose} {comes} or later"
     return f"{who} has no {what}", fix
