@@ -31,11 +31,8 @@ def well(c: Cluster, lost: Parts) -> bool:
     members = [name for name in of[Role.ETCD] if runs(name, "etcd")]
     if 2 * len(members) <= len(of[Role.ETCD]):
         return False
-    ready = []
-    for name in of[Role.CONTROL_PLANE]:
-        tied = name in of[Role.ETCD] and of[Role.LOAD_BALANCER]
-        if runs(name, "kube-apiserver") and (name in members or not tied):
-            ready.append(name)
+    # Every API server goes to all members by a local way of its own.
+    ready = [name for name in of[Role.CONTROL_PLANE] if runs(name, "kube-apiserver", "quorate-etcd")]
     if c.endpoint.vip:
         entered = any(runs(name, c.load_balancer.kind, "keepalived") for name in of[Role.LOAD_BALANCER])
     elif c.endpoint.address:
