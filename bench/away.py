@@ -9,6 +9,7 @@ through each API server. Results go to bench/results/away-NAME.json.
 import asyncio
 import json
 import sys
+import uuid
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -37,7 +38,7 @@ async def measured(file: Path, runs: int, seconds: float) -> list[dict[str, Any]
     """All runs; whatever happens, what was stopped is started again."""
     cluster = load(file)
     via = SshTransport.of(cluster)
-    env = Env(cluster, via, "quorate-bench-away")
+    env = Env(cluster, via, f"quorate-bench-{uuid.uuid4().hex[:6]}")
     try:
         await env.admin(f"{env.kubectl()} create namespace {env.namespace}")
         return [await one(env, seconds) for _ in range(runs)]

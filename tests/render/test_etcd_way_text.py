@@ -84,26 +84,39 @@ def test_what_it_says() -> None:
             line
             for name in ("m1", "n1")
             for line in (
+                f"acl some_in srv_is_up(etcd/{name})",
+                f"acl some_alive srv_is_up(etcd-alive/{name})",
                 "http-request set-var(txn.well) bool(true) "
                 f"if {{ srv_is_up(etcd-alive/{name}) }} {{ srv_is_up(etcd-healthy/{name}) }}",
-                f"acl some_in srv_is_up(etcd/{name})",
             )
         ),
-        "acl well var(txn.well) -m bool",
-        "http-request deny deny_status 503 if { path / } !well",
+        "acl some_well var(txn.well) -m bool",
+        "http-request deny deny_status 503 if { path / } !some_well",
         "http-request deny deny_status 503 if { path /waiting_room } some_in",
         *(
-            f"http-request deny deny_status 503 if {{ path /{name} }} !{{ srv_is_up(etcd-{what}/{name}) }}{but}"
+            f"http-request deny deny_status 503 if {{ path /{name} }} {how}"
             for name in ("m1", "n1")
-            for what, but in (("alive", ""), ("healthy", " well"))
+            for how in (
+                f"!{{ srv_is_up(etcd-alive/{name}) }} some_alive",
+                f"!{{ srv_is_up(etcd-healthy/{name}) }} some_well",
+                f"!{{ srv_is_up(etcd-alive/{name}) }} !{{ srv_is_up(etcd-healthy/{name}) }}",
+            )
         ),
         "http-request return status 200",
     ]
     assert said["backend etcd-alive"][0] == "option httpchk GET /version"
-    assert said["backend etcd-alive"][2:] == [f"{SHOWN} inter 250ms fastinter 50ms fall 3 rise 2", *SERVERS]
+    assert said["backend etcd-alive"][1] == "timeout connect 250ms"
+    assert said["backend etcd-alive"][3:] == [f"{SHOWN} inter 250ms fastinter 50ms fall 3 rise 2", *SERVERS]
     assert said["backend etcd-healthy"][0] == "option httpchk GET /health?exclude=NOSPACE"
-    assert said["backend etcd-healthy"][2:] == [f"{SHOWN} inter 1s fall 3 rise 1", *SERVERS]
+    assert said["backend etcd-healthy"][1] == "timeout connect 3000ms"
+    assert said["backend etcd-healthy"][3:] == [f"{SHOWN} inter 1s fall 3 rise 1", *SERVERS]
     assert "timeout connect 250ms" in said["defaults"]
+
+
+def test_with_a_member_of_its_own_who_is_slow_is_not_dead() -> None:
+    said = sections(etcd_way.config(**WAY | {"own": "n1"}))["backend etcd-alive"]
+    assert said[1] == "timeout connect 1500ms"
+    assert said[3] == f"{SHOWN} inter 500ms fastinter 100ms fall 3 rise 2"
 
 
 def test_its_own_member_has_its_sessions_back_and_the_others_come_one_after_the_other() -> None:

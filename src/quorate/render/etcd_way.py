@@ -16,17 +16,25 @@ ROOM, SHUT = "waiting_room", "shut_door"
 """Servers besides the members; no host has an underscore in its name."""
 ALIVE_FALL = 3
 """Checks without an answer until a member counts as dead and all its sessions are cut. The first waits for its turn,
-each has `pace_ms` for connection and TLS, the others follow at once: with 250 ms 0.9 to 1.1 s in all. Three, for a
-lost packet costs a check (TCP repeats the first one after a second)."""
+each has its time for connection and TLS, the others follow at once. Three, for a lost packet costs a check (TCP repeats
+the first one after a second)."""
+ALIVE_EVERY_MS, ALIVE_AGAIN_MS, ALIVE_CONNECT_MS = 500, 100, 1500
+"""Where one member is its own, which no network parts from it: one that has ended refuses, and is out within 0.8 s; one
+that hangs within 5. Host and member are slow together, and who is only slow must not be cut off. For a way without a
+member of its own `pace_ms` stands for the first and the last, and a fifth of it for the second: with 250 ms a host that
+is lost is found in 0.9 to 1.1 s."""
 HEALTHY_EVERY = "1s"
 """How often a member is asked whether it follows a leader and commits; etcd 3.4 writes an entry for each answer."""
+HEALTHY_CONNECT_MS = 3000
+"""Time for connection and TLS of that: as long as one of the members was healthy by this check and none is known to be
+alive, all may only be slow, and those are tried."""
 CHECK_TIMEOUT_MS = 1500
 """Time for the answer: etcd's /health gives up after a second."""
 STATE_INTERVAL_MS = 100
 """Milliseconds between two looks at what the checks have found, which haproxy asks itself on loopback."""
-RETRIES = 12
-"""Further tries of a connection that is refused, `pace_ms` apart while one member has all: with 250 ms for 3 s, in
-which it is known who is dead. Where several are in, the next one is tried at once."""
+RETRIES = 40
+"""Further tries of a connection that is refused, `pace_ms` apart while one member has all: with 250 ms for 10 s, and
+meanwhile the room opens; grpc gives up after 20 s. Where several are in, the next is tried at once."""
 SESSION_TIMEOUT = "4h"
 """Silence after which a session is cut: API servers ping etcd every 30 s, so none is silent that long."""
 
@@ -57,7 +65,8 @@ def config(
     `room_port` shows, to those who have a certificate of `ca_file`.
 
     A member is out when it gives no answer (`ALIVE_FALL`), or answers for longer than `patience` seconds that it is not
-    healthy: an election, in which no member is, must cut nothing. When none is healthy, all that are alive are in.
+    healthy: an election, in which no member is, must cut nothing. When none is healthy, all that are alive are in; when
+    none is alive, all that count as healthy still; and then the room is open.
     `state_port` answers 200 to `/<name>` as long as the member is in, and to `/` as long as one is alive and healthy.
     `pace_ms` is the time for a connection, and between two checks.
     Raises ValueError for what is no plain address, port, name or path, and for a stranger as `own`.
@@ -69,12 +78,16 @@ def config(
     targets = {token.name(name): f"{token.address(ip)}:{token.port(member_port)}" for name, ip in members.items()}
     pace = token.number(pace_ms, 10, 3600000)
     tls = f"check-ssl verify required ca-file {token.path(ca_file)} crt {token.path(client_crt)}"
+    every, again, within = ALIVE_EVERY_MS, ALIVE_AGAIN_MS, ALIVE_CONNECT_MS
+    if own is None:
+        every, again, within = pace, max(pace // 5, 10), pace
     alive = Check(
         name="alive",
         get="/version",
         expect="status 200",
-        how=f"{tls} inter {pace}ms fastinter {max(pace // 5, 10)}ms fall {ALIVE_FALL} rise 2",
+        how=f"{tls} inter {every}ms fastinter {again}ms fall {ALIVE_FALL} rise 2",
         comment="Costs a member nothing but TLS.",
+        connect_ms=within,
     )
     healthy = Check(
         name="healthy",
@@ -82,6 +95,7 @@ def config(
         expect="status 200",
         how=f"{tls} inter {HEALTHY_EVERY} fall {token.number(patience, 1, 3600)} rise 1",
         comment="A full store answers reads and deletions.",
+        connect_ms=max(HEALTHY_CONNECT_MS, pace),
     )
     lines = [
         "global",
@@ -154,15 +168,18 @@ def _page(targets: Mapping[str, str], port: int) -> Iterable[str]:
     yield f"    bind 127.0.0.1:{token.port(port)}"
     yield "    no log"
     yield "    timeout client 5s"
-    out = "    http-request deny deny_status 503 if"
     for name in targets:
-        well = f"{{ srv_is_up({NAME}-alive/{name}) }} {{ srv_is_up({NAME}-healthy/{name}) }}"
-        yield f"    http-request set-var(txn.well) bool(true) if {well}"
+        alive, healthy = (f"{{ srv_is_up({NAME}-{what}/{name}) }}" for what in ("alive", "healthy"))
         yield f"    acl some_in srv_is_up({NAME}/{name})"
-    yield "    acl well var(txn.well) -m bool"
-    yield f"{out} {{ path / }} !well"
+        yield f"    acl some_alive srv_is_up({NAME}-alive/{name})"
+        yield f"    http-request set-var(txn.well) bool(true) if {alive} {healthy}"
+    yield "    acl some_well var(txn.well) -m bool"
+    out = "    http-request deny deny_status 503 if"
+    yield f"{out} {{ path / }} !some_well"
     yield f"{out} {{ path /{ROOM} }} some_in"
     for name in targets:
-        yield f"{out} {{ path /{name} }} !{{ srv_is_up({NAME}-alive/{name}) }}"
-        yield f"{out} {{ path /{name} }} !{{ srv_is_up({NAME}-healthy/{name}) }} well"
+        alive, healthy = (f"!{{ srv_is_up({NAME}-{what}/{name}) }}" for what in ("alive", "healthy"))
+        yield f"{out} {{ path /{name} }} {alive} some_alive"
+        yield f"{out} {{ path /{name} }} {healthy} some_well"
+        yield f"{out} {{ path /{name} }} {alive} {healthy}"
     yield "    http-request return status 200"

@@ -23,6 +23,8 @@ class Check:
     how: str
     """What `default-server` takes, but for `check`."""
     comment: str = ""
+    connect_ms: int | None = None
+    """Time for connection and TLS, where it is not that of the whole configuration."""
     keeps: bool = False
     """A server that fails gets no new sessions, and keeps those that it has; else it loses them."""
 
@@ -71,6 +73,8 @@ def checked(backend: str, targets: Mapping[str, str], check: Check) -> Iterable[
     if check.comment:
         yield f"    # {check.comment}"
     yield f"    option httpchk GET {check.get}"
+    if check.connect_ms is not None:
+        yield f"    timeout connect {check.connect_ms}ms"
     yield f"    http-check expect {check.expect}"
     yield f"    default-server check {check.how}"
     yield from servers(targets)
