@@ -106,7 +106,10 @@ def test_what_it_says() -> None:
     ]
     assert said["backend etcd-alive"][0] == "option httpchk GET /version"
     assert said["backend etcd-alive"][1] == "timeout connect 250ms"
-    assert said["backend etcd-alive"][3:] == [f"{SHOWN} inter 250ms fastinter 50ms fall 3 rise 2", *SERVERS]
+    assert said["backend etcd-alive"][3:] == [
+        f"{SHOWN} inter 250ms fastinter 50ms downinter 50ms fall 3 rise 2",
+        *SERVERS,
+    ]
     assert said["backend etcd-healthy"][0] == "option httpchk GET /health?exclude=NOSPACE"
     assert said["backend etcd-healthy"][1] == "timeout connect 3000ms"
     assert said["backend etcd-healthy"][3:] == [f"{SHOWN} inter 1s fall 3 rise 1", *SERVERS]
@@ -116,7 +119,7 @@ def test_what_it_says() -> None:
 def test_with_a_member_of_its_own_who_is_slow_is_not_dead() -> None:
     said = sections(etcd_way.config(**WAY | {"own": "n1"}))["backend etcd-alive"]
     assert said[1] == "timeout connect 1500ms"
-    assert said[3] == f"{SHOWN} inter 500ms fastinter 100ms fall 3 rise 2"
+    assert said[3] == f"{SHOWN} inter 500ms fastinter 100ms downinter 100ms fall 3 rise 2"
 
 
 def test_its_own_member_has_its_sessions_back_and_the_others_come_one_after_the_other() -> None:

@@ -85,7 +85,8 @@ def config(
         name="alive",
         get="/version",
         expect="status 200",
-        how=f"{tls} inter {every}ms fastinter {again}ms fall {ALIVE_FALL} rise 2",
+        # One that is back is asked as often as one that may be dead: everybody waits for it.
+        how=f"{tls} inter {every}ms fastinter {again}ms downinter {again}ms fall {ALIVE_FALL} rise 2",
         comment="Costs a member nothing but TLS.",
         connect_ms=within,
     )
