@@ -18,8 +18,11 @@ from quorate.verify.outage import healthy, recovered, start, stop
 
 AWAY = 60.0
 """Seconds for which all members are away: clients whose patience grows with each failure have lost much of it then."""
-BACK = 2.0
-"""Seconds within which an API server must write once etcd answers."""
+GOAL = 2.0
+"""Seconds within which an API server should write once etcd answers; above that it is called slow."""
+BACK = 10.0
+"""Seconds within which it must. A machine that is busy costs some; clients that back off cost 27 to 41 s, measured
+without a way to etcd that makes them wait (bench/away.py)."""
 LIMIT = 150
 """Seconds after which nobody waits for that any longer."""
 HEAD_START = 0.5
@@ -93,7 +96,10 @@ async def returned(env: Env, stopped: Sequence[Host]) -> dict[str, float]:
 
 def _prompt(back: Mapping[str, float]) -> str:
     """The seconds in words. Raises Wrong where one is above `BACK`."""
-    told = ", ".join(f"{name} writes after {seconds:.2f} s" for name, seconds in back.items())
+    told = ", ".join(
+        f"{name} writes after {seconds:.2f} s" + (f" (slow, {GOAL:g} s is the goal)" if seconds > GOAL else "")
+        for name, seconds in back.items()
+    )
     if max(back.values()) > BACK:
         raise Wrong(f"etcd answers again: {told}, expected {BACK:g} s")
     return told
