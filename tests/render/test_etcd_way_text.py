@@ -100,6 +100,7 @@ def test_what_it_says() -> None:
                 f"!{{ srv_is_up(etcd-alive/{name}) }} some_alive",
                 f"!{{ srv_is_up(etcd-healthy/{name}) }} some_well",
                 f"!{{ srv_is_up(etcd-alive/{name}) }} !{{ srv_is_up(etcd-healthy/{name}) }}",
+                f"!{{ srv_is_up(etcd-healthy/{name}) }} {{ srv_is_up(etcd/waiting_room) }}",
             )
         ),
         "http-request return status 200",
@@ -112,7 +113,7 @@ def test_what_it_says() -> None:
     ]
     assert said["backend etcd-healthy"][0] == "option httpchk GET /health?exclude=NOSPACE"
     assert said["backend etcd-healthy"][1] == "timeout connect 3000ms"
-    assert said["backend etcd-healthy"][3:] == [f"{SHOWN} inter 1s fall 3 rise 1", *SERVERS]
+    assert said["backend etcd-healthy"][3:] == [f"{SHOWN} inter 1s downinter 200ms fall 3 rise 1", *SERVERS]
     assert "timeout connect 250ms" in said["defaults"]
 
 

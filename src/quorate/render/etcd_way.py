@@ -25,6 +25,8 @@ member of its own `pace_ms` stands for the first and the last, and a fifth of it
 is lost is found in 0.9 to 1.1 s."""
 HEALTHY_EVERY = "1s"
 """How often a member is asked whether it follows a leader and commits; etcd 3.4 writes an entry for each answer."""
+HEALTHY_AGAIN = "200ms"
+"""How often one that is not."""
 HEALTHY_CONNECT_MS = 3000
 """Time for connection and TLS of that: as long as one of the members was healthy by this check and none is known to be
 alive, all may only be slow, and those are tried."""
@@ -66,7 +68,8 @@ def config(
 
     A member is out when it gives no answer (`ALIVE_FALL`), or answers for longer than `patience` seconds that it is not
     healthy: an election, in which no member is, must cut nothing. When none is healthy, all that are alive are in; when
-    none is alive, all that count as healthy still; and then the room is open.
+    none is alive, all that count as healthy still; and then the room is open, until one is alive and healthy: what is
+    proposed to a member that has no leader yet may hang for 7 s.
     `state_port` answers 200 to `/<name>` as long as the member is in, and to `/` as long as one is alive and healthy.
     `pace_ms` is the time for a connection, and between two checks.
     Raises ValueError for what is no plain address, port, name or path, and for a stranger as `own`.
@@ -94,7 +97,7 @@ def config(
         name="healthy",
         get="/health?exclude=NOSPACE",
         expect="status 200",
-        how=f"{tls} inter {HEALTHY_EVERY} fall {token.number(patience, 1, 3600)} rise 1",
+        how=f"{tls} inter {HEALTHY_EVERY} downinter {HEALTHY_AGAIN} fall {token.number(patience, 1, 3600)} rise 1",
         comment="A full store answers reads and deletions.",
         connect_ms=max(HEALTHY_CONNECT_MS, pace),
     )
@@ -183,4 +186,5 @@ def _page(targets: Mapping[str, str], port: int) -> Iterable[str]:
         yield f"{out} {{ path /{name} }} {alive} some_alive"
         yield f"{out} {{ path /{name} }} {healthy} some_well"
         yield f"{out} {{ path /{name} }} {alive} {healthy}"
+        yield f"{out} {{ path /{name} }} {healthy} {{ srv_is_up({NAME}/{ROOM}) }}"
     yield "    http-request return status 200"
