@@ -158,7 +158,7 @@ _FAULTS: Sequence[tuple[str, str, str]] = (
     (
         r"no space left on device",
         "the disk is full",
-        "free some space where `go env GOCACHE GOMODCACHE` and the temporary folder lie; a build needs about 5 GB",
+        "free some space where `go env GOCACHE GOMODCACHE` and the temporary folder lie; a build needs several GB",
     ),
     (r"requires go >= |requires go1|toolchain not available", "this Go is too old for it", _INSTALL),
     (
@@ -174,7 +174,7 @@ _FAULTS: Sequence[tuple[str, str, str]] = (
     (
         r"signal: killed|cannot allocate memory",
         "it was killed",
-        "it needs about 4 GB of memory: free some, run it again",
+        "linking takes 1.5 GB of memory a program: free some, run it again",
     ),
 )
 
