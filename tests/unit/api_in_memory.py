@@ -54,6 +54,7 @@ class Api:
         self.cut = False
         """Requests are done, but answers end in their middle."""
         self.status = 0
+        self.put_off = False
         """What is answered to everything."""
         self.lose: set[int] = set()
         """Writes that are acknowledged and not done."""

@@ -39,7 +39,8 @@ async def http1(api: Faulty, reader: asyncio.StreamReader, writer: asyncio.Strea
     await api.answering.wait()
     status, found = api.answer(method, path, {})
     text = json.dumps(found).encode()
-    answer = f"HTTP/1.1 {status} X\r\nContent-Length: {len(text)}\r\n\r\n".encode() + text
+    later = "Retry-After: 1\r\n" if api.put_off else ""
+    answer = f"HTTP/1.1 {status} X\r\n{later}Content-Length: {len(text)}\r\n\r\n".encode() + text
     writer.write(answer[: len(answer) // 2] if api.cut else answer)
     await writer.drain()
 
@@ -136,6 +137,8 @@ class Http2:
 
     def _head(self, stream: int, status: int, length: int | None = None) -> None:
         headers = [(":status", str(status)), ("content-type", "application/json")]
+        if self.api.put_off:
+            headers.append(("retry-after", "1"))
         self._speech.send_headers(stream, headers + ([] if length is None else [("content-length", str(length))]))
         self._flush()
 

@@ -125,6 +125,17 @@ async def test_errors_of_the_server_are_failures(api: Api) -> None:
     assert {*found.result.writes.words} <= {"http-503", "unknown-http-503"}
 
 
+async def test_an_api_server_that_is_about_to_end_puts_off(api: Api) -> None:
+    async with probing(api) as found:
+        async with found.during():
+            api.status, api.put_off = 503, True
+        api.status, api.put_off = 0, False
+        await found.writes(3)
+    expect_gaps(found)
+    assert {*found.result.new.words, *found.result.kept.words} == {"put-off"}
+    assert {*found.result.writes.words} <= {"put-off", "unknown-put-off"}
+
+
 async def test_a_lost_write_is_found(api: Api) -> None:
     api.lose = {5}
     async with probing(api) as found:

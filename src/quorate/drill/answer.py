@@ -48,6 +48,17 @@ class Reply(NamedTuple):
 
     status: int
     body: bytes
+    put_off: bool = False
+    """It names a time after which to ask again (`Retry-After`)."""
+
+    @property
+    def word(self) -> str:
+        """What it is as a failure.
+
+        `put-off` is what an API server says that is about to end, to requests that come between its last one and the
+        announcement that it takes no more. Go's clients wait as they are told and ask again, so users see a delay.
+        """
+        return "put-off" if self.put_off and self.status in (429, 503) else f"http-{self.status}"
 
     def object(self) -> dict[str, Any]:
         """The JSON object that it is. Raises Broken when it is none."""
@@ -62,7 +73,7 @@ class Reply(NamedTuple):
     def items(self) -> list[dict[str, Any]]:
         """The objects in a list of the API's. Raises Broken when it is none, or another answer than 200."""
         if self.status != 200:
-            raise Broken(f"http-{self.status}")
+            raise Broken(self.word)
         found = self.object()
         if "items" not in found:
             raise Broken("answer")

@@ -26,6 +26,7 @@ class Connection(asyncio.Protocol):
         self.closed = False
         self.leaving = False
         """The server has announced that it takes no more requests here."""
+        self._put_off = False
         self._authority = authority
         self._speech = H2Connection()
         self._rest = b""
@@ -86,7 +87,7 @@ class Connection(asyncio.Protocol):
         """The whole answer. Raises OSError or Broken."""
         while not self._whole:
             await self._more()
-        return Reply(self.status, self._taken())
+        return Reply(self.status, self._taken(), self._put_off)
 
     def close(self) -> None:
         """Close it without waiting for the other side to agree."""
@@ -140,6 +141,7 @@ class Connection(asyncio.Protocol):
         match event:
             case ResponseReceived(stream_id=self._stream, headers=headers):
                 self.status = int(dict(headers)[b":status"])
+                self._put_off = b"retry-after" in dict(headers)
             case DataReceived(data=data, flow_controlled_length=int(size), stream_id=self._stream):
                 if data:
                     self._body.append(data)

@@ -27,7 +27,7 @@ async def attempt(say: Say, stream: str, limit: float, ask: Callable[[], Awaitab
         async with asyncio.timeout(limit):
             reply = await ask()
         if reply.status != 200:
-            word = f"http-{reply.status}"
+            word = reply.word
     except (OSError, Broken) as error:
         word = reason(error)
     say("try", stream, start, time.monotonic() - start, word)

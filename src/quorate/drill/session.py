@@ -78,7 +78,7 @@ async def _make_namespace(door: Door, order: Order) -> None:
         if reply.status in (400, 401, 403, 422):
             raise QuorateError(f"{where}: refuses to make the namespace {order.namespace}: HTTP {reply.status}")
         if reply.status != 201:
-            raise Broken(f"http-{reply.status}")
+            raise Broken(reply.word)
 
     word = await _persist(door, time.monotonic() + order.pace.patience, once)
     if word:
@@ -94,7 +94,7 @@ async def _finish(door: Door, order: Order, writes: Writes) -> str:
     async def delete(client: Client) -> None:
         reply = await client.ask("DELETE", _path(order))
         if reply.status not in (200, 202, 404, 409):
-            raise Broken(f"http-{reply.status}")
+            raise Broken(reply.word)
 
     problems, late = [], time.monotonic() + order.pace.patience
     if word := await _persist(door, late, writes.check):

@@ -21,7 +21,7 @@ async def visit(authority: str, path: str, reader: asyncio.StreamReader, writer:
     answer, body = Answer(), b""
     while not answer.done:
         body += answer.feed(await reader.read(READ))
-    return Reply(answer.status, body)
+    return Reply(answer.status, body, answer.put_off)
 
 
 class Answer:
@@ -30,6 +30,7 @@ class Answer:
     def __init__(self) -> None:
         self.status = 0
         self.done = False
+        self.put_off = False
         self._chunked = False
         self._left = 0
         self._buffer = b""
@@ -56,6 +57,7 @@ class Answer:
         # Without either, the body would end with the connection, and a cut could not be seen.
         self._left = 0 if self._chunked else int(fields.get("content-length", "none"))
         self._buffer = rest
+        self.put_off = "retry-after" in fields
         self.status = int(first.split(" ")[1])
         return True
 

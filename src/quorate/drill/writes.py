@@ -76,7 +76,7 @@ class Writes:
             # An error of the server (5xx) may come after the write, one of the client's (4xx) never does.
             self._may_be_done = reply.status >= 500
             if reply.status not in (404, 409):
-                raise Broken(f"http-{reply.status}")
+                raise Broken(reply.word)
             self._version = None
         else:
             raise Broken("conflict")
@@ -107,7 +107,7 @@ class Writes:
         self._may_be_done = False
         reply = await self._client.ask("GET", f"{self.folder}/{self._name(number)}")
         if reply.status not in (200, 404):
-            raise Broken(f"http-{reply.status}")
+            raise Broken(reply.word)
         found = reply.object() if reply.status == 200 else {}
         self._compare(number, found)
         return version_of(found) if found else 0
