@@ -11,7 +11,7 @@ import pytest
 
 from quorate.artifact.archive import references
 from quorate.artifact.oci import Image, Item, directory, write
-from quorate.artifact.pod_images import pod_images
+from quorate.artifact.pod_images import pod_images, with_shell
 from quorate.core import ArtifactError
 
 NAMES = ("r.example/pause:1", "x.example:5000/pause:2")
@@ -129,3 +129,17 @@ def test_a_program_that_could_not_be_built_has_no_image(tmp_path: Path) -> None:
     (tmp_path / "coredns").write_bytes(b"ELF")
     made = pod_images({"coredns": tmp_path / "coredns"}, {"coredns": "1.14.6", "pause": "3.10"}, "arm64", tmp_path)
     assert list(made) == ["quorate.local/coredns:1.14.6"]
+
+
+def test_the_test_server_on_top_of_a_shell(tmp_path: Path) -> None:
+    """What `verify` runs in its pods: the layers below stay as they are."""
+    busybox = [directory("bin"), Item("bin/sh", b"ELF sh", mode=0o755)]
+    write(Image("amd64", [busybox], command=["/bin/pause"]), NAMES, tmp_path / "base.tar")
+    (tmp_path / "agnhost").write_bytes(b"ELF agnhost")
+    with_shell(tmp_path / "agnhost", tmp_path / "base.tar", ["quorate.local/tests:1"], "amd64", tmp_path / "tests.tar")
+    config, (below, above) = parts(tmp_path / "tests.tar")
+    assert references(tmp_path / "tests.tar") == ["quorate.local/tests:1"]
+    assert below.keys() == {"bin", "bin/sh"}
+    assert above["agnhost"].mode == 0o755
+    assert config["config"]["Entrypoint"] == ["/agnhost"]
+    assert config["config"]["Env"] == ["PATH=/bin"]

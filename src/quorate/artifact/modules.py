@@ -19,7 +19,7 @@ from quorate.artifact.golang.families import Family
 from quorate.artifact.golang.locks import Lock
 from quorate.artifact.golang.toolchain import Go
 from quorate.artifact.oci import FORM
-from quorate.artifact.pod_images import pod_images, reference
+from quorate.artifact.pod_images import pod_images, reference, with_shell
 from quorate.artifact.release import wanted_versions
 from quorate.core import ArtifactError, Blob
 from quorate.spec.cluster import Cluster
@@ -30,7 +30,7 @@ Say = Callable[[str], None]
 
 FIRST = (1, 29)
 """The first Kubernetes minor that the public module proxy serves in a late patch."""
-IN_PODS = {"coredns": "coredns", "metrics_server": "metrics-server"}
+IN_PODS = {"coredns": "coredns", "metrics_server": "metrics-server", "agnhost": "agnhost"}
 """Parts that run in pods, and their program: an image is made of it, no host gets it as a file."""
 
 
@@ -52,10 +52,12 @@ async def resolve_modules(cluster: Cluster, cache: Cache, say: Say, arch: str, b
 
     `beside` is the cluster file's folder.
     """
-    supply = await make(wanted(cluster), cache, say, arch, beside, runc=cluster.versions.runc)
+    runc = cluster.versions.runc
     if cluster.artifacts.packages != "bundle":
-        return supply
+        return await make(wanted(cluster), cache, say, arch, beside, runc=runc)
     rest = await debian.without_kubernetes(cache, say, arch)
+    tests = rest.images[debian.TEST_IMAGE]
+    supply = await make(wanted(cluster), cache, say, arch, beside, runc=runc, tests=tests)
     return replace(supply, packages=rest.packages, images={**rest.images, **supply.images})
 
 
@@ -72,6 +74,8 @@ def wanted(cluster: Cluster) -> dict[str, str]:
         found |= newest(kubernetes, "coredns")
     if cluster.workers and cluster.metrics.enabled and cluster.metrics.image is None:
         found |= newest(kubernetes, "metrics_server")
+    if cluster.workers and cluster.artifacts.packages == "bundle":
+        found["agnhost"] = kubernetes
     asked = cluster.versions.model_dump(exclude_none=True)
     return {part: asked.get(part, version) for part, version in found.items()}
 
@@ -107,7 +111,7 @@ def newest(kubernetes: str, *names: str) -> dict[str, str]:
 
 def all_of(kubernetes: str) -> dict[str, str]:
     """A version of Kubernetes with all that goes with it. Raises `QuorateError` when the table doesn't know it."""
-    return {"kubernetes": kubernetes} | newest(
+    return {"kubernetes": kubernetes, "agnhost": kubernetes} | newest(
         kubernetes, "etcd", "containerd", "runc", "cni_plugins", "crictl", "coredns", "metrics_server"
     )
 
@@ -120,10 +124,12 @@ async def make(
     beside: Path | None,
     *,
     runc: str | None = None,
+    tests: Blob | None = None,
 ) -> Supply:
     """Programs and images of these versions, from the cache or built now. Raises `ArtifactError`.
 
-    Without a C compiler runc and the pause image are Debian's, unless a version of `runc` was asked for.
+    `tests` is the archive of an image with a shell: the test server is put on top of it, under the name of the image
+    for test pods. Without a C compiler runc and the pause image are Debian's, unless a version of `runc` was asked for.
     """
     shop = Workshop(cache, arch, beside, say, await asyncio.to_thread(compiler.find, arch))
     if isinstance(shop.cc, str) and runc:
@@ -141,7 +147,7 @@ async def make(
         versions=versions,
         binaries={name: blob for entry in on_hosts.values() for name, blob in entry.blobs.items()},
         parts={part: tuple(sorted(entry.blobs)) for part, entry in on_hosts.items()},
-        images=await _images(shop, versions, entries),
+        images=await _images(shop, versions, entries, tests),
         pause_image=reference("pause", _pause_version(versions)) if isinstance(shop.cc, Compiler) else None,
         coredns_image=_image(versions, "coredns"),
         metrics_server_image=_image(versions, "metrics_server"),
@@ -207,30 +213,41 @@ async def _new_lock(shop: Workshop, part: str, version: str) -> Lock:
     return await locks.make(families.family(part, version), version, place)
 
 
-async def _images(shop: Workshop, versions: Mapping[str, str], entries: Mapping[str, Entry]) -> dict[str, Blob]:
+async def _images(
+    shop: Workshop, versions: Mapping[str, str], entries: Mapping[str, Entry], tests: Blob | None
+) -> dict[str, Blob]:
     """Archives by reference: the programs that run in pods, and pause where it can be compiled."""
     blobs = {name: entries[part].blobs[name] for part, name in IN_PODS.items() if part in entries}
     said = {name: versions[part] for part, name in IN_PODS.items() if part in entries}
     said |= {"pause": _pause_version(versions)}
     cc = shop.cc if isinstance(shop.cc, Compiler) else None
-    recipe = [FORM, said, {name: blob.sha256 for name, blob in blobs.items()}, cc.identity if cc else None]
+    digests = {name: blob.sha256 for name, blob in {**blobs, **({"tests": tests} if tests else {})}.items()}
+    recipe = [FORM, said, digests, cc.identity if cc else None]
     key = f"modules {shop.arch} images {short(json.dumps(recipe, sort_keys=True))}"
     if entry := shop.cache.find(key):
         return dict(entry.blobs)
     with shop.cache.scratch() as work:
-        programs = {name: work / name for name in blobs}
-        for name, path in programs.items():
-            with path.open("wb") as file:
-                file.writelines(unpacked(blobs[name]))
+        programs = {name: _laid(blob, work / name) for name, blob in blobs.items()}
         if cc:
             lock = locks.find("kubernetes", versions["kubernetes"], shop.beside)
             assert lock is not None, "Kubernetes was built before"
             programs["pause"] = await pause.build(lock, said["pause"], cc, work)
         shop.say(f"making the images of {', '.join(programs)}")
+        server = programs.pop("agnhost", None) if tests else None
         archives = await asyncio.to_thread(pod_images, programs, said, shop.arch, work)
+        if tests and server:
+            base, path = _laid(tests, work / "base.tar"), work / "tests.tar"
+            await asyncio.to_thread(with_shell, server, base, [debian.TEST_IMAGE], shop.arch, path)
+            archives[debian.TEST_IMAGE] = path
         entry = Entry(await shop.cache.add(archives))
     shop.cache.keep(key, entry)
     return dict(entry.blobs)
+
+
+def _laid(blob: Blob, path: Path) -> Path:
+    with path.open("wb") as file:
+        file.writelines(unpacked(blob))
+    return path
 
 
 def _image(versions: Mapping[str, str], part: str) -> str | None:

@@ -55,7 +55,8 @@ class Image:
 
     arch: str
     """Go's name of the architecture: amd64, arm64."""
-    layers: Sequence[Sequence[Item]]
+    layers: Sequence[Sequence[Item] | bytes]
+    """As items, or as the archive that one is already."""
     entrypoint: Sequence[str] = ()
     command: Sequence[str] = ()
     user: str = ""
@@ -80,7 +81,7 @@ def write(image: Image, names: Sequence[str], path: Path) -> None:
     Raises `ArtifactError` for what is no name with a tag.
     """
     tags = proper(names)
-    layers = [_Blob(_LAYER, _layer(items)) for items in image.layers]
+    layers = [_Blob(_LAYER, one if isinstance(one, bytes) else _layer(one)) for one in image.layers]
     config = _Blob(_CONFIG, _json(_config(image, [layer.digest for layer in layers])))
     contents = {"config": config.descriptor, "layers": [layer.descriptor for layer in layers]}
     manifest = _Blob(_MANIFEST, _json({"schemaVersion": 2, "mediaType": _MANIFEST, **contents}))
@@ -98,6 +99,18 @@ def write(image: Image, names: Sequence[str], path: Path) -> None:
         for name, content in {blob.path: blob.content for blob in (config, manifest, *layers)}.items():
             _add(tar, Item(name, content))
     part.rename(path)
+
+
+def layers_of(path: Path) -> list[bytes]:
+    """The layers of an archive that `write` made, for another image on top of them."""
+    with tarfile.open(path) as tar:
+
+        def content(name: str) -> bytes:
+            file = tar.extractfile(name)
+            assert file is not None, f"{path}: {name} is no file"
+            return file.read()
+
+        return [content(name) for name in json.loads(content("manifest.json"))[0]["Layers"]]
 
 
 def _notes(name: str) -> dict[str, str]:

@@ -4,10 +4,11 @@ Each holds one static program and what that needs of a root: users, an empty fol
 authorities, /tmp. Users, ports and what is run are those of the projects' own images.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from quorate.artifact.oci import Image, Item, directory, write
+from quorate.artifact.oci import Image, Item, directory, layers_of, write
 
 REGISTRY = "quorate.local"
 """Before the names: these images are not the projects' own."""
@@ -41,6 +42,13 @@ def pod_images(programs: Mapping[str, Path], versions: Mapping[str, str], arch: 
             write(make(programs[name], arch), [reference(name, versions[name])], path)
             made[reference(name, versions[name])] = path
     return made
+
+
+def with_shell(agnhost: Path, base: Path, names: Sequence[str], arch: str, path: Path) -> None:
+    """Write to `path` the test server on top of an image with a shell and its commands, as test pods need it."""
+    alone = _agnhost(agnhost, arch)
+    layers = [*layers_of(base), *alone.layers]
+    write(replace(alone, layers=layers, environment={"PATH": "/bin"}), names, path)
 
 
 def _root(*programs: Item) -> list[Item]:

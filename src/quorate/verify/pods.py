@@ -51,10 +51,11 @@ def wanted(env: Env) -> int:
 def objects(env: Env) -> list[dict[str, Any]]:
     """The test objects. Every pod serves its own name over HTTP."""
     meta: dict[str, Any] = {"namespace": env.namespace}
-    # -v logs each request, for `kubectl logs`.
+    # Kubernetes' own test server where the image has it. Both log each request, for `kubectl logs`.
     command = (
-        'mkdir -p /tmp/www && hostname >/tmp/www/index.html && echo "serving as $(hostname)" && '
-        f"exec httpd -f -v -p {PORT} -h /tmp/www"
+        'echo "serving as $(hostname)"; '
+        f"[ ! -x /agnhost ] || exec /agnhost serve-hostname --port={PORT}; "
+        f"mkdir -p /tmp/www && hostname >/tmp/www/index.html && exec httpd -f -v -p {PORT} -h /tmp/www"
     )
     pods = deployment(
         APP,

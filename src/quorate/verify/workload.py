@@ -21,7 +21,8 @@ from quorate.verify.pods import PORT, Lab, Pod
 P = ParamSpec("P")
 T = TypeVar("T")
 
-GET = f"{CURL} -f"
+GET = f"{CURL} -f -w '\\n'"
+"""With an end of line, which agnhost's answers lack."""
 SERVICE_TIMES = 4
 """Requests to a service, which leads to a different pod each time or not."""
 

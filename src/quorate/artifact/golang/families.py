@@ -24,7 +24,9 @@ class Family:
     cgo: bool = False
     """Needs a C compiler; linked statically all the same."""
     locked: tuple[str, ...] = field(default=())
-    """Further packages whose modules the lock holds, for programs that are built from it later."""
+    """Further packages whose modules the lock holds, for families that share it."""
+    lock: str = ""
+    """The part whose lock it shares, at the same version."""
 
     def packages(self) -> tuple[str, ...]:
         """Import paths that the lock must satisfy."""
@@ -96,6 +98,14 @@ _FAMILIES: Mapping[str, Family] = {
             tags=("selinux", "notest", "grpcnotrace"),
             locked=(f"{KUBERNETES}/test/images/agnhost", f"{KUBERNETES}/test/e2e"),
         ),
+        # The server of Kubernetes' own tests. It knows no version: Kubernetes' stands for it.
+        Family(
+            part="agnhost",
+            modules=(KUBERNETES,),
+            programs={"agnhost": f"{KUBERNETES}/test/images/agnhost"},
+            stamps={},
+            lock="kubernetes",
+        ),
         Family(
             part="etcd",
             modules=tuple(f"go.etcd.io/etcd/{name}/v3" for name in ("server", "etcdctl", "etcdutl")),
@@ -140,5 +150,5 @@ _FAMILIES: Mapping[str, Family] = {
     )
 }
 
-BUILDABLE = tuple(sorted((*_FAMILIES, *_BY_VERSION)))
-"""The parts that can be built."""
+BUILDABLE = tuple(sorted((*(part for part, one in _FAMILIES.items() if not one.lock), *_BY_VERSION)))
+"""The parts that can be built, each from a lock of its own."""

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from quorate.artifact.golang import toolchain
+from quorate.artifact.golang import families, toolchain
 from quorate.artifact.golang.families import Family
 from quorate.artifact.golang.toolchain import Go
 from quorate.core import ArtifactError
@@ -44,7 +44,8 @@ class Lock:
 
 
 def find(part: str, version: str, beside: Path | None) -> Lock | None:
-    """The lock that is shipped, or kept beside the cluster file."""
+    """The lock that is shipped, or kept beside the cluster file. Raises `ArtifactError` for what is not built here."""
+    part = families.family(part, version).lock or part
     places = [SHIPPED, *([beside / KEPT] if beside else [])]
     for place in places:
         folder = place / f"{part}-{version}"
