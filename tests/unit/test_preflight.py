@@ -161,6 +161,6 @@ def test_answers(
 def test_every_check_is_seen_to_fail_and_to_pass() -> None:
     here = {name: {row[0] for row in FACTS if row[4] in wanted} | {row[0] for row in ANSWERS if row[5] in wanted}
             for name, wanted in {"good": {P}, "bad": {F, WARN}}.items()}  # fmt: skip
-    below = {"reachable", "sudo", "plan", "releases", "clock", "disk", "one-machine", "data", "mtu", "reach"}
+    below = {"reachable", "sudo", "plan", "releases", "haproxy", "clock", "disk", "one-machine", "data", "mtu", "reach"}
     assert {check.id for check in CHECKS} == here["good"] | below
     assert {check.id for check in CHECKS} == here["bad"] | below

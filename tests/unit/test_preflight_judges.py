@@ -15,7 +15,8 @@ from quorate.preflight.pairs import doors
 from quorate.preflight.report import judge
 from quorate.resource.file import Binary
 from quorate.resource.package import Packages
-from quorate.spec.cluster import Endpoint, Kubelet, Network, Os, Runtime
+from quorate.spec.cluster import Endpoint, Kubelet, LoadBalancer, Network, Os, Runtime
+from quorate.spec.supply import PackageFile
 from quorate.spec.versions import table
 
 P, F, WARN, U = Status.PASSED, Status.FAILED, Status.WARNED, Status.UNCHECKED
@@ -46,6 +47,32 @@ def of(versions: dict[str, str], kubernetes: str = "1.36", **file: Any) -> World
     there = world(**file)
     supplied = replace(there.context.supply, versions=versions)
     return replace(there, context=replace(there.context, supply=supplied, minor=table(kubernetes)))
+
+
+def test_haproxy_is_new_enough_for_the_way_to_etcd() -> None:
+    """What is installed counts before what is offered; what quorate brings before both."""
+
+    def on(host: str, answer: str, **file: Any) -> tuple[Status, str] | None:
+        there = world(answers=spoken(host, "haproxy", answer), **file)
+        bare = replace(there.context, supply=replace(there.context.supply, packages={}))
+        return judged(replace(there, context=bare), "haproxy", host)
+
+    assert on("m1", "offers 2.6.12-1+deb12u1") == (P, "haproxy 2.6.12-1+deb12u1")
+    assert on("m1", "has 2.4.24-f58e9d1 2023/08/19\noffers 1.8.27")[0] is P  # type: ignore[index]
+    assert on("m1", "has 2.2.9-2+deb11u6\noffers 2.6.12") == (F, "haproxy 2.2.9-2+deb11u6, 2.4 or later is needed")
+    assert on("m1", "offers 1.8.27")[0] is F  # type: ignore[index]
+    assert on("m1", "offers (none)")[0] is U  # type: ignore[index]
+    assert on("m1", "")[0] is U  # type: ignore[index]
+    assert on("n1", "offers 1.8.27") is None
+    assert on("b1", "offers 1.8.27", load_balancer=LoadBalancer(kind="nginx")) is None
+    assert on("b1", "offers 1.8.27", load_balancer=LoadBalancer(kind="haproxy"))[0] is F  # type: ignore[index]
+    package = PackageFile("haproxy", "2.6.12-1", "haproxy_2.6.12-1_amd64.deb", Blob(Path("x"), "0" * 64, 1))
+    there = world(answers=spoken("m1", "haproxy", "has 1.8.27"))
+    bundled = replace(there.context.supply, packages={"haproxy": (package,)})
+    assert judged(replace(there, context=replace(there.context, supply=bundled)), "haproxy", "m1") == (
+        P,
+        "haproxy 2.6.12-1",
+    )
 
 
 def test_releases_with_known_faults_and_those_below_what_is_tested() -> None:

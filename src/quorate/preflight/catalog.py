@@ -36,6 +36,12 @@ CHECKS: tuple[Check, ...] = (
         releases.releases,
     ),
     Check(
+        "haproxy", "haproxy is 2.4 or later",
+        "API servers go to etcd by a local one; Debian 11, Ubuntu 20.04 and RHEL 8 have older ones.",
+        "install a later one (haproxy.debian.net, a PPA, a package of your own), or set artifacts.packages: bundle",
+        releases.haproxy, (releases.HAPROXY_IS,),
+    ),
+    Check(
         "os", "a known distribution",
         "Packages have other names elsewhere.",
         "use Debian, Ubuntu, RHEL or a relative, or SUSE; or install the packages yourself",

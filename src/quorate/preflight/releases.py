@@ -1,10 +1,31 @@
-"""Checks about what will be installed: releases with known faults, or that this Kubernetes is not tested with."""
+"""Checks about what will be installed: releases with known faults, too old ones, or not tested with this Kubernetes."""
 
+import re
 from collections.abc import Iterator
 
-from quorate.preflight.check import Status, Verdict, World, failed, passed, warned
+from quorate.preflight.check import Question, Status, Verdict, World, failed, passed, unchecked, warned
 from quorate.spec.cluster import Host, Role
 from quorate.spec.versions import ETCD_FLAWS, below_floor
+
+HAPROXY = (2, 4)
+"""The release that the way to etcd and the balancer (render/etcd_way.py, render/haproxy.py) are written for."""
+
+
+def _asks_haproxy(world: World, host: Host) -> str:
+    """The version that is there, after `has`, and the one that the host's package manager has, after `offers`."""
+    if not _runs_haproxy(world, host) or "haproxy" in world.context.supply.packages:
+        return ""
+    offer = {
+        "apt": "apt-cache policy haproxy | sed -n 's/^  Candidate: /offers /p'",
+        "dnf": "dnf -q repoquery --latest-limit=1 --qf 'offers %{version}' haproxy",
+        "yum": "yum -q info haproxy | sed -n 's/^Version *: /offers /p' | tail -n 1",
+        "zypper": "zypper -q info haproxy | sed -n 's/^Version *: /offers /p'",
+    }.get(world.facts(host).package_manager, ":")
+    there = "PATH=$PATH:/usr/sbin haproxy -v | sed -n 's/^HA-\\{0,1\\}[Pp]roxy version /has /p'"
+    return f"{{ {there}; {offer}; }} 2>/dev/null"
+
+
+HAPROXY_IS = Question("haproxy", _asks_haproxy)
 
 
 def releases(world: World, host: Host) -> Verdict | None:
@@ -15,6 +36,26 @@ def releases(world: World, host: Host) -> Verdict | None:
     wrong = [verdict for verdict in found if verdict.status is Status.FAILED]
     doubtful = wrong or [verdict for verdict in found if verdict.status is Status.WARNED] or found
     return Verdict(doubtful[0].status, "; ".join(verdict.detail for verdict in doubtful))
+
+
+def _runs_haproxy(world: World, host: Host) -> bool:
+    """API servers go to etcd by one, and a balancer may be one."""
+    balances = host.has(Role.LOAD_BALANCER) and world.cluster.load_balancer.kind == "haproxy"
+    return host.has(Role.CONTROL_PLANE) or balances
+
+
+def haproxy(world: World, host: Host) -> Verdict | None:
+    """What is there stays; else what comes with quorate, or what the host's package manager offers."""
+    if not _runs_haproxy(world, host):
+        return None
+    said = {word: text for word, _, text in (line.partition(" ") for line in world.said(host, "haproxy").splitlines())}
+    bundled = [file.version for file in world.context.supply.packages.get("haproxy", ()) if file.name == "haproxy"]
+    version = next((text for text in (*bundled, said.get("has"), said.get("offers")) if text), "")
+    numbers = re.match(r"(?:\d+:)?(\d+)\.(\d+)", version)
+    if numbers is None:
+        return unchecked(f"haproxy {version}" if version else "neither installed nor offered, as far as the host tells")
+    old = (int(numbers[1]), int(numbers[2])) < HAPROXY
+    return failed(f"haproxy {version}, 2.4 or later is needed") if old else passed(f"haproxy {version}")
 
 
 def _etcd(world: World, host: Host) -> Iterator[Verdict]:
