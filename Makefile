@@ -41,7 +41,7 @@ LIGHT := $(addprefix tests/lab/test_,hosts.py logins.py balancing.py sessions.py
 ALONE := $(wildcard $(addprefix tests/lab/test_,modern.py stages.py))
 # No run of lab tests takes longer than this, whatever hangs; INT lets pytest tear labs down and sum up.
 LAB_LIMIT := timeout --foreground --signal=INT --kill-after=120 80m
-LAB_TEST := $(PYTEST) -q --no-header -x -rs -m ""
+LAB_TEST := $(PYTEST) -q --no-header -x -rs --durations=12 -m ""
 
 $(READY): requirements.txt pyproject.toml
 	@.ci/venv $(PYTHON) $(VENV)
