@@ -1,6 +1,7 @@
 """A simulated host as values: record, boot script, control groups, settings."""
 
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -38,6 +39,37 @@ def test_settings_come_and_go(tmp_path: Path) -> None:
     access.remove_settings(one)
     assert not (tmp_path / ".quorate").exists()
     access.remove_settings(one)
+
+
+def test_the_state_of_a_cluster_goes_aside_with_its_hosts(tmp_path: Path) -> None:
+    """The next cluster of that name is another one; keys of the last are kept all the same."""
+    one = lab(tmp_path)
+    save(one)
+    access.write_settings(one, {})
+    (one.ssh_file.parent / "ca.key").write_text("KEY")
+    aside = access.remove_settings(one)
+    assert aside
+    assert aside.name.startswith("c.gone-")
+    assert [path.name for path in aside.iterdir()] == ["ca.key"]
+    assert not one.ssh_file.parent.exists()
+
+
+def test_a_new_lab_puts_aside_what_one_left_that_is_gone(tmp_path: Path) -> None:
+    one = lab(tmp_path)
+    save(one)
+    access.write_settings(one, {})
+    (one.ssh_file.parent / "ca.key").write_text("KEY")
+    other = replace(one, folder=tmp_path / "elsewhere")
+    one.key.write_text("")
+    assert access.put_aside_stale(other) is None, "that lab is there"
+    one.key.unlink()
+    aside = access.put_aside_stale(other)
+    assert aside
+    assert (aside / "ca.key").read_text() == "KEY"
+    assert access.put_aside_stale(other) is None
+    one.ssh_file.parent.mkdir(parents=True)
+    one.ssh_file.write_text("key: /elsewhere\n")
+    assert access.put_aside_stale(other) is None, "no lab wrote that"
 
 
 def test_a_pin_is_made_once_and_goes_with_its_host(tmp_path: Path) -> None:

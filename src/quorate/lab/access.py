@@ -1,6 +1,8 @@
 """SSH to the lab's hosts: the lab's key, the hosts' own keys, and the settings for the cluster's loader."""
 
 import json
+import re
+from datetime import UTC, datetime
 from pathlib import Path
 
 from cryptography.hazmat.primitives import serialization
@@ -10,6 +12,7 @@ from quorate.execute import atomic
 from quorate.lab.record import LabInfo
 
 HOST_KEYS = ("ed25519", "ecdsa")
+WRITTEN = "# Written by `quorate lab up`, removed by `quorate lab down`."
 
 
 def _private(kind: str) -> ed25519.Ed25519PrivateKey | ec.EllipticCurvePrivateKey:
@@ -46,8 +49,7 @@ def write_settings(lab: LabInfo, host_keys: dict[str, tuple[str, ...]]) -> None:
     settings = {"user": "root", "port": 22, "key": str(lab.key), "known_hosts": str(lab.known_hosts)}
     lab.ssh_file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     text = "".join(f"{name}: {json.dumps(value)}\n" for name, value in settings.items())
-    written = f"# Written by `quorate lab up`, removed by `quorate lab down`.\n{text}"
-    atomic.write(lab.ssh_file, written.encode())
+    atomic.write(lab.ssh_file, f"{WRITTEN}\n{text}".encode())
 
 
 def forget(lab: LabInfo, address: str) -> None:
@@ -68,14 +70,43 @@ def _write_pins(lab: LabInfo, lines: list[str]) -> None:
     atomic.write(lab.known_hosts, "".join(f"{line}\n" for line in lines).encode())
 
 
-def remove_settings(lab: LabInfo) -> None:
-    """Take `ssh.yaml` away, if it is this lab's, and its folder if nothing else is in it."""
+def remove_settings(lab: LabInfo) -> Path | None:
+    """Take `ssh.yaml` away, if it is this lab's, and put aside the state of the cluster that was on its hosts.
+
+    That cluster is gone with its disks: another one on hosts of the same names is not it. The folder that its state is
+    in now; None when there was none.
+    """
+    if _lab_key(lab.ssh_file) != lab.key:
+        return None
+    lab.ssh_file.unlink()
+    return _put_aside(lab.ssh_file.parent)
+
+
+def put_aside_stale(lab: LabInfo) -> Path | None:
+    """The same for a new lab that finds the state of one that is gone without a word: its cache was removed, say."""
+    key = _lab_key(lab.ssh_file)
+    if key is None or (key.exists() and key != lab.key):
+        return None
+    lab.ssh_file.unlink()
+    return _put_aside(lab.ssh_file.parent)
+
+
+def _lab_key(ssh_file: Path) -> Path | None:
+    """The key of the lab that wrote the settings; None when nobody has, or no lab."""
     try:
-        ours = str(lab.key) in lab.ssh_file.read_text()
+        text = ssh_file.read_text()
     except FileNotFoundError:
-        return
-    if ours:
-        lab.ssh_file.unlink()
-        for folder in (lab.ssh_file.parent, lab.ssh_file.parent.parent):
-            if not any(folder.iterdir()):
-                folder.rmdir()
+        return None
+    found = re.search('^key: "(.*)"$', text, re.MULTILINE) if WRITTEN in text else None
+    return Path(found[1]) if found else None
+
+
+def _put_aside(folder: Path) -> Path | None:
+    """Rename a state folder, or remove it when nothing is in it."""
+    if any(folder.iterdir()):
+        name = f"{folder.name}.gone-{datetime.now(UTC):%Y%m%d-%H%M%S}"
+        return folder.rename(folder.with_name(name))
+    folder.rmdir()
+    if not any(folder.parent.iterdir()):
+        folder.parent.rmdir()
+    return None

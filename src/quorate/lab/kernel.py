@@ -34,6 +34,7 @@ KEPT = (
     "vm/overcommit_memory",
     "vm/panic_on_oom",
     "vm/swappiness",
+    "vm/max_map_count",
     "fs/file-max",
     "fs/nr_open",
     "fs/protected_hardlinks",

@@ -99,6 +99,8 @@ def up(
                 machine.remove(lab, gone)
         if old is not None and old.gateways != lab.gateways:
             network.run("ip", "-4", "addr", "flush", "dev", lab.bridge, check=False)
+        if old is None and (aside := access.put_aside_stale(lab)):
+            say(f"the state of a lab that is gone is now {aside}")
         save(lab)
         network.raise_bridge(lab)
         kernel.enter(lab)
@@ -130,9 +132,9 @@ def down(name: str, say: Callable[[str], None] = silent, *, cache: Path | None =
         cgroup.remove(lab.id)
         network.drop_bridge(lab)
         kernel.leave(lab)
-        access.remove_settings(lab)
+        aside = access.remove_settings(lab)
         shutil.rmtree(lab.folder)
-    say(f"lab {name} is gone")
+    say(f"lab {name} is gone" + (f"; the state of its cluster is now {aside}" if aside else ""))
 
 
 def start(name: str, host: str, *, cache: Path | None = None, deadline: float = BOOT_DEADLINE) -> None:
