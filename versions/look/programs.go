@@ -37,11 +37,16 @@ func main() {
 
 func flags() map[string][]string {
 	found := map[string][]string{}
-	for name, command := range map[string]*cobra.Command{
-		"kube-apiserver":          apiserverapp.NewAPIServerCommand(),
-		"kube-controller-manager": controllerapp.NewControllerManagerCommand(),
-		"kube-scheduler":          schedulerapp.NewSchedulerCommand(),
+	for _, made := range []struct {
+		name    string
+		command *cobra.Command
+	}{
+		// The first one: 1.34's changes a gate's default, which is refused once another has shown its gates.
+		{"kube-controller-manager", controllerapp.NewControllerManagerCommand()},
+		{"kube-apiserver", apiserverapp.NewAPIServerCommand()},
+		{"kube-scheduler", schedulerapp.NewSchedulerCommand()},
 	} {
+		name, command := made.name, made.command
 		command.SetGlobalNormalizationFunc(cliflag.WordSepNormalizeFunc)
 		command.InitDefaultHelpFlag()
 		found[name] = names(command.Flags())

@@ -174,7 +174,7 @@ _FAULTS: Sequence[tuple[str, str, str]] = (
     (
         r"signal: killed|cannot allocate memory",
         "it was killed",
-        "linking takes 1.5 GB of memory a program: free some, run it again",
+        "linking takes up to 3 GB of memory a program: free some, run it again",
     ),
 )
 
