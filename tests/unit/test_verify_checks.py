@@ -89,6 +89,8 @@ def test_why_pods_do_not_run() -> None:
     unplaced = {"metadata": {"name": "b"}, "status": {"conditions": [condition]}}
     assert pods.why_not([pull]) == "a: ErrImagePull: no such host"
     assert pods.why_not([unplaced]) == "b: Unschedulable: 0/2 nodes"
+    evicted = {"metadata": {"name": "c"}, "status": {"phase": "Failed", "reason": "Evicted", "message": "DiskPressure"}}
+    assert pods.why_not([evicted]) == "c: Evicted: DiskPressure"
     assert "kube-controller-manager" in pods.why_not([])
 
 

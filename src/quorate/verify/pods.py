@@ -109,6 +109,8 @@ def why_not(items: list[dict[str, Any]]) -> str:
     """Why pods do not run, from their own status: image, scheduling, crash."""
     for item in items:
         name, state = item["metadata"]["name"], item["status"]
+        if state.get("reason"):  # Evicted, say, with its cause; such pods stay, and others are made for them.
+            return f"{name}: {state['reason']}: {state.get('message', '')}"
         for container in state.get("containerStatuses", []):
             waiting = container.get("state", {}).get("waiting")
             if waiting:
