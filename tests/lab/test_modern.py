@@ -70,7 +70,7 @@ def test_an_api_server_that_stops_in_order_cuts_nobody_off(modern: Deployed, tmp
     assert found.ok
     runs = {fault.name: fault.runs for fault in found.faults}
     for run in runs["apiserver-terminated"]:
-        # Nobody has to wait either, but two cores for six hosts and all clients are no proof of that: not even that
+        # Nobody has to wait either, but two cores for five hosts and all clients are no proof of that: not even that
         # the announcement of the end overtakes a request that is then told to come again.
         failed = {
             word.removeprefix("unknown-") for stream in ("new", "kept", "writes") for word in run.felt[stream].words
