@@ -1,4 +1,4 @@
-"""The house rules that a tool can check: sizes, names, docstrings, the table of contents, how scripts are made."""
+"""The house rules that a tool can check: names, docstrings, the table of contents, how scripts are made."""
 
 import ast
 import importlib
@@ -12,10 +12,6 @@ from quorate.component import COMPONENTS
 ROOT = Path(__file__).parent.parent
 SOURCES = sorted((ROOT / "src/quorate").rglob("*.py"))
 TESTS = sorted((ROOT / "tests").rglob("*.py"))
-LONGEST = 300
-"""Lines."""
-DATA = {"spec/versions_data.py"}
-"""Tables; they may be as long as what they describe."""
 SHARED = {"context", "service", "firewall", "membership", "policy"}
 """Modules of `component` that are no part of the cluster: what parts are made with."""
 EMPTY_WORDS = {"utils", "util", "helpers", "helper", "common", "manager", "base", "misc", "lib", "tools"}
@@ -25,12 +21,6 @@ QUOTING = {"quote", "sh", "heredoc", "kubectl", "etcdctl"}
 
 def name(path: Path) -> str:
     return str(path.relative_to(ROOT))
-
-
-@pytest.mark.parametrize("path", SOURCES + TESTS, ids=name)
-def test_a_file_is_short_enough_to_read(path: Path) -> None:
-    if not any(str(path).endswith(table) for table in DATA):
-        assert len(path.read_text().splitlines()) <= LONGEST
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=name)

@@ -83,14 +83,14 @@ def test_answers_of_pods_are_judged() -> None:
 
 
 def test_why_pods_do_not_run() -> None:
-    waiting = {"reason": "ErrImagePull", "message": "no such host"}
-    pull = {"metadata": {"name": "a"}, "status": {"containerStatuses": [{"state": {"waiting": waiting}}]}}
-    condition = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/2 nodes"}
-    unplaced = {"metadata": {"name": "b"}, "status": {"conditions": [condition]}}
-    assert pods.why_not([pull]) == "a: ErrImagePull: no such host"
-    assert pods.why_not([unplaced]) == "b: Unschedulable: 0/2 nodes"
-    evicted = {"metadata": {"name": "c"}, "status": {"phase": "Failed", "reason": "Evicted", "message": "DiskPressure"}}
-    assert pods.why_not([evicted]) == "c: Evicted: DiskPressure"
+    waiting = [{"state": {"waiting": {"reason": "ErrImagePull", "message": "no such host"}}}]
+    unplaced = [{"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/2 nodes"}]
+    for status, said in (
+        ({"containerStatuses": waiting}, "ErrImagePull: no such host"),
+        ({"conditions": unplaced}, "Unschedulable: 0/2 nodes"),
+        ({"reason": "Evicted", "message": "DiskPressure"}, "Evicted: DiskPressure"),
+    ):
+        assert pods.why_not([{"metadata": {"name": "a"}, "status": status}]) == f"a: {said}"
     assert "kube-controller-manager" in pods.why_not([])
 
 
