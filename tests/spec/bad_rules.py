@@ -62,7 +62,7 @@ END_RULES = (
     Bad(hosts(SHARED, B) + "endpoint: {vip: 192.168.1.9}\n", 5, "endpoint.port", "port: 8443"),
     Bad(BALANCED + "endpoint: {vip: 192.168.1.9, port: 22}\n", 6, "endpoint.port", "ssh.port"),
     Bad(HOSTS + "apiserver: {port: 2379}\n", 5, "apiserver.port", "also that of etcd"),
-    Bad(HOSTS + "endpoint: {port: 8443}\n", 5, "endpoint.port", "apiserver.port instead"),
+    Bad(HOSTS + "endpoint: {port: 8443}\n", 5, "endpoint.port", "is `apiserver.port`"),
     Bad(HOSTS + "endpoint: {address: 127.0.0.1}\n", 5, "endpoint.address", "all hosts can reach"),
     Bad(HOSTS + "endpoint: {address: localhost}\n", 5, "endpoint.address", "another machine"),
     Bad(HOSTS + "network: {node_ports: 32767-30000}\n", 5, "network.node_ports", "lower to a higher"),
@@ -115,10 +115,10 @@ PART_RULES = (
         "network.proxy_mode",
         "iptables, ipvs",
     ),
-    Bad(HOSTS + "etcd: {heartbeat_ms: 200}\n", 5, "etcd.heartbeat_ms", "at least 1000"),
+    Bad(HOSTS + "etcd: {heartbeat_ms: 200}\n", 5, "etcd.heartbeat_ms", "election_ms: 2000"),
     Bad(HOSTS + "etcd: {election_ms: 200}\n", 5, "etcd.election_ms", "below 5 * heartbeat_ms 50"),
     Bad(HOSTS + "etcd: {election_ms: 1200}\n", 5, "etcd.election_ms", "at most 1000, or network.profile wan"),
-    Bad(HOSTS + "etcd: {heartbeat_ms: 600}\nnetwork: {profile: wan}\n", 5, "etcd.heartbeat_ms", "at least 3000"),
+    Bad(HOSTS + "etcd: {heartbeat_ms: 600}\nnetwork: {profile: wan}\n", 5, "etcd.heartbeat_ms", "election_ms: 6000"),
     Bad(
         HOSTS + "etcd: {heartbeat_ms: 10}\nnetwork: {profile: wan}\n", 5, "etcd.heartbeat_ms", "1 round trips of 50 ms"
     ),

@@ -1,32 +1,53 @@
 """What pydantic finds wrong, in plain English: rule and concrete fix for each error of the model."""
 
+import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from ipaddress import IPv4Network
-from typing import Any, get_args
+from typing import Annotated, Any, get_args
 
-from pydantic import BaseModel
+from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from quorate.spec.cluster import Cluster
 from quorate.spec.tree import Fault, Tree, Where
-from quorate.spec.words import BY_PATTERN, VERSION
+from quorate.spec.words import BY_PATTERN
 
 SYNONYMS = {
     "addr": "address",
+    "bastion": "jump",
     "cidr": "pod_cidr",
     "cri": "runtime",
     "domain": "dns_domain",
     "hostname": "name",
+    "identity_file": "key",
     "ip": "address",
+    "jump_host": "jump",
+    "key_file": "key",
+    "kubernetes_version": "versions",
     "loadbalancer": "load_balancer",
     "nodes": "hosts",
+    "private_key_file": "key",
+    "proxy_jump": "jump",
     "role": "roles",
     "service_subnet": "service_cidr",
     "virtual_ip": "vip",
 }
 """Names from other tools that difflib would not lead to ours."""
+CHOICES = {
+    **dict.fromkeys(("agent", "compute", "minion", "node"), "worker"),
+    **dict.fromkeys(("controller", "controlplane", "server"), "control-plane"),
+    **dict.fromkeys(("balancer", "lb", "loadbalancer", "proxy"), "load-balancer"),
+}
+"""The same for values."""
+NETWORKS = ("antrea", "calico", "canal", "cilium", "flannel", "kube-ovn", "kube-router", "weave")
+INSTEAD = {
+    "addons": "remove it: CoreDNS and metrics-server are the sections `dns` and `metrics`",
+    "external": "remove it: etcd's members are hosts of this file with the role etcd",
+}
+"""What to do about names that stand for something quorate has otherwise, or not at all."""
 
 _SECRET = re.compile(r"(?i)pass|pwd|secret|token|private")
 _ASKING = {"password_file", "sudo_password_file", "ask_password", "ask_sudo_password"}
@@ -55,19 +76,22 @@ def _explain(error: ErrorDetails, where: Where, tree: Tree, root: type[BaseModel
     raw = tree.raw.get(where, "")
     match kind:
         case "extra_forbidden":
-            return "is no field of the cluster file", _unknown(where, root)
+            return "is no field of the cluster file", _unknown(where, root, given, tree)
         case "missing":
             return "is missing", f"add `{where[-1]}: ...`"
         case "string_pattern_mismatch":
             word = BY_PATTERN[context["pattern"]]
-            fix = f"write '{given[1:]}'" if word is VERSION and re.match("v[0-9]", str(given)) else word.fix
-            return word.rule, fix
+            mended = _mended(str(given), word.pattern)
+            return word.rule, f"write '{mended}'" if mended else word.fix
         case "string_type" if not isinstance(given, dict | list | None):
             if where[:1] == ("versions",):
                 dots = raw.count(".")
                 full = raw + ".0" * (2 - dots) if dots < 2 else raw
                 return "must be text; YAML reads this as a number", f"write it with quotes: '{full}'"
             fix = "write it with quotes" if secret(where) or len(raw) > 40 else f"write it with quotes: '{raw}'"
+            info = fields_at(where[:-1], root).get(str(where[-1]))
+            if info and not _fits(info, raw) and not secret(where):
+                fix = _address(raw, where, "")[1] if "address" in str(where[-1]) else "write text of the right form"
             return f"must be text; YAML reads this as {_kind(given)}", fix
         case "string_type":
             return f"must be text, not {_kind(given)}", "write one value on the same line"
@@ -89,7 +113,7 @@ def _explain(error: ErrorDetails, where: Where, tree: Tree, root: type[BaseModel
         case "tuple_type" | "list_type":
             return f"must be a list, not {_kind(given)}", _listed(given)
         case "dict_type" | "model_type" | "model_attributes_type":
-            return f"must be fields with values, not {_kind(given)}", "write `field: value` lines, indented"
+            return f"must be fields with values, not {_kind(given)}", _filled(where, root, given)
         case "value_error":
             return _address(str(given), where, str(context.get("error", "")))
     return error["msg"][:1].lower() + error["msg"][1:], "see docs/reference.md"
@@ -131,8 +155,39 @@ def _bound(kind: str, context: dict[str, Any]) -> str:
 
 def _choice(given: object, expected: str) -> tuple[str, str]:
     names = re.findall(r"'([^']*)'", expected)
-    close = get_close_matches(str(given).lower().replace("_", "-"), names, 1, 0.5)
-    return f"must be one of {', '.join(names)}", f"write {close[0] if close else names[0]}"
+    plain = str(given).lower().replace("_", "-")
+    close = [CHOICES[plain]] if CHOICES.get(plain) in names else get_close_matches(plain, names, 1, 0.5)
+    fix = f"write {close[0] if close else names[0]}"
+    if plain in NETWORKS and "manifest" in names:
+        fix = f"write routed, quorate's own; for {plain} write manifest, and the path or URL of its YAML as `manifest`"
+    return f"must be one of {', '.join(names)}", fix
+
+
+def _mended(given: str, pattern: str) -> str:
+    """The text that is meant most likely, where it has the right shape; else empty."""
+    plain = given.strip()
+    for text in (plain, plain.removeprefix("v"), plain.lower(), plain.lower().rstrip("."), plain.lower().split(".")[0]):
+        if text and re.search(pattern, text):
+            return text
+    return ""
+
+
+def _filled(where: Where, root: type[BaseModel], given: object) -> str:
+    """How to write fields where a single value stands: by name where one of them is needed, and takes it."""
+    needed = [name for name, info in fields_at(where, root).items() if info.is_required()]
+    if len(needed) == 1 and _fits(fields_at(where, root)[needed[0]], given):
+        return f"write `{where[-1]}: {{{needed[0]}: {given}}}`"
+    return "write `field: value` lines, indented"
+
+
+def _fits(info: FieldInfo, given: object) -> bool:
+    """Whether a field takes a value."""
+    kind: Any = Annotated[(info.annotation, *info.metadata)] if info.metadata else info.annotation
+    try:
+        TypeAdapter(kind).validate_json(json.dumps(given), strict=True)
+    except ValidationError:
+        return False
+    return True
 
 
 def _listed(given: object) -> str:
@@ -172,18 +227,51 @@ def _models(annotation: Any) -> Iterator[type[BaseModel]]:
         yield from _models(part)
 
 
-def _unknown(where: Where, root: type[BaseModel]) -> str:
+def _unknown(where: Where, root: type[BaseModel], given: object, tree: Tree) -> str:
+    """What to do with a field that there is not. Nothing is proposed that would not take its value."""
     name, around = str(where[-1]), where[:-1]
     known = fields_at(around, root)
     plain = name.lower().replace("-", "_")
     if secret(where) and plain not in known and not get_close_matches(plain, set(known) - _ASKING, 1, 0.8):
-        return "never write a secret here: put it into a file of mode 0600 and name that in `password_file`"
+        return _secret_fix(plain, known)
+    if plain in INSTEAD:
+        return INSTEAD[plain]
     close = [SYNONYMS[plain]] if SYNONYMS.get(plain) in known else get_close_matches(plain, known, 1, 0.6)
-    if close:
-        return f"did you mean `{close[0]}`?"
-    if plain in Cluster.model_fields and around:
+    for one in close:
+        if _has(tree.data, (*around, one)):
+            return f"remove it: `{one}` is there already"
+        if _fits(known[one], given):
+            return f"did you mean `{one}`?"
+        if (filled := _filled((*around, one), root, given)).startswith("write `" + one):
+            return filled
+        if plain == "kubernetes_version":
+            return f"write `versions: {{kubernetes: '{given}'}}`"
+    top = Cluster.model_fields
+    if plain in top and around and root is Cluster and not _has(tree.data, (plain,)) and _fits(top[plain], given):
         return f"`{plain}` belongs at the top of the file, without indentation"
-    for section in Cluster.model_fields:
-        if plain in fields_at((section,), Cluster) and section != "hosts" and (section,) != around:
+    for section in () if around else top:
+        info = fields_at((section,), Cluster).get(plain) if section != "hosts" else None
+        if info and not _has(tree.data, (section,)) and _fits(info, given):
             return f"it belongs in `{section}`: write `{section}: {{{plain}: ...}}`"
     return f"remove it; known here: {', '.join(sorted(known))}"
+
+
+def _secret_fix(plain: str, known: Mapping[str, FieldInfo]) -> str:
+    """Where a secret belongs that somebody wrote into the file."""
+    field = "sudo_password_file" if plain.startswith(("sudo", "become")) else "password_file"
+    if field in known:
+        return f"remove it: never write a secret here; put it into a file of mode 0600 and name that in `{field}`"
+    return "remove it: never write a secret here"
+
+
+def _has(data: object, where: Where) -> bool:
+    """Whether the file has a value at a place."""
+    for step in where:
+        match data, step:
+            case dict(), str() if step in data:
+                data = data[step]
+            case list(), int() if step < len(data):
+                data = data[step]
+            case _:
+                return False
+    return True

@@ -82,7 +82,7 @@ def parse_file(path: Path) -> Tree:
             content = stream.read(LIMIT + 1)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        hint = "name the file with -f, or write one with `quorate init > cluster.yaml`"
+        hint = "name the file with -f, or let `quorate init` write one"
         raise SpecError(
             f"can't read {path}", hint, [Problem(str(path), 0, "file", "", f"can't be read: {reason}", hint)]
         ) from error

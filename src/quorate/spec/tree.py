@@ -78,7 +78,7 @@ def parse(text: str) -> Tree:
     try:
         node = YAML(typ="safe", pure=True).compose(text)
         if node is None:
-            tree.faults.append(Fault((), "is empty", "write a cluster, or begin with `quorate init > cluster.yaml`", 1))
+            tree.faults.append(Fault((), "is empty", "write a cluster, or remove it and begin with `quorate init`", 1))
         else:
             tree.data = _value(node, (), tree)
     except MarkedYAMLError as error:

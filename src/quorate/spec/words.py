@@ -48,8 +48,8 @@ INTERFACE = Word(
 )
 USER_NAME = Word(
     "login name",
-    r"^[a-z_][a-z0-9_-]{0,31}$",
-    "must be a login name: 1 to 32 of a-z, 0-9, '_' and '-', not beginning with a digit or '-'",
+    r"^[A-Za-z0-9_]([A-Za-z0-9._@\\-]{0,62}[A-Za-z0-9_$])?$",
+    "must be a login name: 1 to 64 of letters, digits, '.', '_', '-', '@' and '\\'",
     "write a name such as 'root'",
 )
 FLAG_NAME = Word(

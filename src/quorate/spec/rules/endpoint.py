@@ -31,12 +31,12 @@ def choice(cluster: Cluster) -> Iterator[Fault]:
         yield Fault(("hosts", index, "roles"), rule_, fix)
     elif len(masters) > 1 and not endpoint.vip and not endpoint.address:
         rule_ = f"{len(masters)} control-plane hosts without an endpoint: everything would depend on the first"
-        fix = "write endpoint.vip and give two hosts the role load-balancer, or write endpoint.address"
+        fix = "give the API an endpoint: `vip`, with two hosts of the role load-balancer, or `address`"
         yield Fault(("endpoint",), rule_, fix)
     alone = not (endpoint.vip or endpoint.address)
     if alone and "port" in endpoint.model_fields_set and endpoint.port != cluster.apiserver.port:
         rule_ = "has no effect without endpoint.vip or endpoint.address"
-        yield Fault(("endpoint", "port"), rule_, "write apiserver.port instead")
+        yield Fault(("endpoint", "port"), rule_, "remove it; the one API server's port is `apiserver.port`")
 
 
 def vip(cluster: Cluster) -> Iterator[Fault]:
@@ -101,11 +101,21 @@ def ports(cluster: Cluster) -> Iterator[Fault]:
                 continue
             told.add(pair)
             ours, theirs = sorted(pair, key=_rank)
-            fix = "write another port"
+            fix = f"write {_free(cluster, listener.port)}"
             if {ours, theirs} == {"endpoint.port", "apiserver.port"}:
-                fix = "write `endpoint: {port: 8443}`: balancer and kube-apiserver share this host"
+                if listener.port == 8443:
+                    ours, theirs = "apiserver.port", "endpoint.port"
+                port = 6443 if listener.port == 8443 else 8443
+                fix = f"write `{ours.partition('.')[0]}: {{port: {port}}}`: balancer and kube-apiserver share this host"
             rule_ = f"port {listener.port} of host {host.name} is also that of {theirs}"
             yield Fault(tuple(ours.split(".")), rule_, fix, value=str(listener.port))
+
+
+def _free(cluster: Cluster, port: int) -> int:
+    """The next port that no process of the cluster listens on, on any host."""
+    taken = {listener.port for host in cluster.hosts for listener in listeners(cluster, host)}
+    free: Iterator[int] = (other for other in (*range(port + 1, 65536), *range(1024, port)) if other not in taken)
+    return next(free)
 
 
 def _rank(field: str) -> int:

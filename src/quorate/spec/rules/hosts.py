@@ -10,6 +10,8 @@ MOST_HOSTS = 512
 """Beyond this nothing was measured."""
 MOST_MEMBERS = 7
 """etcd's FAQ: "an etcd cluster probably should have no more than seven nodes"."""
+LONGEST_NODE = 64 - len("system:node:")
+"""Characters: what X.509 leaves of a common name (RFC 5280, ub-common-name)."""
 TAINTS_OF_KUBERNETES = ("node.kubernetes.io/", "node.cloudprovider.kubernetes.io/")
 LABELS_ALLOWED = (
     "node-role.kubernetes.io/",
@@ -52,6 +54,10 @@ def names(cluster: Cluster) -> Iterator[Fault]:
                 f"node name {host.node} is already that of {other}",
                 "give each host its own node_name, or none",
             )
+        if host.has(Role.WORKER) and len(host.node) > LONGEST_NODE:
+            where: Where = ("hosts", index, "node_name" if host.node_name else "name")
+            rule_ = f"{len(host.node)} characters are too many: a node's certificate names it after `system:node:`"
+            yield Fault(where, rule_, f"write one of at most {LONGEST_NODE} characters, or set a short node_name")
         if host.name == "localhost":
             yield Fault(("hosts", index, "name"), "localhost names every machine", "write a name of its own")
 

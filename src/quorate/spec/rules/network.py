@@ -82,7 +82,7 @@ def node_parts(cluster: Cluster) -> Iterator[Fault]:
     usable = 2 ** (32 - mask) - 3  # network, broadcast and the bridge's own address
     if cluster.kubelet.max_pods > usable:
         rule_ = f"a /{mask} has {usable} addresses for pods, and kubelet.max_pods is {cluster.kubelet.max_pods}"
-        fix = f"write max_pods of at most {usable}, or a smaller node_mask"
+        fix = f"write `kubelet: {{max_pods: {max(usable, 1)}}}`, or a smaller node_mask"
         explicit = "max_pods" in cluster.kubelet.model_fields_set
         yield Fault(("kubelet", "max_pods") if explicit else where, rule_, fix)
 

@@ -75,7 +75,7 @@ _KUBELET = {
     "node-labels": "write labels of the host",
     "register-with-taints": "write taints of the host",
     "max-pods": "write kubelet.max_pods",
-    "cluster-dns": "write network.service_cidr: the DNS address follows from it",
+    "cluster-dns": "remove it: the DNS address follows from network.service_cidr",
     "cluster-domain": "write network.dns_domain",
     "pod-infra-container-image": "write runtime.pause_image",
 }
@@ -121,7 +121,7 @@ FIELDS: Mapping[str, str] = {
     "authentication": "remove it: client certificates and webhook, never anonymous",
     "authorization": "remove it: requests are authorized by the API (Webhook)",
     "cgroupDriver": "remove it: it must equal the runtime's",
-    "clusterDNS": "write network.service_cidr: the DNS address follows from it",
+    "clusterDNS": "remove it: the DNS address follows from network.service_cidr",
     "clusterDomain": "write network.dns_domain",
     "maxPods": "write kubelet.max_pods",
     "port": "remove it: the API reaches kubelets at 10250",

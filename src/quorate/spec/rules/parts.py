@@ -81,11 +81,15 @@ def certificates(cluster: Cluster) -> Iterator[Fault]:
     if pki.leaf_days >= pki.ca_days:
         field = "leaf_days" if "leaf_days" in pki.model_fields_set else "ca_days"
         rule_ = f"certificates of {pki.leaf_days} days outlive their CA of {pki.ca_days} days"
-        yield Fault(("pki", field), rule_, "write leaf_days below ca_days")
+        yield Fault(
+            ("pki", field),
+            rule_,
+            f"write `pki: {{leaf_days: {max(1, min(365, pki.ca_days - 1))}}}`, or a longer ca_days",
+        )
     if pki.renew_before_days >= pki.leaf_days:
         field = "renew_before_days" if "renew_before_days" in pki.model_fields_set else "leaf_days"
         rule_ = f"renewal {pki.renew_before_days} days before the end of {pki.leaf_days} days would never cease"
-        yield Fault(("pki", field), rule_, f"write renew_before_days of about {max(1, pki.leaf_days // 6)}")
+        yield Fault(("pki", field), rule_, f"write `pki: {{renew_before_days: {max(1, pki.leaf_days // 6)}}}`")
 
 
 def flags(cluster: Cluster) -> Iterator[Fault]:

@@ -34,7 +34,9 @@ _DOCKERSHIM = _all(
 )
 _TAINTS = {
     "enable-taint-manager": Removed("1.27", "remove it: it is always on"),
-    "pod-eviction-timeout": Removed("1.27", "write default-not-ready-toleration-seconds for apiserver"),
+    "pod-eviction-timeout": Removed(
+        "1.27", "remove it; the API server's default-not-ready-toleration-seconds does it now"
+    ),
 }
 
 REMOVED: Mapping[str, Mapping[str, Removed]] = {

@@ -58,7 +58,8 @@ def election(cluster: Cluster) -> Iterator[Fault]:
     if beats < least:
         field = "election_ms" if "election_ms" in cluster.etcd.model_fields_set else "heartbeat_ms"
         rule_ = f"election_ms {beats} is below {ELECTION_FACTOR} * heartbeat_ms {clocks.heartbeat_ms}"
-        yield Fault(("etcd", field), rule_, f"write election_ms of at least {least}; 10 heartbeats are usual")
+        fix = f"write `etcd: {{election_ms: {2 * least}}}`: 10 heartbeats are usual, {ELECTION_FACTOR} the least"
+        yield Fault(("etcd", field), rule_, fix)
     if MOST_ELECTIONS * beats > clocks.renew_ms:
         rule_ = (
             f"an election would take up to {2 * beats / 1000:g} s, and leaders of controller-manager and scheduler "
