@@ -3,6 +3,7 @@
 from bad_file import BALANCED, HOSTS, A, B, Bad, hosts
 
 HOST_RULES = (
+    Bad(hosts(A, f"name: {'x' * 53}, address: 192.168.1.2, roles: [worker]"), 4, "hosts[1].name", "53 characters"),
     Bad(hosts(A, "name: a, address: 192.168.1.2, roles: [worker]"), 4, "hosts[1].name", "already that of a"),
     Bad(hosts(A, "name: b, address: 192.168.1.1, roles: [worker]"), 4, "hosts[1].address", "already that of a"),
     Bad(hosts(A, B + ", node_name: a"), 4, "hosts[1].node_name", "already that of a"),
@@ -150,10 +151,11 @@ PART_RULES = (
         "found after 5 s",
     ),
     Bad(HOSTS + "network: {profile: moon}\n", 5, "network.profile", "lan"),
-    Bad(HOSTS + "etcd: {data_dir: /etc/etcd}\n", 5, "etcd.data_dir", "folder of the system"),
-    Bad(HOSTS + "etcd: {data_dir: /var/lib}\n", 5, "etcd.data_dir", "folder of the system"),
-    Bad(HOSTS + "etcd: {data_dir: /var/lib/containerd}\n", 5, "etcd.data_dir", "folder of the system"),
-    Bad(HOSTS + "etcd: {data_dir: /var/lib/quorate/etcd}\n", 5, "etcd.data_dir", "folder of the system"),
+    Bad(HOSTS + "etcd: {data_dir: /etc/etcd}\n", 5, "etcd.data_dir", "somebody else"),
+    Bad(HOSTS + "etcd: {data_dir: /home/ann}\n", 5, "etcd.data_dir", "somebody else"),
+    Bad(HOSTS + "etcd: {data_dir: /var/lib}\n", 5, "etcd.data_dir", "somebody else"),
+    Bad(HOSTS + "etcd: {data_dir: /var/lib/containerd}\n", 5, "etcd.data_dir", "somebody else"),
+    Bad(HOSTS + "etcd: {data_dir: /var/lib/quorate/etcd}\n", 5, "etcd.data_dir", "somebody else"),
     Bad(HOSTS + "pki: {leaf_days: 3650}\n", 5, "pki.leaf_days", "outlive"),
     Bad(HOSTS + "pki: {leaf_days: 30}\n", 5, "pki.leaf_days", "never cease"),
     Bad(

@@ -12,6 +12,7 @@ from bad_rules import END_RULES, HOST_RULES, PART_RULES
 from bad_text import SHAPE, YAML
 
 from quorate.core import Problem, SpecError
+from quorate.spec.cluster import Cluster
 from quorate.spec.load import load
 from quorate.spec.tree import parse
 
@@ -78,13 +79,16 @@ def done(data: Any, problem: Problem) -> Any | None:
         if "is no field" in problem.rule:
             place.pop(last)
         for name, value in values.items():
-            target = place if name in (last, "jump", "versions") else data
+            target = data if name in Cluster.model_fields else place
             target[name] = {**target[name], **value} if isinstance(target.get(name), dict) else value
     elif found := re.match(r"write (?:it with quotes: )?('[^']*'|\[[^\]]*\]|[^ ,;:]+)", fix):
         value = parse(found[1]).data
         if found[1] in NO_VALUE or "..." in found[1]:
             return None
-        place[last] = value
+        if problem.value == last:  # the key itself is wrong
+            place[str(value)] = place.pop(last)
+        else:
+            place[last] = value
     elif "belongs at the top" in fix:
         data[last] = place.pop(last)
     elif found := re.match(r"it belongs in `(\w+)`", fix):

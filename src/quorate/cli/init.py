@@ -25,7 +25,9 @@ def init(
         print(text, end="")
         return 0
     try:
-        atomic.write(file, text.encode(), mode=0o644, new=True)
+        # An empty one is what the shell makes of `quorate init > cluster.yaml` before this begins.
+        empty = file.is_file() and file.stat().st_size == 0
+        atomic.write(file, text.encode(), mode=0o644, new=not empty)
     except FileExistsError:
         raise SpecError(f"{file} is there already", "name another with -f, or remove it first") from None
     except OSError as error:

@@ -166,7 +166,9 @@ def _choice(given: object, expected: str) -> tuple[str, str]:
 def _mended(given: str, pattern: str) -> str:
     """The text that is meant most likely, where it has the right shape; else empty."""
     plain = given.strip()
-    for text in (plain, plain.removeprefix("v"), plain.lower(), plain.lower().rstrip("."), plain.lower().split(".")[0]):
+    low = plain.lower()
+    flag = low.lstrip("-").replace("_", "-")
+    for text in (plain, plain.removeprefix("v"), low, flag, low.rstrip("."), low.split(".")[0]):
         if text and re.search(pattern, text):
             return text
     return ""

@@ -70,8 +70,9 @@ def etcd(cluster: Cluster) -> Iterator[Fault]:
     """etcd's folder is its own: `destroy` removes it."""
     given = cluster.etcd
     taken = any(f"{given.data_dir}/".startswith(f"{path}/") for path in (*_SYSTEM, *_TAKEN))
-    if given.data_dir in _SHARED or taken:
-        rule_ = "is a folder of the system; etcd needs one of its own, which `destroy` removes"
+    home = given.data_dir.startswith("/home/") and given.data_dir.count("/") == 2
+    if given.data_dir in _SHARED or taken or home:
+        rule_ = "is somebody else's folder; etcd needs one of its own, which `destroy` removes"
         yield Fault(("etcd", "data_dir"), rule_, "write /var/lib/etcd")
 
 
