@@ -10,6 +10,9 @@ from typing import Any
 import pytest
 from fake_hosts import Hosts
 
+from quorate.core import ArtifactError
+from quorate.execute import prepare
+
 Quorate = Callable[..., tuple[int, str, str]]
 
 
@@ -86,10 +89,50 @@ def test_destroy_wants_the_name(quorate: Quorate, hosts: Hosts) -> None:
     code, out, _ = quorate("destroy", "--yes", "tiny")
     assert code == 0
     assert "2 hosts as found" in out
+
+
+def test_where_nothing_was_built_a_dead_host_is_in_nobodys_way(quorate: Quorate, hosts: Hosts) -> None:
     hosts.lost["node01"] = "gone"
     code, out, _ = quorate("destroy", "--yes", "tiny", "--json")
+    assert code == 0
+    assert json.loads(out)["forgotten"].keys() == {"node01"}
+    hosts.lost.clear()
+    assert quorate("plan")[0] == 2, "no destroy has begun"
+
+
+def test_a_host_that_is_dead_for_good_is_forgotten(quorate: Quorate, hosts: Hosts, file: Path, tmp_path: Path) -> None:
+    """Also one that is in the file no more; what answers is cleaned all the same."""
+    quorate("apply", "--yes")
+    file.write_text(
+        file.read_text().replace("  - {name: node01", "  # - {name: node01").replace("etcd]", "etcd, worker]")
+    )
+    hosts.lost["node01"] = "gone"
+    code, out, _ = quorate("destroy", "--yes", "tiny")
     assert code == 6
-    assert json.loads(out)["lost"].keys() == {"node01"}
+    assert "quorate destroy --forget node01" in out
+    code, _, err = quorate("destroy", "--yes", "tiny", "--forget", "node09")
+    assert code == 1
+    assert "no host node09" in err
+    code, out, _ = quorate("destroy", "--yes", "tiny", "--forget", "node01")
+    assert code == 0
+    assert "forgotten" in out
+    assert quorate("plan")[0] == 2
+
+
+def test_what_is_taken_away_need_not_be_had(quorate: Quorate, hosts: Hosts, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No network, an empty cache: the same places are cleaned."""
+    quorate("apply", "--yes")
+    hosts.scripts.clear()
+
+    async def nothing(*_words: object, **_more: object) -> None:
+        raise ArtifactError("no source has it")
+
+    monkeypatch.setattr(prepare, "resolve", nothing)
+    assert quorate("plan")[0] == ArtifactError.exit_code
+    assert quorate("destroy", "--yes", "tiny")[0] == 0
+    worker = "\n".join(script for host, script in hosts.scripts if host == "node01")
+    assert "/opt/kubernetes/bin/kubelet" in worker
+    assert "/opt/cni/bin/bridge" in worker
 
 
 def test_after_a_destroy_comes_a_first_build_and_before_its_end_none(

@@ -12,28 +12,45 @@ if TYPE_CHECKING:
     from quorate.procedure.destroy import Destroyed
 
 Name = Annotated[str, Parameter(name=("--yes", "-y"), help="The cluster's name, instead of typing it when asked.")]
+Forget = Annotated[
+    tuple[str, ...],
+    Parameter(name="--forget", help="A host that will never answer again.", negative=(), show_default=False),
+]
 
 
-def destroy(*, file: File = DEFAULT, yes: Name = "", break_lock: BreakLock = False, json: Json = False) -> int:
+def destroy(
+    *,
+    file: File = DEFAULT,
+    yes: Name = "",
+    forget: Forget = (),
+    break_lock: BreakLock = False,
+    json: Json = False,
+) -> int:
     """Take the cluster away, with all its data, and leave the hosts as they were found.
 
     The state folder beside the file stays: its keys can make the same cluster again. Exit code 6 when a host did
     not answer, 7 when something could not be removed; the same command goes on. 10: another run holds the lock.
+    A host that is dead for good ends it by --forget HOST; nothing is removed there, should it ever come back.
     """
     from quorate.cli.output import Output, demand_terminal, run
 
     if not yes:
         demand_terminal("destroy", "add --yes NAME, with the cluster's name")
-    return run(_destroy(Output(), file, yes, breaks=break_lock, json=json))
+    return run(_destroy(Output(), file, yes, frozenset(forget), breaks=break_lock, json=json))
 
 
-async def _destroy(out: "Output", file: Path, yes: str, *, breaks: bool, json: bool) -> int:
-    from quorate.cli.look import busy
+async def _destroy(out: "Output", file: Path, yes: str, forget: frozenset[str], *, breaks: bool, json: bool) -> int:
+    from quorate.cli.look import busy, known
     from quorate.cli.writer import writing
     from quorate.core import QuorateError
+    from quorate.execute.past import Past
+    from quorate.execute.store import Store
+    from quorate.spec.leaving import everybody
     from quorate.spec.load import load
 
     cluster, asked = load(file), not yes
+    past = Past(Store.beside(file, cluster.name), file, cluster)
+    known(everybody(cluster, past.former), tuple(sorted(forget)), ())
     if not yes and not json:
         hosts = ", ".join(host.name for host in cluster.hosts)
         out.say(("This takes away ", "bold red"), (cluster.name, "bold"), " with everything in it, on ", hosts, ".")
@@ -48,8 +65,12 @@ async def _destroy(out: "Output", file: Path, yes: str, *, breaks: bool, json: b
         with busy(None if json else out, "looking at the hosts") as emit:
             prepared = await prepare(cluster, file, via, emit, guarded=False)
         with busy(None if json else out, "removing") as emit, journal.run(prepared.store, "destroy") as written:
-            prepared.past.leave()
+            built = bool(prepared.past.former) or prepared.past.destroying
+            if built:
+                prepared.past.leave()
             gone = await take_away(prepared.compiled, via, emit)
+            # Where nothing was ever built, a host that does not answer has nothing.
+            gone.forget(frozenset(gone.lost) & forget if built else frozenset(gone.lost))
             ok = not gone.failed and not gone.lost
             if ok:
                 prepared.past.forget()
@@ -61,19 +82,25 @@ def _result(out: "Output", name: str, gone: "Destroyed", *, json: bool) -> int:
     from quorate.cli.output import dump
     from quorate.core import ApplyFailed, TransportError
     from quorate.plan.words import clean, many
-    from quorate.report.console import BAD, GOOD, NAME
+    from quorate.report.console import BAD, GOOD, NAME, QUIET
 
     code = TransportError.exit_code if gone.lost else ApplyFailed.exit_code if gone.failed else 0
     if json:
         failed = {host: [clean(each) for each in said] for host, said in gone.failed.items()}
-        dump({"ok": code == 0, "clean": sorted(gone.clean), "failed": failed, "lost": dict(gone.lost)})
+        found = {"lost": dict(gone.lost), "forgotten": dict(gone.forgotten)}
+        dump({"ok": code == 0, "clean": sorted(gone.clean), "failed": failed, **found})
         return code
     for host, why in sorted(gone.lost.items()):
         out.say(("unreachable  ", BAD), (host, NAME), "  ", why)
+    for host, why in sorted(gone.forgotten.items()):
+        out.say(("forgotten    ", QUIET), (host, NAME), "  ", why)
     for host, said in sorted(gone.failed.items()):
         for each in said:
             out.say(("failed       ", BAD), (host, NAME), "  ", each)
     out.say((f"{name}: ", NAME), (f"{many(len(gone.clean), 'host')} as found", BAD if code else f"bold {GOOD}"))
     if code:
         out.say("The same command goes on with the rest.")
+        if gone.lost:
+            words = " ".join(f"--forget {host}" for host in sorted(gone.lost))
+            out.say(f"Hosts that are dead for good: `quorate destroy {words}` ends without them.")
     return code

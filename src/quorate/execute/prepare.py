@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from quorate.artifact.binary import REQUIRED
 from quorate.artifact.resolve import resolve
 from quorate.component.context import Context
 from quorate.core import ArtifactError, Key, PlanError, Transport
@@ -15,7 +16,7 @@ from quorate.execute.facts import Found
 from quorate.execute.observe import look, texts
 from quorate.execute.past import Past
 from quorate.execute.store import Store
-from quorate.plan import guard
+from quorate.plan import gone, guard
 from quorate.plan.compile import Compiled, compile_cluster
 from quorate.plan.step import Plan, Step
 from quorate.report.event import Emit, Said
@@ -78,7 +79,7 @@ async def prepare(
             f"{cluster.name}: a destroy has begun and not ended",
             "run `quorate destroy` again until it ends; after that `quorate apply` builds the cluster anew",
         )
-    supply = await resolve(cluster, lambda text: emit(Said(text)), beside=file.absolute().parent, arch=_arch(found))
+    supply = await _supply(cluster, file, emit, _arch(found), guarded=guarded)
     context = replace(
         build(cluster, store, past, supply, Facts(hosts=found)),
         established=past.established,
@@ -94,6 +95,16 @@ async def prepare(
     alone = tuple(host.name for host in cluster.hosts if host.name in lost)
     plan = await observe(compiled, via, lost=alone, notes=notes)
     return Prepared(context, compiled, plan, store, past, {host: str(error) for host, error in lost.items()})
+
+
+async def _supply(cluster: Cluster, file: Path, emit: Emit, arch: str, *, guarded: bool) -> Supply:
+    """What will be installed; for taking everything away the places are enough, should it not be had any more."""
+    try:
+        return await resolve(cluster, lambda text: emit(Said(text)), beside=file.absolute().parent, arch=arch)
+    except ArtifactError:
+        if guarded:
+            raise
+        return gone.places(REQUIRED)
 
 
 def _arch(found: Mapping[str, HostFacts]) -> str:

@@ -43,8 +43,13 @@ def _past(context: Context, cluster: Cluster) -> Context:
     """The inputs that make the places of a former cluster's resources."""
     facts = Facts(context.facts.hosts, pod_cidrs=_Any("192.0.2.0/24"))
     pems = Secrets(_Any(b"-"), _Any("-"))  # type: ignore[arg-type]
-    supply = replace(Supply(), binaries=_Any(Blob(Path("/nonexistent"), "", 0)), parts=context.supply.parts)  # type: ignore[arg-type]
+    supply = places(context.supply.parts)
     return Context(cluster, facts, supply, pems, table(cluster.versions.kubernetes), _Any(""), absent=context.absent)
+
+
+def places(parts: Mapping[str, tuple[str, ...]]) -> Supply:
+    """A supply that names what there may be and has nothing of it: enough to take things away."""
+    return replace(Supply(), binaries=_Any(Blob(Path("/nonexistent"), "", 0)), parts=parts)  # type: ignore[arg-type]
 
 
 def removals(context: Context, olds: Sequence[Cluster], now: Sequence[Part], parts: Parts) -> list[Part]:

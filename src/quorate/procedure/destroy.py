@@ -1,7 +1,7 @@
 """Destroy: the same graph walked backwards; every host is left as it was found."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from quorate.core import CommandFailed, Transport, TransportError
@@ -21,6 +21,13 @@ class Destroyed:
     """Resources that could not be removed, by host, with the reason."""
     lost: dict[str, str] = field(default_factory=dict)
     """Hosts that did not answer."""
+    forgotten: dict[str, str] = field(default_factory=dict)
+    """Hosts that did not answer, of which nobody expects that they ever will."""
+
+    def forget(self, hosts: Collection[str]) -> None:
+        """Take hosts for gone that did not answer."""
+        for host in hosts:
+            self.forgotten[host] = self.lost.pop(host)
 
 
 def backwards(compiled: Compiled) -> Mapping[str, list[Brick]]:
