@@ -88,7 +88,7 @@ go: $(READY)
 lab: $(READY) $(if $(KUBERNETES),go $(LAB))
 	@$(QUORATE) lab up -f $(LAB)
 	@$(QUORATE) apply -f $(LAB) --yes
-	@$(QUORATE) verify -f $(LAB) --disruptive
+	@$(QUORATE) verify -f $(LAB) --disruptive --yes
 	@$(QUORATE) plan -f $(LAB)
 	@echo
 	@echo "The cluster runs. Go on with:"

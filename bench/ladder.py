@@ -43,7 +43,7 @@ def rung(version: str, folder: Path) -> dict[str, Any]:
     with stand(example, proven=False) as made:
         deploy = timed(made, "apply", "--yes")
         made.quorate("plan")
-        findings = json.loads(made.quorate("verify", "--disruptive", "--json", codes=(0, 8)))["findings"]
+        findings = json.loads(made.quorate("verify", "--disruptive", "--yes", "--json", codes=(0, 8)))["findings"]
         report = folder / "drill.json"
         faults = [word for name in FAULTS for word in ("--fault", name)]
         made.quorate("drill", "--yes", *faults, "--runs", "1", "--output", str(report), codes=(0, 8))

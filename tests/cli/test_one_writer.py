@@ -17,7 +17,7 @@ from quorate.execute.holder import Holder
 
 Quorate = Callable[..., tuple[int, str, str]]
 OTHER = replace(Holder.here("destroy"), token="0" * 32, who="ann@laptop", pid=4711, place="there")
-WRITERS = [("apply", "--yes"), ("destroy", "--yes", "tiny")]
+WRITERS = [("apply", "--yes"), ("destroy", "--yes", "tiny"), ("verify", "--disruptive", "--yes")]
 
 
 @pytest.fixture
@@ -55,6 +55,13 @@ def test_the_lock_is_taken_before_anything_else_is_done(quorate: Quorate, hosts:
     hosts.acts = lambda _host, _script: first.append([*hosts.took]) or ""
     quorate(*words)
     assert first[0] == hosts.took == ["master01", "node01"]
+
+
+def test_nothing_is_stopped_without_a_yes(quorate: Quorate, hosts: Hosts) -> None:
+    code, _, err = quorate("verify", "--disruptive")
+    assert code == 1
+    assert "add --yes" in err
+    assert hosts.scripts == []
 
 
 def test_who_only_looks_needs_no_lock(quorate: Quorate, hosts: Hosts) -> None:

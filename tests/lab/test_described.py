@@ -53,7 +53,7 @@ def test_plan_is_empty_then(described: Deployed) -> None:
 
 
 def test_verify_proves_it(described: Deployed) -> None:
-    document = described.json("verify", "--disruptive")
+    document = described.json("verify", "--disruptive", "--yes")
     findings = document["findings"]
     assert isinstance(findings, list)
     assert [finding["id"] for finding in findings if finding["status"] == "failed"] == []

@@ -52,7 +52,7 @@ def test_every_part_says_the_version_of_the_file(modern: Deployed) -> None:
 
 def test_verify_proves_it(modern: Deployed) -> None:
     """Every check; only what this topology has nothing of is skipped, and here that is nothing."""
-    document = modern.json("verify", "--disruptive", code=0)
+    document = modern.json("verify", "--disruptive", "--yes", code=0)
     findings: Any = document["findings"]
     assert [(finding["id"], finding["status"]) for finding in findings if finding["status"] != "passed"] == []
 

@@ -1,16 +1,18 @@
 """`quorate verify`: prove that the cluster works."""
 
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from quorate.cli.words import DEFAULT, File, Json, Svg
+from quorate.cli.words import DEFAULT, BreakLock, File, Json, Svg, Yes
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import AsyncIterator, Sequence
 
     from quorate.cli.output import Output
+    from quorate.core import Transport
     from quorate.spec.cluster import Cluster
     from quorate.verify.check import Finding
 
@@ -19,19 +21,50 @@ Disruptive = Annotated[
 ]
 
 
-def verify(*, file: File = DEFAULT, disruptive: Disruptive = False, json: Json = False, svg: Svg = None) -> int:
+def verify(
+    *,
+    file: File = DEFAULT,
+    disruptive: Disruptive = False,
+    yes: Yes = False,
+    break_lock: BreakLock = False,
+    json: Json = False,
+    svg: Svg = None,
+) -> int:
     """Prove that the cluster works, check by check. Exit code 8 when one fails.
 
-    Checks that stop services or move the virtual IP run only with --disruptive; they put everything back.
+    Checks that stop services or move the virtual IP run only with --disruptive, which asks first and holds the
+    cluster's lock; they put everything back.
     """
-    from quorate.cli.output import Output, run
+    from quorate.cli.output import Output, demand_terminal, run
 
+    if disruptive and not yes:
+        demand_terminal("verify --disruptive", "add --yes: it stops services, also a majority of etcd")
     with Output(svg=svg, title="quorate verify") as out:
-        return run(_verify(out, file, disruptive=disruptive, json=json))
+        return run(_verify(out, file, disruptive=disruptive, yes=yes, breaks=break_lock, json=json))
 
 
-async def _verify(out: "Output", file: Path, *, disruptive: bool, json: bool) -> int:
-    from quorate.cli.look import busy, door
+@asynccontextmanager
+async def _way(
+    out: "Output", cluster: "Cluster", file: Path, *, disruptive: bool, yes: bool, breaks: bool, json: bool
+) -> "AsyncIterator[Transport]":
+    """The door to the hosts; for the one writer's hand alone where services are stopped."""
+    from quorate.cli.look import door
+    from quorate.cli.writer import writing
+    from quorate.core import QuorateError
+
+    if not disruptive:
+        async with door(cluster, file, asks=not json) as via:
+            yield via
+        return
+    question = f"This stops services of {cluster.name}, also a majority of etcd, and starts them again.  Go on?"
+    if not yes and not await out.agreed(f"{question}  Only yes does."):
+        raise QuorateError("not verified", "nothing was stopped; without --disruptive nothing would be")
+    async with writing(out, cluster, file, "verify", breaks=breaks, yes=yes, json=json) as (via, _):
+        yield via
+
+
+async def _verify(out: "Output", file: Path, *, disruptive: bool, yes: bool, breaks: bool, json: bool) -> int:
+    from quorate.cli.look import busy
     from quorate.cli.output import dump
     from quorate.core import VerifyFailed
     from quorate.report.event import Said
@@ -43,7 +76,7 @@ async def _verify(out: "Output", file: Path, *, disruptive: bool, json: bool) ->
     cluster = load(file)
     total = sum(1 for check in CHECKS if disruptive or not check.disruptive)
     came: list[Finding] = []
-    async with door(cluster, file, asks=not json) as via:
+    async with _way(out, cluster, file, disruptive=disruptive, yes=yes, breaks=breaks, json=json) as via:
         with busy(None if json else out, f"{total} checks under way") as emit:
 
             def on_finding(finding: "Finding") -> None:
