@@ -165,3 +165,17 @@ def test_what_editors_make_of_a_file_does_no_harm(tmp_path: Path, good: str) -> 
 def test_words_that_other_programs_read_as_true_are_text(tmp_path: Path) -> None:
     cluster = load(of(re.sub("demo", "no", HOSTS)).write(tmp_path))
     assert cluster.name == "no"
+
+
+def test_who_only_reads_needs_no_keys(tmp_path: Path) -> None:
+    """A file from somebody else, or in CI: the keys that it names are not here."""
+    path = tmp_path / "cluster.yaml"
+    path.write_text(HOSTS + "ssh: {key: none, password_file: none}\nartifacts: {directory: none}\n")
+    assert load(path, offline=True).ssh.key == tmp_path / "none"
+    with pytest.raises(SpecError) as caught:
+        load(path)
+    assert {each.field for each in caught.value.problems} == {"ssh.key", "ssh.password_file", "artifacts.directory"}
+    path.write_text(HOSTS + "ssh: {key: none, port: 0}\n")
+    with pytest.raises(SpecError) as caught:
+        load(path, offline=True)
+    assert [each.field for each in caught.value.problems] == ["ssh.port"]

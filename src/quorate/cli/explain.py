@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from quorate.cli.words import DEFAULT, File, Json, Svg
+from quorate.cli.words import DEFAULT, File, Json, Offline, Svg
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from quorate.spec.whatif import Case
 
 
-def explain(*, file: File = DEFAULT, json: Json = False, svg: Svg = None) -> int:
+def explain(*, file: File = DEFAULT, offline: Offline = False, json: Json = False, svg: Svg = None) -> int:
     """Tell from the cluster file what happens when a host, a process or two hosts fail; no host is touched.
 
     For each loss alone: whether the API can be read and written at the endpoint, whether the control loops go on,
@@ -24,7 +24,7 @@ def explain(*, file: File = DEFAULT, json: Json = False, svg: Svg = None) -> int
     from quorate.spec.load import load
     from quorate.spec.outlook import outlook
 
-    cluster = load(file)
+    cluster = load(file, offline=offline)
     if json:
         dump(whatif.as_dict(cluster))
         return 0

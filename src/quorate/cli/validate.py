@@ -1,9 +1,9 @@
 """`quorate validate`: the cluster file alone; no host is touched."""
 
-from quorate.cli.words import DEFAULT, File, Json
+from quorate.cli.words import DEFAULT, File, Json, Offline
 
 
-def validate(*, file: File = DEFAULT, json: Json = False) -> int:
+def validate(*, file: File = DEFAULT, offline: Offline = False, json: Json = False) -> int:
     """Check the cluster file and tell every problem at once; no host is touched. Exit code 3 for problems."""
     from quorate.cli.output import dump
     from quorate.cli.problem import as_dict
@@ -12,7 +12,7 @@ def validate(*, file: File = DEFAULT, json: Json = False) -> int:
     from quorate.spec.load import load
 
     try:
-        cluster = load(file)
+        cluster = load(file, offline=offline)
     except SpecError as error:
         if not json:
             raise

@@ -9,6 +9,10 @@ DEFAULT = Path("cluster.yaml")
 
 File = Annotated[Path, Parameter(name=("--file", "-f"), help="The cluster file.")]
 Json = Annotated[bool, Parameter(name="--json", help="Answer in JSON, for programs.", show_default=False)]
+Offline = Annotated[
+    bool,
+    Parameter(name="--offline", help="Keys and other files that it names need not be here.", show_default=False),
+]
 Verbose = Annotated[bool, Parameter(name=("--verbose", "-v"), help="Tell everything.", show_default=False)]
 Svg = Annotated[Path | None, Parameter(name="--svg", show=False, help="Keep a picture of the console as SVG.")]
 Yes = Annotated[bool, Parameter(name=("--yes", "-y"), help="Do not ask.", show_default=False)]

@@ -29,8 +29,10 @@ _PLACEHOLDER = {
 M = TypeVar("M", bound=BaseModel)
 
 
-def load(path: Path) -> Cluster:
+def load(path: Path, *, offline: bool = False) -> Cluster:
     """The cluster that a file describes, with paths made absolute and SSH defaults merged in.
+
+    `offline`: the files that it names need not be here, for who only reads it.
 
     Fields of `.quorate/<name>/ssh.yaml` beside the file hold where the file's own `ssh` says nothing. Of a cluster
     that was applied before, the number of etcd members may be even for a while.
@@ -44,11 +46,11 @@ def load(path: Path) -> Cluster:
         sections = [_section(fault.where) for fault in faults]
         broken = {section for section in sections if section}
         if None not in sections:
-            faults += _other_rules(tree, broken, folder)
+            faults += _other_rules(tree, broken, folder, offline=offline)
         raise _error(path, tree, faults)
     state = folder / ".quorate" / cluster.name
     cluster = _with_ssh(cluster, state)
-    if found := rules.check(cluster, runs=_exists(state / "last-applied.yaml")):
+    if found := rules.check(cluster, runs=_exists(state / "last-applied.yaml"), offline=offline):
         raise _error(path, tree, found)
     return cluster
 
@@ -128,7 +130,7 @@ def _section(where: Where) -> str | None:
     return next(iter(get_close_matches(name, Cluster.model_fields, 1, 0.6)), name)
 
 
-def _other_rules(tree: Tree, broken: set[str], folder: Path) -> list[Fault]:
+def _other_rules(tree: Tree, broken: set[str], folder: Path, *, offline: bool) -> list[Fault]:
     """Faults across fields, from the rules that read none of the broken sections."""
     assert isinstance(tree.data, dict)
     fields = set(Cluster.model_fields) - broken
@@ -136,7 +138,7 @@ def _other_rules(tree: Tree, broken: set[str], folder: Path) -> list[Fault]:
     cluster, _ = _read(Tree(_PLACEHOLDER | sound), Cluster, folder)
     if cluster is None:
         return []
-    return rules.check(cluster, broken | (set(_PLACEHOLDER) - set(sound)))
+    return rules.check(cluster, broken | (set(_PLACEHOLDER) - set(sound)), offline=offline)
 
 
 def _with_ssh(cluster: Cluster, state: Path) -> Cluster:
