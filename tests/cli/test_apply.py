@@ -179,11 +179,23 @@ def test_kubeconfig(quorate: Quorate, hosts: Hosts, tmp_path: Path) -> None:
 def test_status_of_a_cluster_that_is_not_there(quorate: Quorate, hosts: Hosts) -> None:
     code, out, _ = quorate("status")
     assert code == 1
+    assert out.splitlines() == ["tiny was never built: nothing of it runs on its hosts. `quorate apply` builds it."]
+    quorate("apply", "--yes")
+    code, out, _ = quorate("status")
+    assert code == 1
     assert "etcd has no leader" in out
     code, out, _ = quorate("status", "--json")
     assert json.loads(out)["ok"] is False
     hosts.lost |= {"master01": "no route", "node01": "no route"}
     assert quorate("status")[0] == 6
+
+
+def test_verify_where_no_host_answers_has_one_cause(quorate: Quorate, hosts: Hosts) -> None:
+    hosts.lost |= {"master01": "no route", "node01": "no route"}
+    code, out, err = quorate("verify")
+    assert code == 6
+    assert err.splitlines()[0] == "error: none of 2 hosts answers: no route"
+    assert out == ""
 
 
 def test_no_room_for_the_state_folder_is_told_before_anything_begins(

@@ -32,7 +32,10 @@ async def _status(out: "Output", file: Path, *, json: bool) -> int:
     from quorate.cli.look import busy, door
     from quorate.cli.output import dump
     from quorate.core import TransportError
+    from quorate.execute.past import Past
+    from quorate.execute.store import Store
     from quorate.procedure.status import status as ask
+    from quorate.report.console import NAME
     from quorate.spec.load import load
 
     cluster = load(file)
@@ -41,6 +44,8 @@ async def _status(out: "Output", file: Path, *, json: bool) -> int:
             found = await ask(cluster, via)
     if json:
         dump(found.as_dict())
+    elif not found.anything and not Past(Store.beside(file, cluster.name), file, cluster).former:
+        out.say((cluster.name, NAME), " was never built: nothing of it runs on its hosts. `quorate apply` builds it.")
     else:
         _show(out, cluster, found)
     if len(found.unreachable) == len(cluster.hosts):

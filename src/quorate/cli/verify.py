@@ -71,12 +71,14 @@ async def _verify(out: "Output", file: Path, *, disruptive: bool, yes: bool, bre
     from quorate.spec.load import load
     from quorate.verify.catalog import CHECKS
     from quorate.verify.check import Status
+    from quorate.verify.runner import demand_hosts
     from quorate.verify.runner import verify as prove
 
     cluster = load(file)
     total = sum(1 for check in CHECKS if disruptive or not check.disruptive)
     came: list[Finding] = []
     async with _way(out, cluster, file, disruptive=disruptive, yes=yes, breaks=breaks, json=json) as via:
+        await demand_hosts(cluster, via)
         with busy(None if json else out, f"{total} checks under way") as emit:
 
             def on_finding(finding: "Finding") -> None:

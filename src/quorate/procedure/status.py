@@ -75,6 +75,17 @@ class Status:
     """All that is not as it should be, one line each."""
 
     @property
+    def anything(self) -> bool:
+        """Whether anything of the cluster was seen, or a host could not be asked."""
+        running = any(
+            service.state not in ("absent", "inactive")
+            for services in self.services.values()
+            for service in services.values()
+        )
+        seen = any(member.healthy for member in self.members) or self.nodes or self.vip_owners or self.certificates
+        return bool(running or seen or self.unreachable)
+
+    @property
     def ok(self) -> bool:
         """Whether nothing is wrong."""
         return not self.problems

@@ -4,7 +4,7 @@ import asyncio
 import uuid
 from collections.abc import Callable, Sequence
 
-from quorate.core import Transport
+from quorate.core import Transport, TransportError
 from quorate.spec.cluster import Cluster
 from quorate.verify import pods
 from quorate.verify.catalog import CHECKS
@@ -49,6 +49,22 @@ async def verify(
         for finding in left:
             on_finding(finding)
     return [*(found[check.id] for check in checks if check.id in found), *left]
+
+
+async def demand_hosts(cluster: Cluster, via: Transport) -> None:
+    """Raise TransportError where no host answers at all: that is one cause, and no finding of every check."""
+
+    async def why(host: str) -> str:
+        try:
+            await via.run(host, ":")
+        except TransportError as error:
+            return error.message
+        return ""
+
+    reasons = await asyncio.gather(*(why(host.name) for host in cluster.hosts))
+    if all(reasons):
+        told = "; ".join(dict.fromkeys(reasons))
+        raise TransportError(f"none of {len(reasons)} hosts answers: {told}", "see `quorate preflight`")
 
 
 async def _clean(env: Env) -> list[Finding]:
