@@ -168,8 +168,10 @@ def killed_between_steps(deployed: Deployed, count: int = COUNT) -> Tally:
     marks: list[int] | None = None
     while True:
         tally.runs += 1
+        failed: list[object] = []
         with applying(deployed) as process:
             for event in events(process):
+                failed += [event] if event["event"] == "step-failed" else []
                 if event["event"] == "planned" and marks is None:
                     every = range(1, event["create"] + event["change"] + 1)
                     marks = (
@@ -186,7 +188,7 @@ def killed_between_steps(deployed: Deployed, count: int = COUNT) -> Tally:
             else:
                 code = process.wait(timeout=LIMIT)
                 tally.codes.append(code)
-                assert code == 0, deployed.file.with_name("said").read_text()
+                assert code == 0, f"exit {code}: {failed}"
                 break
     assert tally.crashes >= POINTS - 1, "the last ones may be steps that were done by others"
     finished(deployed, tally)

@@ -1,13 +1,13 @@
 """The front door: which verbs there are, and what becomes of errors. Each verb is a file, loaded when it is called."""
 
 import gc
-import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 
 from cyclopts import App, CycloptsError, Parameter
 
-from quorate.cli import problem
+from quorate.cli import plain, problem
 from quorate.cli.interrupt import as_interrupt
 from quorate.core import QuorateError
 
@@ -97,9 +97,12 @@ def run(words: Sequence[str]) -> int:
         print("\ninterrupted", file=sys.stderr)
         return problem.INTERRUPTED
     except BrokenPipeError:
-        # Whoever read us has seen enough; stdout must not complain again at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # Whoever read us has seen enough.
+        plain.silence()
         return 0
+    except OSError as error:
+        fault = plain.output_fault()
+        return _unwritten(fault) if fault else problem.bug(error, as_json=as_json)
     except Exception as error:  # the last net: a bug
         return problem.bug(error, as_json=as_json)
     return code if isinstance(code, int) else 0
@@ -109,10 +112,18 @@ def main() -> None:
     """Entry point of the command `quorate`."""
     # Imports make many objects and no garbage: without looking for it they take a sixth less time.
     gc.set_threshold(50_000)
+    plain.prepare()
     with as_interrupt():
         code = run(sys.argv[1:])
-    try:
-        sys.stdout.flush()
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    fault = plain.output_fault()
+    if fault and not isinstance(fault, BrokenPipeError):
+        code = code or _unwritten(fault)
     sys.exit(code)
+
+
+def _unwritten(fault: OSError) -> int:
+    """Say that the output could not be written, where that can still be said."""
+    error = QuorateError(f"the output can't be written: {fault.strerror}", "write it to another place")
+    with suppress(OSError):
+        problem.tell(error, as_json=False)
+    return error.exit_code

@@ -1,5 +1,6 @@
 """The cluster file from text to a checked `Cluster`; all that is wrong is told at once, with its line."""
 
+import errno
 import json
 import re
 from difflib import get_close_matches
@@ -80,6 +81,9 @@ def _exists(path: Path) -> bool:
 def parse_file(path: Path) -> Tree:
     """The values of a YAML file. Raises `SpecError` when it can't be read or is no plain YAML mapping."""
     try:
+        # Nobody may ever write into a FIFO; one that a shell made for us (`<(...)`) is another matter.
+        if path.is_fifo() and path.parts[:2] not in (("/", "dev"), ("/", "proc")):
+            raise OSError(errno.EINVAL, "it is a FIFO, no file")
         with path.open("rb") as stream:
             content = stream.read(LIMIT + 1)
     except (OSError, ValueError) as error:

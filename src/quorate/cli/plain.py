@@ -1,0 +1,65 @@
+"""Output that is not as we like it: an encoding without our signs, a disk that is full."""
+
+import codecs
+import io
+import os
+import sys
+from typing import Any
+
+SIGNS = str.maketrans(
+    {"✓": "+", "✗": "x", "…": ".", "·": ".", "•": "*", "→": ">", "←": "<", "─": "-", "│": "|", "×": "x", "–": "-"}
+)
+"""Each by one character, so that columns stay where they are; what is not here is a question mark."""
+HANDLER = "quorate.plain"
+
+
+def _plain(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    text = error.object[error.start : error.end].translate(SIGNS)
+    return "".join(char if char.isascii() else "?" for char in text), error.end
+
+
+class _Out(io.FileIO):
+    """The file behind stdout, which remembers why it could not be written."""
+
+    fault: OSError | None = None
+
+    def write(self, data: Any) -> int:
+        try:
+            return super().write(data)
+        except OSError as error:
+            self.fault = error
+            raise
+
+
+def prepare() -> None:
+    """From now on no sign that the terminal's encoding lacks is an error, and it is known why stdout fails."""
+    codecs.register_error(HANDLER, _plain)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors=HANDLER)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        raw = _Out(sys.stdout.fileno(), "w", closefd=False)
+        sys.stdout = io.TextIOWrapper(
+            io.BufferedWriter(raw), encoding=sys.stdout.encoding, errors=HANDLER, line_buffering=raw.isatty()
+        )
+
+
+def output_fault() -> OSError | None:
+    """Why nothing more can be written to stdout, which is silent from then on; None when it can."""
+    fault: OSError | None = None
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        fault = error
+    raw = getattr(getattr(sys.stdout, "buffer", None), "raw", None)
+    fault = fault or (raw.fault if isinstance(raw, _Out) else None)
+    if fault:
+        silence()
+    return fault
+
+
+def silence() -> None:
+    """What is still to be written to stdout goes nowhere; Python must not complain again at its exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
