@@ -86,6 +86,11 @@ class Api:
         for handler in self._handlers:
             handler.cancel()
         await asyncio.gather(*self._handlers, return_exceptions=True)
+        # Those in the middle of their handshake have no handler yet; Python 3.11's wait_closed waits for none of them.
+        for _ in range(100):
+            if not getattr(self._server, "_active_count", 0):
+                break
+            await asyncio.sleep(0.01)
 
     def target(self, **changes: Any) -> Target:
         cert, key = self.pki.client
