@@ -77,7 +77,7 @@ def test_escape_sequences_do_not_reach_the_terminal(quorate: Quorate, file: Path
 
 
 def test_a_bug_shows_lines_but_no_values(quorate: Quorate, monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(path: Path) -> None:
+    def broken(path: Path, *, offline: bool) -> None:
         secret = "hunter2"
         raise RuntimeError(f"length {len(secret)}")
 
@@ -91,7 +91,7 @@ def test_a_bug_shows_lines_but_no_values(quorate: Quorate, monkeypatch: pytest.M
 
 
 def test_interrupted(quorate: Quorate, monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupt(path: Path) -> None:
+    def interrupt(path: Path, *, offline: bool) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr("quorate.spec.load.load", interrupt)

@@ -72,6 +72,7 @@ def test_a_wrong_file_is_told(quorate: Quorate, file: Path) -> None:
 
 @pytest.mark.usefixtures("hosts")
 def test_status_tells_it_too(quorate: Quorate) -> None:
+    quorate("apply", "--yes")
     out = quorate("status")[1]
     assert "\noutlook             not all works: etcd has 0 of 1 members and needs 1" in out
     said = json.loads(quorate("status", "--json")[1])
