@@ -58,7 +58,11 @@ async def resolve_modules(cluster: Cluster, cache: Cache, say: Say, arch: str, b
     rest = await debian.without_kubernetes(cache, say, arch)
     tests = rest.images[debian.TEST_IMAGE]
     supply = await make(wanted(cluster), cache, say, arch, beside, runc=runc, tests=tests)
-    return replace(supply, packages=rest.packages, images={**rest.images, **supply.images})
+    images = {**rest.images, **supply.images}
+    if supply.pause_image != debian.PAUSE_IMAGE:
+        # Debian's archive has the names of the test image and of the pause image, and each import sets both.
+        del images[debian.PAUSE_IMAGE]
+    return replace(supply, packages=rest.packages, images=images)
 
 
 def wanted(cluster: Cluster) -> dict[str, str]:
@@ -147,7 +151,7 @@ async def make(
         versions=versions,
         binaries={name: blob for entry in on_hosts.values() for name, blob in entry.blobs.items()},
         parts={part: tuple(sorted(entry.blobs)) for part, entry in on_hosts.items()},
-        images=await _images(shop, versions, entries, tests),
+        images=await _images(shop, versions, entries, tests if isinstance(shop.cc, Compiler) else None),
         pause_image=reference("pause", _pause_version(versions)) if isinstance(shop.cc, Compiler) else None,
         coredns_image=_image(versions, "coredns"),
         metrics_server_image=_image(versions, "metrics_server"),
