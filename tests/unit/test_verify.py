@@ -171,22 +171,23 @@ async def test_what_fails_once_is_looked_at_again_when_all_others_are_over() -> 
     """A busy machine is slow, not broken; the finding says so. What fails twice has failed."""
     order: list[str] = []
 
-    def check(id: str, fails: int) -> Check:
+    def check(id: str, fails: int, *, final: bool = False) -> Check:
         async def run(_env: Env) -> str:
             order.append(id)
             if order.count(id) <= fails:
                 raise Wrong(f"no {order.count(id)}")
             return "fine"
 
-        return Check(id, id, run)
+        return Check(id, id, run, final=final)
 
     told: list[Finding] = []
-    checks = (check("slow", 1), check("broken", 9), check("good", 0))
+    checks = (check("slow", 1), check("broken", 9), check("good", 0), check("rights", 1, final=True))
     found = await verify(cluster(), Door(), disruptive=False, on_finding=told.append, checks=checks)
-    assert order == ["slow", "broken", "good", "slow", "broken"]
+    assert order == ["slow", "broken", "good", "rights", "slow", "broken"]
     assert [(each.id, each.status, each.detail) for each in found] == [
         ("slow", Status.PASSED, "fine (at the second look; the first: no 1)"),
         ("broken", Status.FAILED, "no 2"),
         ("good", Status.PASSED, "fine"),
+        ("rights", Status.FAILED, "no 1"),
     ]
-    assert sorted(each.id for each in told) == ["broken", "good", "slow"]
+    assert sorted(each.id for each in told) == ["broken", "good", "rights", "slow"]

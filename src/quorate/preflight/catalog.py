@@ -38,7 +38,7 @@ CHECKS: tuple[Check, ...] = (
     Check(
         "haproxy", "haproxy is 2.4 or later",
         "API servers go to etcd by a local one; Debian 11, Ubuntu 20.04 and RHEL 8 have older ones.",
-        "install a later one (haproxy.debian.net, a PPA, a package of your own), or set artifacts.packages: bundle",
+        "install a later one (backports, or a package of your own), or set artifacts.packages: bundle",
         releases.haproxy, (releases.HAPROXY_IS,),
     ),
     Check(

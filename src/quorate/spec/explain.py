@@ -26,7 +26,6 @@ SYNONYMS = {
     "ip": "address",
     "jump_host": "jump",
     "key_file": "key",
-    "kubernetes_version": "versions",
     "loadbalancer": "load_balancer",
     "nodes": "hosts",
     "private_key_file": "key",
@@ -45,6 +44,7 @@ CHOICES = {
 NETWORKS = ("antrea", "calico", "canal", "cilium", "flannel", "kube-ovn", "kube-router", "weave")
 INSTEAD = {
     "addons": "remove it: CoreDNS and metrics-server are the sections `dns` and `metrics`",
+    "kubernetes_version": "write `versions: {{kubernetes: '{given}'}}`",
     "external": "remove it: etcd's members are hosts of this file with the role etcd",
 }
 """What to do about names that stand for something quorate has otherwise, or not at all."""
@@ -237,7 +237,7 @@ def _unknown(where: Where, root: type[BaseModel], given: object, tree: Tree) -> 
     if secret(where) and plain not in known and not get_close_matches(plain, set(known) - _ASKING, 1, 0.8):
         return _secret_fix(plain, known)
     if plain in INSTEAD:
-        return INSTEAD[plain]
+        return INSTEAD[plain].format(given=given)
     close = [SYNONYMS[plain]] if SYNONYMS.get(plain) in known else get_close_matches(plain, known, 1, 0.6)
     for one in close:
         if _has(tree.data, (*around, one)):
@@ -246,8 +246,6 @@ def _unknown(where: Where, root: type[BaseModel], given: object, tree: Tree) -> 
             return f"did you mean `{one}`?"
         if (filled := _filled((*around, one), root, given)).startswith("write `" + one):
             return filled
-        if plain == "kubernetes_version":
-            return f"write `versions: {{kubernetes: '{given}'}}`"
     top = Cluster.model_fields
     if plain in top and around and root is Cluster and not _has(tree.data, (plain,)) and _fits(top[plain], given):
         return f"`{plain}` belongs at the top of the file, without indentation"

@@ -51,6 +51,8 @@ class Check:
     run: Run
     disruptive: bool = False
     """It stops something, and puts it back."""
+    final: bool = False
+    """What it has seen wrong once is wrong: rights, keys, addresses. The others are looked at a second time."""
 
 
 async def examine(check: Check, env: Env) -> Finding:
