@@ -36,9 +36,9 @@ SLOW := tests/transport tests/artifact tests/cli/test_interrupt.py $(addprefix t
   lock_leftovers.py walk_lost.py killed_scripts.py disk_full.py once.py)
 # Stories that wait more than they compute, and bear being disturbed: they run beside the described cluster's. Those
 # first that need no binaries: on a new machine the other side builds them meanwhile.
-LIGHT := $(addprefix tests/lab/test_,hosts.py logins.py balancing.py sessions.py crashes.py)
-# What a client feels is measured here, or two cores are busy as it is: nothing runs beside them.
-ALONE := $(wildcard $(addprefix tests/lab/test_,modern.py stages.py))
+LIGHT := $(addprefix tests/lab/test_,hosts.py logins.py balancing.py sessions.py)
+# What a client feels is measured here, or two cores are busy with one deployment: nothing runs beside them.
+ALONE := $(wildcard $(addprefix tests/lab/test_,crashes.py modern.py stages.py))
 # No run of lab tests takes longer than this, whatever hangs; INT lets pytest tear labs down and sum up.
 LAB_LIMIT := timeout --foreground --signal=INT --kill-after=120 80m
 LAB_TEST := $(PYTEST) -q --no-header -x -rs --durations=12 -m ""

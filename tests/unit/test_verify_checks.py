@@ -14,7 +14,7 @@ from quorate.core import TransportError
 from quorate.execute import survey
 from quorate.render import yaml
 from quorate.spec.cluster import Cluster, Dns, Host, Metrics, Role, Versions
-from quorate.verify import api, failover, members, outage, pods, workload
+from quorate.verify import api, failover, members, outage, pods, vip, workload
 from quorate.verify.catalog import CHECKS
 from quorate.verify.check import Finding, Status, Wrong, examine
 from quorate.verify.pods import Lab, Pod
@@ -189,6 +189,22 @@ async def test_each_check_sees_its_fault(id: str, old: str, new: str, detail: st
 
     found = await run_on(Model(cluster(), spoil))
     assert (found[id].status, detail in found[id].detail) == (Status.FAILED, True), found[id]
+
+
+@pytest.mark.parametrize(("id", "detail"), [("5", "10.0.9.100 on b1"), ("one-answer", "all at b1")])
+async def test_an_address_that_is_on_its_way_is_waited_for(
+    id: str, detail: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(vip, "MOVE", 60.0)
+    looks = 0
+
+    def spoil(host: str, script: str, text: str) -> str:
+        nonlocal looks
+        looks += "ip -4 -o addr show to" in script and host == "b1"
+        return text if looks > 2 else text.replace("inet 10.0.9.100/24", "")
+
+    found = await run_on(Model(cluster(), spoil))
+    assert (found[id].status, detail in found[id].detail) == (Status.PASSED, True), found[id]
 
 
 async def test_a_lost_host_fails_what_needs_it_and_nothing_hangs() -> None:

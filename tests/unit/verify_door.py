@@ -8,7 +8,7 @@ import pytest
 
 from quorate.core import Blob
 from quorate.spec.cluster import Cluster, Endpoint, Host, LoadBalancer, Role
-from quorate.verify import api, metrics, runner, workload
+from quorate.verify import api, metrics, runner, vip, workload
 from quorate.verify.env import Env
 
 
@@ -70,5 +70,6 @@ def nothing_is_asked_from_here(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(api, "_from_here", none)
     monkeypatch.setattr(workload, "SETTLING", 0.0)
     monkeypatch.setattr(runner, "PAUSE", 0.0)
+    monkeypatch.setattr(vip, "MOVE", 0.0)
     monkeypatch.setattr(metrics, "START", 0.0)
     monkeypatch.setattr(api, "TAKEN_BACK", 0.0)
