@@ -195,7 +195,7 @@ async def test_each_check_sees_its_fault(id: str, old: str, new: str, detail: st
 async def test_an_address_that_is_on_its_way_is_waited_for(
     id: str, detail: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(vip, "MOVE", 60.0)
+    monkeypatch.setattr(vip, "ON_ITS_WAY", 60.0)
     looks = 0
 
     def spoil(host: str, script: str, text: str) -> str:

@@ -144,7 +144,7 @@ async def make(
     entries = {
         part: await _built(shop, part, version)
         for part, version in versions.items()
-        if part not in ("runc", *(["agnhost"] if tests else [])) or isinstance(shop.cc, Compiler)
+        if part not in ("runc", "agnhost") or isinstance(shop.cc, Compiler)
     }
     on_hosts = {part: entry for part, entry in entries.items() if part not in IN_PODS}
     supply = Supply(

@@ -52,7 +52,7 @@ class Check:
     disruptive: bool = False
     """It stops something, and puts it back."""
     final: bool = False
-    """What it has seen wrong once is wrong: rights, keys, addresses. The others are looked at a second time."""
+    """What it has seen wrong once is wrong: rights, keys, an address on two hosts. The others are looked at twice."""
 
 
 async def examine(check: Check, env: Env) -> Finding:

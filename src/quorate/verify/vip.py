@@ -5,7 +5,7 @@ from quorate.spec.cluster import Host
 from quorate.verify.check import Skip, Wrong, demand
 from quorate.verify.env import Env, settled
 
-MOVE = 10.0
+ON_ITS_WAY = 10.0
 """Seconds that the address may be on no host: on a busy host it takes some 5 to find a balancer that does not answer,
 and the next one's turn comes after that. How long clients go without is what a drill measures.
 """
@@ -28,13 +28,13 @@ async def holders(env: Env) -> list[Host]:
     return [host for host in hosts if f" {vip}/" in said[host.name]]
 
 
-async def moved(env: Env) -> list[Host]:
-    """The holders; while there is none, the address is believed to be on its way for as long as MOVE."""
+async def arrived(env: Env) -> list[Host]:
+    """The holders, as soon as there are any: on no host, the address is believed to be on its way, for a while."""
 
     async def look() -> list[Host] | None:
         return await holders(env) or None
 
-    return await settled(look, within=MOVE) or []
+    return await settled(look, within=ON_ITS_WAY) or []
 
 
 async def one_holder(env: Env) -> str:
@@ -42,7 +42,7 @@ async def one_holder(env: Env) -> str:
     vip = address(env)
     views = await env.views()
     found = [name for name, view in views.items() if vip in view.addresses]
-    found = found or [host.name for host in await moved(env)]
+    found = found or [host.name for host in await arrived(env)]
     demand(len(found) == 1, f"{vip} is on {', '.join(found) or 'no host'}, expected exactly one")
     others = [host.name for host in env.cluster.balancers if host.name not in found]
     demand(found[0] in {host.name for host in env.cluster.balancers}, f"{vip} is on {found[0]}, no load balancer")
@@ -52,7 +52,7 @@ async def one_holder(env: Env) -> str:
 async def one_answer(env: Env) -> str:
     """Whoever asks the network for the address gets the owner's: no second holder answers."""
     vip = address(env)
-    owners = await moved(env)
+    owners = await arrived(env)
     if len(owners) != 1:
         raise Wrong(f"{vip} is on {', '.join(host.name for host in owners) or 'no host'}, expected exactly one")
     owner = owners[0]
