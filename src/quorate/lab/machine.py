@@ -162,8 +162,6 @@ def power_on(lab: LabInfo, machine: Machine) -> None:
     if is_on(lab, machine):
         return
     groups = cgroup.make(lab.id, machine.name)
-    # A real host at work takes no CPU away from the others: here it leaves them one at least.
-    cgroup.cpus(lab.id, machine.name, max(1, (os.cpu_count() or 1) - 1))
     loop = cgroup.make(lab.id, f"{machine.name}.loop")
     modules = Path("/lib/modules").is_dir()
     script = machine.folder / "boot.sh"
