@@ -46,6 +46,7 @@ async def test_without_balancers_and_workers_checks_are_skipped_with_a_reason() 
             "9",
             "metrics",
             "aggregation",
+            "limits",
         }:
             finding = await examine(check, env(Door(), alone))
             reasons[check.id] = (finding.status, finding.detail)

@@ -5,6 +5,7 @@ import re
 import subprocess
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from typing import Any
 
 from quorate.component.settings.apiserver import ETCD_SERVERS
 from quorate.execute import health, survey
@@ -22,6 +23,21 @@ SERVICE = "10.0.0.9"
 def answered(texts: list[str]) -> str:
     """Answers to a list of scripts, as the host would print them."""
     return "\x02script\n" + "".join(f"\x01{number}\n{text}\n" for number, text in enumerate(texts))
+
+
+def limited(node: str) -> dict[str, Any]:
+    """A pod whose limits have held."""
+    ends = {
+        "eats": {"exitCode": 137, "reason": "OOMKilled"},
+        "burns": {"exitCode": 0, "reason": "Completed", "message": "41 402\n"},
+        "wide": {"exitCode": 0, "reason": "Completed"},
+    }
+    statuses = [{"name": name, "state": {"terminated": said}} for name, said in ends.items()]
+    return {
+        "metadata": {"name": f"limits-{node}"},
+        "spec": {"nodeName": node},
+        "status": {"phase": "Failed", "containerStatuses": statuses},
+    }
 
 
 class Model:
@@ -48,6 +64,8 @@ class Model:
             return answered([json.dumps(item) for item in self._objects().values()])
         if match := re.search(r"scale deployment web --replicas=(\d+)", script):
             self.replicas = int(match[1])
+        if "get pods -l app=limits" in script:
+            return json.dumps({"items": [limited(each.node) for each in c.workers]})
         if match := re.search(r"rollout status deployment/(coredns|metrics-server)", script):
             return json.dumps({"items": [self._pod(number) for number in range(2)]})
         if "get service kube-dns" in script:

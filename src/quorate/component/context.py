@@ -29,7 +29,10 @@ class Context:
     secrets: Secrets
     minor: Minor
     texts: Mapping[str, str] = field(default_factory=dict)
-    """Files of the user's that go into the cluster as they are: `audit-policy`, `cni-manifest`."""
+    """Files of the user's that go into the cluster as they are: `audit-policy`, `cni-manifest`, and PEMs of registries,
+    `ca-of SERVER`."""
+    logins: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """`USER:PASSWORD` by registry or mirror."""
     established: Cluster | None = None
     """The cluster as the last whole apply left it; None while it is being built for the first time."""
     former: tuple[Cluster, ...] = ()

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from quorate.component.context import Context
 from quorate.component.service import arguments, service
-from quorate.component.settings import client, kubelet
+from quorate.component.settings import client, kubelet, registry
 from quorate.render import yaml
 from quorate.render.kubeconfig import kubeconfig
 from quorate.resource.brick import Brick
@@ -16,6 +16,9 @@ from quorate.spec.cluster import Host, Role
 NAME = "kubelet"
 AFTER: tuple[str, ...] = ("trust", "programs", "runtime", "images", "cni", "endpoint", "access")
 SERIAL = True
+
+CREDENTIALS = f"{layout.KUBELET_DIR}/config.json"
+"""Where the kubelet looks for logins of registries; it reads it again every few minutes."""
 
 
 def resources(context: Context, host: Host) -> Iterator[Brick]:
@@ -38,6 +41,9 @@ def resources(context: Context, host: Host) -> Iterator[Brick]:
     config = kubelet.config(c, host, context.of(host), context.minor)
     yield File(host=name, path=kubelet.CONFIG, content=yaml.dump(config), mode="0600")
     yield DataDirectory(host=name, path=layout.KUBELET_DIR, mode="")
+    if context.logins:
+        text = registry.credentials(context.logins)
+        yield File(host=name, path=CREDENTIALS, content=text, mode="0600", secret=True)
     yield DataDirectory(host=name, path="/var/log/pods", mode="")
     yield DataDirectory(host=name, path="/var/log/containers", mode="")
     flags = kubelet.flags(c, host, context.minor)

@@ -5,12 +5,12 @@ from collections.abc import Iterator
 
 from quorate.component.context import Context
 from quorate.component.service import service
-from quorate.component.settings import client
+from quorate.component.settings import client, registry
 from quorate.render import toml, yaml
 from quorate.resource.brick import Brick
 from quorate.resource.file import DataDirectory, Directory, File
 from quorate.resource.system import Setting
-from quorate.spec.cluster import Cluster, Host, Role
+from quorate.spec.cluster import Host, Role
 from quorate.spec.layout import BIN, CNI_BIN, CNI_CONF, CONTAINERD_SOCKET
 from quorate.spec.versions import containerd_config
 
@@ -20,6 +20,7 @@ SERIAL = True
 
 CONTAINERD = "/etc/containerd/config.toml"
 HOSTS = "/etc/containerd/certs.d"
+AUTHORITIES = "/etc/containerd/ca"
 DOCKER = "/etc/docker/daemon.json"
 CRICTL = "/etc/crictl.yaml"
 PLAIN_RUNC = "/opt/kubernetes/runc-plain"
@@ -54,12 +55,7 @@ def resources(context: Context, host: Host) -> Iterator[Brick]:
 
 def _containerd(context: Context, host: Host) -> Iterator[Brick]:
     yield File(host=host.name, path=CONTAINERD, content=toml.dump(containerd(context, host)))
-    yield Directory(host=host.name, path=HOSTS, purge=True)
-    runtime = context.cluster.runtime
-    for registry in dict.fromkeys([*runtime.registry_mirrors, *runtime.insecure_registries]):
-        text = toml.dump({"host": registry_hosts(context.cluster, registry)})
-        yield File(host=host.name, path=f"{HOSTS}/{registry}/hosts.toml", content=text)
-        yield Directory(host=host.name, path=f"{HOSTS}/{registry}", purge=True)
+    yield from _registries(context, host)
     yield DataDirectory(host=host.name, path="/var/lib/containerd", mode="")
     yield DataDirectory(host=host.name, path="/opt/containerd", mode="")
     yield from service(
@@ -80,21 +76,25 @@ def _containerd(context: Context, host: Host) -> Iterator[Brick]:
     )
 
 
-def registry_hosts(c: Cluster, registry: str) -> dict[str, object]:
-    """Where containerd asks for a registry's images, in this order: its mirrors, then itself when it is insecure.
-
-    An insecure one is asked over TLS without a look at its certificate, then without TLS, as Docker does.
-    """
-    insecure = c.runtime.insecure_registries
-    urls = list(c.runtime.registry_mirrors.get(registry, ()))
-    if registry in insecure:
-        urls += [f"https://{registry}", f"http://{registry}"]
-    hosts: dict[str, object] = {}
-    for url in urls:
-        scheme, _, rest = url.partition("://")
-        blind = scheme == "https" and rest.partition("/")[0] in insecure
-        hosts[url] = {"capabilities": ["pull", "resolve"], **({"skip_verify": True} if blind else {})}
-    return hosts
+def _registries(context: Context, host: Host) -> Iterator[Brick]:
+    """How containerd asks registries. It reads this at each pull."""
+    c = context.cluster
+    yield Directory(host=host.name, path=HOSTS, purge=True)
+    authorities: dict[str, str] = {}
+    for server, access in c.runtime.registry_access.items():
+        if access.ca_file:
+            path = f"{AUTHORITIES}/{server.replace(':', '_')}.crt"
+            authorities[server] = path
+            yield File(host=host.name, path=path, content=context.texts[f"ca-of {server}"])
+    if authorities:
+        yield Directory(host=host.name, path=AUTHORITIES, purge=True)
+    for name in registry.registries(c):
+        found = registry.hosts(c, name, context.logins, authorities)
+        secret = any("header" in about for about in found.values())
+        mode = "0600" if secret else "0644"
+        text = toml.dump({"host": found})
+        yield File(host=host.name, path=f"{HOSTS}/{name}/hosts.toml", content=text, mode=mode, secret=secret)
+        yield Directory(host=host.name, path=f"{HOSTS}/{name}", purge=True)
 
 
 def containerd(context: Context, host: Host) -> dict[str, object]:
@@ -175,6 +175,11 @@ def _docker(context: Context, host: Host) -> Iterator[Brick]:
         yield File(host=host.name, path=PLAIN_RUNC, content=_PLAIN, mode="0755")
     yield Directory(host=host.name, path="/etc/docker", purge=True)
     yield File(host=host.name, path=DOCKER, content=json.dumps(config, indent=2) + "\n")
+    for server, access in runtime.registry_access.items():
+        if access.ca_file:
+            place = f"/etc/docker/certs.d/{server}"
+            yield File(host=host.name, path=f"{place}/ca.crt", content=context.texts[f"ca-of {server}"])
+            yield Directory(host=host.name, path=place, purge=True)
     yield DataDirectory(host=host.name, path="/var/lib/docker", mode="")
     # Docker's shims live in containerd's cgroup; their own state goes with it.
     yield from service(

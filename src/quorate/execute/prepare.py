@@ -24,8 +24,10 @@ from quorate.resource.file import File
 from quorate.spec.cluster import Cluster
 from quorate.spec.facts import Facts, HostFacts
 from quorate.spec.leaving import everybody
+from quorate.spec.rules.files import LOGIN
 from quorate.spec.supply import Supply
 from quorate.spec.versions import table
+from quorate.transport.password import stored
 
 LOOKS, PAUSE = 5, 1.0
 """How often, after how many seconds, what alone does not answer is asked again: a virtual IP that moves or an election
@@ -131,6 +133,7 @@ def build(cluster: Cluster, store: Store, past: Past, supply: Supply, facts: Fac
         secrets,
         table(version),
         _texts(cluster),
+        _logins(cluster),
     )
 
 
@@ -145,6 +148,19 @@ def _texts(cluster: Cluster) -> dict[str, str]:
             found["cni-manifest"] = _ended(_fetched(source))
         else:
             found["cni-manifest"] = _ended(Path(source).read_text(encoding="utf-8-sig"))
+    for server, access in cluster.runtime.registry_access.items():
+        if access.ca_file:
+            found[f"ca-of {server}"] = _ended(access.ca_file.read_text(encoding="ascii", errors="replace"))
+    return found
+
+
+def _logins(cluster: Cluster) -> dict[str, str]:
+    """Logins by registry. Raises TransportError for a file that can't be read, and PlanError for what is no login."""
+    given = cluster.runtime.registry_access.items()
+    found = {server: stored(access.login_file) for server, access in given if access.login_file}
+    for server, login in found.items():
+        if not LOGIN.fullmatch(login):
+            raise PlanError(f"the login of {server} is none", "write USER:PASSWORD into its login_file, or variable")
     return found
 
 

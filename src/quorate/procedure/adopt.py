@@ -162,6 +162,9 @@ def missing(cluster: Cluster) -> list[tuple[str, Path]]:
         named += ssh(host.ssh, f"hosts[{index}].ssh.")
     named.append(("apiserver.audit_policy", cluster.apiserver.audit_policy))
     named.append(("network.manifest", Path(manifest) if manifest and "://" not in manifest else None))
+    for server, access in cluster.runtime.registry_access.items():
+        around = f"runtime.registry_access.{server}."
+        named += [(f"{around}ca_file", access.ca_file), (f"{around}login_file", access.login_file)]
     named.append(("artifacts.directory", cluster.artifacts.directory))
     named += [(f"artifacts.images[{index}]", image) for index, image in enumerate(cluster.artifacts.images)]
     return [(field, path) for field, path in named if path and not str(path).startswith("env:") and not path.exists()]

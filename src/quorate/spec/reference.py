@@ -30,8 +30,8 @@ def markdown() -> str:
             continue
         title = f"{field}[]" if about.get("type") == "array" else field
         lines += ["", f"## {title}\n", f"{_described(models[name])}\n", *_table(models[name])]
-    for name in ("Jump", "Taint"):
-        title = {"Jump": "ssh.jump", "Taint": "hosts[].taints[]"}[name]
+    for name in ("Jump", "Taint", "RegistryAccess"):
+        title = {"Jump": "ssh.jump", "Taint": "hosts[].taints[]", "RegistryAccess": "runtime.registry_access.*"}[name]
         lines += ["", f"## {title}\n", f"{_described(models[name])}\n", *_table(models[name])]
     return "\n".join([*lines, "", *_owned()]) + "\n"
 

@@ -80,6 +80,15 @@ class LoadBalancer(Model):
     """Milliseconds to connect to an API server before the next is tried (default: lan 250, wan 1000)."""
 
 
+class RegistryAccess(Model):
+    """What a registry, or a mirror, is asked with: an authority to believe it by, a login to be let in by."""
+
+    ca_file: File | None = None
+    """PEM of the authority that signed its certificate, where hosts do not trust that anyway."""
+    login_file: File | None = None
+    """File (mode 0600) with `USER:PASSWORD`, or `env:NAME`, which names a variable."""
+
+
 class Runtime(Model):
     """The container runtime of the workers."""
 
@@ -88,7 +97,12 @@ class Runtime(Model):
     pause_image: Image | None = None
     """Sandbox image (default: the version's own, or the artifact source's)."""
     registry_mirrors: dict[Registry, tuple[Url, ...]] = Field(default_factory=dict)
-    """Mirrors by registry, such as `docker.io: [https://mirror.example]`."""
+    """Mirrors by registry, such as `docker.io: [https://mirror.example]`.
+
+    Of a URL with `/v2` in its path, as in `https://mirror.example/v2/project`, the path is taken as it is.
+    """
+    registry_access: dict[Registry, RegistryAccess] = Field(default_factory=dict)
+    """Authority and login by registry or mirror, as host with its port, if it has one: `mirror.example:5000`."""
     insecure_registries: tuple[Registry, ...] = ()
     """Registries without TLS, or with certificates that nobody trusts."""
     log_max_size: Size = "50Mi"

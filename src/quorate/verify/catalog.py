@@ -1,6 +1,6 @@
 """All checks: the sixteen of the described system's catalogue in its order, then what it lacks."""
 
-from quorate.verify import access, api, failover, members, metrics, vip, workload
+from quorate.verify import access, api, failover, limits, members, metrics, vip, workload
 from quorate.verify.check import Check
 
 CHECKS: tuple[Check, ...] = (
@@ -31,6 +31,7 @@ CHECKS: tuple[Check, ...] = (
     Check("one-answer", "all hosts find the virtual IP at its one holder", vip.one_answer, final=True),
     Check("reach-from-hosts", "pods and services of every worker answer every worker", workload.hosts_reach_pods),
     Check("reach-from-pods", "kubectl exec; pods of every worker answer one another", workload.pods_reach_pods),
+    Check("limits", "limits of memory and CPU hold on every worker", limits.limits),
     Check("dns", "names are found in pods", workload.dns),
     Check("metrics", "kubectl top has numbers of every worker", metrics.numbers),
     Check("aggregation", "API servers lead to an API behind them, which believes them alone", metrics.aggregation),

@@ -7,7 +7,7 @@ one mistake is told once. Only `files` looks outside of the value, at the files 
 from collections.abc import Collection
 
 from quorate.spec.cluster import Cluster
-from quorate.spec.rules import endpoint, exist, files, hosts, network, parts, reach, state, timing
+from quorate.spec.rules import endpoint, exist, files, hosts, network, parts, reach, registries, state, timing
 from quorate.spec.tree import Fault
 
 RULES = (
@@ -16,6 +16,7 @@ RULES = (
     + endpoint.RULES
     + network.RULES
     + parts.RULES
+    + registries.RULES
     + exist.RULES
     + timing.RULES
     + state.RULES

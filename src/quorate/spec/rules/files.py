@@ -15,6 +15,8 @@ _VARIABLE = re.compile(r"env:[A-Za-z_][A-Za-z0-9_]*")
 _PUBLIC = (b"ssh-", b"ecdsa-", b"sk-", b"-----BEGIN CERTIFICATE", b"-----BEGIN PUBLIC", b"---- BEGIN SSH2 PUBLIC")
 _DER = b"\x30"
 """A key without armour begins so: an ASN.1 sequence."""
+LOGIN = re.compile(r"[^:\s][^:]*:.+")
+"""User and password, as HTTP's Basic scheme joins them: the first colon parts them."""
 LARGEST = 8 * 1024 * 1024
 """Bytes of a text that goes into the cluster: the largest CNI manifests have a tenth of it."""
 
@@ -122,6 +124,27 @@ def audit_policy(cluster: Cluster) -> Iterator[Fault]:
         yield from _text(cluster.apiserver.audit_policy, ("apiserver", "audit_policy"), ("apiVersion", "kind", "rules"))
 
 
+def registries(cluster: Cluster) -> Iterator[Fault]:
+    """Authorities of registries are certificates; logins are logins, and for their owner alone."""
+    for server, given in cluster.runtime.registry_access.items():
+        where: Where = ("runtime", "registry_access", server)
+        if given.ca_file is not None:
+            at: Where = (*where, "ca_file")
+            wrong = list(_missing(given.ca_file, at))
+            yield from wrong
+            if not wrong and b"-----BEGIN CERTIFICATE-----" not in given.ca_file.read_bytes():
+                rule_ = f"{given.ca_file} holds no certificate in PEM"
+                yield Fault(at, rule_, "name the PEM of the authority that signed the registry's certificate")
+        if given.login_file is not None:
+            at = (*where, "login_file")
+            wrong = list(_secret(given.login_file, at))
+            yield from wrong
+            if not wrong and not str(given.login_file).startswith("env:"):
+                first = given.login_file.read_text(encoding="utf-8", errors="replace").partition("\n")[0]
+                if not LOGIN.fullmatch(first.rstrip("\r")):
+                    yield Fault(at, f"{given.login_file} is no login", "write USER:PASSWORD in its first line")
+
+
 def artifacts(cluster: Cluster) -> Iterator[Fault]:
     """Images and the folder of binaries exist; the folder has its checksums."""
     given = cluster.artifacts
@@ -145,5 +168,6 @@ RULES = (
     rule("hosts ssh", secrets),
     rule("network", manifest),
     rule("apiserver", audit_policy),
+    rule("runtime", registries),
     rule("artifacts", artifacts),
 )

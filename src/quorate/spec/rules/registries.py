@@ -1,0 +1,52 @@
+"""Rules about registries and mirrors: a login goes to nobody unknown, Docker is asked for nothing it can't do."""
+
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+from quorate.spec.cluster import Cluster
+from quorate.spec.rules.rule import rule
+from quorate.spec.tree import Fault, Where
+
+HUB = "docker.io"
+
+
+def access(cluster: Cluster) -> Iterator[Fault]:
+    """Whoever is named is told of, and a login is never sent unprotected."""
+    runtime = cluster.runtime
+    urls = [urlsplit(url) for urls in runtime.registry_mirrors.values() for url in urls]
+    plain = {url.netloc for url in urls if url.scheme == "http"}
+    for server, given in runtime.registry_access.items():
+        where: Where = ("runtime", "registry_access", server)
+        if given.ca_file is None and given.login_file is None:
+            yield Fault(where, "says nothing", "name a ca_file or a login_file, or remove it")
+        if given.login_file is not None and (server in plain or server in runtime.insecure_registries):
+            how = "without TLS" if server in plain else "without a look at its certificate"
+            rule_ = f"would be sent to whoever answers: {server} is asked {how}"
+            yield Fault((*where, "login_file"), rule_, "name its ca_file and ask it by https, or remove the login")
+
+
+def docker(cluster: Cluster) -> Iterator[Fault]:
+    """Docker's mirrors are of one registry, have no path, and get no login."""
+    runtime = cluster.runtime
+    if runtime.kind != "docker":
+        return
+    for registry, urls in runtime.registry_mirrors.items():
+        where: Where = ("runtime", "registry_mirrors", registry)
+        if registry != HUB:
+            yield Fault(where, f"Docker has mirrors of {HUB} alone", "remove it, or use `kind: containerd`")
+            continue
+        for index, url in enumerate(urls):
+            parts = urlsplit(url)
+            known = runtime.registry_access.get(parts.netloc)
+            if parts.path.strip("/"):
+                rule_ = "Docker takes no path in a mirror's URL"
+                yield Fault((*where, index), rule_, "remove the path, or use `kind: containerd`")
+            elif known and known.login_file:
+                at: Where = ("runtime", "registry_access", parts.netloc, "login_file")
+                yield Fault(at, "Docker sends no login to a mirror", "remove it, or use `kind: containerd`")
+
+
+RULES = (
+    rule("runtime", access),
+    rule("runtime", docker),
+)
