@@ -15,7 +15,7 @@ from quorate.core import QuorateError, Transport
 from quorate.execute.lock import hold
 from quorate.execute.store import Store
 from quorate.lab.record import LabError
-from quorate.lab.up import down, up
+from quorate.lab.up import down, limit, up
 from quorate.procedure.kubeconfig import administrator
 from quorate.report.event import Event, Said
 from quorate.spec.cluster import Cluster
@@ -100,6 +100,7 @@ def stand(example: Path, *, proven: bool = True) -> Iterator[Stand]:
             up(cluster, file, tell)
             for words in (("apply", "--yes"), ("verify",)) if proven else ():
                 made.quorate(*words)
+            limit(cluster.name)
             yield made
         finally:
             with contextlib.suppress(LabError):

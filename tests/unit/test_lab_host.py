@@ -157,3 +157,17 @@ def test_a_pure_v2_machine_delegates(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert (tmp_path / "quorate/x/cgroup.subtree_control").read_text() == "+memory"
     assert (tmp_path / "quorate/x/a").is_dir()
     assert not (tmp_path / "quorate/x/a/cgroup.subtree_control").exists()
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_host_leaves_the_others_a_cpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: int) -> None:
+    monkeypatch.setattr(cgroup, "hierarchies", lambda: (cgroup.Hierarchy(tmp_path, version == 2, frozenset()),))
+    folder = tmp_path / "quorate/x/a"
+    folder.mkdir(parents=True)
+    for name in ("cpu.max",) if version == 2 else ("cpu.cfs_quota_us", "cpu.cfs_period_us"):
+        (folder / name).touch()
+    cgroup.cpus("x", "a", 3)
+    found = {path.name: path.read_text() for path in folder.iterdir()}
+    assert found == (
+        {"cpu.max": "30000 10000"} if version == 2 else {"cpu.cfs_quota_us": "30000", "cpu.cfs_period_us": "10000"}
+    )

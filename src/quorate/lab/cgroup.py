@@ -17,6 +17,8 @@ from quorate.lab.record import LabError
 TOP = "quorate"
 DEADLINE = 10.0
 """Seconds for the kernel to kill or freeze everything in a group."""
+PERIOD_US = 10000
+"""Microseconds in which a host's share of CPU time is counted: short, so that a host over it pauses only briefly."""
 
 
 @dataclass(frozen=True)
@@ -84,6 +86,18 @@ def _inherit_cpuset(folder: Path) -> None:
         if not (folder / name).read_text().strip():
             (folder / name).write_text((folder.parent / name).read_text())
     (folder / "cgroup.clone_children").write_text("1")
+
+
+def cpus(lab: str, group: str, count: int) -> None:
+    """Let the processes of a group use so many CPUs' time and no more, where the kernel can count it."""
+    quota = count * PERIOD_US
+    for one in hierarchies():
+        folder = one.mount / TOP / lab / group
+        if (folder / "cpu.max").exists():
+            (folder / "cpu.max").write_text(f"{quota} {PERIOD_US}")
+        elif (folder / "cpu.cfs_quota_us").exists():
+            (folder / "cpu.cfs_period_us").write_text(str(PERIOD_US))
+            (folder / "cpu.cfs_quota_us").write_text(str(quota))
 
 
 def remove(lab: str, group: str | None = None) -> None:

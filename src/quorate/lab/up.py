@@ -122,6 +122,16 @@ def up(
     return lab
 
 
+def limit(name: str, cache: Path | None = None) -> None:
+    """Let no host use all CPUs until it boots again: as with real hosts, one at work leaves the others one at least.
+
+    For measurements alone: control groups of version 1 then let no pod have a limit above its host's.
+    """
+    lab = need(name, cache)
+    for host in lab.machines:
+        cgroup.cpus(lab.id, host.name, max(1, (os.cpu_count() or 1) - 1))
+
+
 def down(name: str, say: Callable[[str], None] = silent, *, cache: Path | None = None) -> None:
     """Take a lab away, with its hosts' disks, and everything that it had on this machine."""
     require_root()
