@@ -45,7 +45,7 @@ def shop(place: Path, name: str = "cache", said: list[str] | None = None, arch: 
 
 
 def built(at: modules.Workshop, version: str = "1.2.3") -> bytes:
-    entry = asyncio.run(modules._built(at, "tiny", version))
+    entry = asyncio.run(modules.built(at, "tiny", version))
     return b"".join(unpacked(entry.blobs["tiny"]))
 
 
@@ -107,16 +107,16 @@ def test_what_is_built_is_found_without_a_word_and_without_a_proxy(
 
 async def test_a_find_does_not_wait_for_somebody_who_builds(place: Path) -> None:
     at = shop(place)
-    await modules._built(at, "tiny", "1.2.3")
+    await modules.built(at, "tiny", "1.2.3")
     async with at.cache.lock("go-build"):
-        await asyncio.wait_for(modules._built(at, "tiny", "1.2.3"), 5)
+        await asyncio.wait_for(modules.built(at, "tiny", "1.2.3"), 5)
 
 
 async def test_builds_wait_for_one_another(place: Path) -> None:
     said: list[str] = []
     at = shop(place, said=said)
     async with at.cache.lock("go-build"):
-        task = asyncio.create_task(modules._built(at, "tiny", "1.2.3"))
+        task = asyncio.create_task(modules.built(at, "tiny", "1.2.3"))
         await until(lambda: any("waiting" in line for line in said))
         assert not task.done()
     await task
@@ -225,7 +225,7 @@ async def test_a_build_that_is_cut_off_leaves_nothing(place: Path, monkeypatch: 
     )
     slow.chmod(0o755)
     monkeypatch.setenv("PATH", f"{slow.parent}:{os.environ['PATH']}")
-    task = asyncio.create_task(modules._built(shop(place), "tiny", "1.2.3"))
+    task = asyncio.create_task(modules.built(shop(place), "tiny", "1.2.3"))
     await until(lambda: (place / "pid").exists() and (place / "pid").read_text().strip() != "")
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -238,7 +238,7 @@ async def test_a_build_that_is_cut_off_leaves_nothing(place: Path, monkeypatch: 
 async def test_a_version_without_a_lock_gets_one_beside_the_cluster_file(place: Path) -> None:
     serve(place / "proxy", "1.2.4")
     said: list[str] = []
-    entry = await modules._built(shop(place, said=said), "tiny", "1.2.4")
+    entry = await modules.built(shop(place, said=said), "tiny", "1.2.4")
     assert "v1.2.4" in run(b"".join(unpacked(entry.blobs["tiny"])), place)
     kept = place / "modules" / "tiny-1.2.4"
     assert sorted(path.name for path in kept.iterdir()) == ["go.mod", "go.sum"]
@@ -249,7 +249,7 @@ async def test_a_version_without_a_lock_gets_one_beside_the_cluster_file(place: 
 async def test_a_version_that_is_not_served_names_those_that_are(place: Path) -> None:
     serve(place / "proxy", "1.2.4")
     with pytest.raises(ArtifactError, match=r"1\.2\.9 can't be had") as caught:
-        await modules._built(shop(place), "tiny", "1.2.9")
+        await modules.built(shop(place), "tiny", "1.2.9")
     assert "1.2.3, 1.2.4" in (caught.value.hint or "")
     assert not (place / "modules" / "tiny-1.2.9").exists()
 
@@ -259,7 +259,7 @@ async def test_a_new_lock_is_never_trusted_blindly(place: Path, monkeypatch: pyt
     serve(place / "proxy", "1.2.4")
     monkeypatch.setenv(name, {"GOSUMDB": "off", "GONOSUMDB": "*"}[name])
     with pytest.raises(ArtifactError, match="sum database"):
-        await modules._built(shop(place), "tiny", "1.2.4")
+        await modules.built(shop(place), "tiny", "1.2.4")
 
 
 def test_every_default_has_a_lock_that_names_no_address() -> None:

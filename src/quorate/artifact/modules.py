@@ -142,7 +142,7 @@ async def make(
         )
         raise ArtifactError(f"runc {runc} can't be built: {shop.cc}", hint)
     entries = {
-        part: await _built(shop, part, version)
+        part: await built(shop, part, version)
         for part, version in versions.items()
         if part not in ("runc", "agnhost") or isinstance(shop.cc, Compiler)
     }
@@ -175,7 +175,7 @@ async def _with_debians(supply: Supply, shop: Workshop, reason: str) -> Supply:
     )
 
 
-async def _built(shop: Workshop, part: str, version: str) -> Entry:
+async def built(shop: Workshop, part: str, version: str) -> Entry:
     """The programs of a part, from the cache or built; builds wait for one another, finds do not."""
     family = families.family(part, version)
     lock = locks.find(part, version, shop.beside) or await _new_lock(shop, part, version)

@@ -80,14 +80,18 @@ def write(image: Image, names: Sequence[str], path: Path) -> None:
 
     Raises `ArtifactError` for what is no name with a tag.
     """
-    tags = proper(names)
-    layers = [_Blob(_LAYER, one if isinstance(one, bytes) else _layer(one)) for one in image.layers]
-    config = _Blob(_CONFIG, _json(_config(image, [layer.digest for layer in layers])))
-    contents = {"config": config.descriptor, "layers": [layer.descriptor for layer in layers]}
-    manifest = _Blob(_MANIFEST, _json({"schemaVersion": 2, "mediaType": _MANIFEST, **contents}))
-    platform = {"architecture": image.arch, "os": "linux"}
-    index = [manifest.descriptor | {"platform": platform, "annotations": _notes(tag)} for tag in tags]
-    docker = [{"Config": config.path, "RepoTags": tags, "Layers": [layer.path for layer in layers]}]
+    write_all(dict.fromkeys(proper(names), image), path)
+
+
+def write_all(images: Mapping[str, Image], path: Path) -> None:
+    """Write one archive of several images by name; what they share is in it once. Raises as `write` does."""
+    built = {id(image): _Built(image) for image in images.values()}
+    names: dict[int, list[str]] = {}
+    for name in proper(list(images)):
+        names.setdefault(id(images[name]), []).append(name)
+    index = [built[one].listed(tag) for one, tags in names.items() for tag in tags]
+    docker = [built[one].for_docker(tags) for one, tags in names.items()]
+    blobs = {blob.path: blob.content for one in built.values() for blob in one.blobs}
     part = path.with_name(f"{path.name}.part")
     with tarfile.open(part, mode="w", format=tarfile.USTAR_FORMAT) as tar:
         _add(tar, Item("oci-layout", _json({"imageLayoutVersion": "1.0.0"})))
@@ -95,10 +99,31 @@ def write(image: Image, names: Sequence[str], path: Path) -> None:
         _add(tar, Item("manifest.json", _json(docker)))
         for each in ("blobs", "blobs/sha256"):
             _add(tar, directory(each))
-        # A layer that is there twice is written once.
-        for name, content in {blob.path: blob.content for blob in (config, manifest, *layers)}.items():
+        for name, content in blobs.items():
             _add(tar, Item(name, content))
     part.rename(path)
+
+
+class _Built:
+    """An image's blobs, and how they are listed."""
+
+    def __init__(self, image: Image) -> None:
+        self._arch = image.arch
+        self._layers = [_Blob(_LAYER, one if isinstance(one, bytes) else _layer(one)) for one in image.layers]
+        self._config = _Blob(_CONFIG, _json(_config(image, [layer.digest for layer in self._layers])))
+        contents = {"config": self._config.descriptor, "layers": [layer.descriptor for layer in self._layers]}
+        self._manifest = _Blob(_MANIFEST, _json({"schemaVersion": 2, "mediaType": _MANIFEST, **contents}))
+        self.blobs = (self._config, self._manifest, *self._layers)
+
+    def listed(self, tag: str) -> dict[str, object]:
+        """Its entry under one name in the index."""
+        platform = {"architecture": self._arch, "os": "linux"}
+        return self._manifest.descriptor | {"platform": platform, "annotations": _notes(tag)}
+
+    def for_docker(self, tags: Sequence[str]) -> dict[str, object]:
+        """Its entry in manifest.json."""
+        layers = [layer.path for layer in self._layers]
+        return {"Config": self._config.path, "RepoTags": list(tags), "Layers": layers}
 
 
 def layers_of(path: Path) -> list[bytes]:

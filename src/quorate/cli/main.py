@@ -25,6 +25,7 @@ VERBS = {
     "apply": "Make the hosts what the cluster file says.",
     "status": "Show the cluster on one screen.",
     "verify": "Prove that the cluster works.",
+    "conformance": "Run Kubernetes' own conformance tests against the cluster.",
     "drill": "Break things on purpose, and measure what users of the API notice.",
     "history": "Show what was done to the cluster, by whom, and how it ended.",
     "passphrase": "Set the passphrase of the state folder's copies on the etcd hosts.",

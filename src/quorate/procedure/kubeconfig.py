@@ -24,14 +24,14 @@ def administrator(cluster: Cluster, store: Store) -> Secrets:
     return secrets
 
 
-def operator_kubeconfig(cluster: Cluster, store: Store) -> str:
-    """Text of a kubeconfig for the operator's machine, at the cluster's endpoint, as its administrator.
+def operator_kubeconfig(cluster: Cluster, store: Store, server: str = "") -> str:
+    """Text of a kubeconfig for the operator's machine, at the cluster's endpoint or `server`, as its administrator.
 
     The text holds a private key. Raises what `administrator` does.
     """
     secrets = administrator(cluster, store)
     return kubeconfig(
-        cluster.server_url,
+        server or cluster.server_url,
         secrets.cert("ca"),
         "kubernetes-admin",
         cert_pem=secrets.cert("admin"),

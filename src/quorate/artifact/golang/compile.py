@@ -52,12 +52,16 @@ async def build(
     env["GOPROXY"] = "off"
     await toolchain.run(go, ["mod", "verify"], place, env=env)
     flags = ["-trimpath", f"-tags={','.join(family.tags)}"]
-    total = await _stale(go, flags, family, place, env)
-    progress = Progress(title, total, say)
+    stale = await _stale(go, flags, family, place, env)
+    progress = Progress(title, len(stale), say)
     linking = f"-ldflags={ldflags(family, version, lock, compiler)}"
     out = work / "bin"
     out.mkdir()
-    words = ["build", "-v", *flags, linking, "-o", f"{out}/", *family.programs.values()]
+    if family.tests and stale:
+        # `go test` does not tell how far it is: what its programs are made of is compiled before.
+        await toolchain.run(go, ["build", "-v", *flags, *stale], place, env=env, on_line=progress.heard)
+    verb = ["test", "-c", "-vet=off"] if family.tests else ["build", "-v"]
+    words = [*verb, *flags, linking, "-o", f"{out}/", *family.programs.values()]
     await toolchain.run(go, words, place, env=env, on_line=progress.heard)
     return {name: _named(out, package, name, arch) for name, package in family.programs.items()}
 
@@ -70,11 +74,12 @@ def ldflags(family: Family, version: str, lock: Lock, compiler: Compiler | None)
     return " ".join(["-s", "-w", *stamps, *([compiler.ldflags] if compiler else [])])
 
 
-async def _stale(go: Go, flags: Sequence[str], family: Family, place: Path, env: Mapping[str, str]) -> int:
-    """How many packages are to be compiled: those that Go's cache does not have."""
-    form = "-f={{if .Stale}}{{.ImportPath}}{{end}}"
-    text = await toolchain.run(go, ["list", "-deps", *flags, form, *family.programs.values()], place, env=env)
-    return len(text.split())
+async def _stale(go: Go, flags: Sequence[str], family: Family, place: Path, env: Mapping[str, str]) -> list[str]:
+    """The packages that are to be compiled: those that Go's cache does not have."""
+    form = "-f={{if and .Stale (not .ForTest)}}{{.ImportPath}}{{end}}"
+    words = ["list", "-deps", *(["-test"] if family.tests else []), *flags, form]
+    text = await toolchain.run(go, [*words, *family.programs.values()], place, env=env)
+    return [package for package in text.split() if not package.endswith(".test")]
 
 
 class Progress:
@@ -97,13 +102,17 @@ class Progress:
 
 def _named(out: Path, package: str, name: str, arch: str) -> Path:
     """The program under its own name: go calls it after the last element of its path, but for a `v2`."""
+    if (out / name).is_file():
+        return _sound(out / name, arch)
     words = package.split("/")
     said = words[-2] if words[-1].startswith("v") and words[-1][1:].isdecimal() else words[-1]
-    path = out / said
-    if said != name:
-        path = path.rename(out / name)
+    return _sound((out / said).rename(out / name), arch)
+
+
+def _sound(path: Path, arch: str) -> Path:
+    """The program, if hosts can run it."""
     if fault := elf_fault(path, arch):
-        raise ArtifactError(f"{name}, just built: {fault}", "report this, with `go env`")
+        raise ArtifactError(f"{path.name}, just built: {fault}", "report this, with `go env`")
     return path
 
 

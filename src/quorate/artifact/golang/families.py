@@ -25,6 +25,8 @@ class Family:
     """Needs a C compiler; linked statically all the same."""
     locked: tuple[str, ...] = field(default=())
     """Further packages whose modules the lock holds, for families that share it."""
+    tests: bool = False
+    """Its programs are the tests of their packages."""
     lock: str = ""
     """The part whose lock it shares, at the same version."""
 
@@ -43,6 +45,8 @@ _STAMPS = {
     "gitTreeState": "archive",
     "gitCommit": "{sum}",
 }
+_TAGS = ("selinux", "notest", "grpcnotrace")
+"""Upstream's own, which its release builds use (hack/lib/golang.sh)."""
 _CNI = {
     "ipam": ("dhcp", "host-local", "static"),
     "main": ("bridge", "dummy", "host-device", "ipvlan", "loopback", "macvlan", "ptp", "tap", "vlan"),
@@ -94,8 +98,7 @@ _FAMILIES: Mapping[str, Family] = {
             modules=(KUBERNETES,),
             programs={name: f"{KUBERNETES}/cmd/{name}" for name in REQUIRED["kubernetes"]},
             stamps={f"{where}.{name}": value for where in _VERSION for name, value in _STAMPS.items()},
-            # Upstream's own, which its release builds use (hack/lib/golang.sh).
-            tags=("selinux", "notest", "grpcnotrace"),
+            tags=_TAGS,
             locked=(f"{KUBERNETES}/test/images/agnhost", f"{KUBERNETES}/test/e2e"),
         ),
         # The server of Kubernetes' own tests. It knows no version: Kubernetes' stands for it.
@@ -104,6 +107,16 @@ _FAMILIES: Mapping[str, Family] = {
             modules=(KUBERNETES,),
             programs={"agnhost": f"{KUBERNETES}/test/images/agnhost"},
             stamps={},
+            lock="kubernetes",
+        ),
+        # The suite by which the CNCF judges. It tells its version, and chooses images by it.
+        Family(
+            part="e2e",
+            modules=(KUBERNETES,),
+            programs={"e2e.test": f"{KUBERNETES}/test/e2e"},
+            stamps={f"{_VERSION[0]}.{name}": value for name, value in _STAMPS.items()},
+            tags=_TAGS,
+            tests=True,
             lock="kubernetes",
         ),
         Family(

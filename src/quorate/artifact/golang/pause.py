@@ -12,11 +12,15 @@ SOURCE = "build/pause/linux/pause.c"
 
 async def build(lock: Lock, version: str, cc: Compiler, work: Path) -> Path:
     """The program, for pods of Kubernetes `version`, in `work`. Raises `ArtifactError`."""
+    folder, target = await sources(lock, work), work / "pause"
+    cc.compile(folder / SOURCE, target, f"-DVERSION=v{version}")
+    return target
+
+
+async def sources(lock: Lock, work: Path) -> Path:
+    """The folder with the sources of the lock's Kubernetes. Raises `ArtifactError`."""
     go = toolchain.find(lock.folder)
     env = {"GOFLAGS": f"-mod=readonly -modfile={lock.folder / 'go.mod'}"}
     (work / "go.mod").write_text((lock.folder / "go.mod").read_text())
     await toolchain.run(go, ["mod", "download", KUBERNETES], work, env=env)
-    folder = await toolchain.run(go, ["list", "-m", "-f={{.Dir}}", KUBERNETES], work, env=env)
-    target = work / "pause"
-    cc.compile(Path(folder.strip()) / SOURCE, target, f"-DVERSION=v{version}")
-    return target
+    return Path((await toolchain.run(go, ["list", "-m", "-f={{.Dir}}", KUBERNETES], work, env=env)).strip())

@@ -1,0 +1,109 @@
+"""Kubernetes' own tests, built for this machine, and the images that they start, for the workers."""
+
+import asyncio
+import platform
+import re
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from quorate.artifact import debian, modules, test_images
+from quorate.artifact.cache import Cache, unpacked
+from quorate.artifact.golang import compiler, locks, pause
+from quorate.artifact.golang.compiler import Compiler
+from quorate.artifact.modules import Workshop
+from quorate.artifact.oci import layers_of
+from quorate.artifact.root import default_cache, ensure_root
+from quorate.core import ArtifactError, Blob
+from quorate.spec.versions import table
+
+Say = Callable[[str], None]
+ARCHIVE, LIST = "conformance-images.tar", "conformance-images.txt"
+_REFUSED = re.compile(r"invalid\.|gcr\.io/k8s-authenticated-test/")
+"""Images that no host may get: the tests are that it does not."""
+_MACHINES = {"x86_64": "amd64", "aarch64": "arm64"}
+
+
+@dataclass(frozen=True)
+class Suite:
+    """Programs for this machine."""
+
+    e2e: Path
+    kubectl: Path
+
+
+async def programs(version: str, cache: Cache, say: Say, beside: Path | None) -> Suite:
+    """The suite of a Kubernetes version and its kubectl, from the cache or built now. Raises ArtifactError."""
+    machine = platform.machine()
+    if machine not in _MACHINES:
+        raise ArtifactError(f"the suite is not built for {machine}", "name one with --e2e")
+    shop = _workshop(cache, _MACHINES[machine], say, beside)
+    e2e = (await modules.built(shop, "e2e", version)).blobs["e2e.test"]
+    kubectl = (await modules.built(shop, "kubernetes", version)).blobs["kubectl"]
+    return Suite(await asyncio.to_thread(_laid, e2e, "e2e.test"), await asyncio.to_thread(_laid, kubectl, "kubectl"))
+
+
+async def images(
+    version: str, suite: Suite, cache: Cache, say: Say, arch: str, beside: Path | None, folder: Path
+) -> list[str]:
+    """Write the images that can be made to one archive in `folder`, and a list of all; those that can't be made.
+
+    Raises ArtifactError.
+    """
+    cc = await asyncio.to_thread(compiler.find, arch)
+    if not isinstance(cc, Compiler):
+        raise ArtifactError(f"the images of the tests can't be made: {cc}", "install a C compiler")
+    shop = _workshop(cache, arch, say, beside)
+    agnhost = (await modules.built(shop, "agnhost", version)).blobs["agnhost"]
+    lock = locks.find("kubernetes", version, beside)
+    assert lock is not None, "agnhost was built before"
+    say("making the images of the tests")
+    root = await asyncio.to_thread(ensure_root, default_cache(), say)
+    base = await asyncio.to_thread(test_images.base_layer, default_cache(), root)
+    tests = (await debian.without_kubernetes(cache, say, arch)).images[debian.TEST_IMAGE]
+    names = _named(suite.e2e)
+    folder.mkdir(parents=True, exist_ok=True)
+    with cache.scratch() as work:
+        stock = test_images.Stock(
+            arch,
+            agnhost=_write(agnhost, work / "agnhost"),
+            pause=await pause.build(lock, table(version).pause_image.rpartition(":")[2], cc, work),
+            sources=await pause.sources(lock, work) / "test/images",
+            base=base.read_bytes(),
+            busybox=layers_of(_write(tests, work / "busybox.tar")),
+        )
+        missing = await asyncio.to_thread(test_images.make, names, stock, folder / ARCHIVE)
+    lines = [f"{'upstream' if name in missing else 'made here'}\t{name}" for name in names]
+    (folder / LIST).write_text("\n".join(lines) + "\n")
+    return missing
+
+
+def _workshop(cache: Cache, arch: str, say: Say, beside: Path | None) -> Workshop:
+    return Workshop(cache, arch, beside, say, compiler.find(arch))
+
+
+def _named(e2e: Path) -> list[str]:
+    """The images that the suite may start."""
+    done = subprocess.run([str(e2e), "--list-images"], capture_output=True, text=True, timeout=120, check=False)
+    names = [line.strip() for line in done.stdout.splitlines() if "/" in line and not _REFUSED.match(line.strip())]
+    if done.returncode != 0 or not names:
+        raise ArtifactError(f"{e2e} names no images: {done.stderr.strip()[-200:]}")
+    return sorted(names)
+
+
+def _laid(blob: Blob, name: str) -> Path:
+    """A program in a file of its own in the cache, to be run from there."""
+    path = default_cache() / "suite" / blob.sha256[:12] / name
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = _write(blob, path.with_name(f"{name}.part"))
+        part.chmod(0o755)
+        part.rename(path)
+    return path
+
+
+def _write(blob: Blob, path: Path) -> Path:
+    with path.open("wb") as file:
+        file.writelines(unpacked(blob))
+    return path

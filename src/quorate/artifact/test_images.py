@@ -1,0 +1,166 @@
+"""The images that Kubernetes' conformance tests start, made from the module's own sources and Debian's packages.
+
+They have upstream's names, so that the suite finds them, and are not upstream's: who runs them has not run what the
+CNCF certifies by. All are in one archive, in which what they share is there once.
+"""
+
+import hashlib
+import shutil
+import uuid
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from quorate.artifact import oci
+from quorate.artifact.oci import Image, Item
+from quorate.artifact.root import locked, run_in_root
+
+_NAMES = """
+bash dash coreutils grep sed mawk findutils hostname procps util-linux libc-bin iproute2 iputils-ping net-tools curl
+bind9-dnsutils netcat-openbsd socat iperf nginx-light tar gzip ncurses-bin
+"""
+PACKAGES = tuple(_NAMES.split())
+"""What the tests call in their images."""
+_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_LAYER = f"""set -eu
+export DEBIAN_FRONTEND=noninteractive LC_ALL=C
+apt-get -qq update
+mkdir -p /srv/debs/partial /srv/out
+: > /srv/status
+# Against an empty list of what is installed, all that the packages need is fetched.
+apt-get -qq -o APT::Sandbox::User=root -o Dir::State::status=/srv/status -o Dir::Cache::archives=/srv/debs \\
+    --no-install-recommends --download-only -y install {" ".join(PACKAGES)} > /dev/null
+cd /srv/out
+for d in bin sbin lib lib64; do mkdir -p usr/$d; ln -s usr/$d $d; done
+for deb in /srv/debs/*.deb; do
+    dpkg-deb --fsys-tarfile "$deb" | tar -x --keep-directory-symlink --exclude=./usr/share/doc \\
+        --exclude=./usr/share/man --exclude=./usr/share/locale --exclude=./usr/share/info
+done
+# What the packages' own scripts would do.
+for pair in nc:nc.openbsd awk:mawk netcat:nc.openbsd; do ln -sf ${{pair#*:}} usr/bin/${{pair%%:*}}; done
+[ -e usr/bin/sh ] || ln -s dash usr/bin/sh
+mkdir -p tmp root var/log/nginx var/lib/nginx run etc/ssl/certs uploads
+chmod 1777 tmp uploads
+printf 'root:x:0:0:root:/root:/bin/bash\\nwww-data:x:33:33:www-data:/var/www:/usr/sbin/nologin\\n' > etc/passwd
+printf 'user-defined-in-image:x:1000:1000::/home:/bin/sh\\n' >> etc/passwd
+printf 'nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\\n' >> etc/passwd
+printf 'root:x:0:\\nwww-data:x:33:\\nuser-defined-in-image:x:1000:\\n' > etc/group
+printf 'group-defined-in-image:x:50000:user-defined-in-image\\nnogroup:x:65534:\\n' >> etc/group
+printf 'hosts: files dns\\n' > etc/nsswitch.conf
+ldconfig -r .
+# What the tests call is there, and its libraries are.
+for c in sh bash dig curl nc socat ss ip iperf ping netstat ps awk grep nginx; do
+    [ -x usr/bin/$c ] || [ -x usr/sbin/$c ] || {{ echo "there is no $c"; exit 1; }}
+done
+for c in sh dig curl nc socat ss bash; do
+    libraries=$(chroot . /usr/bin/bash /usr/bin/ldd /usr/bin/$c)
+    case $libraries in *"not found"*) echo "$libraries"; exit 1;; esac
+done
+rm -f usr/share/nginx/html/* etc/nginx/sites-enabled/*
+mkdir -p usr/share/nginx/html
+printf '<html><body><h1>Welcome to nginx!</h1></body></html>\\n' > usr/share/nginx/html/index.html
+cat > etc/nginx/nginx.conf <<'END'
+daemon off;
+worker_processes 1;
+error_log /dev/stderr;
+events {{}}
+http {{ access_log /dev/stdout; server {{ listen 80 default_server; root /usr/share/nginx/html; }} }}
+END
+tar --sort=name --mtime=@0 --owner=0 --group=0 --numeric-owner -cf /srv/layer.tar .
+"""
+
+
+def base_layer(cache: Path, root: Path) -> Path:
+    """The layer with Debian's packages as an archive under `cache`; made once. Raises ArtifactError."""
+    path = cache / f"tests-{hashlib.sha256(_LAYER.encode()).hexdigest()[:12]}.tar"
+    with locked(cache / "image.lock"):
+        if not path.is_file():
+            scratch = cache / f"tests-{uuid.uuid4().hex[:8]}"
+            try:
+                run_in_root(root, ["sh", "-c", _LAYER], upper=scratch, timeout=900)
+                (scratch / "upper/srv/layer.tar").rename(path)
+            finally:
+                shutil.rmtree(scratch, ignore_errors=True)
+    return path
+
+
+@dataclass(frozen=True)
+class Stock:
+    """What images are made of."""
+
+    arch: str
+    """Go's name of the hosts' architecture."""
+    agnhost: Path
+    pause: Path
+    sources: Path
+    """The folder `test/images` of Kubernetes' module."""
+    base: bytes
+    """The layer with Debian's packages."""
+    busybox: Sequence[bytes]
+    """The layers of an image with a busybox."""
+
+
+def make(names: Iterable[str], stock: Stock, path: Path) -> list[str]:
+    """Write the images of these names that can be made to one archive; the names that can't be."""
+    made: dict[str, Image] = {}
+    missing = []
+    for name in sorted(set(names)):
+        maker = _MAKERS.get(name.rpartition("/")[2].partition(":")[0])
+        if maker is None:
+            missing.append(name)
+        else:
+            made[name] = maker(stock)
+    oci.write_all(made, path)
+    return missing
+
+
+def _agnhost(stock: Stock) -> Image:
+    """Programs, and the pair of files that tests ask its server for."""
+    pair = [Item(name, stock.sources / "agnhost/porter" / name) for name in ("localhost.crt", "localhost.key")]
+    own = [Item("agnhost", stock.agnhost, mode=0o755), Item("agnhost-2", target="agnhost"), *pair]
+    ports = [f"{port}/tcp" for port in (80, 5000, 8080, 8081, 9376)]
+    return Image(stock.arch, [stock.base, own], ["/agnhost"], ["pause"], environment={"PATH": _PATH}, ports=ports)
+
+
+def _picture(name: str) -> Callable[[Stock], Image]:
+    """The server with a picture, and its name beside it."""
+
+    def image(stock: Stock) -> Image:
+        below, html = _agnhost(stock), stock.sources / name / "html"
+        own = [Item(each, html / each) for each in (f"{name}.jpg", "data.json")]
+        return replace(below, layers=[*below.layers, own], command=["test-webserver"])
+
+    return image
+
+
+def _debian(stock: Stock) -> Image:
+    return Image(stock.arch, [stock.base], command=["/bin/bash"], environment={"PATH": _PATH})
+
+
+def _nginx(stock: Stock) -> Image:
+    return Image(stock.arch, [stock.base], command=["nginx"], environment={"PATH": _PATH}, ports=["80/tcp"])
+
+
+def _busybox(stock: Stock) -> Image:
+    return Image(stock.arch, stock.busybox, command=["sh"], environment={"PATH": "/bin"})
+
+
+def _nonroot(stock: Stock) -> Image:
+    return replace(_busybox(stock), user="1234")
+
+
+def _pause(stock: Stock) -> Image:
+    return Image(stock.arch, [[Item("pause", stock.pause, mode=0o755)]], ["/pause"], user="65535:65535")
+
+
+_MAKERS: Mapping[str, Callable[[Stock], Image]] = {
+    "agnhost": _agnhost,
+    "busybox": _busybox,
+    "glibc-dns-testing": _debian,
+    "jessie-dnsutils": _debian,
+    "kitten": _picture("kitten"),
+    "nautilus": _picture("nautilus"),
+    "nginx": _nginx,
+    "nonroot": _nonroot,
+    "pause": _pause,
+}

@@ -1,0 +1,220 @@
+"""`quorate conformance`: Kubernetes' own conformance tests against the cluster."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+from quorate.cli.words import DEFAULT, File, Json, Yes
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from quorate.artifact.suite import Suite
+    from quorate.cli.output import Output
+    from quorate.conformance.tests import Choice
+    from quorate.conformance.whole import Whole
+
+Full = Annotated[
+    bool, Parameter(name="--full", help="All conformance tests, not 30 over all areas.", show_default=False)
+]
+Focus = Annotated[str, Parameter(name="--focus", help="All tests whose name matches this regular expression.")]
+Serial = Annotated[
+    bool, Parameter(name="--serial", help="Also tests that bear nothing beside them.", show_default=False)
+]
+Disruptive = Annotated[
+    bool, Parameter(name="--disruptive", help="Also tests that stop what others use.", show_default=False)
+]
+GoOn = Annotated[bool, Parameter(name="--go-on", help="Go on with the run that was stopped.", show_default=False)]
+Jobs = Annotated[int, Parameter(name="--jobs", help="Groups of tests at once.")]
+E2e = Annotated[Path | None, Parameter(name="--e2e", help="The suite's e2e.test, instead of building it.")]
+Target = Annotated[Path | None, Parameter(name="--output", help="Folder for JUnit and HTML.")]
+Images = Annotated[
+    Path | None, Parameter(name="--images", help="Only write the tests' images and their list to this folder.")
+]
+
+
+def conformance(
+    *,
+    file: File = DEFAULT,
+    full: Full = False,
+    focus: Focus = "",
+    serial: Serial = False,
+    disruptive: Disruptive = False,
+    go_on: GoOn = False,
+    jobs: Jobs = 3,
+    e2e: E2e = None,
+    images: Images = None,
+    output: Target = None,
+    yes: Yes = False,
+    json: Json = False,
+) -> int:
+    """Run Kubernetes' own conformance tests, of the cluster's version, from this machine against the endpoint.
+
+    By default the quick run: 30 tests over all areas. All that the tests make is taken away in the end, also after
+    Ctrl-C, and what a killed run left before the next one. Exit code 8 when a test fails.
+    """
+    from quorate.cli.output import Output, demand_terminal, run
+    from quorate.conformance.tests import Choice
+    from quorate.core import QuorateError
+
+    if jobs < 1:
+        raise QuorateError(f"--jobs {jobs}: at least 1 is needed")
+    if disruptive and not yes:
+        demand_terminal("conformance --disruptive", "add --yes: it stops what others use")
+    out = Output()
+    if images is not None:
+        return run(_images(out, file, images, json=json))
+    choice = Choice(full=full, focus=focus, serial=serial, disruptive=disruptive)
+    return run(_conformance(out, file, choice, jobs, e2e, output, go_on=go_on, yes=yes, json=json))
+
+
+async def _images(out: "Output", file: Path, folder: Path, *, json: bool) -> int:
+    from quorate.artifact.cache import Cache
+    from quorate.artifact.root import default_cache
+    from quorate.artifact.suite import ARCHIVE, LIST, images, programs
+    from quorate.cli.look import busy
+    from quorate.cli.output import dump
+    from quorate.report.event import Said
+    from quorate.spec.load import load
+
+    cluster = load(file)
+    version, cache, beside = cluster.versions.kubernetes, Cache(default_cache() / "artifacts"), file.absolute().parent
+    with busy(None if json else out, "making the images of the tests") as emit:
+
+        def say(text: str) -> None:
+            emit(Said(text))
+
+        suite = await programs(version, cache, say, beside)
+        missing = await images(version, suite, cache, say, "amd64", beside, folder)
+    if json:
+        dump({"archive": str(folder / ARCHIVE), "list": str(folder / LIST), "missing": missing})
+        return 0
+    out.say((f"{folder / ARCHIVE}: name it in artifacts.images, or push it to the registry of the cluster", ""))
+    out.say((f"{folder / LIST}: all images by name; {len(missing)} of them are not made here", ""))
+    return 0
+
+
+async def _conformance(
+    out: "Output",
+    file: Path,
+    choice: "Choice",
+    jobs: int,
+    e2e: Path | None,
+    output: Path | None,
+    *,
+    go_on: bool,
+    yes: bool,
+    json: bool,
+) -> int:
+    from quorate.cli.look import busy
+    from quorate.conformance.program import Program
+    from quorate.conformance.whole import alone, conform
+    from quorate.core import QuorateError, VerifyFailed
+    from quorate.execute import atomic
+    from quorate.execute.store import Store
+    from quorate.procedure.kubeconfig import operator_kubeconfig
+    from quorate.report.event import Said
+    from quorate.spec.load import load
+
+    cluster = load(file)
+    store = Store.beside(file, cluster.name)
+    text, folder = operator_kubeconfig(cluster, store), store.path / "conformance"
+    question = f"Disruptive tests stop what others use on {cluster.name}.  Go on?  Only yes does."
+    if choice.disruptive and not yes and not await out.agreed(question):
+        raise QuorateError("not run", "without --disruptive nothing of others is stopped")
+    with alone(folder), busy(None if json else out, "conformance tests") as emit:
+
+        def say(said: str) -> None:
+            emit(Said(said))
+
+        suite = await _suite(cluster.versions.kubernetes, file, e2e, say)
+        program = Program(suite.e2e, suite.kubectl, folder / "kubeconfig")
+        atomic.write(program.kubeconfig, text.encode())
+        servers = {host.name: folder / f"kubeconfig-{host.name}" for host in cluster.masters}
+        for host in cluster.masters:
+            own = operator_kubeconfig(cluster, store, f"https://{host.ip}:{cluster.apiserver.port}")
+            atomic.write(servers[host.name], own.encode())
+        try:
+            whole = await conform(
+                program,
+                folder,
+                choice,
+                servers=servers,
+                go_on=go_on,
+                jobs=jobs,
+                say=say,
+            )
+        finally:
+            for path in (program.kubeconfig, *servers.values()):
+                path.unlink(missing_ok=True)
+    bad = _told(out, cluster.name, whole, output or folder, json=json)
+    return VerifyFailed.exit_code if bad else 0
+
+
+async def _suite(version: str, file: Path, e2e: Path | None, say: "Callable[[str], None]") -> "Suite":
+    """The programs: those that are named, else built."""
+    from shutil import which
+
+    from quorate.artifact.cache import Cache
+    from quorate.artifact.root import default_cache
+    from quorate.artifact.suite import Suite, programs
+    from quorate.core import ArtifactError
+
+    if e2e is None:
+        return await programs(version, Cache(default_cache() / "artifacts"), say, file.absolute().parent)
+    beside = e2e.with_name("kubectl")
+    kubectl = beside if beside.exists() else which("kubectl")
+    if kubectl is None:
+        raise ArtifactError(f"there is no kubectl beside {e2e}, and none on this machine", "put it beside the e2e.test")
+    return Suite(e2e.absolute(), Path(kubectl).absolute())
+
+
+def _told(out: "Output", cluster: str, whole: "Whole", folder: Path, *, json: bool) -> bool:
+    """Write the files, say what came of it; whether a test failed or something stayed."""
+    from quorate.cli.output import dump
+    from quorate.conformance.result import Outcome, junit, plain
+    from quorate.report.conformance_page import page
+    from quorate.report.console import BAD, GOOD, NAME, QUIET
+
+    folder.mkdir(parents=True, exist_ok=True)
+    failed, left, passed = (whole.of(each) for each in (Outcome.FAILED, Outcome.LEFT, Outcome.PASSED))
+    rows = ([(each.name, each.seconds, each.reason, each.log) for each in some] for some in (failed, left, passed))
+    facts = {
+        "Kubernetes": whole.session.version,
+        "tests": _meant(whole.session.choice),
+        "test time": f"{sum(each.seconds for each in whole.results):.0f} s, of several at once",
+        "images": "whichever the cluster's hosts and registries gave under upstream's names: no certificate of anybody",
+    }
+    (folder / "conformance.html").write_text(page(cluster, facts, *rows), encoding="utf-8")
+    (folder / "junit.xml").write_text(junit("conformance", whole.results), encoding="utf-8")
+    if json:
+        dump(
+            {
+                "cluster": cluster,
+                "version": whole.session.version,
+                "ok": not failed and not whole.stayed,
+                "passed": len(passed),
+                "failed": [plain(each) for each in failed],
+                "left": [plain(each) for each in left],
+                "stayed": list(whole.stayed),
+                "folder": str(folder),
+            }
+        )
+        return bool(failed or whole.stayed)
+    for each in failed:
+        out.say(("failed  ", BAD), each.name)
+        out.say((f"        {each.reason}", QUIET))
+    for name in whole.stayed:
+        out.say(("stayed  ", BAD), name)
+    counts = f"{len(passed)} passed, {len(failed)} failed, {len(left)} not run"
+    out.say(
+        (f"{cluster}: ", NAME), (counts, BAD if failed else f"bold {GOOD}"), (f"  {folder}/conformance.html", QUIET)
+    )
+    return bool(failed or whole.stayed)
+
+
+def _meant(choice: "Choice") -> str:
+    if choice.focus:
+        return f"those that match {choice.focus}"
+    return "all conformance tests" if choice.full else "a choice over all areas"

@@ -1,0 +1,113 @@
+"""The suite's own program, `e2e.test`: asked for its version and its tests, and run for some of them."""
+
+import asyncio
+import contextlib
+import os
+import re
+import signal
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from quorate.conformance.result import LOG, Outcome, Result, of_junit
+from quorate.conformance.tests import Case, focus, listed
+from quorate.core import ArtifactError
+
+ASK = 120
+"""Seconds for a question to the program, which has hundreds of MB to be read first."""
+GRACE = 60
+"""Seconds that it has to take its namespaces away when it is told to end."""
+
+
+@dataclass(frozen=True)
+class Program:
+    """The program, with the cluster that it tests."""
+
+    path: Path
+    kubectl: Path
+    kubeconfig: Path
+
+    def version(self) -> str:
+        """Its Kubernetes version, `1.37.2`. Raises ArtifactError when it does not tell."""
+        text = self._ask("--version")
+        found = re.search(r"v(\d+\.\d+\.\d+\S*)", text)
+        if found is None:
+            raise ArtifactError(f"{self.path} tells no version: {text[:200]}", "name the e2e.test of Kubernetes' tests")
+        return found[1]
+
+    def tests(self) -> tuple[Case, ...]:
+        """All tests that it has. Raises ArtifactError when it lists none."""
+        found = listed(self._ask("--list-tests"))
+        if not found:
+            raise ArtifactError(f"{self.path} lists no tests", "name the e2e.test of Kubernetes' tests")
+        return found
+
+    def _ask(self, word: str) -> str:
+        try:
+            done = subprocess.run(
+                [str(self.path), word], capture_output=True, text=True, timeout=ASK, check=False, cwd=self.path.parent
+            )
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise ArtifactError(f"{self.path} {word}: {error}", "name a program for this machine") from None
+        return f"{done.stdout}\n{done.stderr}"
+
+    async def run(self, tests: Sequence[Case], place: Path) -> list[Result]:
+        """Run these tests; one result for each. Its files go to the folder `place`.
+
+        It is told to end when the caller is cancelled, and has `GRACE` seconds to take away what it made.
+        """
+        place.mkdir(parents=True, exist_ok=True)
+        with (place / "log.txt").open("wb") as log:
+            process = await asyncio.create_subprocess_exec(
+                str(self.path),
+                *self._words(tests, place),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd=place,
+                env={**os.environ, "KUBECONFIG": str(self.kubeconfig)},
+                start_new_session=True,
+            )
+            try:
+                code = await process.wait()
+            except asyncio.CancelledError:
+                await asyncio.shield(_end(process))
+                raise
+        return _results(tests, place, code)
+
+    def _words(self, tests: Sequence[Case], place: Path) -> list[str]:
+        return [
+            f"--kubeconfig={self.kubeconfig}",
+            f"--kubectl-path={self.kubectl}",
+            "--provider=skeleton",
+            f"--report-dir={place}",
+            f"--ginkgo.focus={focus(tests)}",
+            "--ginkgo.no-color",
+            "--ginkgo.silence-skips",
+            # A namespace that stays is a cluster that is not as it was found.
+            "--delete-namespace=true",
+            "--disable-log-dump=true",
+        ]
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    """By the signal at which it cleans up, else for good."""
+    for number, seconds in ((signal.SIGINT, GRACE), (signal.SIGKILL, 10)):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, number)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(process.wait(), seconds)
+            return
+
+
+def _results(tests: Sequence[Case], place: Path, code: int) -> list[Result]:
+    """What the suite said of each; where it said nothing, why it ended."""
+    names = [test.name for test in tests]
+    found: dict[str, Result] = {}
+    for path in sorted(place.glob("junit*.xml")):
+        with contextlib.suppress(ValueError):
+            found |= {each.name: each for each in of_junit(path.read_text(errors="replace"), names)}
+    text = (place / "log.txt").read_text(errors="replace")[-LOG:]
+    silent = f"the suite ended with code {code} and said nothing of it"
+    return [found.get(name) or Result(name, Outcome.FAILED, 0.0, silent, text) for name in names]

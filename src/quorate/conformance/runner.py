@@ -1,0 +1,67 @@
+"""Shards of the suite side by side, then those that bear nothing beside them; results are kept as they come."""
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+
+from quorate.conformance.program import Program
+from quorate.conformance.result import Outcome, Result
+from quorate.conformance.session import Session
+from quorate.conformance.tests import Case, alone, shards
+
+MOST = 4
+"""Tests in one shard: each costs the start of the suite's program once, and is lost when a run is killed."""
+Say = Callable[[str], None]
+
+
+class Progress:
+    """How far a run is, and how long it will take, as a line."""
+
+    def __init__(self, total: int, before: Sequence[Result], say: Say) -> None:
+        self._total, self._done, self._say = total, len(before), say
+        self._began, self._first = time.monotonic(), len(before)
+        self._failed = sum(1 for each in before if each.outcome is Outcome.FAILED)
+
+    def told(self, results: Sequence[Result]) -> None:
+        """Some more have ended."""
+        self._done += len(results)
+        self._failed += sum(1 for each in results if each.outcome is Outcome.FAILED)
+        passed = time.monotonic() - self._began
+        left = passed / (self._done - self._first) * (self._total - self._done)
+        bad = f", {self._failed} failed" if self._failed else ""
+        self._say(f"{self._done} of {self._total} tests{bad}, about {minutes(left)} left")
+
+
+def minutes(seconds: float) -> str:
+    """A duration for people."""
+    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"
+
+
+async def run(session: Session, program: Program, jobs: int, say: Say) -> list[Result]:
+    """Run what has no result yet, `jobs` shards at once; all results in order of the tests."""
+    rest = session.rest()
+    progress = Progress(len(session.chosen.tests), session.results(), say)
+    first = session.next_number()
+    numbered = list(enumerate(shards(rest, _size(rest, jobs)), first))
+    free = asyncio.Semaphore(jobs)
+
+    async def one(number: int, tests: Sequence[Case]) -> None:
+        async with free:
+            results = await program.run(tests, session.folder / "shards" / f"{number:04d}")
+            session.keep(number, results)
+            progress.told(results)
+
+    say(f"{len(rest)} tests, {jobs} at once")
+    async with asyncio.TaskGroup() as group:
+        for number, tests in numbered:
+            if not alone(tests[0]):
+                group.create_task(one(number, tests))
+    for number, tests in numbered:
+        if alone(tests[0]):
+            await one(number, tests)
+    return session.results()
+
+
+def _size(tests: Sequence[Case], jobs: int) -> int:
+    """Tests in a shard: few enough that all jobs have work to the end."""
+    return max(1, min(MOST, len(tests) // (2 * jobs)))

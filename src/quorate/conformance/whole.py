@@ -1,0 +1,109 @@
+"""A whole run: versions compared, tests chosen or those of before gone on with, run, and everything taken away."""
+
+import fcntl
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from quorate.conformance import runner, session
+from quorate.conformance.leftovers import Api, take_away
+from quorate.conformance.program import Program
+from quorate.conformance.result import Outcome, Result
+from quorate.conformance.session import Session
+from quorate.conformance.tests import EVERYWHERE, Choice, choose
+from quorate.core import LockHeld, QuorateError
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Whole:
+    """What a run came to."""
+
+    session: Session
+    results: Sequence[Result]
+    """Of every test that was meant: also those that were not run, with the reason."""
+    stayed: Sequence[str]
+    """Namespaces of the tests that would not go."""
+
+    def of(self, outcome: Outcome) -> list[Result]:
+        """The results of one kind."""
+        return [each for each in self.results if each.outcome is outcome]
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Hold the folder for one run. Raises LockHeld when another has it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise LockHeld(f"{folder}: another run of the conformance tests is under way", "wait for its end") from None
+        yield
+
+
+async def conform(
+    program: Program,
+    folder: Path,
+    choice: Choice,
+    *,
+    servers: Mapping[str, Path],
+    go_on: bool,
+    jobs: int,
+    say: Say,
+) -> Whole:
+    """Run the suite and take away what it made, whatever happens. Raises QuorateError.
+
+    What a killed run left is taken away first. `servers`: kubeconfigs of each API server by its host's name.
+    """
+    api = Api(program.kubectl, program.kubeconfig)
+    served, version = api.version(), program.version()
+    if version != served:
+        raise QuorateError(
+            f"the suite is of Kubernetes {version}, the API server of {served}",
+            "name the e2e.test of the cluster's own version, or leave --e2e out",
+        )
+    before = session.found(folder)
+    foreign = before.foreign if before else api.namespaces()
+    take_away(api, foreign, say)
+    if go_on:
+        run = _before(before, folder, version)
+    else:
+        run = session.begin(folder, version, choice, choose(program.tests(), choice), foreign)
+    try:
+        results = await runner.run(run, program, jobs, say)
+        if not (run.choice.full or run.choice.focus):
+            results += await _everywhere(run, program, servers, say)
+    finally:
+        stayed = take_away(api, foreign, say)
+    left = [Result(name, Outcome.LEFT, 0.0, reason) for name, reason in run.chosen.left]
+    return Whole(run, [*results, *left], stayed)
+
+
+async def _everywhere(run: Session, program: Program, servers: Mapping[str, Path], say: Say) -> list[Result]:
+    """What each API server makes of the test that all of them are asked."""
+    tests = [test for test in run.chosen.tests if test.name.startswith(EVERYWHERE)]
+    found: list[Result] = []
+    for host, kubeconfig in servers.items() if tests else ():
+        say(f"asking the API server of {host}")
+        here = replace(program, kubeconfig=kubeconfig)
+        try:
+            Api(here.kubectl, kubeconfig).version()
+        except QuorateError as error:
+            reason = f"this machine does not reach that API server: {error}"
+            results = [Result(test.name, Outcome.LEFT, 0.0, reason) for test in tests]
+        else:
+            results = await here.run(tests, run.folder / "shards" / host)
+        found += [replace(each, name=f"{each.name} (asked of {host})") for each in results]
+    return found
+
+
+def _before(before: Session | None, folder: Path, version: str) -> Session:
+    if before is None:
+        raise QuorateError(f"{folder}: there is no run to go on with", "leave --go-on out")
+    if before.version != version:
+        hint = "leave --go-on out: results of two versions do not belong together"
+        raise QuorateError(f"the run before was of {before.version}, the cluster is {version} now", hint)
+    return before

@@ -1,0 +1,275 @@
+"""Conformance tests: which are run, how shards are made, what is read from the suite's files, and how a run goes on."""
+
+import json
+import re
+import xml.etree.ElementTree as ET
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from quorate.conformance import leftovers, runner, session, whole
+from quorate.conformance.program import Program
+from quorate.conformance.result import Outcome, Result, junit, of_junit
+from quorate.conformance.tests import QUICK, Case, Choice, alone, choose, focus, listed, shards
+from quorate.core import ArtifactError, LockHeld, QuorateError
+from quorate.report.conformance_page import page
+
+AREAS = ("api-machinery", "apps", "auth", "cli", "network", "node", "scheduling", "storage")
+PLAIN = Case("[sig-apps] A should work [Conformance]")
+SERIAL = Case("[sig-apps] B should change all [Serial] [Conformance]")
+DISRUPTIVE = Case("[sig-node] C should reboot [Disruptive] [Conformance]")
+FEATURE = Case("[sig-network] NodePort (D) should answer a+b|c [Slow]")
+ALL = (PLAIN, SERIAL, DISRUPTIVE, FEATURE)
+
+
+def test_the_list_of_the_suite_is_read() -> None:
+    text = "The following spec names can be used:\n" + "".join(
+        f"    k8s.io/kubernetes@v1.37.2/test/e2e/x.go:{number}: {test.name}\n" for number, test in enumerate(ALL)
+    )
+    assert listed(text + "\n") == tuple(sorted(ALL))
+
+
+def test_a_full_run_takes_conformance_tests_and_tells_what_it_leaves_out() -> None:
+    chosen = choose(ALL, Choice(full=True))
+    assert chosen.tests == (PLAIN,)
+    assert {name: reason.partition(":")[0] for name, reason in chosen.left} == {
+        SERIAL.name: "serial",
+        DISRUPTIVE.name: "disruptive",
+    }
+    assert choose(ALL, Choice(full=True, serial=True)).tests == (PLAIN, SERIAL)
+    assert choose(ALL, Choice(full=True, disruptive=True)).tests == (PLAIN, SERIAL, DISRUPTIVE)
+
+
+def test_the_quick_run_tells_what_this_version_lacks() -> None:
+    there = Case(f"{QUICK[0]} and more [Conformance]")
+    chosen = choose((there, Case(QUICK[1])), Choice())
+    assert chosen.tests == (there,)
+    assert len(chosen.left) == len(QUICK) - 1, "a test of that name that is no conformance test does not count"
+
+
+def test_the_quick_run_has_20_to_30_tests_over_all_areas() -> None:
+    assert 20 <= len(set(QUICK)) == len(QUICK) <= 30
+    areas = {name.partition("]")[0][1:] for name in QUICK}
+    assert areas == {f"sig-{area}" for area in AREAS}
+
+
+@pytest.mark.parametrize("expression", ["(", "no such test", "reboot"])
+def test_what_leaves_nothing_to_run_is_refused(expression: str) -> None:
+    with pytest.raises(QuorateError) as raised:
+        choose(ALL, Choice(focus=expression))
+    assert raised.value.hint
+
+
+def test_shards_end_with_those_that_bear_nothing_beside_them() -> None:
+    many = [Case(f"t{number}") for number in range(5)]
+    made = shards([SERIAL, *many, DISRUPTIVE], 2)
+    assert [len(shard) for shard in made] == [2, 2, 1, 1, 1]
+    assert [alone(shard[0]) for shard in made] == [False, False, False, True, True]
+
+
+def test_the_focus_means_these_tests_and_no_others() -> None:
+    pattern = re.compile(focus([FEATURE, PLAIN]))
+    assert [bool(pattern.search(f"Kubernetes e2e suite {test.name}")) for test in ALL] == [True, False, False, True]
+    assert not pattern.search(f"Kubernetes e2e suite {FEATURE.name} and more")
+
+
+CASES = f"""<?xml version="1.0" encoding="UTF-8"?>
+<testsuites><testsuite name="e2e">
+<testcase name="[It] {PLAIN.name}" status="passed" time="1.5"></testcase>
+<testcase name="[It] {SERIAL.name}" status="failed" time="20">
+<failure message="timed out" type="failed">x.go:12</failure><system-err>the log</system-err></testcase>
+<testcase name="[It] {DISRUPTIVE.name}" status="skipped" time="0"><skipped message="skipped - no such node"/></testcase>
+<testcase name="[It] another" status="skipped" time="0"><skipped message="skipped"/></testcase>
+<testcase name="[SynchronizedBeforeSuite]" status="passed" time="0.1"></testcase>
+</testsuite></testsuites>"""
+
+
+def test_results_are_read_from_the_suites_file() -> None:
+    found = of_junit(CASES, [test.name for test in ALL])
+    assert found == [
+        Result(PLAIN.name, Outcome.PASSED, 1.5),
+        Result(SERIAL.name, Outcome.FAILED, 20.0, "timed out", "x.go:12\nthe log"),
+        Result(DISRUPTIVE.name, Outcome.LEFT, 0.0, "no such node"),
+    ]
+    with pytest.raises(ValueError, match="no JUnit file"):
+        of_junit("<half", [])
+
+
+def test_our_file_is_read_by_the_same_rules_and_the_page_is_xml() -> None:
+    results = of_junit(CASES, [test.name for test in ALL])
+    assert [(each.name, each.outcome) for each in of_junit(junit("c", results), [test.name for test in ALL])] == [
+        (each.name, each.outcome) for each in results
+    ]
+    rows = [(each.name, each.seconds, each.reason, "<script>alert(1)</script>") for each in results]
+    text = page("c", {"Kubernetes": "1.37.2"}, rows[1:2], rows[2:], rows[:1])
+    body = ET.fromstring(text.removeprefix("<!DOCTYPE html>\n"))
+    assert "1 passed, 1 failed, 1 not run." in "".join(body.itertext())
+    assert "<script" not in text
+    assert "certified" not in text.lower(), "images are self-made: nobody is certified by them"
+
+
+E2E = """#!/bin/sh
+# Plays the suite: knows three tests, fails those of FAIL, ends half way at HALT.
+case "$1" in
+--version) echo v1.37.2; exit;;
+--list-tests)
+  for name in one two three; do echo "    x.go:1: [sig-apps] $name [Conformance]"; done
+  exit;;
+esac
+for word; do
+  case "$word" in
+  --report-dir=*) place=${word#*=};;
+  --ginkgo.focus=*) focus=${word#*=};;
+  esac
+done
+echo "focus $focus"
+here=$(dirname "$0")
+echo "$focus" >> "$here/ran"
+[ ! -e "$here/halt" ] || exit 3
+{
+  echo "<testsuites><testsuite>"
+  for name in one two three; do
+    case "$focus" in *$name*)
+      echo "<testcase name=\\"[It] [sig-apps] $name [Conformance]\\" time=\\"1\\">"
+      [ ! -e "$here/fail-$name" ] || echo "<failure message=\\"no\\">log of $name</failure>"
+      echo "</testcase>";;
+    esac
+  done
+  echo "</testsuite></testsuites>"
+} > "$place/junit_01.xml"
+"""
+KUBECTL = """#!/bin/sh
+# Plays the API: one namespace of somebody else's tests, and those in the file `left`.
+here=$(dirname "$0")
+echo "$*" >> "$here/asked"
+case "$*" in
+*"get --raw /version"*) echo '{"gitVersion": "v1.37.2"}';;
+*"get namespaces --selector"*) echo namespace/others; cat "$here/left" 2>/dev/null || :;;
+*"get namespaces"*) printf 'namespace/default\\nnamespace/others\\n'; cat "$here/left" 2>/dev/null || :;;
+*"get validating"*) cat "$here/hooks" 2>/dev/null || echo '{"items": []}';;
+*delete*namespace/*) rm -f "$here/left";;
+esac
+"""
+
+
+@pytest.fixture
+def program(tmp_path: Path) -> Program:
+    """The suite and kubectl, played by scripts."""
+    place = tmp_path / "bin"
+    place.mkdir()
+    for name, text in (("e2e.test", E2E), ("kubectl", KUBECTL)):
+        (place / name).write_text(text)
+        (place / name).chmod(0o755)
+    return Program(place / "e2e.test", place / "kubectl", tmp_path / "kubeconfig")
+
+
+async def conform(program: Program, *, choice: Choice | None = None, go_on: bool = False) -> whole.Whole:
+    folder = program.kubeconfig.with_name("conformance")
+    with whole.alone(folder):
+        return await whole.conform(
+            program, folder, choice or Choice(full=True), servers={}, go_on=go_on, jobs=2, say=lambda _text: None
+        )
+
+
+def ran(program: Program) -> list[str]:
+    return (program.path.parent / "ran").read_text().splitlines()
+
+
+async def test_all_chosen_tests_are_run_and_told(program: Program) -> None:
+    (program.path.parent / "fail-two").touch()
+    found = await conform(program)
+    assert {each.name.split()[1]: each.outcome for each in found.results} == {
+        "one": Outcome.PASSED,
+        "three": Outcome.PASSED,
+        "two": Outcome.FAILED,
+    }
+    (bad,) = found.of(Outcome.FAILED)
+    assert (bad.reason, bad.log) == ("no", "log of two")
+
+
+async def test_a_suite_that_ends_half_way_is_no_success(program: Program) -> None:
+    (program.path.parent / "halt").touch()
+    found = await conform(program)
+    assert {each.outcome for each in found.results} == {Outcome.FAILED}
+    assert found.results[0].reason == "the suite ended with code 3 and said nothing of it"
+    assert "focus" in found.results[0].log
+
+
+async def test_a_stopped_run_goes_on_with_what_has_no_result(program: Program) -> None:
+    found = await conform(program)
+    before = len(ran(program))
+    results = found.session.folder / "results"
+    lost = next(path for path in results.glob("*.json") if "two" in path.read_text())
+    lost.unlink()
+    again = await conform(program, go_on=True)
+    assert len(again.results) == 3
+    assert len(ran(program)) == before + 1
+    assert "two" in ran(program)[-1]
+
+
+async def test_there_must_be_a_run_to_go_on_with(program: Program) -> None:
+    with pytest.raises(QuorateError, match="no run to go on with"):
+        await conform(program, go_on=True)
+
+
+async def test_a_suite_of_another_version_is_refused_before_it_runs(program: Program) -> None:
+    program.path.write_text(E2E.replace("echo v1.37.2", "echo v1.36.3"))
+    with pytest.raises(QuorateError, match=r"the suite is of Kubernetes 1\.36\.3, the API server of 1\.37\.2"):
+        await conform(program)
+    assert not (program.path.parent / "ran").exists()
+
+
+async def test_what_a_killed_run_left_goes_and_what_others_have_stays(program: Program) -> None:
+    (program.path.parent / "left").write_text("")
+    await conform(program)
+    (program.path.parent / "left").write_text("namespace/e2e-1\n")
+    await conform(program, choice=Choice(focus="one"))
+    asked = (program.path.parent / "asked").read_text()
+    assert "delete namespace/e2e-1 " in asked
+    assert "delete namespace/others" not in asked
+
+
+def test_webhooks_of_the_suite_go_and_those_of_others_stay(program: Program) -> None:
+    def hook(name: str, namespace: str, **labels: str) -> dict[str, object]:
+        service = {"namespace": namespace, "name": "s"}
+        metadata = {"name": name, "labels": labels}
+        webhooks = [{"clientConfig": {"service": service}}]
+        return {"kind": "ValidatingWebhookConfiguration", "metadata": metadata, "webhooks": webhooks}
+
+    (program.path.parent / "left").write_text("namespace/e2e-1\n")
+    items = [hook("in-tests", "e2e-1"), hook("orphan", "e2e-0", **{"e2e-list-test-uuid": "x"}), hook("own", "gone")]
+    items.append(hook("others", "default", **{"e2e-x": ""}))
+    (program.path.parent / "hooks").write_text(json.dumps({"items": items}))
+    found = leftovers.Api(program.kubectl, program.kubeconfig).hooks()
+    assert [name.partition("/")[2] for name in found] == ["in-tests", "orphan"]
+
+
+def test_two_runs_at_once_are_refused(tmp_path: Path) -> None:
+    with whole.alone(tmp_path), pytest.raises(LockHeld), whole.alone(tmp_path):
+        pass
+
+
+def test_a_program_that_is_no_suite_is_told(program: Program) -> None:
+    program.path.write_text("#!/bin/sh\necho hello\n")
+    with pytest.raises(ArtifactError, match="tells no version"):
+        program.version()
+    with pytest.raises(ArtifactError, match="lists no tests"):
+        program.tests()
+
+
+def test_a_record_that_is_none_is_told(tmp_path: Path) -> None:
+    (tmp_path / "run.json").write_text('{"version": "1.37.2"}')
+    with pytest.raises(QuorateError, match="no record of a run"):
+        session.found(tmp_path)
+
+
+def test_progress_tells_how_long_it_will_take(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter([0.0, 30.0, 60.0])
+    monkeypatch.setattr(runner.time, "monotonic", lambda: next(clock))
+    said: list[str] = []
+    progress = runner.Progress(10, [Result("before", Outcome.PASSED)], said.append)
+    results: Sequence[Result] = [Result("a", Outcome.PASSED), Result("b", Outcome.FAILED)]
+    progress.told(results[:1])
+    progress.told(results[1:])
+    assert said == ["2 of 10 tests, about 4 min left", "3 of 10 tests, 1 failed, about 4 min left"]
