@@ -110,6 +110,10 @@ drill: $(READY)
 ladder: $(READY) go
 	@$(BIN)/python bench/ladder.py
 
+# The conformance tests that disturb nobody, on the newest in a lab; hours; goes on where it stopped.
+conformance: $(READY) go
+	@$(BIN)/python bench/conformance.py
+
 # What each version's programs know: asked of those in the cache, or in the folder PROGRAMS (etcd-3.7.3/bin/etcd, ...).
 versions: $(READY)
 	@$(BIN)/python versions/look.py $(PROGRAMS)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from deployed import Deployed
 
+from quorate.conformance.tests import QUICK
 from quorate.report.drilled import Drilled
 
 pytestmark = pytest.mark.lab
@@ -113,6 +114,24 @@ def test_an_unpinned_image_is_drift(modern: Deployed) -> None:
     modern.quorate("plan", code=2)
     modern.quorate("apply", "--yes")
     assert coredns in modern.run(pins, worker)[worker].split()
+
+
+def test_kubernetes_own_tests_pass(modern: Deployed, tmp_path: Path) -> None:
+    """The quick run of the conformance suite, on images that were made here."""
+    modern.quorate("conformance", "--images", str(tmp_path))
+    text = modern.file.read_text()
+    archive = tmp_path / "conformance-images.tar"
+    modern.file.write_text(text.replace("  packages: bundle", f"  images: [{archive}]\n  packages: bundle"))
+    modern.quorate("apply", "--yes")
+    document = modern.json("conformance", "--jobs", "4", code=0)
+    assert document["failed"] == []
+    assert document["left"] == []
+    assert document["passed"] == len(QUICK) + len(modern.cluster.masters)
+    spaces = modern.run("kubectl get namespaces -l e2e-run -o name", "master01")["master01"]
+    assert spaces.strip() == ""
+    modern.quorate("plan", code=0)
+    modern.file.write_text(text)
+    modern.quorate("apply", "--yes")
 
 
 def test_power_cut_and_back(modern: Deployed) -> None:
