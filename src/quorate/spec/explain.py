@@ -259,8 +259,9 @@ def _unknown(where: Where, root: type[BaseModel], given: object, tree: Tree) -> 
 def _secret_fix(plain: str, known: Mapping[str, FieldInfo]) -> str:
     """Where a secret belongs that somebody wrote into the file."""
     field = "sudo_password_file" if plain.startswith(("sudo", "become")) else "password_file"
-    if field in known:
-        return f"remove it: never write a secret here; put it into a file of mode 0600 and name that in `{field}`"
+    for name in (field, "login_file"):
+        if name in known:
+            return f"remove it: never write a secret here; put it into a file of mode 0600 and name that in `{name}`"
     return "remove it: never write a secret here"
 
 
