@@ -18,7 +18,7 @@ from quorate.execute import prepare
 from quorate.plan.compile import compile_cluster
 from quorate.plan.step import Plan, Step
 from quorate.procedure.adopt import missing
-from quorate.resource.file import File
+from quorate.resource.file import Directory, File
 from quorate.resource.removal import Removal
 from quorate.spec.cluster import Cluster
 from quorate.spec.load import load
@@ -205,6 +205,9 @@ def test_what_is_told_no_more_goes(kind: str) -> None:
     if kind == "docker":
         wanted.add(f"/etc/docker/certs.d/{MIRROR}/ca.crt")
     assert paths - {runtime.CRICTL} == wanted
+    inside = {one.path: one.within for one in gone if isinstance(one, Directory) and one.host == "n1"}
+    assert inside[f"{runtime.HOSTS}/{MIRROR}"] == runtime.HOSTS, "which stays, though empty"
+    assert inside[runtime.AUTHORITIES] == "/etc/containerd"
 
 
 def written(folder: Path, runtime_: str) -> Path:
