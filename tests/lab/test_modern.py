@@ -159,7 +159,7 @@ def test_images_come_from_a_mirror_and_a_registry_that_want_a_login(modern: Depl
         modern.run(f"kubectl create -f - {heredoc(site_registry.pods(modern, 'refused', mirrored))}", "master01")
         reasons = waiting(modern, "refused")
         assert all("ImagePull" in reason and "authorization failed" in reason for reason in reasons), reasons
-    modern.run("kubectl delete pod -l 'app in (hello,refused)' --wait=false", "master01")
+    modern.run("kubectl delete pod -l 'app in (hello,refused)'", "master01")
     modern.quorate("apply", "--yes")
     modern.quorate("plan", code=0)
     left = f"ls -d {kubelet.CREDENTIALS} {runtime.AUTHORITIES} {runtime.HOSTS}/* 2>/dev/null || :"
