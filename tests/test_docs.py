@@ -170,7 +170,8 @@ def test_cluster_files_load(page: Path, tmp_path: Path) -> None:
             body = body.replace(", load-balancer]", "]")
         body = body.replace('"1.36.0"', '"1.23.0"') if "kind: docker" in body else body
         for path in re.findall(
-            r"[\[\s](\S+\.tar|sudo-password|ssh-password|bundle|\S+_ed25519|\S+/my-cni\.yaml)\b", body
+            r"[\[\s](\S+\.tar|sudo-password|ssh-password|bundle|\S+_ed25519|\S+/my-cni\.yaml|site-ca\.pem|registry-login)\b",
+            body,
         ):
             place = tmp_path / path.lstrip("[").replace("~/.ssh/", "")
             place.parent.mkdir(exist_ok=True)
@@ -179,7 +180,8 @@ def test_cluster_files_load(page: Path, tmp_path: Path) -> None:
                 (place / "SHA256SUMS").touch()
                 continue
             place.touch(mode=0o600)
-            key = "-----BEGIN OPENSSH PRIVATE KEY-----\n" if path.endswith("_ed25519") else ""
+            begins = {"_ed25519": "-----BEGIN OPENSSH PRIVATE KEY-----\n", ".pem": "-----BEGIN CERTIFICATE-----\n"}
+            key = next((words for end, words in begins.items() if path.endswith(end)), "")
             place.write_text(f"{key}apiVersion: v1\nkind: ConfigMap\n")
         file.write_text(body.replace("~/.ssh/", ""), encoding="utf-8")
         load(file)

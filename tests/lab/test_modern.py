@@ -1,14 +1,23 @@
 """Today's Kubernetes with the newest of everything, built from Go modules, on three masters with haproxy."""
 
+import asyncio
 import json
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import secrets_search
+import site_registry
 from deployed import Deployed
+from site_registry import Registry
 
+from quorate.artifact.resolve import resolve
+from quorate.component import kubelet, runtime
 from quorate.conformance.tests import QUICK
+from quorate.lab import record
+from quorate.render.sh import heredoc
 from quorate.report.drilled import Drilled
 
 pytestmark = pytest.mark.lab
@@ -102,6 +111,61 @@ def test_status_names_whom_a_balancer_leaves_out(modern: Deployed) -> None:
     finally:
         modern.run("systemctl kill -s CONT kube-apiserver", "master02")
     until(modern, {})
+
+
+def waiting(deployed: Deployed, name: str) -> set[str]:
+    """Why containers of the pods do not run, once each of them says so."""
+    end = time.monotonic() + 60
+    while True:
+        items = json.loads(deployed.run(f"kubectl get pods -l app={name} -o json", "master01")["master01"])["items"]
+        states = [each["state"] for item in items for each in item["status"].get("containerStatuses", [])]
+        told = [state["waiting"] for state in states if "message" in state.get("waiting", {})]
+        if len(told) == len(deployed.cluster.workers):
+            return {f"{each['reason']}: {each['message']}" for each in told}
+        assert time.monotonic() < end, states
+        time.sleep(0.5)
+
+
+@pytest.fixture
+def registry(modern: Deployed, tmp_path: Path) -> Iterator[Registry]:
+    """A registry on the bridge, with an image `hello:1` of the project that mirrors."""
+    found = record.find(modern.cluster.name)
+    assert found is not None
+    pause = asyncio.run(resolve(modern.cluster, print, beside=modern.file.parent)).images
+    archive = site_registry.image(next(blob.path for name, blob in pause.items() if "pause" in name), tmp_path)
+    with site_registry.serving(found.gateways[0].partition("/")[0], tmp_path) as serving:
+        site_registry.push(serving, archive, f"{site_registry.PROJECT}/hello", "1")
+        yield serving
+
+
+def test_images_come_from_a_mirror_and_a_registry_that_want_a_login(modern: Deployed, registry: Registry) -> None:
+    """Both are the site's own program. Who has another login gets nothing, and no login shows anywhere."""
+    workers = [host.name for host in modern.cluster.workers]
+    mirrored, direct = f"{site_registry.MIRRORED}/hello:1", f"{registry.server}/{site_registry.PROJECT}/hello:1"
+    with site_registry.told(modern, registry):
+        with secrets_search.sampled(modern) as seen:
+            applied = modern.quorate("apply", "--yes", "-v")
+        script = f"kubectl create -f - {heredoc(site_registry.pods(modern, 'hello', mirrored, direct))}"
+        modern.run(f"{script}\nkubectl wait --for=condition=Ready pod -l app=hello --timeout=60s", "master01")
+        assert len(registry.asked(f"/v2/{site_registry.PROJECT}/hello/blobs/")) >= len(workers)
+        assert registry.asked(f"manifests/1?ns={site_registry.MIRRORED}"), "it was asked as a mirror, too"
+
+        login = {"login": site_registry.forms(registry)}
+        assert seen.found(login) == []
+        outputs = {"apply": applied.stdout + applied.stderr, "plan": modern.quorate("plan", "-v").stdout}
+        assert secrets_search.searched(modern, outputs, login) == []
+
+        registry.write_login(registry.login + "x")
+        modern.quorate("apply", "--yes")
+        modern.run(f"kubectl create -f - {heredoc(site_registry.pods(modern, 'refused', mirrored))}", "master01")
+        reasons = waiting(modern, "refused")
+        assert all("ImagePull" in reason and "authorization failed" in reason for reason in reasons), reasons
+    modern.run("kubectl delete pod -l 'app in (hello,refused)'", "master01")
+    modern.quorate("apply", "--yes")
+    modern.quorate("plan", code=0)
+    left = f"ls -d {kubelet.CREDENTIALS} {runtime.AUTHORITIES} {runtime.HOSTS}/* 2>/dev/null || :"
+    # Both names are of one image: with the first goes the second.
+    assert set(modern.run(f"{left}; crictl rmi {mirrored} >/dev/null", *workers).values()) == {""}
 
 
 def test_an_unpinned_image_is_drift(modern: Deployed) -> None:

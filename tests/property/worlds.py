@@ -36,6 +36,7 @@ from quorate.spec.facts import Facts, HostFacts
 from quorate.spec.layout import UNIT_NAMES
 from quorate.spec.rules import check
 from quorate.spec.secrets import Secrets
+from quorate.spec.sections import RegistryAccess
 from quorate.spec.supply import Supply
 from quorate.spec.versions import supported, table
 
@@ -120,6 +121,18 @@ def _hosts(draw: st.DrawFn) -> tuple[Host, ...]:
     return tuple(hosts)
 
 
+_access = st.dictionaries(
+    st.sampled_from(["r.example.org:5000", "quay.io"]),
+    st.sampled_from(
+        [
+            RegistryAccess(ca_file=Path("ca.pem")),
+            RegistryAccess(login_file=Path("env:LOGIN")),
+            RegistryAccess(ca_file=Path("ca.pem"), login_file=Path("env:LOGIN")),
+        ]
+    ),
+)
+
+
 @st.composite
 def clusters(draw: st.DrawFn) -> Cluster:
     """Clusters that the loader would take."""
@@ -134,6 +147,9 @@ def clusters(draw: st.DrawFn) -> Cluster:
         endpoint = Endpoint()
     minor = table(draw(st.sampled_from(supported())))
     mirrors = draw(st.sets(st.sampled_from(["docker.io", "quay.io", "registry.k8s.io"])))
+    kind = draw(st.sampled_from(["containerd", *(["docker"] if minor.dockershim else [])]))
+    if kind == "docker":
+        mirrors &= {"docker.io"}
     cluster = Cluster(
         name="c",
         versions=Versions(kubernetes=f"{minor.kubernetes}.1"),
@@ -141,8 +157,9 @@ def clusters(draw: st.DrawFn) -> Cluster:
         endpoint=endpoint,
         load_balancer=LoadBalancer(kind=draw(st.sampled_from(["nginx", "haproxy"]))),
         runtime=Runtime(
-            kind=draw(st.sampled_from(["containerd", *(["docker"] if minor.dockershim else [])])),
+            kind=kind,
             registry_mirrors=dict.fromkeys(sorted(mirrors), ("https://mirror.example.org",)),
+            registry_access=draw(_access),
         ),
         network=Network(
             cni=draw(st.sampled_from(["routed", "none"])),
@@ -164,7 +181,7 @@ def clusters(draw: st.DrawFn) -> Cluster:
             sysctl=draw(st.dictionaries(st.just("net.ipv4.tcp_rmem"), TEXT)),
         ),
     )
-    assert check(cluster) == []
+    assert check(cluster, offline=True) == []
     return cluster
 
 
@@ -212,10 +229,13 @@ def contexts(draw: st.DrawFn, running: bool = True) -> Context:
     routed = cluster.network.cni == "routed"
     cidrs = allocate(cluster, Subnets({}, {})).given if routed else {}
     version = cluster.versions.kubernetes
+    access = cluster.runtime.registry_access
     return World(
         cluster,
         Facts(hosts=hosts, pod_cidrs=cidrs),
         supply(version, cluster.runtime.kind, draw(st.booleans())),
         secrets(cluster),
         table(version),
+        {f"ca-of {server}": "-----BEGIN CERTIFICATE-----\n" for server, given in access.items() if given.ca_file},
+        {server: "user:pass:word" for server, given in access.items() if given.login_file},
     )

@@ -11,6 +11,10 @@ def named(field: str, text: str, words: str, **files: bytes) -> Bad:
     return Bad(HOSTS + text + "\n", line, field, words, tuple((name.replace("_", "."), f) for name, f in files.items()))
 
 
+def access(field: str) -> str:
+    return f"runtime.registry_access.r.{field}"
+
+
 POLICY = b"apiVersion: audit.k8s.io/v1\nkind: Policy\nrules: []\n"
 
 BESIDE = (
@@ -43,6 +47,16 @@ BESIDE = (
     named("network.manifest", "network: {cni: manifest, manifest: m}", "has no `apiVersion:`", m=b"<html>\n"),
     named("network.manifest", "network: {cni: manifest, manifest: .}", "is no file"),
     named("network.manifest", "network: {cni: manifest, manifest: 'http://x/y'}", "https"),
+    named(access("ca_file"), "runtime: {registry_access: {r: {ca_file: c}}}", "No such file"),
+    named(access("ca_file"), "runtime: {registry_access: {r: {ca_file: .}}}", "is no file"),
+    named(access("ca_file"), "runtime: {registry_access: {r: {ca_file: c}}}", "no certificate in PEM", c=b"0\x82"),
+    named(access("login_file"), "runtime: {registry_access: {r: {login_file: l}}}", "No such file"),
+    named(access("login_file"), "runtime: {registry_access: {r: {login_file: cluster.yaml}}}", "others can read"),
+    named(access("login_file"), "runtime: {registry_access: {r: {login_file: l}}}", "is empty", l=b""),
+    named(access("login_file"), "runtime: {registry_access: {r: {login_file: l}}}", "USER:PASSWORD", l=b"hunter2\n"),
+    named(access("login_file"), "runtime: {registry_access: {r: {login_file: l}}}", "is no login", l=b"\nme:x\n"),
+    named(access("login_file"), "runtime: {registry_access: {r: {login_file: 'env:'}}}", "names no variable"),
+    named(access("password"), "runtime: {registry_access: {r: {password: hunter2}}}", "name that in `login_file`"),
     named("artifacts.directory", "artifacts: {source: directory}", "is missing"),
     named("artifacts.directory", "artifacts: {source: directory, directory: none}", "No such file"),
     named("artifacts.directory", "artifacts: {directory: cluster.yaml}", "is no folder"),

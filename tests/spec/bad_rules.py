@@ -72,6 +72,7 @@ END_RULES = (
     Bad(HOSTS + "load_balancer: {advert_interval: 0.015}\n", 5, "load_balancer.advert_interval", "multiple of 0.01"),
 )
 
+DOCKER = HOSTS + "versions: {kubernetes: 1.20.2}\nruntime: {kind: docker, "
 PART_RULES = (
     Bad(HOSTS + "network: {pod_cidr: 10.96.0.0/12}\n", 5, "network.pod_cidr", "overlaps with pod_cidr"),
     Bad(HOSTS + "network: {service_cidr: 10.244.0.0/24}\n", 5, "network.service_cidr", "overlaps"),
@@ -106,6 +107,38 @@ PART_RULES = (
     Bad(HOSTS + "versions: {containerd: 1.5.9}\n", 5, "versions.containerd", "does not fit"),
     Bad(HOSTS + "versions: {docker: 20.10.1}\n", 5, "versions.docker", "no effect"),
     Bad(HOSTS + "runtime: {insecure_registries: ['x:0']}\n", 5, "runtime.insecure_registries[0]", "1 to 65535"),
+    Bad(HOSTS + "runtime: {registry_access: {r: {}}}\n", 5, "runtime.registry_access.r", "says nothing"),
+    Bad(
+        HOSTS + "runtime: {insecure_registries: [r], registry_access: {r: {login_file: 'env:R'}}}\n",
+        5,
+        "runtime.registry_access.r",
+        "asked without a look at its certificate",
+    ),
+    Bad(
+        HOSTS + "runtime: {registry_mirrors: {q: ['http://r/v2/x']}, registry_access: {r: {login_file: 'env:R'}}}\n",
+        5,
+        "runtime.registry_access.r",
+        "asked without TLS",
+    ),
+    Bad(DOCKER + "registry_mirrors: {quay: ['https://m']}}\n", 6, "runtime.registry_mirrors.quay", "docker.io alone"),
+    Bad(
+        DOCKER + "registry_mirrors: {docker.io: ['https://m', 'https://m/v2/x']}}\n",
+        6,
+        "runtime.registry_mirrors.docker.io[1]",
+        "no path",
+    ),
+    Bad(
+        DOCKER + "registry_mirrors: {docker.io: ['https://m']}, registry_access: {m: {login_file: 'env:M'}}}\n",
+        6,
+        "runtime.registry_access.m",
+        "sends no login to a mirror",
+    ),
+    Bad(
+        DOCKER + "registry_mirrors: {docker.io: ['https://m']}, registry_access: {docker.io: {login_file: 'env:M'}}}\n",
+        6,
+        "runtime.registry_access.docker.io",
+        "would send its login to the mirrors",
+    ),
     Bad(HOSTS + "kubelet: {extra_flags: {cluster-dns: 1.2.3.4}}\n", 5, "kubelet.extra_flags.cluster-dns", "follows"),
     Bad(HOSTS + "kubelet: {config: {clusterDNS: [1.2.3.4]}}\n", 5, "kubelet.config.clusterDNS", "follows"),
     Bad(HOSTS + "os: {sysctl: {net.ipv4.ip_forward: '0'}}\n", 5, "os.sysctl.net.ipv4.ip_forward", "pods need it"),

@@ -149,4 +149,16 @@ SHAPE = (
         "runtime.registry_mirrors.docker.io[0]",
         "URL",
     ),
+    Bad(
+        HOSTS + "runtime: {registry_access: {'r.example:5000': {cafile: x}}}\n",
+        5,
+        "runtime.registry_access.r.example:5000.cafile",
+        "did you mean `ca_file`?",
+    ),
+    Bad(
+        HOSTS + "runtime: {registry_access: {'https://r.example': {ca_file: x}}}\n",
+        5,
+        "runtime.registry_access.https://r.example",
+        "a registry",
+    ),
 )

@@ -35,6 +35,8 @@ FIELDS = (
     "runtime.pause_image",
     "runtime.log_max_size",
     "runtime.registry_mirrors.docker",
+    "runtime.registry_access.docker.ca_file",
+    "runtime.registry_access.docker.login_file",
     "runtime.insecure_registries.0",
     "network.pod_cidr",
     "network.dns_domain",

@@ -13,7 +13,7 @@ def find(name: str) -> tuple[str, dict[str, str]]:
     """The path of a program, which sshd wants to be absolute, and what it needs in its environment."""
     if path := shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"):
         return path, {}
-    unpacked = HOME / name / "usr/sbin" / name
-    if not unpacked.exists():
+    unpacked = next(HOME.glob(f"{name}/usr/*bin/{name}"), None)
+    if unpacked is None:
         pytest.fail(f"there is no {name}: tests/transport/get_programs.sh brings it")
     return str(unpacked), {"LD_LIBRARY_PATH": ":".join(map(str, HOME.glob(f"{name}/usr/lib/*-linux-gnu")))}

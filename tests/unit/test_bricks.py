@@ -137,6 +137,17 @@ async def test_a_directory(root: Root) -> None:
     assert root.tree() == {}
 
 
+async def test_a_directory_that_others_want_stays_when_it_is_empty(root: Root) -> None:
+    outer = Directory(host="h", path="/etc/test/x")
+    inner = Directory(host="h", path="/etc/test/x/y/z", purge=True, within=outer.path)
+    await root.settles(outer)
+    await root.settles(inner)
+    await root.remove(inner)
+    assert sorted(root.tree()) == ["x"]
+    await root.remove(outer)
+    assert root.tree() == {}
+
+
 async def test_a_directory_that_was_there_stays(root: Root) -> None:
     (root.etc / "mine").mkdir()
     (root.etc / "mine/data").write_text("mine")

@@ -19,6 +19,7 @@ from quorate.execute.store import Store
 from quorate.procedure.adopt import Opened
 from quorate.procedure.restore import place
 from quorate.spec.cluster import Ssh
+from quorate.spec.sections import RegistryAccess
 
 pytestmark = pytest.mark.usefixtures("cheap")
 
@@ -50,14 +51,17 @@ def test_the_digest_is_of_the_content_alone(full: Store, cluster_file: Path) -> 
 
 def test_files_that_the_cluster_file_names_come_along(full: Store, cluster_file: Path, tmp_path: Path) -> None:
     inside, outside = cluster_file.parent / "policies/audit.yaml", tmp_path / "elsewhere/cni.yaml"
-    for path in (inside, outside):
-        path.parent.mkdir()
+    ca, login = cluster_file.parent / "ca.pem", cluster_file.parent / "login"
+    for path in (inside, outside, ca, login):
+        path.parent.mkdir(exist_ok=True)
         path.write_text(f"{path.name}\n")
     api = cluster().apiserver.model_copy(update={"audit_policy": inside})
     network = cluster().network.model_copy(update={"cni": "manifest", "manifest": str(outside)})
-    packed = gather(full.path, cluster().model_copy(update={"apiserver": api, "network": network}), cluster_file, TEXT)
-    names = {name for name in packed.entries if name.startswith("beside/")}
-    assert names == {"beside/policies/audit.yaml", "beside/files/cni.yaml"}
+    access = {name: RegistryAccess(ca_file=ca, login_file=login) for name in ("r.example:5000", "m.example")}
+    runtime = cluster().runtime.model_copy(update={"registry_access": access})
+    named = cluster().model_copy(update={"apiserver": api, "network": network, "runtime": runtime})
+    names = {name for name in gather(full.path, named, cluster_file, TEXT).entries if name.startswith("beside/")}
+    assert names == {"beside/policies/audit.yaml", "beside/files/cni.yaml", "beside/ca.pem"}, "a login stays here"
 
 
 def test_what_comes_back_is_the_same_in_bytes_modes_and_order(full: Store, cluster_file: Path, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from quorate.component import balancer, programs, runtime, system
+from quorate.component import balancer, programs, system
 from quorate.component.context import Context
 from quorate.resource.file import File
 from quorate.resource.package import Packages
@@ -131,10 +131,3 @@ def test_the_nftables_proxy_gets_its_tool() -> None:
     assert "nftables" not in programs.names(context().cluster, "dnf")
     network = {"proxy_mode": "nftables"}
     assert "nftables" in programs.names(context(network=network).cluster, "dnf")
-
-
-def test_containerd_asks_an_insecure_registry_after_its_mirrors() -> None:
-    own = {"registry_mirrors": {"r:5000": ["https://mirror.example"]}, "insecure_registries": ["r:5000"]}
-    hosts = runtime.registry_hosts(context(runtime=own).cluster, "r:5000")
-    assert list(hosts) == ["https://mirror.example", "https://r:5000", "http://r:5000"]
-    assert [one.get("skip_verify", False) for one in hosts.values()] == [False, True, False]  # type: ignore[attr-defined]

@@ -41,8 +41,8 @@ def resources(context: Context, host: Host) -> Iterator[Brick]:
     config = kubelet.config(c, host, context.of(host), context.minor)
     yield File(host=name, path=kubelet.CONFIG, content=yaml.dump(config), mode="0600")
     yield DataDirectory(host=name, path=layout.KUBELET_DIR, mode="")
-    if context.logins:
-        text = registry.credentials(context.logins)
+    if any(access.login_file for access in c.runtime.registry_access.values()):
+        text = registry.credentials(c, context.logins)
         yield File(host=name, path=CREDENTIALS, content=text, mode="0600", secret=True)
     yield DataDirectory(host=name, path="/var/log/pods", mode="")
     yield DataDirectory(host=name, path="/var/log/containers", mode="")

@@ -119,8 +119,9 @@ def _state(name: str) -> bool:
 
 
 def _named(cluster: Cluster) -> list[Path]:
-    """Files that become part of the cluster. Keys and passwords for SSH stay where they are."""
+    """Files that become part of the cluster. Keys, passwords and logins stay where they are."""
     found = [cluster.apiserver.audit_policy] if cluster.apiserver.audit_policy else []
+    found += [access.ca_file for access in cluster.runtime.registry_access.values() if access.ca_file]
     manifest = cluster.network.manifest if cluster.network.cni == "manifest" else None
     return [*found, *([Path(manifest)] if manifest and "://" not in manifest else [])]
 

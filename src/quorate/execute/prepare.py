@@ -84,6 +84,8 @@ async def prepare(
     supply = await _supply(cluster, file, emit, _arch(found), guarded=guarded)
     context = replace(
         build(cluster, store, past, supply, Facts(hosts=found)),
+        # Taking away needs none, and variables are not set for ever.
+        logins=_logins(cluster) if guarded else {},
         established=past.established,
         former=past.former,
         replaced=replaced,
@@ -133,7 +135,6 @@ def build(cluster: Cluster, store: Store, past: Past, supply: Supply, facts: Fac
         secrets,
         table(version),
         _texts(cluster),
-        _logins(cluster),
     )
 
 

@@ -3,13 +3,14 @@
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from quorate.component import COMPONENTS, leaving
 from quorate.component.context import Context
 from quorate.core import Blob, Key
 from quorate.plan.graph import Part
 from quorate.resource.brick import Brick
+from quorate.resource.file import Directory
 from quorate.resource.package import Packages
 from quorate.resource.removal import Removal
 from quorate.spec.cluster import Cluster
@@ -73,7 +74,8 @@ def removals(context: Context, olds: Sequence[Cluster], now: Sequence[Part], par
             found.append(_cleaning(context, each, mine))
             continue
         wanted = _packages(now, host)
-        alone = {component: list(_alone(bricks, wanted)) for component, bricks in mine.items()}
+        stay = _directories(now, host)
+        alone = {component: list(_alone(bricks, wanted, stay)) for component, bricks in mine.items()}
         if each is None:
             found = [_first(part, alone.get(part.component, ())) if part.host == host else part for part in found]
             here = {part.component for part in now if part.host == host}
@@ -87,6 +89,12 @@ def _packages(parts: Sequence[Part], host: str) -> set[str]:
     """The packages that a host shall have."""
     bricks = (brick for part in parts if part.host == host for brick in part.resources)
     return {name for brick in bricks if isinstance(brick, Packages) for name in brick.packages}
+
+
+def _directories(parts: Sequence[Part], host: str) -> set[str]:
+    """The directories that a host shall have."""
+    bricks = (brick for part in parts if part.host == host for brick in part.resources)
+    return {brick.path for brick in bricks if isinstance(brick, Directory)}
 
 
 def _by_host(old: Mapping[tuple[str, str], Mapping[Key, Brick]]) -> dict[str, dict[str, list[Brick]]]:
@@ -113,10 +121,13 @@ def _cleaning(context: Context, each: Leaving, mine: Mapping[str, Sequence[Brick
     return Part(leaving.NAME, name, (goes,))
 
 
-def _alone(bricks: Sequence[Brick], wanted: set[str]) -> Iterator[Brick]:
-    """The bricks, their packages without those that another part of the host wants."""
+def _alone(bricks: Sequence[Brick], wanted: set[str], stay: set[str]) -> Iterator[Brick]:
+    """The bricks, without what others want: packages of another part of the host, directories that `stay`."""
     for brick in bricks:
-        if not isinstance(brick, Packages):
+        if isinstance(brick, Directory):
+            above = (str(parent) for parent in PurePosixPath(brick.path).parents)
+            yield replace(brick, within=next((path for path in above if path in stay), ""))
+        elif not isinstance(brick, Packages):
             yield brick
         elif rest := tuple(name for name in brick.packages if name not in wanted):
             yield replace(brick, packages=rest, alone=True)

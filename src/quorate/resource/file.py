@@ -69,6 +69,8 @@ class Directory(Brick):
     mode: str = "0755"
     owner: str = "root:root"
     purge: bool = False
+    within: str = ""
+    """A directory above it that stays when this one goes; others of ours above it go with it when they are empty."""
 
     @property
     def name(self) -> str:
@@ -95,7 +97,8 @@ class Directory(Brick):
         take = f"rm -rf -- {path}" if self.purge else f"rmdir -- {path} 2>/dev/null || :"
         return [
             Action(
-                f'if [ -d {path} ] && grep -qxF -- {path} "$MADE" 2>/dev/null; then {take}; fi\n{_unmake(self.path)}'
+                f'if [ -d {path} ] && grep -qxF -- {path} "$MADE" 2>/dev/null; then {take}; fi\n'
+                f"{_unmake(self.path, self.within)}"
             )
         ]
 
@@ -108,9 +111,10 @@ def _make(path: str) -> str:
     )
 
 
-def _unmake(path: str) -> str:
+def _unmake(path: str, within: str) -> str:
     return (
-        f'p={quote(path)}; p=${{p%/*}}; while [ -n "$p" ] && grep -qxF -- "$p" "$MADE" 2>/dev/null; do '
+        f"p={quote(path)}; p=${{p%/*}}; "
+        f'while [ -n "$p" ] && [ "$p" != {quote(within)} ] && grep -qxF -- "$p" "$MADE" 2>/dev/null; do '
         'rmdir -- "$p" 2>/dev/null || :; p=${p%/*}; done'
     )
 
@@ -163,7 +167,7 @@ class DataDirectory(Directory):
                 f"find {path} -mindepth 1 -maxdepth 1 -exec rm -rf -- {{}} +; fi\n"
                 f"if [ -d {path} ] && [ -e {STATE}/attributes ]; then while read -r m o n; do "
                 f'[ "$n" != {path} ] || {{ chown "$o" {path}; chmod "$m" {path}; }}; done <{STATE}/attributes; fi\n'
-                f"{_unmake(self.path)}"
+                f"{_unmake(self.path, self.within)}"
             )
         ]
 

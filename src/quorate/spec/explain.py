@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from ipaddress import IPv4Network
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any, get_args, get_origin
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
@@ -213,13 +213,17 @@ def _address(given: str, where: Where, said: str) -> tuple[str, str]:
 def fields_at(where: Where, root: type[BaseModel]) -> dict[str, Any]:
     """The fields of the model that holds a place, by name; empty where anything is allowed."""
     model: type[BaseModel] | None = root
+    named = False
     for step in where:
         if model is None:
             return {}
-        if isinstance(step, str):
+        if named:  # by the user: a key, under which the model begins
+            named = False
+        elif isinstance(step, str):
             info = model.model_fields.get(step)
             model = next(_models(info.annotation), None) if info else None
-    return dict(model.model_fields) if model else {}
+            named = info is not None and get_origin(info.annotation) is dict
+    return dict(model.model_fields) if model and not named else {}
 
 
 def _models(annotation: Any) -> Iterator[type[BaseModel]]:
@@ -259,8 +263,9 @@ def _unknown(where: Where, root: type[BaseModel], given: object, tree: Tree) -> 
 def _secret_fix(plain: str, known: Mapping[str, FieldInfo]) -> str:
     """Where a secret belongs that somebody wrote into the file."""
     field = "sudo_password_file" if plain.startswith(("sudo", "become")) else "password_file"
-    if field in known:
-        return f"remove it: never write a secret here; put it into a file of mode 0600 and name that in `{field}`"
+    for name in (field, "login_file"):
+        if name in known:
+            return f"remove it: never write a secret here; put it into a file of mode 0600 and name that in `{name}`"
     return "remove it: never write a secret here"
 
 

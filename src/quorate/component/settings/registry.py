@@ -40,7 +40,7 @@ def hosts(c: Cluster, registry: str, logins: Mapping[str, str], authorities: Map
             about["override_path"] = True
         if parts.scheme == "https" and parts.netloc in insecure:
             about["skip_verify"] = True
-        known = registry if parts.netloc == _HUB_SERVER else parts.netloc
+        known = HUB if parts.netloc == _HUB_SERVER else parts.netloc
         if known in authorities:
             about["ca"] = authorities[known]
         if known in logins:
@@ -49,11 +49,16 @@ def hosts(c: Cluster, registry: str, logins: Mapping[str, str], authorities: Map
     return found
 
 
-def credentials(logins: Mapping[str, str]) -> str:
-    """The kubelet's credential file: what it hands to the runtime for images of these registries."""
+def credentials(c: Cluster, logins: Mapping[str, str]) -> str:
+    """The kubelet's credential file: what it hands to the runtime for images of these registries.
+
+    The runtime gives that to whom it asks for the image, so there is nothing in it for a registry that has mirrors:
+    those would get what is not theirs.
+    """
     # Docker's own name of the hub, from before registries had names.
     names = {server: "https://index.docker.io/v1/" if server == HUB else server for server in logins}
-    auths = {names[server]: {"auth": _encoded(login)} for server, login in sorted(logins.items())}
+    own = sorted(server for server in logins if not c.runtime.registry_mirrors.get(server))
+    auths = {names[server]: {"auth": _encoded(logins[server])} for server in own}
     return json.dumps({"auths": auths}, indent=2) + "\n"
 
 

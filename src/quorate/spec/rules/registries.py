@@ -5,9 +5,11 @@ from urllib.parse import urlsplit
 
 from quorate.spec.cluster import Cluster
 from quorate.spec.rules.rule import rule
+from quorate.spec.sections import RegistryAccess
 from quorate.spec.tree import Fault, Where
 
 HUB = "docker.io"
+_REMOVE = "remove it, or use `kind: containerd`"
 
 
 def access(cluster: Cluster) -> Iterator[Fault]:
@@ -21,8 +23,8 @@ def access(cluster: Cluster) -> Iterator[Fault]:
             yield Fault(where, "says nothing", "name a ca_file or a login_file, or remove it")
         if given.login_file is not None and (server in plain or server in runtime.insecure_registries):
             how = "without TLS" if server in plain else "without a look at its certificate"
-            rule_ = f"would be sent to whoever answers: {server} is asked {how}"
-            yield Fault((*where, "login_file"), rule_, "name its ca_file and ask it by https, or remove the login")
+            rule_ = f"its login would be sent to whoever answers: {server} is asked {how}"
+            yield Fault(_login(server, given), rule_, "name its ca_file and ask it by https, or remove the login")
 
 
 def docker(cluster: Cluster) -> Iterator[Fault]:
@@ -33,17 +35,24 @@ def docker(cluster: Cluster) -> Iterator[Fault]:
     for registry, urls in runtime.registry_mirrors.items():
         where: Where = ("runtime", "registry_mirrors", registry)
         if registry != HUB:
-            yield Fault(where, f"Docker has mirrors of {HUB} alone", "remove it, or use `kind: containerd`")
+            yield Fault(where, f"Docker has mirrors of {HUB} alone", _REMOVE)
             continue
         for index, url in enumerate(urls):
-            parts = urlsplit(url)
-            known = runtime.registry_access.get(parts.netloc)
-            if parts.path.strip("/"):
+            if urlsplit(url).path.strip("/"):
                 rule_ = "Docker takes no path in a mirror's URL"
                 yield Fault((*where, index), rule_, "remove the path, or use `kind: containerd`")
-            elif known and known.login_file:
-                at: Where = ("runtime", "registry_access", parts.netloc, "login_file")
-                yield Fault(at, "Docker sends no login to a mirror", "remove it, or use `kind: containerd`")
+    mirrors = [urlsplit(url).netloc for url in runtime.registry_mirrors.get(HUB, ())]
+    for server, given in runtime.registry_access.items():
+        if given.login_file and server in mirrors:
+            yield Fault(_login(server, given), "Docker sends no login to a mirror", _REMOVE)
+        elif given.login_file and server == HUB and mirrors:
+            yield Fault(_login(server, given), f"Docker would send its login to the mirrors of {HUB}, too", _REMOVE)
+
+
+def _login(server: str, given: RegistryAccess) -> Where:
+    """Where a login stands: the whole entry when there is nothing else in it, for without it the entry says nothing."""
+    around: Where = ("runtime", "registry_access", server)
+    return (*around, "login_file") if given.ca_file else around
 
 
 RULES = (
