@@ -125,13 +125,16 @@ for word; do
 done
 echo "focus $focus"
 here=$(dirname "$0")
+again=$(grep -cxF -- "$focus" "$here/ran" 2>/dev/null)
 echo "$focus" >> "$here/ran"
+[ "${again:-0}" -lt 1 ] || rm -f "$here"/slow-*
 [ ! -e "$here/halt" ] || exit 3
 {
   echo "<testsuites><testsuite>"
   for name in one two three; do
     case "$focus" in *$name*)
       echo "<testcase name=\\"[It] [sig-apps] $name [Conformance]\\" time=\\"1\\">"
+      [ ! -e "$here/slow-$name" ] || echo "<failure message=\\"late\\">slow</failure>"
       [ ! -e "$here/fail-$name" ] || echo "<failure message=\\"no\\">log of $name</failure>"
       echo "</testcase>";;
     esac
@@ -186,6 +189,22 @@ async def test_all_chosen_tests_are_run_and_told(program: Program) -> None:
     }
     (bad,) = found.of(Outcome.FAILED)
     assert (bad.reason, bad.log) == ("no", "log of two")
+
+
+async def test_few_failures_get_a_second_try_that_is_told(program: Program) -> None:
+    (program.path.parent / "slow-two").touch()
+    found = await conform(program)
+    assert {each.outcome for each in found.results} == {Outcome.PASSED}
+    (late,) = (each for each in found.results if each.reason)
+    assert (late.name.split()[1], late.reason) == ("two", "at the second try; the first: late")
+    assert "at the second try" in junit("c", found.results)
+
+
+async def test_many_failures_get_none(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runner, "FEW", 0)
+    (program.path.parent / "fail-two").touch()
+    await conform(program)
+    assert len(ran(program)) == 3
 
 
 async def test_a_suite_that_ends_half_way_is_no_success(program: Program) -> None:

@@ -195,6 +195,7 @@ def _told(out: "Output", cluster: str, whole: "Whole", folder: Path, *, json: bo
                 "version": whole.session.version,
                 "ok": not failed and not whole.stayed,
                 "passed": len(passed),
+                "again": [{"name": each.name, "reason": each.reason} for each in passed if each.reason],
                 "failed": [plain(each) for each in failed],
                 "left": [plain(each) for each in left],
                 "stayed": list(whole.stayed),
@@ -205,6 +206,9 @@ def _told(out: "Output", cluster: str, whole: "Whole", folder: Path, *, json: bo
     for each in failed:
         out.say(("failed  ", BAD), each.name)
         out.say((f"        {each.reason}", QUIET))
+    for each in passed:
+        if each.reason:
+            out.say(("passed  ", GOOD), f"{each.name}, {each.reason}")
     for name in whole.stayed:
         out.say(("stayed  ", BAD), name)
     counts = f"{len(passed)} passed, {len(failed)} failed, {len(left)} not run"

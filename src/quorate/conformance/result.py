@@ -88,4 +88,6 @@ def junit(name: str, results: Sequence[Result]) -> str:
             ET.SubElement(case, "failure", message=clean(each.reason)).text = clean(each.log)
         elif each.outcome is Outcome.LEFT:
             ET.SubElement(case, "skipped", message=clean(each.reason))
+        elif each.reason:
+            ET.SubElement(case, "system-out").text = clean(each.reason)
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + ET.tostring(suite, encoding="unicode") + "\n"

@@ -37,6 +37,8 @@ def page(
         parts += [tag("h2", f"Failed: {many(len(failed), 'test')}"), *map(_failure, failed)]
     if left:
         parts += [tag("h2", f"Not run: {many(len(left), 'test')}"), _table(left, "reason")]
+    if again := [row for row in passed if row[2]]:
+        parts += [tag("h2", f"Passed at the second try: {many(len(again), 'test')}"), _table(again, "reason")]
     parts += [tag("h2", f"Passed: {many(len(passed), 'test')}"), _table(passed, "")]
     return "<!DOCTYPE html>\n" + tag("html", head, tag("body", top, tag("main", *parts)), lang="en") + "\n"
 
