@@ -69,7 +69,7 @@ rest: $(READY)
 test: check go
 	@.ci/need curl ssh-agent:openssh-client debootstrap systemd-nspawn:systemd-container
 	@tests/transport/get_programs.sh > /dev/null
-	@setsid sh -c 'echo 19 > /proc/self/autogroup; exec nice -n 19 $(QUORATE) build $(NEWEST)' \
+	@setsid sh -c 'echo 19 > /proc/self/autogroup; exec nice -n 19 $(QUORATE) build --tests $(NEWEST)' \
 	  > $(VENV)/build.log 2>&1 & build=$$!; \
 	$(LAB_LIMIT) .ci/lanes '$(LAB_TEST) tests/lab/test_described.py' '$(LAB_TEST) $(SLOW) $(LIGHT)' \
 	  -- '$(LAB_TEST) $(ALONE)'; code=$$?; kill $$build 2> /dev/null; exit $$code

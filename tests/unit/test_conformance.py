@@ -3,12 +3,12 @@
 import json
 import re
 import xml.etree.ElementTree as ET
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
 
-from quorate.conformance import leftovers, runner, session, whole
+from quorate.conformance import leftovers, runner, session, tests, whole
 from quorate.conformance.program import Program
 from quorate.conformance.result import Outcome, Result, junit, of_junit
 from quorate.conformance.tests import QUICK, Case, Choice, alone, choose, focus, listed, shards
@@ -147,6 +147,9 @@ KUBECTL = """#!/bin/sh
 here=$(dirname "$0")
 echo "$*" >> "$here/asked"
 case "$*" in
+*"--kubeconfig=/far"*) echo "cannot connect" >&2; exit 1;;
+*"get --raw /apis") echo '{"groups": [{"versions": [{"groupVersion": "apps/v1"}, {"groupVersion": "metrics/v1"}]}]}';;
+*"--kubeconfig=/bad"*"get --raw /apis/metrics"*) echo "the server is currently unable" >&2; exit 1;;
 *"get --raw /version"*) echo '{"gitVersion": "v1.37.2"}';;
 *"get namespaces --selector"*) echo namespace/others; cat "$here/left" 2>/dev/null || :;;
 *"get namespaces"*) printf 'namespace/default\\nnamespace/others\\n'; cat "$here/left" 2>/dev/null || :;;
@@ -167,11 +170,19 @@ def program(tmp_path: Path) -> Program:
     return Program(place / "e2e.test", place / "kubectl", tmp_path / "kubeconfig")
 
 
-async def conform(program: Program, *, choice: Choice | None = None, go_on: bool = False) -> whole.Whole:
+async def conform(
+    program: Program, *, choice: Choice | None = None, go_on: bool = False, servers: Mapping[str, Path] | None = None
+) -> whole.Whole:
     folder = program.kubeconfig.with_name("conformance")
     with whole.alone(folder):
         return await whole.conform(
-            program, folder, choice or Choice(full=True), servers={}, go_on=go_on, jobs=2, say=lambda _text: None
+            program,
+            folder,
+            choice or Choice(full=True),
+            servers=servers or {},
+            go_on=go_on,
+            jobs=2,
+            say=lambda _text: None,
         )
 
 
@@ -189,6 +200,25 @@ async def test_all_chosen_tests_are_run_and_told(program: Program) -> None:
     }
     (bad,) = found.of(Outcome.FAILED)
     assert (bad.reason, bad.log) == ("no", "log of two")
+
+
+async def test_the_quick_run_asks_each_api_server_for_every_group(
+    program: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tests, "QUICK", ("[sig-apps] one",))
+    servers = {name: Path(f"/{name}") for name in ("good", "bad", "far")}
+    found = await conform(program, choice=Choice(), servers=servers)
+    asked = {each.name.split()[5]: each for each in found.results if each.name.startswith("[quorate]")}
+    assert {name: each.outcome for name, each in asked.items()} == {
+        "good": Outcome.PASSED,
+        "bad": Outcome.FAILED,
+        "far": Outcome.LEFT,
+    }
+    assert asked["bad"].reason == "metrics/v1: kubectl get --raw /apis/metrics/v1: the server is currently unable"
+    assert "cannot connect" in asked["far"].reason
+    assert [each.name for each in found.results if not each.name.startswith("[quorate]")] == [
+        "[sig-apps] one [Conformance]"
+    ]
 
 
 async def test_few_failures_get_a_second_try_that_is_told(program: Program) -> None:

@@ -13,19 +13,25 @@ if TYPE_CHECKING:
 Version = Annotated[str, Parameter(help="Kubernetes version, such as 1.37.2; what goes with it follows.")]
 Arch = Annotated[Literal["amd64", "arm64"], Parameter(name="--arch", help="Architecture of the hosts.")]
 
+Tests = Annotated[
+    bool, Parameter(name="--tests", help="Also its own tests, for `quorate conformance`.", show_default=False)
+]
 
-def build(version: Version, /, *, file: File = DEFAULT, arch: Arch = "amd64", json: Json = False) -> int:
+
+def build(
+    version: Version, /, *, file: File = DEFAULT, arch: Arch = "amd64", tests: Tests = False, json: Json = False
+) -> int:
     """Build a Kubernetes version and what goes with it from Go modules, for clusters to come."""
     from quorate.cli.output import Output, run
 
-    return run(_build(Output(), version, file, arch, json=json))
+    return run(_build(Output(), version, file, arch, tests=tests, json=json))
 
 
-async def _build(out: "Output", version: str, file: Path, arch: str, *, json: bool) -> int:
+async def _build(out: "Output", version: str, file: Path, arch: str, *, tests: bool, json: bool) -> int:
     from dataclasses import asdict
     from time import monotonic
 
-    from quorate.artifact import claims, modules
+    from quorate.artifact import claims, modules, suite
     from quorate.artifact.cache import Cache
     from quorate.artifact.export import listing
     from quorate.artifact.root import default_cache
@@ -44,6 +50,8 @@ async def _build(out: "Output", version: str, file: Path, arch: str, *, json: bo
 
         supply = await modules.make(modules.all_of(version), cache, say, arch, file.absolute().parent)
         await claims.prove(supply, {}, cache, arch)
+        if tests:
+            await suite.programs(version, cache, say, file.absolute().parent)
     rows = listing(supply)
     if json:
         dump({"versions": dict(supply.versions), "arch": arch, "artifacts": [asdict(row) for row in rows]})

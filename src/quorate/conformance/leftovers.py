@@ -1,4 +1,7 @@
-"""What the suite leaves behind when it is killed: its namespaces, and webhooks that would go on judging requests."""
+"""The API as a run needs it beside the suite, and what the suite leaves there when it is killed.
+
+Its namespaces, and webhooks that would go on judging requests.
+"""
 
 import json
 import subprocess
@@ -36,6 +39,17 @@ class Api:
     def version(self) -> str:
         """The API server's version, `1.37.2`."""
         return str(json.loads(self.ask("get", "--raw", "/version"))["gitVersion"]).removeprefix("v")
+
+    def silent_groups(self) -> list[str]:
+        """API groups by version that do not answer, with what was said. Raises QuorateError when nobody is reached."""
+        groups = json.loads(self.ask("get", "--raw", "/apis"))["groups"]
+        silent = []
+        for version in (each["groupVersion"] for group in groups for each in group["versions"]):
+            try:
+                self.ask("get", "--raw", f"/apis/{version}")
+            except QuorateError as error:
+                silent.append(f"{version}: {error.message}")
+        return silent
 
     def namespaces(self) -> frozenset[str]:
         """Namespaces of the suite, whoever ran it."""

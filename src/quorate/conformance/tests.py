@@ -39,8 +39,6 @@ QUICK = (
     "[sig-storage] EmptyDir volumes pod should support shared volumes between containers",
 )
 """How the names of the quick run's tests begin, over all areas: of each, the first conformance test in order."""
-EVERYWHERE = "[sig-api-machinery] Discovery should locate the groupVersion and a resource within each APIGroup"
-"""The quick run asks each API server for this by itself: a group that only one of them can't lead to is found so."""
 _FLAG = {"serial": "[Serial]", "disruptive": "[Disruptive]", "slow": "[Slow]"}
 
 
