@@ -17,6 +17,7 @@ from quorate.artifact.resolve import resolve
 from quorate.component import kubelet, runtime
 from quorate.conformance.tests import QUICK
 from quorate.lab import record
+from quorate.lab.up import limit
 from quorate.render.sh import heredoc
 from quorate.report.drilled import Drilled
 
@@ -75,7 +76,11 @@ def test_an_api_server_that_stops_in_order_cuts_nobody_off(modern: Deployed, tmp
     """haproxy leaves it its sessions until it ends them, and cuts those of one that hangs."""
     file = tmp_path / "drill.json"
     faults = ("--fault", "apiserver-terminated", "--fault", "apiserver-hung")
-    modern.quorate("drill", "--yes", *faults, "--runs", "2", "--output", str(file))
+    limit(modern.cluster.name)
+    try:
+        modern.quorate("drill", "--yes", *faults, "--runs", "2", "--output", str(file))
+    finally:
+        limit(modern.cluster.name, on=False)
     found = Drilled.read(file.read_text())
     assert found.ok
     runs = {fault.name: fault.runs for fault in found.faults}

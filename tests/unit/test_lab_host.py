@@ -166,6 +166,10 @@ def test_a_host_leaves_the_others_a_cpu(tmp_path: Path, monkeypatch: pytest.Monk
     folder.mkdir(parents=True)
     for name in ("cpu.max",) if version == 2 else ("cpu.cfs_quota_us", "cpu.cfs_period_us"):
         (folder / name).touch()
+    cgroup.cpus("x", "a", None)
+    lifted = {path.name: path.read_text() for path in folder.iterdir()}
+    assert lifted.get("cpu.max", "max 10000") == "max 10000"
+    assert lifted.get("cpu.cfs_quota_us", "-1") == "-1"
     cgroup.cpus("x", "a", 3)
     found = {path.name: path.read_text() for path in folder.iterdir()}
     assert found == (

@@ -88,13 +88,13 @@ def _inherit_cpuset(folder: Path) -> None:
     (folder / "cgroup.clone_children").write_text("1")
 
 
-def cpus(lab: str, group: str, count: int) -> None:
-    """Let the processes of a group use so many CPUs' time and no more, where the kernel can count it."""
-    quota = count * PERIOD_US
+def cpus(lab: str, group: str, count: int | None) -> None:
+    """Let the processes of a group use so many CPUs' time and no more, where the kernel can count it; None: all."""
+    quota = -1 if count is None else count * PERIOD_US
     for one in hierarchies():
         folder = one.mount / TOP / lab / group
         if (folder / "cpu.max").exists():
-            (folder / "cpu.max").write_text(f"{quota} {PERIOD_US}")
+            (folder / "cpu.max").write_text(f"{'max' if count is None else quota} {PERIOD_US}")
         elif (folder / "cpu.cfs_quota_us").exists():
             (folder / "cpu.cfs_period_us").write_text(str(PERIOD_US))
             (folder / "cpu.cfs_quota_us").write_text(str(quota))

@@ -122,14 +122,15 @@ def up(
     return lab
 
 
-def limit(name: str, cache: Path | None = None) -> None:
+def limit(name: str, *, on: bool = True, cache: Path | None = None) -> None:
     """Let no host use all CPUs until it boots again: as with real hosts, one at work leaves the others one at least.
 
-    For measurements alone: control groups of version 1 then let no pod have a limit above its host's.
+    For measurements alone: control groups of version 1 then let no pod have a limit above its host's. `on` False lifts
+    it again.
     """
     lab = need(name, cache)
     for host in lab.machines:
-        cgroup.cpus(lab.id, host.name, max(1, (os.cpu_count() or 1) - 1))
+        cgroup.cpus(lab.id, host.name, max(1, (os.cpu_count() or 1) - 1) if on else None)
 
 
 def down(name: str, say: Callable[[str], None] = silent, *, cache: Path | None = None) -> None:
