@@ -110,7 +110,7 @@ drill: $(READY)
 ladder: $(READY) go
 	@$(BIN)/python bench/ladder.py
 
-# The conformance tests that disturb nobody, on the newest in a lab; hours; goes on where it stopped.
+# The conformance tests that disturb nobody, on the newest in a lab; goes on where it stopped.
 conformance: $(READY) go
 	@$(BIN)/python bench/conformance.py
 

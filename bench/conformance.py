@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from stand import RESULTS, ROOT, Stand, own, tell
 
+from quorate.execute.store import Store
 from quorate.lab.record import find
 from quorate.lab.up import down, up
 from quorate.spec.load import load
@@ -34,7 +35,9 @@ def stage() -> tuple[Stand, bool]:
     file = PLACE / "cluster.yaml"
     made = Stand(EXAMPLE.stem, file)
     if file.exists() and find(load(file).name):
-        return made, True
+        if (Store.beside(file, load(file).name).path / "conformance/run.json").exists():
+            return made, True
+        down(load(file).name, tell)
     PLACE.mkdir(exist_ok=True)
     text = re.sub(r"  packages: bundle", "  images: [conformance-images.tar]\n  packages: bundle", EXAMPLE.read_text())
     # The images' versions are asked of the suite: the file names them only when they are there.

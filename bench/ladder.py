@@ -20,7 +20,9 @@ from stand import RESULTS, ROOT, Stand, stand, tell
 
 from quorate.artifact.golang import locks
 from quorate.core import QuorateError
+from quorate.lab.up import limit
 from quorate.report.drilled import Drilled
+from quorate.spec.load import load
 from quorate.spec.versions import parts
 
 EXAMPLE = ROOT / "examples/modern.yaml"
@@ -44,6 +46,7 @@ def rung(version: str, folder: Path) -> dict[str, Any]:
         deploy = timed(made, "apply", "--yes")
         made.quorate("plan")
         findings = json.loads(made.quorate("verify", "--disruptive", "--yes", "--json", codes=(0, 8)))["findings"]
+        limit(load(made.file).name)
         report = folder / "drill.json"
         faults = [word for name in FAULTS for word in ("--fault", name)]
         made.quorate("drill", "--yes", *faults, "--runs", "1", "--output", str(report), codes=(0, 8))

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 from quorate.artifact.golang.families import Family
@@ -18,6 +19,25 @@ TINY = Family(
 PROGRAM = 'package main\n\nvar version, sum string\n\nfunc main() { print("tiny ", version, " ", sum, "\\n") }\n'
 """It imports nothing, so that only Go's runtime is compiled for it."""
 
+TESTS = replace(
+    TINY,
+    part="tinytests",
+    programs={"small.test": f"{MODULE}/cmd/small"},
+    stamps={f"{MODULE}/cmd/small.version": "v{v}"},
+    tests=True,
+    lock="tiny",
+)
+"""Its tests, from the same lock: a program of their own, as Kubernetes' are."""
+TEST = """package main
+
+import (
+\t"os"
+\t"testing"
+)
+
+func TestMain(m *testing.M) { print("tests of ", version, "\\n"); os.Exit(0) }
+"""
+
 
 def serve(root: Path, version: str, *, program: str = PROGRAM, go: str = "1.21") -> None:
     """Put a version of the module into a proxy below `root`."""
@@ -29,6 +49,7 @@ def serve(root: Path, version: str, *, program: str = PROGRAM, go: str = "1.21")
     with zipfile.ZipFile(folder / f"v{version}.zip", "w") as archive:
         archive.writestr(f"{MODULE}@v{version}/go.mod", mod)
         archive.writestr(f"{MODULE}@v{version}/cmd/small/main.go", program)
+        archive.writestr(f"{MODULE}@v{version}/cmd/small/main_test.go", TEST)
     with (folder / "list").open("a") as names:
         names.write(f"v{version}\n")
 

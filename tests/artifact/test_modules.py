@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from small_modules import MODULE, TINY, lock, serve
+from small_modules import MODULE, TESTS, TINY, lock, serve
 
 from quorate.artifact import modules
 from quorate.artifact.cache import Cache, unpacked
@@ -31,6 +31,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("GONOSUMDB", MODULE)
     monkeypatch.setenv("GOFLAGS", "-mod=mod -modcacherw")
     monkeypatch.setitem(families._FAMILIES, "tiny", TINY)  # type: ignore[index]
+    monkeypatch.setitem(families._FAMILIES, "tinytests", TESTS)  # type: ignore[index]
     monkeypatch.setattr(locks, "SHIPPED", tmp_path / "locks")
     monkeypatch.setitem(toolchain._SETTINGS, "GOFLAGS", "-mod=readonly -buildvcs=false -modcacherw")  # type: ignore[index]
     serve(tmp_path / "proxy", "1.2.3")
@@ -81,6 +82,11 @@ def test_a_program_says_its_version_and_its_modules_sum(place: Path) -> None:
     words = run(built(shop(place)), place).split()
     assert words[:2] == ["tiny", "v1.2.3"]
     assert words[2] == Lock(place / "locks/tiny-1.2.3").sum(MODULE, "1.2.3")
+
+
+def test_tests_are_built_as_a_program_with_the_version_in_it(place: Path) -> None:
+    entry = asyncio.run(modules.built(shop(place), "tinytests", "1.2.3"))
+    assert run(b"".join(unpacked(entry.blobs["small.test"])), place) == "tests of v1.2.3\n"
 
 
 def test_two_builds_give_the_same_bytes(place: Path) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from quorate.artifact import test_images
 from quorate.artifact.archive import references
 from quorate.artifact.oci import Image, Item, directory, write
 from quorate.artifact.pod_images import pod_images, with_shell
@@ -104,6 +105,35 @@ def test_what_is_no_name_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(ArtifactError, match="not the name of an image with a tag: busybox"):
         write(example(tmp_path), ["busybox"], tmp_path / "image.tar")
     assert not (tmp_path / "image.tar").exists()
+
+
+def test_images_of_kubernetes_own_tests_share_what_they_have_in_common(tmp_path: Path) -> None:
+    sources = tmp_path / "images"
+    files = ("agnhost/porter/localhost.crt", "agnhost/porter/localhost.key", "kitten/html/kitten.jpg")
+    for name in (*files, "kitten/html/data.json"):
+        (sources / name).parent.mkdir(parents=True, exist_ok=True)
+        (sources / name).write_bytes(name.encode())
+    (tmp_path / "agnhost").write_bytes(b"ELF agnhost")
+    with tarfile.open(tmp_path / "base.tar", "w") as tar:
+        tar.addfile(tarfile.TarInfo("debian"))
+    base = (tmp_path / "base.tar").read_bytes()
+    stock = test_images.Stock("amd64", tmp_path / "agnhost", None, sources, base, [base])
+    upstream = "registry.k8s.io/e2e-test-images/"
+    made = [f"{upstream}{name}" for name in ("agnhost:2.66.1", "agnhost:2.55", "kitten:1.8", "nonroot:1.5")]
+    archive = tmp_path / "tests.tar"
+    missing = test_images.make([*made, "registry.k8s.io/pause:3.10.2", f"{upstream}perl:5.26"], stock, archive)
+    assert missing == [f"{upstream}perl:5.26"]
+    assert sorted(references(archive)) == sorted([*made, "registry.k8s.io/pause:3.10.2"])
+    content = read(archive)
+    assert sum(each == base for each in content.values()) == 1, "a layer of all is there once"
+    by_name = {}
+    for entry in json.loads(content["index.json"])["manifests"]:
+        config = json.loads(blob(content, json.loads(blob(content, entry))["config"]))["config"]
+        by_name[entry["annotations"]["io.containerd.image.name"]] = config
+    assert by_name[made[0]]["Entrypoint"] == by_name[made[2]]["Entrypoint"] == ["/agnhost"]
+    assert by_name[made[2]]["Cmd"] == ["test-webserver"]
+    assert by_name[made[3]]["User"] == "1234"
+    assert by_name["registry.k8s.io/pause:3.10.2"]["Entrypoint"] == ["/bin/pause"], "where no compiler is"
 
 
 def test_images_of_programs_that_were_built(tmp_path: Path) -> None:

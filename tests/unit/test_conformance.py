@@ -1,7 +1,11 @@
 """Conformance tests: which are run, how shards are made, what is read from the suite's files, and how a run goes on."""
 
+import errno
 import json
 import re
+import subprocess
+import sys
+import time
 import xml.etree.ElementTree as ET
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -124,6 +128,7 @@ for word; do
   esac
 done
 echo "focus $focus"
+echo 'I1129 1 e2e.go:109] Starting e2e run "abc" on Ginkgo node 1'
 here=$(dirname "$0")
 again=$(grep -cxF -- "$focus" "$here/ran" 2>/dev/null)
 echo "$focus" >> "$here/ran"
@@ -143,18 +148,20 @@ echo "$focus" >> "$here/ran"
 } > "$place/junit_01.xml"
 """
 KUBECTL = """#!/bin/sh
-# Plays the API: one namespace of somebody else's tests, and those in the file `left`.
+# Plays the API: a namespace of somebody else's tests, and one of ours in the file `left`, until it is deleted.
 here=$(dirname "$0")
 echo "$*" >> "$here/asked"
+space() { printf '{"metadata": {"name": "%s", "labels": {"e2e-run": "%s"}}}' "$1" "$2"; }
 case "$*" in
 *"--kubeconfig=/far"*) echo "cannot connect" >&2; exit 1;;
 *"get --raw /apis") echo '{"groups": [{"versions": [{"groupVersion": "apps/v1"}, {"groupVersion": "metrics/v1"}]}]}';;
 *"--kubeconfig=/bad"*"get --raw /apis/metrics"*) echo "the server is currently unable" >&2; exit 1;;
 *"get --raw /version"*) echo '{"gitVersion": "v1.37.2"}';;
-*"get namespaces --selector"*) echo namespace/others; cat "$here/left" 2>/dev/null || :;;
-*"get namespaces"*) printf 'namespace/default\\nnamespace/others\\n'; cat "$here/left" 2>/dev/null || :;;
+*"get namespaces --selector"*)
+  printf '{"items": [%s' "$(space others 0)"; [ ! -e "$here/left" ] || printf ', %s' "$(space e2e-1 abc)"; echo ']}';;
+*"get namespaces"*) printf 'namespace/default\\nnamespace/others\\n'; [ ! -e "$here/left" ] || echo namespace/e2e-1;;
 *"get validating"*) cat "$here/hooks" 2>/dev/null || echo '{"items": []}';;
-*delete*namespace/*) rm -f "$here/left";;
+*"delete namespace e2e-1"*) rm -f "$here/left";;
 esac
 """
 
@@ -269,29 +276,72 @@ async def test_a_suite_of_another_version_is_refused_before_it_runs(program: Pro
     assert not (program.path.parent / "ran").exists()
 
 
-async def test_what_a_killed_run_left_goes_and_what_others_have_stays(program: Program) -> None:
-    (program.path.parent / "left").write_text("")
+async def test_what_our_runs_left_goes_and_what_others_have_stays(program: Program) -> None:
+    """Ours are told by the ids in our logs, whenever those of others came."""
     await conform(program)
-    (program.path.parent / "left").write_text("namespace/e2e-1\n")
+    (program.path.parent / "left").touch()
     await conform(program, choice=Choice(focus="one"))
     asked = (program.path.parent / "asked").read_text()
-    assert "delete namespace/e2e-1 " in asked
-    assert "delete namespace/others" not in asked
+    assert "delete namespace e2e-1 --ignore-not-found" in asked
+    assert "delete namespace others" not in asked
+    assert not (program.path.parent / "left").exists()
 
 
-def test_webhooks_of_the_suite_go_and_those_of_others_stay(program: Program) -> None:
+def test_webhooks_of_ours_go_and_those_of_others_stay(program: Program) -> None:
     def hook(name: str, namespace: str, **labels: str) -> dict[str, object]:
         service = {"namespace": namespace, "name": "s"}
         metadata = {"name": name, "labels": labels}
         webhooks = [{"clientConfig": {"service": service}}]
         return {"kind": "ValidatingWebhookConfiguration", "metadata": metadata, "webhooks": webhooks}
 
-    (program.path.parent / "left").write_text("namespace/e2e-1\n")
-    items = [hook("in-tests", "e2e-1"), hook("orphan", "e2e-0", **{"e2e-list-test-uuid": "x"}), hook("own", "gone")]
-    items.append(hook("others", "default", **{"e2e-x": ""}))
-    (program.path.parent / "hooks").write_text(json.dumps({"items": items}))
-    found = leftovers.Api(program.kubectl, program.kubeconfig).hooks()
-    assert [name.partition("/")[2] for name in found] == ["in-tests", "orphan"]
+    mark = {"e2e-list-test-uuid": "x"}
+    items = [hook("ours", "e2e-1", **mark), hook("orphan", "e2e-0", **mark), hook("own", "gone")]
+    items += [hook("their-tests", "others", **mark), hook("theirs", "default", **mark)]
+    by_url = hook("by-url", "x") | {"webhooks": [{"clientConfig": {"url": "https://hook.example"}}]}
+    (program.path.parent / "left").touch()
+    (program.path.parent / "hooks").write_text(json.dumps({"items": [*items, by_url]}))
+    found = leftovers.Api(program.kubectl, program.kubeconfig).hooks({"e2e-1"})
+    assert [name.partition("/")[2] for name in found] == ["ours", "orphan"]
+
+
+async def test_a_run_goes_on_with_its_own_choice_alone(program: Program) -> None:
+    """So that nobody runs what is disruptive without having said so."""
+    await conform(program)
+    with pytest.raises(QuorateError, match="another choice") as raised:
+        await conform(program, choice=Choice(focus="one two"), go_on=True)
+    assert "say the same again, --full," in raised.value.hint
+    assert Choice(focus="one two", serial=True).words() == "--serial --focus 'one two'"
+
+
+async def test_a_full_disk_is_an_error_of_the_disk(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(session.Session, "keep", full)
+    with pytest.raises(OSError, match="No space left"):
+        await conform(program)
+
+
+def test_the_suite_ends_with_us(program: Program, tmp_path: Path) -> None:
+    """Killed with no chance to do anything: the suite is told, and cleans up."""
+    ready, told = tmp_path / "ready", tmp_path / "told"
+    program.path.write_text(f"#!/bin/sh\ntrap 'touch {told}; exit' INT\ntouch {ready}\nwhile :; do sleep 0.1; done\n")
+    code = (
+        "import asyncio; from pathlib import Path; from quorate.conformance.program import Program; "
+        "from quorate.conformance.tests import Case; "
+        f"asyncio.run(Program(*map(Path, {[str(program.path)] * 3})).run([Case('x')], Path({str(tmp_path / 'run')!r})))"
+    )
+    with subprocess.Popen([sys.executable, "-c", code]) as parent:
+        until(ready)
+        parent.kill()
+    until(told)
+
+
+def until(path: Path) -> None:
+    end = time.monotonic() + 20
+    while not path.exists():
+        assert time.monotonic() < end, path
+        time.sleep(0.05)
 
 
 def test_two_runs_at_once_are_refused(tmp_path: Path) -> None:

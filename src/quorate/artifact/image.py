@@ -23,19 +23,20 @@ timeout top touch tr traceroute true umount uname uniq uptime vi wc wget which w
 """
 APPLETS = tuple(_APPLETS.split())
 """Commands of the image, where this busybox has them."""
-NEEDED = frozenset({"sh", "sleep", "wget", "httpd", "nslookup"})
+NEEDED = frozenset({"sh", "sleep", "wget", "httpd", "nslookup", "dd"})
 """What `verify` and the pause command use."""
 
 PAUSE = "#!/bin/sh\ntrap 'exit 0' TERM INT\nwhile :; do sleep 86400 & wait $!; done\n"
 """The default command: waits for ever, reaps orphans, and ends at once when told to."""
 
-_ARCHITECTURES = {
+ARCHITECTURES = {
     "x86_64": "amd64",
     "aarch64": "arm64",
     "armv7l": "arm",
     "ppc64le": "ppc64le",
     "s390x": "s390x",
 }
+"""Go's name of an architecture by the kernel's."""
 _FILES = {
     "etc/passwd": "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n",
     "etc/group": "root:x:0:\nnogroup:x:65534:\n",
@@ -55,7 +56,7 @@ def build_image(cache: Path, root: Path, tags: Sequence[str]) -> Path:
         if not path.is_file():
             content, applets = _busybox(cache, root)
             machine = platform.machine()
-            oci.write(image(content, applets, _ARCHITECTURES.get(machine, machine)), tags, path)
+            oci.write(image(content, applets, ARCHITECTURES.get(machine, machine)), tags, path)
     return path
 
 

@@ -10,6 +10,8 @@ from pathlib import Path
 
 from quorate.artifact.oci import Image, Item, directory, layers_of, write
 
+AGNHOST_PORTS = tuple(f"{port}/tcp" for port in (80, 5000, 8080, 8081, 9376))
+"""What the test server's commands listen at."""
 REGISTRY = "quorate.local"
 """Before the names: these images are not the projects' own."""
 
@@ -77,8 +79,7 @@ def _agnhost(program: Path, arch: str) -> Image:
     """It is called by a second name, and writes what is sent to it into /uploads."""
     second = Item("agnhost-2", target="agnhost")
     layer = _root(Item("agnhost", program, mode=0o755), second, directory("uploads", 0o1777))
-    ports = [f"{port}/tcp" for port in (80, 5000, 8080, 8081, 9376)]
-    return Image(arch, [layer], entrypoint=["/agnhost"], command=["pause"], ports=ports)
+    return Image(arch, [layer], entrypoint=["/agnhost"], command=["pause"], ports=AGNHOST_PORTS)
 
 
 _IMAGES: Mapping[str, Callable[[Path, str], Image]] = {

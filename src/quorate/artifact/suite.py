@@ -12,6 +12,7 @@ from quorate.artifact import debian, modules, test_images
 from quorate.artifact.cache import Cache, unpacked
 from quorate.artifact.golang import compiler, locks, pause
 from quorate.artifact.golang.compiler import Compiler
+from quorate.artifact.image import ARCHITECTURES
 from quorate.artifact.modules import Workshop
 from quorate.artifact.oci import layers_of
 from quorate.artifact.root import default_cache, ensure_root
@@ -22,7 +23,6 @@ Say = Callable[[str], None]
 ARCHIVE, LIST = "conformance-images.tar", "conformance-images.txt"
 _REFUSED = re.compile(r"invalid\.|gcr\.io/k8s-authenticated-test/")
 """Images that no host may get: the tests are that it does not."""
-_MACHINES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
 @dataclass(frozen=True)
@@ -35,40 +35,35 @@ class Suite:
 
 async def programs(version: str, cache: Cache, say: Say, beside: Path | None) -> Suite:
     """The suite of a Kubernetes version and its kubectl, from the cache or built now. Raises ArtifactError."""
-    machine = platform.machine()
-    if machine not in _MACHINES:
-        raise ArtifactError(f"the suite is not built for {machine}", "name one with --e2e")
-    shop = _workshop(cache, _MACHINES[machine], say, beside)
+    shop = await _workshop(cache, say, beside)
     e2e = (await modules.built(shop, "e2e", version)).blobs["e2e.test"]
     kubectl = (await modules.built(shop, "kubernetes", version)).blobs["kubectl"]
     return Suite(await asyncio.to_thread(_laid, e2e, "e2e.test"), await asyncio.to_thread(_laid, kubectl, "kubectl"))
 
 
-async def images(
-    version: str, suite: Suite, cache: Cache, say: Say, arch: str, beside: Path | None, folder: Path
-) -> list[str]:
+async def images(version: str, suite: Suite, cache: Cache, say: Say, beside: Path | None, folder: Path) -> list[str]:
     """Write the images that can be made to one archive in `folder`, and a list of all; those that can't be made.
 
-    Raises ArtifactError.
+    They are of this machine's architecture, as Debian's packages in them are. Raises ArtifactError.
     """
-    cc = await asyncio.to_thread(compiler.find, arch)
-    if not isinstance(cc, Compiler):
-        raise ArtifactError(f"the images of the tests can't be made: {cc}", "install a C compiler")
-    shop = _workshop(cache, arch, say, beside)
+    shop = await _workshop(cache, say, beside)
     agnhost = (await modules.built(shop, "agnhost", version)).blobs["agnhost"]
     lock = locks.find("kubernetes", version, beside)
     assert lock is not None, "agnhost was built before"
     say("making the images of the tests")
     root = await asyncio.to_thread(ensure_root, default_cache(), say)
     base = await asyncio.to_thread(test_images.base_layer, default_cache(), root)
-    tests = (await debian.without_kubernetes(cache, say, arch)).images[debian.TEST_IMAGE]
+    tests = (await debian.without_kubernetes(cache, say, shop.arch)).images[debian.TEST_IMAGE]
     names = _named(suite.e2e)
     folder.mkdir(parents=True, exist_ok=True)
     with cache.scratch() as work:
+        program = None
+        if isinstance(shop.cc, Compiler):
+            program = await pause.build(lock, table(version).pause_image.rpartition(":")[2], shop.cc, work)
         stock = test_images.Stock(
-            arch,
+            shop.arch,
             agnhost=_write(agnhost, work / "agnhost"),
-            pause=await pause.build(lock, table(version).pause_image.rpartition(":")[2], cc, work),
+            pause=program,
             sources=await pause.sources(lock, work) / "test/images",
             base=base.read_bytes(),
             busybox=layers_of(_write(tests, work / "busybox.tar")),
@@ -79,8 +74,10 @@ async def images(
     return missing
 
 
-def _workshop(cache: Cache, arch: str, say: Say, beside: Path | None) -> Workshop:
-    return Workshop(cache, arch, beside, say, compiler.find(arch))
+async def _workshop(cache: Cache, say: Say, beside: Path | None) -> Workshop:
+    machine = platform.machine()
+    arch = ARCHITECTURES.get(machine, machine)
+    return Workshop(cache, arch, beside, say, await asyncio.to_thread(compiler.find, arch))
 
 
 def _named(e2e: Path) -> list[str]:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from quorate.artifact import oci
 from quorate.artifact.oci import Image, Item
+from quorate.artifact.pod_images import AGNHOST_PORTS
 from quorate.artifact.root import locked, run_in_root
 
 _NAMES = """
@@ -91,7 +92,8 @@ class Stock:
     arch: str
     """Go's name of the hosts' architecture."""
     agnhost: Path
-    pause: Path
+    pause: Path | None
+    """None where no compiler makes it: then the busybox waits."""
     sources: Path
     """The folder `test/images` of Kubernetes' module."""
     base: bytes
@@ -118,8 +120,9 @@ def _agnhost(stock: Stock) -> Image:
     """Programs, and the pair of files that tests ask its server for."""
     pair = [Item(name, stock.sources / "agnhost/porter" / name) for name in ("localhost.crt", "localhost.key")]
     own = [Item("agnhost", stock.agnhost, mode=0o755), Item("agnhost-2", target="agnhost"), *pair]
-    ports = [f"{port}/tcp" for port in (80, 5000, 8080, 8081, 9376)]
-    return Image(stock.arch, [stock.base, own], ["/agnhost"], ["pause"], environment={"PATH": _PATH}, ports=ports)
+    return Image(
+        stock.arch, [stock.base, own], ["/agnhost"], ["pause"], environment={"PATH": _PATH}, ports=AGNHOST_PORTS
+    )
 
 
 def _picture(name: str) -> Callable[[Stock], Image]:
@@ -150,6 +153,8 @@ def _nonroot(stock: Stock) -> Image:
 
 
 def _pause(stock: Stock) -> Image:
+    if stock.pause is None:
+        return Image(stock.arch, stock.busybox, ["/bin/pause"], environment={"PATH": "/bin"})
     return Image(stock.arch, [[Item("pause", stock.pause, mode=0o755)]], ["/pause"], user="65535:65535")
 
 

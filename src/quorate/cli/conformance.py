@@ -1,5 +1,6 @@
 """`quorate conformance`: Kubernetes' own conformance tests against the cluster."""
 
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -8,12 +9,14 @@ from cyclopts import Parameter
 from quorate.cli.words import DEFAULT, File, Json, Yes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator, Mapping
 
     from quorate.artifact.suite import Suite
     from quorate.cli.output import Output
     from quorate.conformance.tests import Choice
     from quorate.conformance.whole import Whole
+    from quorate.execute.store import Store
+    from quorate.spec.cluster import Cluster
 
 Full = Annotated[
     bool, Parameter(name="--full", help="All conformance tests, not 30 over all areas.", show_default=False)
@@ -25,12 +28,18 @@ Serial = Annotated[
 Disruptive = Annotated[
     bool, Parameter(name="--disruptive", help="Also tests that stop what others use.", show_default=False)
 ]
-GoOn = Annotated[bool, Parameter(name="--go-on", help="Go on with the run that was stopped.", show_default=False)]
+GoOn = Annotated[
+    bool, Parameter(name="--go-on", help="Go on with the run of this choice that was stopped.", show_default=False)
+]
 Jobs = Annotated[int, Parameter(name="--jobs", help="Groups of tests at once.")]
 E2e = Annotated[Path | None, Parameter(name="--e2e", help="The suite's e2e.test, instead of building it.")]
 Target = Annotated[Path | None, Parameter(name="--output", help="Folder for JUnit and HTML.")]
 Images = Annotated[
-    Path | None, Parameter(name="--images", help="Only write the tests' images and their list to this folder.")
+    Path | None,
+    Parameter(
+        name="--images",
+        help="Only write the tests' images, of this machine's architecture, and their list to this folder.",
+    ),
 ]
 
 
@@ -86,7 +95,7 @@ async def _images(out: "Output", file: Path, folder: Path, *, json: bool) -> int
             emit(Said(text))
 
         suite = await programs(version, cache, say, beside)
-        missing = await images(version, suite, cache, say, "amd64", beside, folder)
+        missing = await images(version, suite, cache, say, beside, folder)
     if json:
         dump({"archive": str(folder / ARCHIVE), "list": str(folder / LIST), "missing": missing})
         return 0
@@ -111,45 +120,54 @@ async def _conformance(
     from quorate.conformance.program import Program
     from quorate.conformance.whole import alone, conform
     from quorate.core import QuorateError, VerifyFailed
-    from quorate.execute import atomic
     from quorate.execute.store import Store
-    from quorate.procedure.kubeconfig import operator_kubeconfig
     from quorate.report.event import Said
     from quorate.spec.load import load
 
     cluster = load(file)
     store = Store.beside(file, cluster.name)
-    text, folder = operator_kubeconfig(cluster, store), store.path / "conformance"
+    folder = store.path / "conformance"
     question = f"Disruptive tests stop what others use on {cluster.name}.  Go on?  Only yes does."
     if choice.disruptive and not yes and not await out.agreed(question):
         raise QuorateError("not run", "without --disruptive nothing of others is stopped")
-    with alone(folder), busy(None if json else out, "conformance tests") as emit:
+    try:
+        (output or folder).mkdir(parents=True, exist_ok=True)
+        with alone(folder), _kubeconfigs(cluster, store, folder) as (kubeconfig, servers):
+            with busy(None if json else out, "conformance tests") as emit:
 
-        def say(said: str) -> None:
-            emit(Said(said))
+                def say(said: str) -> None:
+                    emit(Said(said))
 
-        suite = await _suite(cluster.versions.kubernetes, file, e2e, say)
-        program = Program(suite.e2e, suite.kubectl, folder / "kubeconfig")
-        atomic.write(program.kubeconfig, text.encode())
-        servers = {host.name: folder / f"kubeconfig-{host.name}" for host in cluster.masters}
-        for host in cluster.masters:
-            own = operator_kubeconfig(cluster, store, f"https://{host.ip}:{cluster.apiserver.port}")
-            atomic.write(servers[host.name], own.encode())
-        try:
-            whole = await conform(
-                program,
-                folder,
-                choice,
-                servers=servers,
-                go_on=go_on,
-                jobs=jobs,
-                say=say,
-            )
-        finally:
-            for path in (program.kubeconfig, *servers.values()):
-                path.unlink(missing_ok=True)
-    bad = _told(out, cluster.name, whole, output or folder, json=json)
-    return VerifyFailed.exit_code if bad else 0
+                suite = await _suite(cluster.versions.kubernetes, file, e2e, say)
+                program = Program(suite.e2e, suite.kubectl, kubeconfig)
+                whole = await conform(program, folder, choice, servers=servers, go_on=go_on, jobs=jobs, say=say)
+            _write(cluster.name, whole, output or folder)
+    except OSError as error:
+        place = error.filename or output or folder
+        hint = "make room or name another --output; what has a result is kept for --go-on"
+        raise QuorateError(f"{place}: {error.strerror}", hint) from error
+    _told(out, cluster.name, whole, output or folder, json=json)
+    return 0 if whole.good else VerifyFailed.exit_code
+
+
+@contextmanager
+def _kubeconfigs(cluster: "Cluster", store: "Store", folder: Path) -> "Iterator[tuple[Path, Mapping[str, Path]]]":
+    """Kubeconfigs of the endpoint and of each API server by its host's name, for as long as they are needed."""
+    from quorate.execute import atomic
+    from quorate.procedure.kubeconfig import operator_kubeconfig
+
+    servers = {host.name: folder / f"kubeconfig-{host.name}" for host in cluster.masters}
+    texts = {folder / "kubeconfig": operator_kubeconfig(cluster, store)}
+    for host in cluster.masters:
+        own = f"https://{host.ip}:{cluster.apiserver.port}"
+        texts[servers[host.name]] = operator_kubeconfig(cluster, store, own)
+    try:
+        for path, text in texts.items():
+            atomic.write(path, text.encode())
+        yield folder / "kubeconfig", servers
+    finally:
+        for path in texts:
+            path.unlink(missing_ok=True)
 
 
 async def _suite(version: str, file: Path, e2e: Path | None, say: "Callable[[str], None]") -> "Suite":
@@ -170,16 +188,13 @@ async def _suite(version: str, file: Path, e2e: Path | None, say: "Callable[[str
     return Suite(e2e.absolute(), Path(kubectl).absolute())
 
 
-def _told(out: "Output", cluster: str, whole: "Whole", folder: Path, *, json: bool) -> bool:
-    """Write the files, say what came of it; whether a test failed or something stayed."""
-    from quorate.cli.output import dump
-    from quorate.conformance.result import Outcome, junit, plain
+def _write(cluster: str, whole: "Whole", folder: Path) -> None:
+    """The page and the JUnit file. Raises OSError."""
+    from quorate.conformance.result import Outcome, junit
     from quorate.report.conformance_page import page
-    from quorate.report.console import BAD, GOOD, NAME, QUIET
 
-    folder.mkdir(parents=True, exist_ok=True)
-    failed, left, passed = (whole.of(each) for each in (Outcome.FAILED, Outcome.LEFT, Outcome.PASSED))
-    rows = ([(each.name, each.seconds, each.reason, each.log) for each in some] for some in (failed, left, passed))
+    kinds = (Outcome.FAILED, Outcome.LEFT, Outcome.PASSED)
+    rows = ([(each.name, each.seconds, each.reason, each.log) for each in whole.of(kind)] for kind in kinds)
     facts = {
         "Kubernetes": whole.session.version,
         "tests": _meant(whole.session.choice),
@@ -188,34 +203,41 @@ def _told(out: "Output", cluster: str, whole: "Whole", folder: Path, *, json: bo
     }
     (folder / "conformance.html").write_text(page(cluster, facts, *rows), encoding="utf-8")
     (folder / "junit.xml").write_text(junit("conformance", whole.results), encoding="utf-8")
+
+
+def _told(out: "Output", cluster: str, whole: "Whole", folder: Path, *, json: bool) -> None:
+    """Say what came of it."""
+    from quorate.cli.output import dump
+    from quorate.conformance.result import Outcome, plain
+    from quorate.report.console import BAD, GOOD, NAME, QUIET
+
+    failed, left, passed = (whole.of(each) for each in (Outcome.FAILED, Outcome.LEFT, Outcome.PASSED))
+    again = [each for each in passed if each.reason]
     if json:
         dump(
             {
                 "cluster": cluster,
                 "version": whole.session.version,
-                "ok": not failed and not whole.stayed,
+                "ok": whole.good,
                 "passed": len(passed),
-                "again": [{"name": each.name, "reason": each.reason} for each in passed if each.reason],
+                "again": [{"name": each.name, "reason": each.reason} for each in again],
                 "failed": [plain(each) for each in failed],
                 "left": [plain(each) for each in left],
                 "stayed": list(whole.stayed),
                 "folder": str(folder),
             }
         )
-        return bool(failed or whole.stayed)
+        return
     for each in failed:
         out.say(("failed  ", BAD), each.name)
         out.say((f"        {each.reason}", QUIET))
-    for each in passed:
-        if each.reason:
-            out.say(("passed  ", GOOD), f"{each.name}, {each.reason}")
+    for each in again:
+        out.say(("passed  ", GOOD), f"{each.name}, {each.reason}")
     for name in whole.stayed:
-        out.say(("stayed  ", BAD), name)
+        out.say(("stayed  ", BAD), f"namespace {name}")
     counts = f"{len(passed)} passed, {len(failed)} failed, {len(left)} not run"
-    out.say(
-        (f"{cluster}: ", NAME), (counts, BAD if failed else f"bold {GOOD}"), (f"  {folder}/conformance.html", QUIET)
-    )
-    return bool(failed or whole.stayed)
+    mark = f"bold {GOOD}" if whole.good else BAD
+    out.say((f"{cluster}: ", NAME), (counts, mark), (f"  {folder}/conformance.html", QUIET))
 
 
 def _meant(choice: "Choice") -> str:

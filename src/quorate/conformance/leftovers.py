@@ -6,13 +6,15 @@ Its namespaces, and webhooks that would go on judging requests.
 import json
 import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from quorate.core import QuorateError
+from quorate.plan.words import many
 
 LABEL = "e2e-run"
-"""Every namespace of the suite has it."""
+"""Every namespace of the suite has it; its value is the id of the process that made it."""
 HOOKS = ("validatingwebhookconfigurations", "mutatingwebhookconfigurations")
 GONE = 180.0
 """Seconds that namespaces have to go."""
@@ -51,48 +53,45 @@ class Api:
                 silent.append(f"{version}: {error.message}")
         return silent
 
-    def namespaces(self) -> frozenset[str]:
-        """Namespaces of the suite, whoever ran it."""
-        return frozenset(self.ask("get", "namespaces", f"--selector={LABEL}", "--output=name").split())
+    def namespaces(self) -> dict[str, str]:
+        """Namespaces of the suite by name, whoever ran it, with the id of the run."""
+        items = json.loads(self.ask("get", "namespaces", f"--selector={LABEL}", "--output=json"))["items"]
+        return {each["metadata"]["name"]: each["metadata"]["labels"][LABEL] for each in items}
 
-    def hooks(self) -> tuple[str, ...]:
-        """Webhooks that call a service in a namespace of the suite's, or in none that is there."""
-        there = set(self.ask("get", "namespaces", "--output=name").split())
-        tests = self.namespaces()
+    def of_runs(self, ids: Collection[str]) -> set[str]:
+        """Namespaces of these runs."""
+        return {name for name, run in self.namespaces().items() if run in ids}
+
+    def hooks(self, ours: Collection[str]) -> list[str]:
+        """Webhooks that call a service in one of these namespaces, or one of a run whose namespace is gone."""
+        there = {name.removeprefix("namespace/") for name in self.ask("get", "namespaces", "--output=name").split()}
         found = json.loads(self.ask("get", ",".join(HOOKS), "--output=json"))["items"]
-        return tuple(
-            f"{each['kind'].lower()}/{each['metadata']['name']}"
-            for each in found
-            if any(_of_suite(each, hook, tests, there) for hook in each.get("webhooks") or ())
-        )
+        return [
+            f"{each['kind'].lower()}/{each['metadata']['name']}" for each in found if _left_by_suite(each, ours, there)
+        ]
 
 
-def _of_suite(item: dict[str, object], hook: dict[str, object], tests: frozenset[str], there: set[str]) -> bool:
-    config = hook.get("clientConfig")
-    service = config.get("service") if isinstance(config, dict) else None
-    if not isinstance(service, dict):
-        return False
-    name = f"namespace/{service.get('namespace')}"
-    metadata = item.get("metadata")
-    labels = metadata.get("labels") or {} if isinstance(metadata, dict) else {}
-    ours = any(str(label).startswith("e2e-") for label in labels)
-    return name in tests or (name not in there and ours)
+def _left_by_suite(item: Mapping[str, Any], ours: Collection[str], there: Collection[str]) -> bool:
+    marked = any(label.startswith("e2e-") for label in item["metadata"].get("labels") or {})
+    services = [hook["clientConfig"].get("service") for hook in item.get("webhooks") or ()]
+    calls = {service["namespace"] for service in services if service}
+    return any(name in ours or (marked and name not in there) for name in calls)
 
 
-def take_away(api: Api, foreign: frozenset[str], say: Callable[[str], None]) -> Sequence[str]:
-    """Delete what the suite left, but for others' namespaces; what is still there after `GONE` seconds.
+def take_away(api: Api, runs: Collection[str], say: Callable[[str], None]) -> Sequence[str]:
+    """Delete what these runs of the suite left; the namespaces that are still there after `GONE` seconds.
 
     Raises QuorateError when the API can't be asked.
     """
-    ours = api.namespaces() - foreign
-    if hooks := api.hooks():
+    ours = api.of_runs(runs)
+    if hooks := api.hooks(ours):
         # They first: one whose service is gone may refuse every request.
         api.ask("delete", *hooks, "--ignore-not-found")
     if not ours:
         return ()
-    say(f"taking {len(ours)} namespaces of the suite away")
-    api.ask("delete", *sorted(ours), "--ignore-not-found", "--wait=false")
+    say(f"taking {many(len(ours), 'namespace')} of the suite away")
+    api.ask("delete", "namespace", *sorted(ours), "--ignore-not-found", "--wait=false")
     end = time.monotonic() + GONE
-    while (left := api.namespaces() - foreign) and time.monotonic() < end:
+    while (left := api.of_runs(runs)) and time.monotonic() < end:
         time.sleep(2)
     return sorted(left)

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import ctypes
 import os
 import re
 import signal
@@ -16,6 +17,7 @@ from quorate.core import ArtifactError
 
 ASK = 120
 """Seconds for a question to the program, which has hundreds of MB to be read first."""
+_LIBC = ctypes.CDLL(None)
 GRACE = 60
 """Seconds that it has to take its namespaces away when it is told to end."""
 
@@ -68,6 +70,7 @@ class Program:
                 cwd=place,
                 env={**os.environ, "KUBECONFIG": str(self.kubeconfig)},
                 start_new_session=True,
+                preexec_fn=_end_with_parent,
             )
             try:
                 code = await process.wait()
@@ -89,6 +92,11 @@ class Program:
             "--delete-namespace=true",
             "--disable-log-dump=true",
         ]
+
+
+def _end_with_parent() -> None:
+    """In the new process: when ours is killed, it is told to end, and cleans up (prctl(2), PR_SET_PDEATHSIG)."""
+    _LIBC.prctl(1, signal.SIGINT)
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from quorate.conformance.program import Program
 from quorate.conformance.result import Outcome, Result
-from quorate.conformance.session import Session
+from quorate.conformance.session import SHARDS, Session
 from quorate.conformance.tests import Case, alone, shards
 
 MOST = 4
@@ -42,7 +42,10 @@ def minutes(seconds: float) -> str:
 
 
 async def run(session: Session, program: Program, jobs: int, say: Say) -> list[Result]:
-    """Run what has no result yet, `jobs` shards at once; all results in order of the tests."""
+    """Run what has no result yet, `jobs` shards at once; all results in order of the tests.
+
+    Raises OSError when results can't be kept.
+    """
     rest = session.rest()
     progress = Progress(len(session.chosen.tests), session.results(), say)
     first = session.next_number()
@@ -51,15 +54,18 @@ async def run(session: Session, program: Program, jobs: int, say: Say) -> list[R
 
     async def one(number: int, tests: Sequence[Case]) -> None:
         async with free:
-            results = await program.run(tests, session.folder / "shards" / f"{number:04d}")
+            results = await program.run(tests, session.folder / SHARDS / f"{number:04d}")
             session.keep(number, results)
             progress.told(results)
 
     say(f"{len(rest)} tests, {jobs} at once")
-    async with asyncio.TaskGroup() as group:
-        for number, tests in numbered:
-            if not alone(tests[0]):
-                group.create_task(one(number, tests))
+    try:
+        async with asyncio.TaskGroup() as group:
+            for number, tests in numbered:
+                if not alone(tests[0]):
+                    group.create_task(one(number, tests))
+    except BaseExceptionGroup as failed:
+        raise failed.exceptions[0] from None
     for number, tests in numbered:
         if alone(tests[0]):
             await one(number, tests)
@@ -76,7 +82,7 @@ async def _again(session: Session, program: Program, say: Say) -> None:
     for first in failed:
         say(f"once more: {first.name}")
         number = session.next_number()
-        (second,) = await program.run([Case(first.name)], session.folder / "shards" / f"{number:04d}")
+        (second,) = await program.run([Case(first.name)], session.folder / SHARDS / f"{number:04d}")
         if second.outcome is Outcome.PASSED:
             second = replace(second, reason=f"at the second try; the first: {first.reason}", log=first.log)
         session.keep(number, [second])

@@ -1,6 +1,7 @@
 """What is kept of a run, so that one that was stopped or killed goes on: what is run, and results as they come."""
 
 import json
+import re
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +12,10 @@ from quorate.conformance.tests import Case, Choice, Chosen
 from quorate.core import QuorateError
 from quorate.execute import atomic
 
+SHARDS = "shards"
+"""Folder of what the suite writes, below that of the run."""
 _STATE, _RESULTS = "run.json", "results"
+_RUN = re.compile(r'Starting e2e run "([0-9a-f-]+)"')
 
 
 @dataclass(frozen=True)
@@ -22,8 +26,6 @@ class Session:
     version: str
     choice: Choice
     chosen: Chosen
-    foreign: frozenset[str]
-    """Namespaces of such tests that were there before: somebody else's."""
 
     def keep(self, number: int, results: Sequence[Result]) -> None:
         """Keep a shard's results. Raises OSError."""
@@ -47,10 +49,16 @@ class Session:
         return 1 + max((int(path.stem) for path in (self.folder / _RESULTS).glob("*.json")), default=0)
 
 
-def begin(folder: Path, version: str, choice: Choice, chosen: Chosen, foreign: frozenset[str]) -> Session:
+def run_ids(folder: Path) -> set[str]:
+    """Ids under which the suite has run for the sessions in this folder, as its logs tell them."""
+    logs = (folder / SHARDS).glob("*/log.txt")
+    return {match[1] for path in logs if (match := _RUN.search(path.read_text(errors="replace")))}
+
+
+def begin(folder: Path, version: str, choice: Choice, chosen: Chosen) -> Session:
     """Begin anew: what an earlier run left in the folder goes. Raises OSError."""
-    session = Session(folder, version, choice, chosen, foreign)
-    for name in (_RESULTS, "shards"):
+    session = Session(folder, version, choice, chosen)
+    for name in (_RESULTS, SHARDS):
         shutil.rmtree(folder / name, ignore_errors=True)
     (folder / _RESULTS).mkdir(parents=True, exist_ok=True)
     state = {
@@ -58,7 +66,6 @@ def begin(folder: Path, version: str, choice: Choice, chosen: Chosen, foreign: f
         "choice": vars(choice),
         "tests": [test.name for test in chosen.tests],
         "left": [list(pair) for pair in chosen.left],
-        "foreign": sorted(foreign),
     }
     atomic.write(folder / _STATE, json.dumps(state).encode())
     return session
@@ -82,8 +89,7 @@ def _of(folder: Path, state: Mapping[str, object]) -> Session:
     choice = state["choice"]
     if not isinstance(choice, dict):
         raise ValueError("no choice")
-    foreign = frozenset(str(name) for name in _items(state["foreign"]))
-    return Session(folder, str(state["version"]), Choice(**choice), Chosen(tests, left), foreign)
+    return Session(folder, str(state["version"]), Choice(**choice), Chosen(tests, left))
 
 
 def _items(value: object) -> list[object]:

@@ -1,6 +1,7 @@
 """The suite's tests by their names, and which of them a run takes; pure."""
 
 import re
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -68,6 +69,11 @@ class Choice:
     """Regular expression that names must match, of all tests of the suite; instead of the others."""
     serial: bool = False
     disruptive: bool = False
+
+    def words(self) -> str:
+        """As it is said on the command line."""
+        flags = [f"--{name}" for name in ("full", "serial", "disruptive") if getattr(self, name)]
+        return " ".join([*flags, *(["--focus", shlex.quote(self.focus)] if self.focus else [])])
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,11 @@ class Whole:
     stayed: Sequence[str]
     """Namespaces of the tests that would not go."""
 
+    @property
+    def good(self) -> bool:
+        """No test failed, and nothing stayed."""
+        return not self.of(Outcome.FAILED) and not self.stayed
+
     def of(self, outcome: Outcome) -> list[Result]:
         """The results of one kind."""
         return [each for each in self.results if each.outcome is outcome]
@@ -61,25 +66,23 @@ async def conform(
     What a killed run left is taken away first. `servers`: kubeconfigs of each API server by its host's name.
     """
     api = Api(program.kubectl, program.kubeconfig)
-    served, version = api.version(), program.version()
+    served, version = await asyncio.to_thread(api.version), await asyncio.to_thread(program.version)
     if version != served:
         raise QuorateError(
             f"the suite is of Kubernetes {version}, the API server of {served}",
             "name the e2e.test of the cluster's own version, or leave --e2e out",
         )
-    before = session.found(folder)
-    foreign = before.foreign if before else api.namespaces()
-    take_away(api, foreign, say)
-    if go_on:
-        run = _before(before, folder, version)
-    else:
-        run = session.begin(folder, version, choice, choose(program.tests(), choice), foreign)
+    run = _before(session.found(folder), folder, version, choice) if go_on else None
+    await asyncio.to_thread(take_away, api, session.run_ids(folder), say)
+    if run is None:
+        chosen = choose(await asyncio.to_thread(program.tests), choice)
+        run = session.begin(folder, version, choice, chosen)
     try:
         results = await runner.run(run, program, jobs, say)
-        if not (run.choice.full or run.choice.focus):
+        if not (choice.full or choice.focus):
             results += await asyncio.to_thread(_everywhere, program, servers, say)
     finally:
-        stayed = take_away(api, foreign, say)
+        stayed = await asyncio.to_thread(take_away, api, session.run_ids(folder), say)
     left = [Result(name, Outcome.LEFT, 0.0, reason) for name, reason in run.chosen.left]
     return Whole(run, [*results, *left], stayed)
 
@@ -102,10 +105,14 @@ def _everywhere(program: Program, servers: Mapping[str, Path], say: Say) -> list
     return found
 
 
-def _before(before: Session | None, folder: Path, version: str) -> Session:
+def _before(before: Session | None, folder: Path, version: str, choice: Choice) -> Session:
+    """The run to go on with. Its choice must be said again: what is disruptive is agreed to each time."""
     if before is None:
         raise QuorateError(f"{folder}: there is no run to go on with", "leave --go-on out")
     if before.version != version:
         hint = "leave --go-on out: results of two versions do not belong together"
         raise QuorateError(f"the run before was of {before.version}, the cluster is {version} now", hint)
+    if before.choice != choice:
+        hint = f"say the same again, {before.choice.words() or 'no choice at all'}, or leave --go-on out"
+        raise QuorateError("the run to go on with was of another choice", hint)
     return before

@@ -3,11 +3,10 @@
 from collections.abc import Mapping, Sequence
 
 from quorate.plan.words import many
+from quorate.report.document import document
 from quorate.report.drill_style import STYLE
 from quorate.report.markup import Html, tag
 
-POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
-"""A browser loads nothing and runs nothing, whatever got into the page."""
 _LOGS = "pre{overflow-x:auto;background:var(--panel);padding:12px;font-size:12.5px;white-space:pre-wrap}"
 Row = tuple[str, float, str, str]
 """Name, seconds, reason, log."""
@@ -18,16 +17,6 @@ def page(
 ) -> str:
     """The whole document: what failed with its log, what was not run with the reason, what passed."""
     title = f"Conformance tests of {cluster}"
-    head = tag(
-        "head",
-        tag("meta", charset="utf-8"),
-        tag("meta", http_equiv="Content-Security-Policy", content=POLICY),
-        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        tag("meta", name="color-scheme", content="light dark"),
-        tag("link", rel="icon", href="data:,"),
-        tag("title", title),
-        tag("style", STYLE, Html(_LOGS)),
-    )
     pairs = [tag("div", tag("dt", name), tag("dd", value)) for name, value in facts.items()]
     said = f"{len(passed)} passed, {len(failed)} failed, {len(left)} not run."
     verdict = tag("section", tag("p", said, class_="sentence"), class_="verdict flawed" if failed else "verdict")
@@ -40,7 +29,7 @@ def page(
     if again := [row for row in passed if row[2]]:
         parts += [tag("h2", f"Passed at the second try: {many(len(again), 'test')}"), _table(again, "reason")]
     parts += [tag("h2", f"Passed: {many(len(passed), 'test')}"), _table(passed, "")]
-    return "<!DOCTYPE html>\n" + tag("html", head, tag("body", top, tag("main", *parts)), lang="en") + "\n"
+    return document(title, Html(STYLE + _LOGS), top, tag("main", *parts))
 
 
 def _failure(row: Row) -> Html:

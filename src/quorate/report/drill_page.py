@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from quorate.plan.words import many
 from quorate.report import drill_sections as sections
+from quorate.report.document import document
 from quorate.report.drill_strip import strips
 from quorate.report.drill_style import STYLE
 from quorate.report.drill_sums import goals, told, total, verdict, wrong
@@ -11,25 +12,11 @@ from quorate.report.drill_timeline import narrowed, timeline
 from quorate.report.drilled import Drilled, Fault, Run
 from quorate.report.markup import Html, tag
 
-_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
-"""A browser loads nothing and runs nothing, whatever got into the page."""
-
 
 def page(drilled: Drilled, before: Drilled | None) -> str:
     """The whole document; with an earlier report, each longest gap has its change against it."""
     title = f"Drill of {drilled.cluster}"
-    head = tag(
-        "head",
-        tag("meta", charset="utf-8"),
-        tag("meta", http_equiv="Content-Security-Policy", content=_POLICY),
-        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        tag("meta", name="color-scheme", content="light dark"),
-        tag("link", rel="icon", href="data:,"),
-        tag("title", title),
-        tag("style", STYLE),
-    )
-    body = tag("body", _top(drilled, before, title), tag("main", *_parts(drilled, before)))
-    return "<!DOCTYPE html>\n" + tag("html", head, body, lang="en") + "\n"
+    return document(title, STYLE, _top(drilled, before, title), tag("main", *_parts(drilled, before)))
 
 
 def _top(drilled: Drilled, before: Drilled | None, title: str) -> Html:
