@@ -7,6 +7,7 @@ JUnit and a page. A run that was stopped leaves the lab up, and the next one goe
 import argparse
 import json
 import re
+import shutil
 from collections.abc import Sequence
 
 from stand import RESULTS, ROOT, Stand, own, tell
@@ -65,6 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     (RESULTS / "conformance" / "conformance.json").write_text(json.dumps(document, indent=1) + "\n")
     tell(f"{document['passed']} passed, {len(document['failed'])} failed, {len(document['left'])} not run")
     down(load(made.file).name, tell)
+    shutil.rmtree(PLACE)
 
 
 if __name__ == "__main__":
