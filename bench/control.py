@@ -12,6 +12,7 @@ from quorate.execute.facts import gather
 from quorate.execute.health import owners, trouble
 from quorate.execute.survey import survey
 from quorate.render.sh import quote, sh
+from quorate.spec import vip
 from quorate.spec.cluster import Cluster, Host
 from quorate.spec.facts import HostFacts
 
@@ -24,15 +25,14 @@ SCRIPT = 90.0
 
 def spot(cluster: Cluster, host: Host, facts: HostFacts) -> Spot:
     """A balancer, as files of settings need to know it."""
-    interface = facts.interface if cluster.endpoint.interface == "auto" else cluster.endpoint.interface
     return Spot(
         address=host.ip,
-        interface=host.interface or interface,
+        interface=vip.carrier(cluster, host, facts),
         others=tuple(other.ip for other in cluster.balancers if other != host),
         first=host == cluster.balancers[0],
         vip=str(cluster.endpoint.vip),
         port=cluster.endpoint.port,
-        router=cluster.load_balancer.virtual_router_id,
+        router=vip.router_id(cluster, {host.name: facts}),
         servers={master.name: f"{master.ip}:{cluster.apiserver.port}" for master in cluster.masters},
         nofile=facts.nofile_limit,
     )

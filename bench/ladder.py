@@ -16,7 +16,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from stand import RESULTS, ROOT, Stand, stand, tell
+from stand import RESULTS, ROOT, Stand, replaced, stand, tell
 
 from quorate.artifact.golang import locks
 from quorate.core import QuorateError
@@ -108,10 +108,7 @@ def _gap(seconds: float | None) -> str:
 def write(rungs: Sequence[Mapping[str, Any]], results: Path) -> None:
     """Keep the results, and the table in the documents."""
     results.write_text(json.dumps(rungs, indent=1) + "\n")
-    text = TABLE.read_text()
-    before, _, rest = text.partition(BEGIN)
-    after = rest.partition(END)[2]
-    TABLE.write_text(f"{before}{BEGIN}\n\n{table(rungs)}\n\n{END}{after}")
+    replaced(TABLE, BEGIN, END, table(rungs))
 
 
 def main() -> None:

@@ -84,6 +84,13 @@ def own(text: str) -> str:
     return re.sub(r"192\.168\.1(09|10|11)\.", lambda net: f"192.168.{130 + int(net[1])}.", text)
 
 
+def replaced(document: Path, begin: str, end: str, table: str) -> None:
+    """Write a table anew between its two marks in a document."""
+    before, _, rest = document.read_text().partition(begin)
+    after = rest.partition(end)[2]
+    document.write_text(f"{before}{begin}\n\n{table}\n\n{end}{after}")
+
+
 @contextmanager
 def stand(example: Path, *, proven: bool = True) -> Iterator[Stand]:
     """Bring an example up, deployed and verified (`proven` False: bare hosts); take all of it away in the end."""

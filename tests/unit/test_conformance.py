@@ -45,6 +45,20 @@ def test_a_full_run_takes_conformance_tests_and_tells_what_it_leaves_out() -> No
     assert choose(ALL, Choice(full=True, disruptive=True)).tests == (PLAIN, SERIAL, DISRUPTIVE)
 
 
+def test_what_quorate_sets_up_is_tried_by_a_full_run_too() -> None:
+    node = Case("[sig-auth] [Feature:NodeAuthorizer] A node shouldn't be able to delete another node")
+    assert choose((PLAIN, node), Choice(full=True)).tests == (PLAIN, node)
+
+
+def test_what_is_to_be_skipped_is_told() -> None:
+    chosen = choose((PLAIN, SERIAL), Choice(full=True, serial=True, skip=re.escape(SERIAL.name)))
+    assert chosen.tests == (PLAIN,)
+    assert chosen.left == ((SERIAL.name, "left out by --skip"),)
+    assert Choice(full=True, skip="a b").words() == "--full --skip 'a b'"
+    with pytest.raises(QuorateError, match=r"--skip \(: "):
+        choose((PLAIN,), Choice(full=True, skip="("))
+
+
 def test_the_quick_run_tells_what_this_version_lacks() -> None:
     there = Case(f"{QUICK[0]} and more [Conformance]")
     chosen = choose((there, Case(QUICK[1])), Choice())
@@ -242,6 +256,17 @@ async def test_many_failures_get_none(program: Program, monkeypatch: pytest.Monk
     (program.path.parent / "fail-two").touch()
     await conform(program)
     assert len(ran(program)) == 3
+
+
+async def test_who_has_waited_for_minutes_gets_none(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a quick run: a full one takes the time."""
+    monkeypatch.setattr(runner, "PATIENT", 1.0)
+    monkeypatch.setattr(tests, "QUICK", ("[sig-apps] one", "[sig-apps] two"))
+    (program.path.parent / "slow-two").touch()
+    found = await conform(program, choice=Choice())
+    assert [each.outcome for each in found.results if "two" in each.name] == [Outcome.FAILED]
+    found = await conform(program)
+    assert {each.outcome for each in found.results} == {Outcome.PASSED}
 
 
 async def test_a_suite_that_ends_half_way_is_no_success(program: Program) -> None:

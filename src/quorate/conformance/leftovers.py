@@ -4,6 +4,7 @@ Its namespaces, and webhooks that would go on judging requests.
 """
 
 import json
+import os
 import subprocess
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -12,6 +13,7 @@ from typing import Any
 
 from quorate.core import QuorateError
 from quorate.plan.words import many
+from quorate.spec.outward import without
 
 LABEL = "e2e-run"
 """Every namespace of the suite has it; its value is the id of the process that made it."""
@@ -30,7 +32,14 @@ class Api:
     def ask(self, *words: str) -> str:
         """What kubectl prints. Raises QuorateError with what it says."""
         try:
-            done = subprocess.run([*self._words, *words], capture_output=True, text=True, timeout=2 * ASK, check=False)
+            done = subprocess.run(
+                [*self._words, *words],
+                capture_output=True,
+                text=True,
+                timeout=2 * ASK,
+                check=False,
+                env=without(os.environ),
+            )
         except (OSError, subprocess.TimeoutExpired) as error:
             raise QuorateError(f"kubectl {' '.join(words)}: {error}") from None
         if done.returncode != 0:

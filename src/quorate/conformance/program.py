@@ -14,6 +14,7 @@ from pathlib import Path
 from quorate.conformance.result import LOG, Outcome, Result, of_junit
 from quorate.conformance.tests import Case, focus, listed
 from quorate.core import ArtifactError
+from quorate.spec.outward import without
 
 ASK = 120
 """Seconds for a question to the program, which has hundreds of MB to be read first."""
@@ -68,7 +69,7 @@ class Program:
                 stdout=log,
                 stderr=log,
                 cwd=place,
-                env={**os.environ, "KUBECONFIG": str(self.kubeconfig)},
+                env={**without(os.environ), "KUBECONFIG": str(self.kubeconfig)},
                 start_new_session=True,
                 preexec_fn=_end_with_parent,
             )

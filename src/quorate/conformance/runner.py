@@ -1,6 +1,7 @@
 """Shards of the suite side by side, then those that bear nothing beside them; results are kept as they come."""
 
 import asyncio
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -15,6 +16,10 @@ MOST = 4
 FEW = 3
 """Failures up to which, or a tenth of all tests, each gets a second try by itself: a request that met a virtual IP on
 its way, or a pod that was slow on a busy machine, is no fault of the cluster's. Where more fail, there is one."""
+PATIENT = 270.0
+"""Seconds of a test's own from which on a failure gets no second try in a quick run: most waits of the suite end after
+five minutes, and what did not come in them is not late. A full run takes the time: some of its tests wait for what
+comes every five minutes, as etcd's compaction does, and miss it when they begin at the wrong moment."""
 Say = Callable[[str], None]
 
 
@@ -79,7 +84,8 @@ async def _again(session: Session, program: Program, say: Say) -> None:
     failed = [each for each in results if each.outcome is Outcome.FAILED]
     if len(failed) > max(FEW, len(results) // 10):
         return
-    for first in failed:
+    longest = math.inf if session.choice.full else PATIENT
+    for first in (each for each in failed if each.seconds < longest):
         say(f"once more: {first.name}")
         number = session.next_number()
         (second,) = await program.run([Case(first.name)], session.folder / SHARDS / f"{number:04d}")

@@ -5,7 +5,7 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from quorate.core import QuorateError
+from quorate.core import QuorateError, UsageError
 
 QUICK = (
     "[sig-api-machinery] AdmissionWebhook [Privileged:ClusterAdmin] should be able to deny pod and configmap creation",
@@ -40,6 +40,27 @@ QUICK = (
     "[sig-storage] EmptyDir volumes pod should support shared volumes between containers",
 )
 """How the names of the quick run's tests begin, over all areas: of each, the first conformance test in order."""
+FEATURES = (
+    "[sig-auth] NodeAuthenticator ",
+    "[sig-auth] [Feature:NodeAuthorizer] ",
+    "[sig-network] Conntrack should be able to preserve UDP traffic when server pod cycles for a NodePort service",
+    "[sig-network] DNS HostNetwork should resolve DNS of partial qualified names for services on hostNetwork pods",
+    "[sig-network] DNS should resolve DNS of partial qualified names for the cluster",
+    "[sig-network] DNS should support configurable pod resolv.conf",
+    "[sig-network] Networking Granular Checks: Services should function for client IP based session affinity",
+    "[sig-network] Networking Granular Checks: Services should support basic nodePort: udp functionality",
+    "[sig-network] Services should be able to update service type to NodePort listening on same port number",
+    "[sig-network] Services should check NodePort out-of-range",
+    "[sig-network] Services should have session affinity timeout work for ",
+    "[sig-network] Services should prevent NodePort collisions",
+    "[sig-network] Services should release NodePorts on delete",
+    "[sig-network] Services should support externalTrafficPolicy=Local for type=NodePort",
+    "[sig-node] [FeatureGate:KubeletFineGrainedAuthz] ",
+)
+"""How the names of tests begin that every cluster of ours must pass, and that conformance does not ask: who may do what
+(RBAC, the nodes' authorizer, the kubelet's own door), DNS, NodePort, session affinity. Of the audit log the suite has
+no test: `quorate verify` has one.
+"""
 _FLAG = {"serial": "[Serial]", "disruptive": "[Disruptive]", "slow": "[Slow]"}
 
 
@@ -64,16 +85,21 @@ class Choice:
     """What the operator wants run."""
 
     full: bool = False
-    """All conformance tests; else the quick ones."""
+    """All conformance tests and those of `FEATURES`; else the quick ones."""
     focus: str = ""
     """Regular expression that names must match, of all tests of the suite; instead of the others."""
     serial: bool = False
     disruptive: bool = False
+    skip: str = ""
+    """Regular expression of names that are left out."""
 
     def words(self) -> str:
         """As it is said on the command line."""
         flags = [f"--{name}" for name in ("full", "serial", "disruptive") if getattr(self, name)]
-        return " ".join([*flags, *(["--focus", shlex.quote(self.focus)] if self.focus else [])])
+        for name in ("focus", "skip"):
+            if said := getattr(self, name):
+                flags += [f"--{name}", shlex.quote(said)]
+        return " ".join(flags)
 
 
 @dataclass(frozen=True)
@@ -93,13 +119,18 @@ def listed(text: str) -> tuple[Case, ...]:
 def choose(tests: Sequence[Case], choice: Choice) -> Chosen:
     """Which tests are run. Raises QuorateError for an expression that is none, and when nothing is left."""
     if choice.focus:
-        meant = _matching(tests, choice.focus)
+        meant = _matching(tests, "--focus", choice.focus)
         missing: list[tuple[str, str]] = []
     elif choice.full:
-        meant, missing = [test for test in tests if test.conformance], []
+        meant, missing = [test for test in tests if test.conformance or test.name.startswith(FEATURES)], []
     else:
         meant, missing = _quick(tests)
-    left = [(test.name, reason) for test in meant if (reason := _reason(test, choice))]
+    skipped = {test.name for test in (_matching(meant, "--skip", choice.skip) if choice.skip else ())}
+    left = [
+        (test.name, reason)
+        for test in meant
+        if (reason := "left out by --skip" if test.name in skipped else _reason(test, choice))
+    ]
     out = {name for name, _ in left}
     taken = tuple(test for test in meant if test.name not in out)
     if not taken:
@@ -108,11 +139,11 @@ def choose(tests: Sequence[Case], choice: Choice) -> Chosen:
     return Chosen(taken, (*left, *missing))
 
 
-def _matching(tests: Sequence[Case], expression: str) -> list[Case]:
+def _matching(tests: Sequence[Case], option: str, expression: str) -> list[Case]:
     try:
         pattern = re.compile(expression)
     except re.error as error:
-        raise QuorateError(f"--focus {expression}: {error}", "write a regular expression") from None
+        raise UsageError(f"{option} {expression}: {error}", "write a regular expression") from None
     return [test for test in tests if pattern.search(test.name)]
 
 
