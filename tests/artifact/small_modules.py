@@ -39,17 +39,26 @@ func TestMain(m *testing.M) { print("tests of ", version, "\\n"); os.Exit(0) }
 """
 
 
-def serve(root: Path, version: str, *, program: str = PROGRAM, go: str = "1.21") -> None:
-    """Put a version of the module into a proxy below `root`."""
-    folder = root / MODULE / "@v"
+def serve(
+    root: Path,
+    version: str,
+    *,
+    module: str = MODULE,
+    program: str = PROGRAM,
+    test: str = TEST,
+    go: str = "1.21",
+    more: str = "",
+) -> None:
+    """Put a version of the module into a proxy below `root`, with `more` in its go.mod."""
+    folder = root / module / "@v"
     folder.mkdir(parents=True, exist_ok=True)
-    mod = f"module {MODULE}\n\ngo {go}\n"
+    mod = f"module {module}\n\ngo {go}\n{more}"
     (folder / f"v{version}.info").write_text(json.dumps({"Version": f"v{version}", "Time": "2026-01-01T00:00:00Z"}))
     (folder / f"v{version}.mod").write_text(mod)
     with zipfile.ZipFile(folder / f"v{version}.zip", "w") as archive:
-        archive.writestr(f"{MODULE}@v{version}/go.mod", mod)
-        archive.writestr(f"{MODULE}@v{version}/cmd/small/main.go", program)
-        archive.writestr(f"{MODULE}@v{version}/cmd/small/main_test.go", TEST)
+        archive.writestr(f"{module}@v{version}/go.mod", mod)
+        archive.writestr(f"{module}@v{version}/cmd/small/main.go", program)
+        archive.writestr(f"{module}@v{version}/cmd/small/main_test.go", test)
     with (folder / "list").open("a") as names:
         names.write(f"v{version}\n")
 

@@ -7,11 +7,12 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from small_modules import MODULE, TESTS, TINY, lock, serve
+from small_modules import MODULE, PROGRAM, TEST, TESTS, TINY, lock, serve
 
 from quorate.artifact import modules
 from quorate.artifact.cache import Cache, unpacked
@@ -28,7 +29,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("PATH", f"{os.environ['PATH']}:{Path(sys.executable).parent}")
     monkeypatch.setenv("GOPROXY", (tmp_path / "proxy").as_uri())
     monkeypatch.setenv("GOMODCACHE", str(tmp_path / "modules"))
-    monkeypatch.setenv("GONOSUMDB", MODULE)
+    monkeypatch.setenv("GONOSUMDB", "example.com")
     monkeypatch.setenv("GOFLAGS", "-mod=mod -modcacherw")
     monkeypatch.setitem(families._FAMILIES, "tiny", TINY)  # type: ignore[index]
     monkeypatch.setitem(families._FAMILIES, "tinytests", TESTS)  # type: ignore[index]
@@ -87,6 +88,28 @@ def test_a_program_says_its_version_and_its_modules_sum(place: Path) -> None:
 def test_tests_are_built_as_a_program_with_the_version_in_it(place: Path) -> None:
     entry = asyncio.run(modules.built(shop(place), "tinytests", "1.2.3"))
     assert run(b"".join(unpacked(entry.blobs["small.test"])), place) == "tests of v1.2.3\n"
+
+
+def test_tests_may_want_modules_that_only_their_own_module_names(place: Path) -> None:
+    """The lock's go.mod does not hold them: to name them to go would ask for another one."""
+    other, further = "example.com/other", "example.com/further"
+    # Nobody has compiled it before.
+    nothing, small = f"package small\n\nconst Word = {time.time_ns()}\n", "package small\n"
+    for version in ("0.1.0", "0.2.0"):
+        serve(place / "proxy", version, module=further, program=nothing, test=small)
+    newer = f"require {further} v0.2.0\n"
+    serve(place / "proxy", "0.1.0", module=other, program=nothing, test=small, more=newer)
+    program = PROGRAM.replace("package main\n", f'package main\n\nimport _ "{further}/cmd/small"\n')
+    tests = TEST.replace("import (", f'import (\n\t_ "{other}/cmd/small"')
+    both = f"require {other} v0.1.0\n\nrequire {further} v0.1.0\n"
+    serve(place / "proxy", "1.2.4", program=program, test=tests, more=both)
+    folder = lock(place / "locks" / "tiny-1.2.4", "1.2.4").folder
+    (folder / "tools.go").write_text(locks.source(TINY))
+    subprocess.run(["go", "list", "-deps", "-test", *TINY.programs.values()], cwd=folder, check=True)
+    (folder / "tools.go").unlink()
+    assert other not in (folder / "go.mod").read_text()
+    entry = asyncio.run(modules.built(shop(place), "tinytests", "1.2.4"))
+    assert "v1.2.4" in run(b"".join(unpacked(entry.blobs["small.test"])), place)
 
 
 def test_two_builds_give_the_same_bytes(place: Path) -> None:
@@ -250,6 +273,20 @@ async def test_a_version_without_a_lock_gets_one_beside_the_cluster_file(place: 
     assert sorted(path.name for path in kept.iterdir()) == ["go.mod", "go.sum"]
     assert "h1:" in (kept / "go.sum").read_text()
     assert any("no lock is shipped" in line for line in said)
+
+
+async def test_a_folder_of_the_source_tree_is_the_last_that_was_published_of_it(place: Path) -> None:
+    """As what it was published with, or where that isn't served as the last before it of the same minor."""
+    tree = "require example.com/part v0.0.0\n\nreplace example.com/part => ./staging/part\n"
+    for version in ("1.2.4", "1.2.5"):
+        serve(place / "proxy", version, more=tree)
+    for version in ("0.1.9", "0.2.1", "0.2.4", "0.2.6", "0.3.0"):
+        serve(place / "proxy", version, module="example.com/part")
+    for version, published in {"1.2.4": "0.2.4", "1.2.5": "0.2.4"}.items():
+        await modules.built(shop(place), "tiny", version)
+        lock = locks.find("tiny", version, place)
+        assert lock is not None
+        assert lock.replaced("example.com/part") == published
 
 
 async def test_a_version_that_is_not_served_names_those_that_are(place: Path) -> None:

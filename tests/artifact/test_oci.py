@@ -3,6 +3,8 @@
 import hashlib
 import io
 import json
+import shutil
+import subprocess
 import tarfile
 from pathlib import Path
 from typing import Any
@@ -113,27 +115,56 @@ def test_images_of_kubernetes_own_tests_share_what_they_have_in_common(tmp_path:
     for name in (*files, "kitten/html/data.json"):
         (sources / name).parent.mkdir(parents=True, exist_ok=True)
         (sources / name).write_bytes(name.encode())
-    (tmp_path / "agnhost").write_bytes(b"ELF agnhost")
+    programs = {name: tmp_path / name for name in ("agnhost", "coredns", "etcd", "nnp", "sample-apiserver")}
+    for name, path in programs.items():
+        path.write_bytes(f"ELF {name}".encode())
     with tarfile.open(tmp_path / "base.tar", "w") as tar:
         tar.addfile(tarfile.TarInfo("debian"))
     base = (tmp_path / "base.tar").read_bytes()
-    stock = test_images.Stock("amd64", tmp_path / "agnhost", None, sources, base, [base])
+    stock = test_images.Stock("amd64", programs, None, sources, base, [base])
     upstream = "registry.k8s.io/e2e-test-images/"
-    made = [f"{upstream}{name}" for name in ("agnhost:2.66.1", "agnhost:2.55", "kitten:1.8", "nonroot:1.5")]
+    names = ("agnhost:2.66.1", "agnhost:2.55", "kitten:1.8", "nonroot:1.5", "nonewprivs:1.4", "sample-apiserver:1.29.2")
+    made = [*(f"{upstream}{name}" for name in names), "registry.k8s.io/etcd:3.7.0-0"]
     archive = tmp_path / "tests.tar"
     missing = test_images.make([*made, "registry.k8s.io/pause:3.10.2", f"{upstream}perl:5.26"], stock, archive)
     assert missing == [f"{upstream}perl:5.26"]
     assert sorted(references(archive)) == sorted([*made, "registry.k8s.io/pause:3.10.2"])
     content = read(archive)
     assert sum(each == base for each in content.values()) == 1, "a layer of all is there once"
-    by_name = {}
+    by_name, own = {}, {}
     for entry in json.loads(content["index.json"])["manifests"]:
-        config = json.loads(blob(content, json.loads(blob(content, entry))["config"]))["config"]
-        by_name[entry["annotations"]["io.containerd.image.name"]] = config
+        manifest, name = json.loads(blob(content, entry)), entry["annotations"]["io.containerd.image.name"]
+        by_name[name] = json.loads(blob(content, manifest["config"]))["config"]
+        with tarfile.open(fileobj=io.BytesIO(blob(content, manifest["layers"][-1]))) as tar:
+            own[name] = {item.name: item.mode for item in tar}
     assert by_name[made[0]]["Entrypoint"] == by_name[made[2]]["Entrypoint"] == ["/agnhost"]
+    assert own[made[0]]["coredns"] == 0o755, "tests start name servers in it"
     assert by_name[made[2]]["Cmd"] == ["test-webserver"]
     assert by_name[made[3]]["User"] == "1234"
+    assert own[made[4]] == {"usr/local/bin/nnp": 0o6755}, "root's, whoever starts it"
+    assert by_name[made[5]]["Entrypoint"] == ["/sample-apiserver"]
+    assert own[made[6]] == {"usr/local/bin/etcd": 0o755}
     assert by_name["registry.k8s.io/pause:3.10.2"]["Entrypoint"] == ["/bin/pause"], "where no compiler is"
+
+
+@pytest.mark.parametrize(
+    ("variables", "shell"),
+    [({}, "busybox"), ({"data_1": "x"}, "busybox"), ({"data-1": "x"}, "bash"), ({"1st": "x"}, "bash")],
+)
+def test_the_shell_of_the_busybox_image(tmp_path: Path, variables: dict[str, str], shell: str) -> None:
+    """Busybox's, but where that would lose a variable; all arguments arrive."""
+    text = test_images._SHELL.decode().replace("#!/usr/bin/bash", f"#!{shutil.which('bash')}")
+    for name, path in (("busybox", "/bin/busybox"), ("bash", "/usr/bin/bash")):
+        stand_in = tmp_path / name
+        stand_in.write_text(f'#!/bin/sh\necho {name} "$@"\n')
+        stand_in.chmod(0o755)
+        text = text.replace(f'"$0" {path} ', f'"$0" {stand_in} ')
+    own = tmp_path / "sh"
+    own.write_text(text)
+    own.chmod(0o755)
+    environment = {"PATH": "/usr/bin:/bin", **variables}
+    said = subprocess.run([own, "-c", "a  b"], env=environment, capture_output=True, text=True, check=True)
+    assert said.stdout == f"{shell} -c a  b\n"
 
 
 def test_images_of_programs_that_were_built(tmp_path: Path) -> None:

@@ -27,7 +27,10 @@ BINARIES = (
     *("bridge", "host-local", "loopback", "portmap"),
 )
 
-FACTS = "os_id=debian\nos_version=12\npackage_manager=apt\narch=x86_64\nkernel=6.1.0\ncgroup=v2\nmemory_kib=4000000\n"
+FACTS = (
+    "os_id=debian\nos_version=12\npackage_manager=apt\narch=x86_64\nkernel=6.1.0\ncgroup=v2\nmemory_kib=4000000\n"
+    "resolver=10.0.0.53 /etc/resolv.conf\n"
+)
 
 
 class Hosts:

@@ -111,7 +111,7 @@ def test_a_host_that_is_dead_for_good_is_forgotten(quorate: Quorate, hosts: Host
     assert code == 6
     assert "quorate destroy --forget node01" in out
     code, _, err = quorate("destroy", "--yes", "tiny", "--forget", "node09")
-    assert code == 1
+    assert code == 64
     assert "no host node09" in err
     code, out, _ = quorate("destroy", "--yes", "tiny", "--forget", "node01")
     assert code == 0

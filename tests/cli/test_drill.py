@@ -77,20 +77,20 @@ def test_nothing_is_broken_without_a_yes(quorate: Quorate, hosts: Hosts) -> None
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "code", "said"),
     [
-        (["--fault", "earthquake"], "there is no fault earthquake"),
-        (["--runs", "0"], "--runs 0: at least 1 is needed"),
-        (["--every", "0"], "--every 0: seconds above 0 are needed"),
-        (["--compare", "nowhere.json"], "--compare nowhere.json"),
-        (["--compare", "cluster.yaml"], "--compare cluster.yaml"),
-        (["--output", "nowhere/a.json"], "nowhere/a.json"),
-        (["--html", "nowhere/a.html"], "nowhere/a.html"),
+        (["--fault", "earthquake"], 64, "there is no fault earthquake"),
+        (["--runs", "0"], 64, "--runs 0: at least 1 is needed"),
+        (["--every", "0"], 64, "--every 0: seconds above 0 are needed"),
+        (["--compare", "nowhere.json"], 1, "--compare nowhere.json"),
+        (["--compare", "cluster.yaml"], 1, "--compare cluster.yaml"),
+        (["--output", "nowhere/a.json"], 1, "nowhere/a.json"),
+        (["--html", "nowhere/a.html"], 1, "nowhere/a.html"),
     ],
 )
-def test_bad_words_touch_no_host(quorate: Quorate, hosts: Hosts, words: Sequence[str], said: str) -> None:
-    code, _, err = quorate("drill", "--yes", *words)
-    assert (code, hosts.scripts, hosts.took) == (1, [], [])
+def test_bad_words_touch_no_host(quorate: Quorate, hosts: Hosts, words: Sequence[str], code: int, said: str) -> None:
+    ended, _, err = quorate("drill", "--yes", *words)
+    assert (ended, hosts.scripts, hosts.took) == (code, [], [])
     assert said in err
 
 

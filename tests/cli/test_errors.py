@@ -55,7 +55,7 @@ def test_good_file(quorate: Quorate) -> None:
 @pytest.mark.parametrize("words", [("plan", "--nonsense"), ("nonsense",), ("lab", "cut"), ("plan", "--file")])
 def test_wrong_words_are_no_bug(quorate: Quorate, words: tuple[str, ...]) -> None:
     code, _, err = quorate(*words)
-    assert code == 1
+    assert code == 64
     assert err.startswith("error: ")
     assert "--help`" in err
     assert "Traceback" not in err
@@ -64,7 +64,7 @@ def test_wrong_words_are_no_bug(quorate: Quorate, words: tuple[str, ...]) -> Non
 
 def test_wrong_words_for_programs(quorate: Quorate) -> None:
     code, out, err = quorate("plan", "--nonsense", "--json")
-    assert code == json.loads(out)["error"]["exit_code"] == 1
+    assert code == json.loads(out)["error"]["exit_code"] == 64
     assert err == ""
 
 

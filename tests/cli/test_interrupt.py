@@ -204,3 +204,33 @@ def test_a_reader_that_has_seen_enough_does_not_end_it(words: tuple[str, ...], t
     assert apply.process.wait(timeout=WHILE) == 0
     assert apply.journal["ok"] is True
     assert (tmp_path / ".quorate/tiny/last-applied.yaml").exists()
+
+
+WAITS = """
+import asyncio
+from quorate.cli.interrupt import as_interrupt
+from quorate.cli.output import run
+
+async def wait():
+    try:
+        print("begun", flush=True)
+        await asyncio.sleep(60)
+    finally:
+        print("in order", flush=True)
+
+with as_interrupt():
+    run(wait())
+"""
+
+
+@pytest.mark.parametrize("background", [False, True])
+def test_sigterm_ends_a_job_in_the_background_too(background: bool) -> None:
+    """A shell without job control lets it ignore SIGINT, and no more than that."""
+    before = (lambda: signal.signal(signal.SIGINT, signal.SIG_IGN)) if background else None
+    argv = [sys.executable, "-c", WAITS]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, preexec_fn=before) as job:
+        assert job.stdout is not None
+        assert job.stdout.readline() == "begun\n"
+        job.terminate()
+        assert job.stdout.readline() == "in order\n"
+        assert job.wait(WHILE) != 0

@@ -14,10 +14,18 @@ from fake_hosts import Hosts
 from quorate.cli import output
 from quorate.cli.output import Output
 from quorate.execute.holder import Holder
+from quorate.verify import outage, runner, vip, workload
 
 Quorate = Callable[..., tuple[int, str, str]]
 OTHER = replace(Holder.here("destroy"), token="0" * 32, who="ann@laptop", pid=4711, place="there")
 WRITERS = [("apply", "--yes"), ("destroy", "--yes", "tiny"), ("verify", "--disruptive", "--yes")]
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """These hosts say nothing, so every check fails: no second look will find more."""
+    for module, name in ((runner, "PATIENCE"), (workload, "SETTLING"), (outage, "HEALTHY"), (vip, "ON_ITS_WAY")):
+        monkeypatch.setattr(module, name, 0.0)
 
 
 @pytest.fixture

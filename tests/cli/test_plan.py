@@ -51,7 +51,7 @@ def test_filters(quorate: Quorate) -> None:
 @pytest.mark.parametrize(("words", "known"), [(("--host", "nobody"), "node01"), (("--only", "nothing"), "etcd")])
 def test_unknown_names(quorate: Quorate, words: tuple[str, ...], known: str) -> None:
     code, _, err = quorate("plan", *words)
-    assert code == 1
+    assert code == 64
     assert known in err.splitlines()[1]
 
 
@@ -87,3 +87,22 @@ def test_no_secret_is_shown(quorate: Quorate, tmp_path: Path, words: tuple[str, 
             known += pem.decode().splitlines()[1:-1]
     assert len(known) > 20
     assert not [value for value in known if value in out + err]
+
+
+@pytest.mark.parametrize("words", [("plan",), ("apply", "--yes")])
+def test_a_balancer_whose_address_is_on_none_of_its_interfaces(
+    quorate: Quorate, hosts: Hosts, file: Path, words: tuple[str, ...]
+) -> None:
+    """The made-up hosts tell of no interface at all."""
+    file.write_text(
+        file.read_text().replace("[control-plane, etcd]", "[control-plane, etcd, load-balancer]")
+        + "endpoint: {vip: 192.0.2.100, port: 8443}\n"
+    )
+    code, _, err = quorate(*words)
+    assert code == 4
+    assert "master01 has 192.0.2.11 on none of its interfaces" in err
+    assert "endpoint.interface" in err.splitlines()[1]
+    code, out, _ = quorate("preflight", "--json")
+    assert code == 4
+    assert any("on none of its interfaces" in finding["detail"] for finding in json.loads(out)["findings"])
+    assert quorate("destroy", "--yes", "tiny")[0] == 0

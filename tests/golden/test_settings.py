@@ -15,7 +15,7 @@ from quorate.component.settings import (
     scheduler,
 )
 from quorate.spec.cluster import Cluster
-from quorate.spec.facts import HostFacts
+from quorate.spec.facts import HostFacts, Resolver
 from quorate.spec.known import fields, flags
 from quorate.spec.known import table as known
 from quorate.spec.known.fit import misfits
@@ -24,7 +24,15 @@ from quorate.spec.versions import Minor, supported, table
 HERE = Path(__file__).parent
 
 ORDINARY = HostFacts()
-SHARED = HostFacts(cgroup="v1", container=True, conntrack_writable=False, resolv_conf="/run/resolv.conf")
+SHARED = HostFacts(
+    cgroup="v1",
+    container=True,
+    conntrack_writable=False,
+    resolvers=(
+        Resolver("/etc/resolv.conf", ("127.0.0.53",)),
+        Resolver("/run/systemd/resolve/resolv.conf", ("10.0.0.53",)),
+    ),
+)
 """A host that shares its kernel and has cgroup v1."""
 
 KEY = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
@@ -88,7 +96,7 @@ def show(minor: Minor) -> str:
         return {name: value for name, value in config.items() if usual.get(name) != value}
 
     add_flags("kube-apiserver on master-1", apiserver.flags(c, master, minor))
-    add_config("authentication", apiserver.authentication_config(minor))
+    add_config("authentication", apiserver.authentication_config(c, minor))
     add_config("audit policy", audit.policy())
     add_config("encryption", encryption.config(KEY))
     add_flags("kube-controller-manager", controller_manager.flags(c, minor))
@@ -168,7 +176,7 @@ def test_configuration_has_an_api_version_that_the_minor_serves(version):
 @pytest.mark.parametrize("version", supported())
 def test_the_users_flags_and_fields_win(version):
     minor = table(version)
-    own = {"extra_flags": {"profiling": "true", "v": "4"}}
+    own = {"extra_flags": {"profiling": "F", "v": "4"}}
     c = cluster(
         minor,
         apiserver=own,
@@ -179,7 +187,7 @@ def test_the_users_flags_and_fields_win(version):
     )
     given = all_flags(c, minor)
     assert all(one["v"] == "4" for name, several in given.items() if name != "kubelet" for one in several)
-    assert given["kube-apiserver"][0]["profiling"] == "true"
+    assert given["kube-apiserver"][0]["profiling"] == "F"
     assert given["kubelet"][0]["node-ip"] == "::1"
     assert kubelet.config(c, c.workers[0], ORDINARY, minor)["maxPods"] == 7
 
@@ -188,14 +196,6 @@ def test_a_single_api_server_sends_nobody_away():
     minor = table("1.36")
     c = cluster(minor, masters=1)
     assert "goaway-chance" not in apiserver.flags(c, c.masters[0], minor)
-
-
-def test_the_users_word_on_anonymous_requests_replaces_the_file():
-    minor = table("1.36")
-    c = cluster(minor, apiserver={"extra_flags": {"anonymous-auth": "false"}})
-    flags = apiserver.flags(c, c.masters[0], minor)
-    assert flags["anonymous-auth"] == "false"
-    assert "authentication-config" not in flags
 
 
 def test_a_node_gives_itself_only_labels_that_its_kubelet_accepts():

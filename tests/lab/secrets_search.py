@@ -11,7 +11,6 @@ with planted(deployed, "master01") as control:  # the search itself works
 """
 
 import asyncio
-import base64
 import secrets
 import threading
 import time
@@ -20,21 +19,20 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import secret_forms
 from deployed import Deployed
+from secret_forms import Secrets
 
 from quorate.core import QuorateError
 from quorate.lab import record
 from quorate.render.sh import heredoc, quote
 from quorate.transport.ssh import SshTransport
 
-Secrets = Mapping[str, tuple[bytes, ...]]
-"""By id, the forms in which each would be found; none has a line break."""
 Found = list[tuple[str, str]]
 """Place, and id of the secret that was found there."""
 
 PERIOD = 0.5
 """Seconds between two looks at the processes of a host."""
-PUBLIC = {"etcd-token"}
 LIVES_IN = ("pki", "random", "copy", "retired")
 """Folders of the state folder that are there for secrets."""
 PRUNED = ("/proc", "/sys", "/usr/share", "/usr/lib", "/opt/kubernetes/bin", "/opt/cni", "/var/lib/containerd")
@@ -49,38 +47,16 @@ def state_of(deployed: Deployed) -> Path:
     return deployed.file.parent / ".quorate" / deployed.cluster.name
 
 
-def _pem(content: bytes) -> tuple[bytes, ...]:
-    body = content.splitlines()[1:-1]
-    der = base64.b64decode(b"".join(body))
-    return *body, base64.b64encode(content), base64.b64encode(der), content.hex().encode(), der.hex().encode()
-
-
-def _plain(content: bytes) -> tuple[bytes, ...]:
-    text = content.strip()
-    return text, base64.b64encode(text), text.hex().encode()
-
-
 def known(deployed: Deployed, **more: bytes) -> dict[str, tuple[bytes, ...]]:
     """Every secret of a cluster: private keys, random values, the key of its copies, the key of the lab's SSH.
 
     `more` are others by name, such as a passphrase or a sudo password.
     """
     state = state_of(deployed)
-    found = {name: _plain(content) for name, content in more.items()}
-    for path in (*state.glob("pki/*.key"), *state.glob("retired/*.key")):
-        found[path.name] = _pem(path.read_bytes())
-    for path in (*state.glob("random/*"), *state.glob("copy/identity")):
-        if path.name not in PUBLIC:
-            found[path.name] = _plain(path.read_bytes().splitlines()[-1])
+    found = {name: secret_forms.plain(content) for name, content in more.items()} | secret_forms.of_state(state)
     if lab := record.find(deployed.cluster.name):
-        found["lab key"] = _pem(lab.key.read_bytes())
-    # The end of an elliptic key is its public half, which stands in its certificate just so.
-    public = b"".join(path.read_bytes() for path in state.glob("pki/*") if path.suffix in (".crt", ".pub"))
-    return {name: tuple(form for form in forms if form not in public) for name, forms in found.items()}
-
-
-def _within(text: bytes, known: Secrets) -> list[str]:
-    return [name for name, forms in known.items() if any(form in text for form in forms)]
+        found["lab key"] = secret_forms.pem(lab.key.read_bytes())
+    return secret_forms.without_public(found, state)
 
 
 class Seen:
@@ -96,7 +72,11 @@ class Seen:
 
     def found(self, known: Secrets) -> Found:
         """The secrets in them. Keys that were made meanwhile are known only afterwards."""
-        hits = ((place, name) for place, lines in self.lines.items() for name in _within(b"\n".join(lines), known))
+        hits = (
+            (place, name)
+            for place, lines in self.lines.items()
+            for name in secret_forms.within(b"\n".join(lines), known)
+        )
         return sorted(hits)
 
 
@@ -178,7 +158,7 @@ def read(output: str, known: Secrets) -> Found:
     found = set()
     for line in output.splitlines():
         place, _, match = line.partition("\t")
-        found |= {(place, name) for name in _within(match.encode(), known)}
+        found |= {(place, name) for name in secret_forms.within(match.encode(), known)}
     return sorted(found)
 
 
@@ -187,11 +167,11 @@ def searched(deployed: Deployed, outputs: Mapping[str, str | bytes], secrets: Se
     what = known(deployed) if secrets is None else secrets
     found: Found = []
     for place, text in outputs.items():
-        found += [(place, name) for name in _within(text.encode() if isinstance(text, str) else text, what)]
+        found += [(place, name) for name in secret_forms.within(text.encode() if isinstance(text, str) else text, what)]
     state = state_of(deployed)
     for path in sorted(state.rglob("*")):
         if path.is_file() and path.relative_to(state).parts[0] not in LIVES_IN:
-            found += [(str(path.relative_to(state)), name) for name in _within(path.read_bytes(), what)]
+            found += [(str(path.relative_to(state)), name) for name in secret_forms.within(path.read_bytes(), what)]
     for host, output in deployed.run(script(what)).items():
         found += [(f"{host} {place}", name) for place, name in read(output, what)]
     return found

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from deployed import Deployed
+from rest import rested
 
 from quorate.drill.order import Pace, Target
 from quorate.drill.probe import Probe
@@ -96,6 +97,7 @@ class Stages:
             assert probe.result is not None
             return probe.result
 
+        rested()
         result = self.seen[what] = asyncio.run(run())
         print(f"{what}, {result.end:.0f} s: new {result.new}; kept {result.kept}; writes {result.writes}")
         assert (result.problem, result.lost, result.undone) == ("", (), ())
@@ -106,6 +108,11 @@ class Stages:
         """Apply, and nothing is left to do."""
         self.deployed.quorate("apply", "--yes", *words)
         self.deployed.quorate("plan", code=0)
+
+    def refused(self, *words: str, code: int) -> str:
+        """All that is said to words that are refused."""
+        done = self.deployed.quorate(*words, code=code)
+        return done.stdout + done.stderr
 
     def healthy(self, within: float) -> None:
         """Wait until `status` finds everything as it should be, for at most so many seconds."""

@@ -1,11 +1,16 @@
 """The described topology with Docker and nginx, from bare hosts to bare hosts. The order of the tests is the story."""
 
 import json
+import subprocess
 from pathlib import Path
 
 import drilling
 import pytest
 from deployed import Deployed
+from waiting import within
+
+from quorate.lab import listing
+from quorate.lab.record import need
 
 pytestmark = pytest.mark.lab
 
@@ -31,7 +36,28 @@ echo == processes; ps -eo comm= | grep -E '^(etcd|kube|docker|containerd|nginx|h
 exit 0
 """
 
+# A proxy that nobody answers at, wherever programs look for one, and a rule of hardening that stops all pods.
+COMPANY = """set -e
+p=http://{proxy}:3128
+printf '%s\\n' http_proxy=$p https_proxy=$p HTTPS_PROXY=$p no_proxy=localhost,127.0.0.1 >> /etc/environment
+echo "proxy = $p" > /root/.curlrc
+mkdir -p /etc/systemd/system.conf.d
+printf '[Manager]\\nDefaultEnvironment=%s\\n' "http_proxy=$p https_proxy=$p" > /etc/systemd/system.conf.d/proxy.conf
+systemctl daemon-reexec
+systemctl show-environment | grep -q "^https_proxy=$p"
+echo net.ipv4.ip_forward = 0 > /etc/sysctl.d/99-hardening.conf
+"""
+
 found: dict[str, str] = {}
+
+
+def test_hosts_are_as_companies_set_them_up(described: Deployed) -> None:
+    """Up to the end of the story nothing inside the cluster goes through the proxy: each such request would fail."""
+    net = str(described.cluster.hosts[0].address).rpartition(".")[0]
+    described.run(COMPANY.format(proxy=f"{net}.250"))
+    argv = listing.ssh_argv(need(described.cluster.name), described.cluster.hosts[0].name, ["env"])
+    environment = subprocess.run(argv, capture_output=True, text=True, check=True).stdout
+    assert f"http_proxy=http://{net}.250:3128" in environment.splitlines()
 
 
 def test_bare_hosts_are_looked_at(described: Deployed) -> None:
@@ -46,6 +72,13 @@ def test_plan_has_changed_nothing(described: Deployed) -> None:
 
 def test_apply_builds_it(described: Deployed) -> None:
     described.quorate("apply", "--yes")
+
+
+def test_hardening_counts_less_than_what_pods_need(described: Deployed) -> None:
+    """As after a reboot: the host reads all its files again."""
+    read = "systemctl restart systemd-sysctl; cat /proc/sys/net/ipv4/ip_forward"
+    workers = [host.name for host in described.cluster.workers]
+    assert [text.strip() for text in described.run(read, *workers).values()] == ["1"] * len(workers)
 
 
 def test_plan_is_empty_then(described: Deployed) -> None:
@@ -107,6 +140,14 @@ def test_drift_is_seen_and_mended_alone(described: Deployed, name: str) -> None:
     after = processes(described)
     assert {key for key in after if after[key] != before.get(key)} <= restarted
     assert before.keys() == after.keys()
+
+
+def test_rules_that_a_firewalls_reload_takes_come_back_by_themselves(described: Deployed) -> None:
+    look = "for f in /etc/quorate/*.check; do sh $f; done"
+    gone = described.run(f"iptables -F; iptables -t nat -F; {look}", "node01")["node01"]
+    assert "rules of kube-proxy are gone" in gone
+    assert within(60, lambda: described.run(look, "node01")["node01"] == "")
+    described.quorate("plan", code=0)
 
 
 def processes(described: Deployed) -> dict[str, str]:

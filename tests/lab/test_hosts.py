@@ -3,10 +3,11 @@
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from waiting import within
 
 from quorate.artifact.root import default_cache
 from quorate.lab import cgroup, fault, kernel, listing, network
@@ -80,15 +81,6 @@ def greets(address: str) -> bool:
             return connection.recv(4) == b"SSH-"
     except OSError:
         return False
-
-
-def within(seconds: float, condition: Callable[[], bool]) -> bool:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.1)
-    return True
 
 
 def state(host: str) -> tuple[str, bool]:

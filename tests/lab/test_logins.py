@@ -20,7 +20,7 @@ from logins import (
     secret_file,
 )
 
-from quorate.core import TransportError
+from quorate.core import LocalError, TransportError
 from quorate.spec.cluster import Jump
 from quorate.spec.ssh import ResolvedSsh
 from quorate.transport.trust import pin, scan
@@ -86,7 +86,8 @@ async def test_login_password(site: Site, port: int) -> None:
 async def test_password_file_for_all_to_read(site: Site, tmp_path: Path) -> None:
     loose = secret_file(tmp_path / "loose", PASSWORD)
     loose.chmod(0o644)
-    assert "mode 0644" in str(await refusal(replace(site.ssh(user="asks"), key=None, password_file=loose)))
+    with pytest.raises(LocalError, match="mode 0644"):
+        await once(replace(site.ssh(user="asks"), key=None, password_file=loose), "echo in")
 
 
 @pytest.fixture

@@ -7,11 +7,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import programs
 import pytest
 import secrets_search
 import site_registry
+import site_wishes
 from deployed import Deployed
-from site_registry import Registry
+from own_registry import MIRRORED, PROJECT, Registry, push, serving
+from rest import rested
 
 from quorate.artifact.resolve import resolve
 from quorate.component import kubelet, runtime
@@ -77,6 +80,7 @@ def test_an_api_server_that_stops_in_order_cuts_nobody_off(modern: Deployed, tmp
     file = tmp_path / "drill.json"
     faults = ("--fault", "apiserver-terminated", "--fault", "apiserver-hung")
     limit(modern.cluster.name)
+    rested()
     try:
         modern.quorate("drill", "--yes", *faults, "--runs", "2", "--output", str(file))
     finally:
@@ -138,22 +142,23 @@ def registry(modern: Deployed, tmp_path: Path) -> Iterator[Registry]:
     assert found is not None
     pause = asyncio.run(resolve(modern.cluster, print, beside=modern.file.parent)).images
     archive = site_registry.image(next(blob.path for name, blob in pause.items() if "pause" in name), tmp_path)
-    with site_registry.serving(found.gateways[0].partition("/")[0], tmp_path) as serving:
-        site_registry.push(serving, archive, f"{site_registry.PROJECT}/hello", "1")
-        yield serving
+    program = programs.find("docker-registry")
+    with serving(program, found.gateways[0].partition("/")[0], tmp_path) as made:
+        push(made, archive)
+        yield made
 
 
 def test_images_come_from_a_mirror_and_a_registry_that_want_a_login(modern: Deployed, registry: Registry) -> None:
     """Both are the site's own program. Who has another login gets nothing, and no login shows anywhere."""
     workers = [host.name for host in modern.cluster.workers]
-    mirrored, direct = f"{site_registry.MIRRORED}/hello:1", f"{registry.server}/{site_registry.PROJECT}/hello:1"
+    mirrored, direct = f"{MIRRORED}/hello:1", f"{registry.server}/{PROJECT}/hello:1"
     with site_registry.told(modern, registry):
         with secrets_search.sampled(modern) as seen:
             applied = modern.quorate("apply", "--yes", "-v")
         script = f"kubectl create -f - {heredoc(site_registry.pods(modern, 'hello', mirrored, direct))}"
         modern.run(f"{script}\nkubectl wait --for=condition=Ready pod -l app=hello --timeout=60s", "master01")
-        assert len(registry.asked(f"/v2/{site_registry.PROJECT}/hello/blobs/")) >= len(workers)
-        assert registry.asked(f"manifests/1?ns={site_registry.MIRRORED}"), "it was asked as a mirror, too"
+        assert len(registry.asked(f"/v2/{PROJECT}/hello/blobs/")) >= len(workers)
+        assert registry.asked(f"manifests/1?ns={MIRRORED}"), "it was asked as a mirror, too"
 
         login = {"login": site_registry.forms(registry)}
         assert seen.found(login) == []
@@ -183,6 +188,10 @@ def test_an_unpinned_image_is_drift(modern: Deployed) -> None:
     modern.quorate("plan", code=2)
     modern.quorate("apply", "--yes")
     assert coredns in modern.run(pins, worker)[worker].split()
+
+
+def test_the_endpoint_gets_a_name_and_nodes_their_marks_and_back(modern: Deployed) -> None:
+    site_wishes.to_a_name_and_back(modern)
 
 
 def test_kubernetes_own_tests_pass(modern: Deployed, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 from deployed import Deployed
 from stages import DESCRIBED, EVERYBODY, HOSTS, NET, SINGLE, THREE, VIP, Stages, spec
+from waiting import within
 
 from quorate.drill.record import Result
 from quorate.lab import fault
@@ -43,9 +44,14 @@ def on(stages: Stages, host: str, script: str) -> str:
 
 
 def calm(result: Result) -> None:
-    """The endpoint was there all the while: on two cores for all hosts a single try may still take too long."""
+    """The endpoint was there all the while: nobody was refused, cut off or answered with an error.
+
+    Tries begin every twentieth of a second and have half a second: on two cores for all hosts one pause is many that
+    are late, so what is late is judged by the gap.
+    """
     assert result.new.longest_gap < 1.0
-    assert result.new.failed <= result.new.total / 200
+    assert result.new.failed - result.new.words.get("timeout", 0) <= result.new.total / 200
+    assert result.new.words.get("timeout", 0) <= result.new.total / 20
 
 
 def holder(stages: Stages, vip: str = VIP) -> str:
@@ -155,6 +161,37 @@ def test_a_stopped_etcd_is_started_together(stages: Stages) -> None:
     for master in ("master01", "master02", "master03"):
         on(stages, master, "systemctl stop etcd")
     stages.apply()
+    stages.healthy(within=60)
+
+
+def test_a_member_waits_for_its_disk(stages: Stages) -> None:
+    """On a disk of its own, which is not mounted after a boot: etcd does not begin below it, and is back with it."""
+    move = "systemctl stop etcd; mkdir /srv/disk; cp -a /var/lib/etcd/. /srv/disk; rm -rf /var/lib/etcd/member"
+    move += "; mount --bind /srv/disk /var/lib/etcd"
+    on(stages, "master03", f"{move}; echo '/srv/disk /var/lib/etcd none bind,noauto 0 0' >> /etc/fstab")
+    stages.apply()
+    stages.healthy(within=60)
+    fault.kill("test-stages", "master03")
+    fault.start("test-stages", "master03")
+    on(stages, "master03", "umount /var/lib/etcd")  # what the lab itself has mounted there
+    refused = "journalctl -b -u etcd -o cat | grep -c 'is not on the disk of this member: there is no log' || :"
+    assert within(60, lambda: int(on(stages, "master03", refused)) > 1, 1)
+    said = stages.refused("preflight", code=4)
+    assert "/var/lib/etcd is a mount point by /etc/fstab, and nothing is mounted" in " ".join(said.split())
+    on(stages, "master03", "test ! -e /var/lib/etcd/member && mount /var/lib/etcd")
+    stages.healthy(within=60)
+    stages.deployed.quorate("plan", code=0)
+
+
+def test_a_member_begins_on_no_blank_disk(stages: Stages) -> None:
+    """Its disk was exchanged: by itself it would have forgotten what it promised. It joins anew when that is said."""
+    on(stages, "master03", "systemctl stop etcd; rm -rf /srv/disk/*; systemctl start --no-block etcd")
+    refused = stages.refused("apply", "--yes", code=4)
+    assert "etcd data is gone from /var/lib/etcd" in refused
+    assert "--replace master03" in refused
+    assert on(stages, "master03", "ls -A /var/lib/etcd; systemctl is-active etcd || :").split() == ["activating"]
+    stages.apply("--replace", "master03")
+    assert "/var/lib/etcd" in on(stages, "master03", "findmnt -n -o TARGET /var/lib/etcd; ls /srv/disk/member/wal")
     stages.healthy(within=60)
 
 

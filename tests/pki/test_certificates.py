@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from quorate.core import SpecError
 from quorate.pki import profiles
-from quorate.pki.issue import PkiError, inspect, issue_ca, issue_leaf, load_cert, load_key, new_key
+from quorate.pki.issue import SKEW, PkiError, inspect, issue_ca, issue_leaf, load_cert, load_key, new_key
 from quorate.pki.profiles import AUTHORITIES, SUPERUSERS, Wanted, certificates, files
 from quorate.spec import pki_files
 from quorate.spec.cluster import Cluster, Endpoint, Host, Role
@@ -140,7 +140,12 @@ def test_algorithms(algorithm, now):
     assert info.algorithm == algorithm
     assert ("keyEncipherment" in info.usages) == (algorithm != "ecdsa-p256")
     assert info.not_after == inspect(ca).not_after
-    assert now - info.not_before < timedelta(minutes=6)
+    # Hosts whose clocks are behind take it all the same; its life lies within its CA's.
+    assert timedelta(minutes=59) < now - info.not_before < timedelta(minutes=61)
+    later = issue_leaf(want, new_key(algorithm), ca, key, now=now + timedelta(minutes=5), days=1, serial=3)
+    assert inspect(later).not_before >= inspect(ca).not_before
+    old = issue_leaf(want, new_key(algorithm), ca, key, now=now - timedelta(minutes=5), days=1, serial=4)
+    assert inspect(old).not_before == inspect(ca).not_before
 
 
 def test_an_existing_endpoint_name_is_in_the_certificate(cluster):
@@ -157,3 +162,21 @@ def test_garbage_is_refused_without_a_word_of_it(garbage):
             with pytest.raises(PkiError) as caught:
                 load(pem)
             assert str(caught.value) in {"not a readable certificate", "not a readable private key"}
+
+
+def test_hosts_whose_clocks_are_behind_take_a_new_certificate(now, tmp_path):
+    """By openssl, at a host's hour: what the preflight lets pass is valid there."""
+    key = new_key("ecdsa-p256")
+    ca = issue_ca("ca", "o", key, now=now, days=10, serial=1)
+    leaf = issue_leaf(Wanted("x", None, "ca", "x", server=True, sans=("h",)), key, ca, key, now=now, days=1, serial=2)
+    for name, pem in (("ca", ca), ("leaf", leaf)):
+        (tmp_path / name).write_bytes(pem)
+
+    def says(behind: timedelta) -> str:
+        there = str(int((now - behind).timestamp()))
+        command = ["openssl", "verify", "-attime", there, "-CAfile", tmp_path / "ca", tmp_path / "leaf"]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        return done.stdout + done.stderr
+
+    assert says(SKEW - timedelta(seconds=1)).endswith("leaf: OK\n")
+    assert "not yet valid" in says(SKEW + timedelta(seconds=2))

@@ -28,6 +28,7 @@ some = settings(max_examples=8, suppress_health_check=list(HealthCheck), deadlin
 
 FOUND_ON_EVERY_HOST = {
     *("/etc", "/etc/systemd/system", "/etc/modules-load.d", "/etc/sysctl.d", "/usr/local/bin", "/root", "/var/lib"),
+    "/etc/apt/apt.conf.d",  # where apt installs, and nothing is put there elsewhere
 }
 
 

@@ -20,7 +20,7 @@ from quorate.execute.store import Store
 from quorate.execute.subnets import Subnets, allocate
 from quorate.plan import describe
 from quorate.plan.compile import compile_cluster
-from quorate.plan.discreet import HIDDEN, hide
+from quorate.plan.discreet import hide
 from quorate.plan.show import show
 from quorate.plan.step import Plan, Step
 from quorate.report import jsonl
@@ -31,6 +31,7 @@ from quorate.resource.file import File
 from quorate.resource.kube import Manifest
 from quorate.spec.facts import Facts, HostFacts
 from quorate.spec.load import load
+from quorate.spec.logins import HIDDEN
 from quorate.spec.versions import table
 
 EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*.yaml"))

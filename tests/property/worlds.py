@@ -84,7 +84,7 @@ def secrets(cluster: Cluster) -> Secrets:
     return _secrets(plain.model_dump_json())
 
 
-_flags = st.dictionaries(st.sampled_from(["v", "vmodule", "version"]), TEXT, max_size=2)
+_flags = st.dictionaries(st.just("log-flush-frequency"), TEXT, max_size=1)
 """Of every program of Kubernetes, whatever the version."""
 _etcd_flags = st.dictionaries(st.sampled_from(["cors", "log-level", "logger"]), TEXT, max_size=2)
 
@@ -114,7 +114,10 @@ def _hosts(draw: st.DrawFn) -> tuple[Host, ...]:
         name = f"h{number:02}"
         node = f"10.0.0.{number}" if draw(st.booleans()) else None
         labels = draw(
-            st.dictionaries(st.sampled_from(["disk", "example.org/rack"]), st.sampled_from(["ssd", "r.1", ""]))
+            st.dictionaries(
+                st.sampled_from(["disk", "example.org/rack", "node-role.kubernetes.io/x"]),
+                st.sampled_from(["ssd", "r.1", ""]),
+            )
         )
         more: dict[str, Any] = {"node_name": node, "labels": labels} if Role.WORKER in roles else {}
         hosts.append(Host(name=name, address=IPv4Address(f"10.0.0.{number}"), roles=roles, **more))
@@ -140,7 +143,8 @@ def clusters(draw: st.DrawFn) -> Cluster:
     balanced = any(host.has(Role.LOAD_BALANCER) for host in hosts)
     several = sum(host.has(Role.CONTROL_PLANE) for host in hosts) > 1
     if balanced:
-        endpoint = Endpoint(vip=IPv4Address("10.0.0.200"), port=8443)
+        name = draw(st.sampled_from([None, "api.example.org"]))
+        endpoint = Endpoint(vip=IPv4Address("10.0.0.200"), name=name, port=8443)
     elif several or draw(st.booleans()):
         endpoint = Endpoint(address="api.example.org", port=8443)
     else:
@@ -158,6 +162,7 @@ def clusters(draw: st.DrawFn) -> Cluster:
         load_balancer=LoadBalancer(kind=draw(st.sampled_from(["nginx", "haproxy"]))),
         runtime=Runtime(
             kind=kind,
+            data_dir=draw(st.sampled_from([None, "/data/runtime"])),
             registry_mirrors=dict.fromkeys(sorted(mirrors), ("https://mirror.example.org",)),
             registry_access=draw(_access),
         ),
@@ -166,7 +171,7 @@ def clusters(draw: st.DrawFn) -> Cluster:
             profile=draw(st.sampled_from(["lan", "wan"])),
             proxy_mode=draw(st.sampled_from(minor.proxy_modes)),
         ),
-        dns=DnsSection(enabled=draw(st.booleans())),
+        dns=DnsSection(enabled=draw(st.booleans()), address=draw(st.sampled_from([None, IPv4Address("10.96.0.53")]))),
         etcd=Etcd(extra_flags=draw(_etcd_flags)),
         apiserver=ApiServer(encrypt_secrets=draw(st.booleans()), extra_flags=draw(_flags)),
         controller_manager=Daemon(extra_flags=draw(_flags)),
@@ -175,6 +180,7 @@ def clusters(draw: st.DrawFn) -> Cluster:
         proxy=Daemon(extra_flags=draw(_flags)),
         os=Os(
             hostname=draw(st.booleans()),
+            ntp_servers=draw(st.sampled_from([(), ("10.0.0.5", "ntp.example.org")])),
             swap=draw(st.sampled_from(["off", "keep"])),
             firewall=draw(st.sampled_from(["open-ports", "off", "keep"])),
             selinux=draw(st.sampled_from(["keep", "permissive"])),

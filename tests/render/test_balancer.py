@@ -102,7 +102,7 @@ def test_keepalived() -> None:
         "127.255.255.254/32 dev lo scope host no_track",
         "}",
         "virtual_ipaddress_excluded {",
-        "10.0.0.100/24 dev eth0",
+        "10.0.0.100/32 dev eth0",
         "}",
         "track_file {",
         "balancer_runs",
@@ -115,8 +115,10 @@ def test_keepalived() -> None:
     ]
 
 
-def test_keepalived_alone_has_no_unicast_and_no_pulse() -> None:
-    assert not re.search("unicast_peer|pulse", keepalived.config(**{**KEEPALIVED, "peers": []}))
+def test_keepalived_alone_has_no_pulse_and_speaks_to_nobody() -> None:
+    text = keepalived.config(**{**KEEPALIVED, "peers": []})
+    assert "pulse" not in text
+    assert re.search(r"unicast_peer \{\n +127.255.255.254\n +\}", text)
 
 
 PEERS = ("10.0.0.12", "10.0.0.13")
@@ -154,18 +156,17 @@ def test_mark_and_drop(tmp_path: Path) -> None:
     for up, said in ((True, "0\n"), (False, "1\n")):
         subprocess.run(["/bin/sh", "-ec", keepalived.mark(str(path), up=up)], check=True)
         assert path.read_text() == said
-    assert bare(keepalived.drop(["10.0.0.100", "10.0.0.101"], 24, "eth0")) == [
-        "ip address del 10.0.0.100/24 dev eth0 2>/dev/null",
-        "ip address del 10.0.0.101/24 dev eth0 2>/dev/null",
-        "ip address del 127.255.255.254/32 dev lo 2>/dev/null",
-        "exit 0",
-    ]
+    assert "for vip in 10.0.0.100 10.0.0.101 127.255.255.254; do\n" in keepalived.drop(["10.0.0.100", "10.0.0.101"])
 
 
 RENDERERS: list[tuple[Callable[..., str], Mapping[str, Any], list[str]]] = [
     (nginx.stream, NGINX, ["upstreams", "access_log", "address", "error_log", "pid", "user", "module"]),
     (haproxy.config, HAPROXY, ["address", "ca_file", "client_pem", "log", "stats_socket", "user"]),
-    (keepalived.config, KEEPALIVED, ["router_id", "interface", "address", "check", "track_file", "pulse_file"]),
+    (
+        keepalived.config,
+        KEEPALIVED,
+        ["router_id", "interface", "vip_interface", "address", "check", "track_file", "pulse_file"],
+    ),
 ]
 FIELDS = [(call, good, field) for call, good, fields in RENDERERS for field in fields]
 NAMES = [f"{call.__module__.rpartition('.')[2]}-{field}" for call, _, field in FIELDS]
@@ -192,7 +193,7 @@ def test_servers_and_peers_are_addresses(text: str) -> None:
             (haproxy.config, HAPROXY, {"servers": {"a": (text, 1)}}),
             (haproxy.config, HAPROXY, {"servers": {f"a {text}": ("10.0.0.1", 1)}}),
             (keepalived.config, KEEPALIVED, {"peers": [text]}),
-            (keepalived.config, KEEPALIVED, {"vips": [text]}),
+            (keepalived.config, KEEPALIVED, {"vips": {text: 32}}),
         ]:
             with pytest.raises(ValueError, match="not a"):
                 call(**{**good, **bad})
@@ -214,7 +215,7 @@ def test_servers_and_peers_are_addresses(text: str) -> None:
         (haproxy.config, HAPROXY, {"expect": (20,)}),
         (keepalived.config, KEEPALIVED, {"virtual_router_id": 0}),
         (keepalived.config, KEEPALIVED, {"priority": 255}),
-        (keepalived.config, KEEPALIVED, {"prefix": 33}),
+        (keepalived.config, KEEPALIVED, {"vips": {"10.0.0.100": 33}}),
         (keepalived.config, KEEPALIVED, {"advert_interval": 0.001}),
         (keepalived.config, KEEPALIVED, {"advert_interval": float("nan")}),
         (keepalived.config, KEEPALIVED, {"peers": ["10.0.0.3"]}),

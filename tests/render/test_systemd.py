@@ -109,6 +109,8 @@ def test_golden() -> None:
         "StartLimitIntervalSec=0\n\n"
         "[Service]\nType=notify\nUser=etcd\n"
         'Environment="GOGC=50"\nEnvironment="X=a b"\nEnvironmentFile=-/run/quorate/etcd.env\n'
+        "UnsetEnvironment=http_proxy HTTP_PROXY https_proxy HTTPS_PROXY ftp_proxy FTP_PROXY "
+        "all_proxy ALL_PROXY no_proxy NO_PROXY\n"
         "ExecStart=/opt/kubernetes/bin/etcd --name=a --initial-cluster=a=https://10.0.0.1:2380\n"
         'ExecReload=/bin/sh -ec "kill -HUP \\"$$MAINPID\\""\n'
         "Restart=always\nRestartSec=1s\nLimitNOFILE=65536\nDelegate=yes\nOOMScoreAdjust=-999\n"

@@ -32,6 +32,7 @@ EXIST = (
     flag("1.37.2", "etcd", "snapshot-cnt", "did you mean `snapshot-count`?"),
     flag("1.33.2", "etcd", "feature-gates", "choose etcd 3.6 or later", value="AllAlpha=true"),
     flag("1.34.2", "etcd", "enable-v2", "etcd 3.6.15 has no --enable-v2 any more (gone in 3.6)", etcd="3.6.15"),
+    flag("1.20.2", "etcd", "snapshot-cnt", "did you mean `snapshot-count`?"),
     flag("1.37.2", "etcd", "feature-gates", "did you mean `LeaseCheckpoint`?", value="LeaseChekpoint=true"),
     flag("1.37.2", "apiserver", "feature-gates", "feature gate SidecarContainers", value="SidecarContainers=true"),
     flag("1.37.2", "scheduler", "feature-gates", "not NAME=true or NAME=false", value="AllAlpha"),

@@ -9,6 +9,7 @@ import pytest
 from bad_beside import BESIDE, KEY
 from bad_exist import EXIST
 from bad_file import HOSTS, A, B, Bad, hosts
+from bad_protection import PROTECTION
 from bad_rules import END_RULES, HOST_RULES, PART_RULES
 from bad_text import SHAPE, YAML
 
@@ -35,7 +36,7 @@ KINDS = {
     20: ("hosts", "the role worker"),
 }
 """One case of each kind of mistake that can be seen from here; hosts must be asked for 4, 14 and 18."""
-CASES = (*YAML, *SHAPE, *HOST_RULES, *END_RULES, *PART_RULES, *EXIST, *BESIDE)
+CASES = (*YAML, *SHAPE, *HOST_RULES, *END_RULES, *PART_RULES, *EXIST, *PROTECTION, *BESIDE)
 
 
 def problems(folder: Path, bad: Bad) -> list[Problem]:

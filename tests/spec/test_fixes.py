@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from bad_exist import EXIST
 from bad_file import HOSTS, A, B, Bad, hosts
+from bad_protection import PROTECTION
 from bad_rules import END_RULES, HOST_RULES, PART_RULES
 from bad_text import SHAPE, YAML
 
@@ -24,12 +25,12 @@ FOREIGN = tuple(
         hosts(A, "name: b.example.com, address: 192.168.1.2, roles: [worker]"),
         hosts(A, "name: Node01, address: 192.168.1.2, roles: [worker]"),
         hosts(A, B + ", role: worker"),
-        HOSTS + "ssh: {jump: {host: b, key: /x}}\n",
+        HOSTS + "ssh: {jump: {host: b, key_path: env:X}}\n",
         HOSTS + "ssh: {jump: bastion.example.com}\n",
         HOSTS + "ssh: {bastion: bastion.example.com}\n",
         HOSTS + "ssh: {key_file: env:HOME}\n",
         HOSTS + "ssh: {sudo_password: x}\n",
-        HOSTS + "runtime: {data_dir: /data/docker}\n",
+        HOSTS + "runtime: {data_directory: /data/docker}\n",
         HOSTS + "runtime: {proxy: 'http://x:3128'}\n",
         HOSTS + "network: {dns_domain: cluster.local.}\n",
         HOSTS + "network: {cni: calico}\n",
@@ -41,7 +42,7 @@ FOREIGN = tuple(
         HOSTS + "vip: 192.168.1.9\nendpoint: {}\n",
     )
 )
-CASES = (*YAML, *SHAPE, *HOST_RULES, *END_RULES, *PART_RULES, *EXIST, *FOREIGN)
+CASES = (*YAML, *SHAPE, *HOST_RULES, *END_RULES, *PART_RULES, *EXIST, *PROTECTION, *FOREIGN)
 
 
 NO_VALUE = {"a", "an", "the", "one", "four", "at", "two", "three", "numbers", "env:NAME", "them", "text"}

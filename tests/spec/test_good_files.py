@@ -193,8 +193,8 @@ def test_openings_of_the_described_cluster() -> None:
     assert master["tcp 2379"] == (*nodes, masters[1])
     assert master["tcp 2380"] == nodes
     assert set(master["tcp 6443"]) == {str(h.address) for h in cluster.hosts} - {masters[0]} | {"10.244.0.0/16"}
-    assert set(master) == {"tcp 22", "tcp 2379", "tcp 2380", "tcp 6443"}
-    assert table("nginx01") == {"tcp 22": ("any",), "tcp 6443": ("any",), "vrrp": ("192.168.109.137",)}
+    assert set(master) == {"tcp 2379", "tcp 2380", "tcp 6443"}
+    assert table("nginx01") == {"tcp 6443": ("any",), "vrrp": ("192.168.109.137",)}
     node = table("node01")
     assert node["tcp 30000-32767"] == node["udp 30000-32767"] == ("any",)
     assert set(node["all"]) == {"10.244.0.0/16", nodes[1]}

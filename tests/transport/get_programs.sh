@@ -1,13 +1,13 @@
 #!/bin/sh
-# Unpacks Debian's sshd, haproxy and docker-registry beside the system, for the tests that talk to real ones: nothing
-# is installed and no service starts. What they need and this machine lacks is unpacked with them.
+# Unpacks programs of Debian beside the system, for the tests that talk to real ones: nothing is installed and no
+# service starts. What they need and this machine lacks is unpacked with them.
 set -eu
 home=${QUORATE_PROGRAMS:-$HOME/.cache/quorate/test-programs}
 PATH=$PATH:/usr/sbin:/sbin
 
 get() {
   program=$1 package=$2
-  if command -v "$program" || ls "$home/$program"/usr/*bin/"$program" 2> /dev/null; then return; fi
+  if command -v "$program" || find "$home/$program"/usr -name "$program" -type f 2> /dev/null | grep .; then return; fi
   mkdir -p "$home"
   work=$(mktemp -d "$home/.XXXXXX")
   trap 'rm -rf "$work"' EXIT
@@ -27,3 +27,8 @@ get() {
 get sshd openssh-server
 get haproxy haproxy
 get docker-registry docker-registry
+get chronyd chrony
+get keepalived keepalived
+get firewalld firewalld
+get NetworkManager network-manager
+get portmap containernetworking-plugins

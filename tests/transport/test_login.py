@@ -7,9 +7,9 @@ from pathlib import Path
 
 import asyncssh
 import pytest
-from servers import Server, free_port, refusal
+from servers import Server, free_port, keys, listen, refusal, settings
 
-from quorate.core import Blob, TransportError
+from quorate.core import Blob, LocalError, TransportError
 from quorate.spec.cluster import Jump
 from quorate.spec.ssh import ResolvedSsh
 from quorate.transport.password import Prompt, stored
@@ -27,6 +27,17 @@ class Answers(Prompt):
     def read(self, question: str) -> str:
         self.asked.append(question)
         return self.answer
+
+
+async def mistake(door: SshTransport) -> str:
+    """What is said of a mistake on this machine: the same of every host, with a hint."""
+    said = await asyncio.gather(*(door.run(host, "echo in") for host in (*door._targets, "a")), return_exceptions=True)
+    await door.close()
+    assert {type(each) for each in said} == {LocalError}
+    assert len({str(each) for each in said}) == 1
+    assert isinstance(said[0], LocalError)
+    assert said[0].hint
+    return str(said[0])
 
 
 def secret_file(folder: Path, text: str) -> Path:
@@ -67,8 +78,8 @@ async def test_wrong_key_and_no_second_try(server: Server) -> None:
 
 
 async def test_missing_key(server: Server) -> None:
-    door = SshTransport({"a": replace(server.ssh, key=server.folder / "none")})
-    assert "No such file" in str(await refusal(door))
+    assert "ssh.key: " in (said := await mistake(SshTransport({"a": replace(server.ssh, key=server.folder / "none")})))
+    assert "No such file" in said
 
 
 async def test_key_with_passphrase_is_asked_once(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -81,9 +92,24 @@ async def test_key_with_passphrase_is_asked_once(server: Server, monkeypatch: py
     assert await asyncio.gather(door.run("a", "echo a"), door.run("b", "echo b")) == ["a\n", "b\n"]
     assert len(prompt.asked) == 1
     await door.close()
-    error = await refusal(SshTransport({"a": ssh}, prompt=Answers("shut")))
-    assert "wrong passphrase" in str(error)
-    assert "shut" not in repr(error)
+    said = await mistake(SshTransport({"a": ssh}, prompt=Answers("shut")))
+    assert said == f"ssh.key: {server.folder / 'locked'}: wrong passphrase"
+
+
+async def test_all_that_is_wrong_here_is_said_once_before_any_host_is_asked(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("QUORATE_NOT_SET", raising=False)
+    unset = replace(server.ssh, key=None, password_file=Path("env:QUORATE_NOT_SET"))
+    hosts = {f"m{number}": replace(unset, address=f"127.0.0.{number}") for number in range(1, 4)}
+    broken = server.folder / "broken"
+    broken.write_bytes(b"\xff\xff\n")
+    door = SshTransport({"a": server.ssh, **hosts, "b": replace(server.ssh, known_hosts=broken)})
+    said = await mistake(door)
+    assert said.splitlines()[0] == "2 mistakes on this machine; no host was asked"
+    assert said.count("ssh.password_file: variable QUORATE_NOT_SET is not set") == 1
+    assert said.count(str(broken)) == 1
+    assert server.connections == []
 
 
 async def test_password(server: Server) -> None:
@@ -105,7 +131,7 @@ def test_password_file_must_be_private(tmp_path: Path) -> None:
     path = secret_file(tmp_path, "x")
     assert stored(path) == "x"
     path.chmod(0o640)
-    with pytest.raises(TransportError, match="mode 0640"):
+    with pytest.raises(LocalError, match="mode 0640"):
         stored(path)
 
 
@@ -118,7 +144,7 @@ def test_password_variable_leaves_the_environment(monkeypatch: pytest.MonkeyPatc
 
 async def test_no_prompt_with_json(server: Server) -> None:
     ssh = replace(server.ssh, key=None, ask_password=True)
-    assert "no terminal" in str(await refusal(SshTransport({"a": ssh}, prompt=Prompt(allowed=False))))
+    assert "no terminal" in await mistake(SshTransport({"a": ssh}, prompt=Prompt(allowed=False)))
 
 
 def as_ops(server: Server, mode: str) -> ResolvedSsh:
@@ -223,3 +249,51 @@ async def test_jump_host(server: Server) -> None:
     )
     assert "jump host can't reach" in str(await refusal(door))
     await door.close()
+
+
+async def test_a_jump_host_with_a_key_of_its_own_is_offered_no_other(server: Server, tmp_path: Path) -> None:
+    """The bastion knows one key, the host behind it another: each is offered its own alone."""
+    folder = tmp_path / "bastion"
+    folder.mkdir()
+    keys(folder)
+    bastion = Server(folder)
+    await listen(bastion)
+    pins = settings(folder, bastion.port).known_hosts
+    assert pins is not None
+    assert server.ssh.known_hosts is not None
+    with server.ssh.known_hosts.open("a") as known:
+        known.write(pins.read_text())
+    jump = Jump(host="127.0.0.1", port=bastion.port, user="ops", key=folder / "id")
+    door = SshTransport({"a": replace(server.ssh, jump=jump)})
+    try:
+        assert await door.run("a", "echo a") == "a\n"
+        assert (len(bastion.connections), len(server.connections)) == (1, 1)
+    finally:
+        await door.close()
+    door = SshTransport({"a": replace(server.ssh, jump=jump.model_copy(update={"key": server.folder / "id"}))})
+    with pytest.raises(TransportError, match=r"jump host 127\.0\.0\.1: ops was refused") as caught:
+        await door.run("a", "echo a")
+    assert f"Tried key {server.folder / 'id'}, once. Check ssh.jump.user, ssh.jump.key" in caught.value.hint
+    await door.close()
+    assert bastion.acceptor is not None
+    bastion.acceptor.close()
+    for connection in bastion.connections:
+        connection.abort()
+    await bastion.acceptor.wait_closed()
+
+
+async def test_what_a_jump_host_wants_is_asked_for_before_any_host(server: Server, tmp_path: Path) -> None:
+    jump = Jump(host="127.0.0.1", port=server.port, key=tmp_path / "gone")
+    door = SshTransport({name: replace(server.ssh, jump=jump) for name in "ab"})
+    with pytest.raises(LocalError, match=r"ssh\.jump\.key: .*/gone: No such file"):
+        await door.run("a", "echo a")
+    assert not server.connections
+    await door.close()
+    asking = SshTransport(
+        {"a": replace(server.ssh, jump=jump.model_copy(update={"key": None, "ask_password": True}))},
+        prompt=(answers := Answers("x")),
+    )
+    with pytest.raises(TransportError, match="was refused"):
+        await asking.run("a", "echo a")
+    assert answers.asked == ["SSH password of root (ssh.jump)"]
+    await asking.close()

@@ -83,14 +83,14 @@ class Api:
 
     async def __aexit__(self, *_: object) -> None:
         self.refuse()
+        # Those in the middle of their handshake end it, or lose their client.
+        for _ in range(500):
+            if len(self._handlers) == len(self._writers):
+                break
+            await asyncio.sleep(0.01)
         for handler in self._handlers:
             handler.cancel()
         await asyncio.gather(*self._handlers, return_exceptions=True)
-        # Those in the middle of their handshake have no handler yet; Python 3.11's wait_closed waits for none of them.
-        for _ in range(100):
-            if not getattr(self._server, "_active_count", 0):
-                break
-            await asyncio.sleep(0.01)
 
     def target(self, **changes: Any) -> Target:
         cert, key = self.pki.client
@@ -98,12 +98,17 @@ class Api:
                          "key_pem": key, **changes})  # fmt: skip
 
     async def accept(self) -> None:
-        self._server = await asyncio.start_server(self._connected, "127.0.0.1", self.port, ssl=self.pki.context)
-        self.port = self._server.sockets[0].getsockname()[1]
+        """Listen. Not by asyncio's server: closed between an accept and its first step, that leaks the connection."""
+        self._listener = socket.create_server(("127.0.0.1", self.port), backlog=100)
+        self._listener.setblocking(False)
+        self.port = self._listener.getsockname()[1]
+        asyncio.get_running_loop().add_reader(self._listener, self._accept)
 
     def refuse(self) -> None:
         """Nobody listens, and every connection is reset."""
-        self._server.close()
+        if self._listener.fileno() >= 0:
+            asyncio.get_running_loop().remove_reader(self._listener)
+            self._listener.close()
         self.break_off()
 
     def break_off(self) -> None:
@@ -113,10 +118,22 @@ class Api:
             writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, at_once)
             writer.transport.abort()
 
-    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task
-        self._handlers.add(task)
+    def _accept(self) -> None:
+        with contextlib.suppress(BlockingIOError, ConnectionError):
+            client, _ = self._listener.accept()
+            client.setblocking(False)
+            handler = asyncio.create_task(self._connected(client))
+            self._handlers.add(handler)
+            handler.add_done_callback(self._handlers.discard)
+
+    async def _connected(self, client: socket.socket) -> None:
+        loop, reader = asyncio.get_running_loop(), asyncio.StreamReader()
+        protocol = asyncio.StreamReaderProtocol(reader)
+        try:
+            transport, _ = await loop.connect_accepted_socket(lambda: protocol, client, ssl=self.pki.context)
+        except OSError:
+            return
+        writer = asyncio.StreamWriter(transport, protocol, reader, loop)
         self._writers.add(writer)
         self.connections += 1
         try:
@@ -130,7 +147,6 @@ class Api:
         finally:
             writer.transport.abort()
             self._writers.discard(writer)
-            self._handlers.discard(task)
 
     def answer(self, method: str, path: str, body: Object) -> tuple[int, Object]:
         """What becomes of a request: status and object."""

@@ -61,9 +61,12 @@ N = TypeVar("N", bound=Net)
 
 
 @contextlib.contextmanager
-def own_net(kind: type[N], folder: Path) -> Iterator[N]:
-    """A namespace that is gone afterwards, with all that was begun in it; skips where there are none."""
-    holder = subprocess.Popen(["unshare", "--net", "sleep", "600"], stderr=subprocess.DEVNULL)
+def own_net(kind: type[N], folder: Path, *, mounts: bool = False) -> Iterator[N]:
+    """A namespace that is gone afterwards, with all that was begun in it; skips where there are none. With `mounts`
+    there is one of mounts, too.
+    """
+    spaces = ["--net", *(["--mount"] if mounts else [])]
+    holder = subprocess.Popen(["unshare", *spaces, "sleep", "600"], stderr=subprocess.DEVNULL)
     made = kind(holder.pid, folder)
     try:
         own = os.readlink("/proc/self/ns/net")

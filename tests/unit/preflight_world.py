@@ -13,7 +13,7 @@ from quorate.preflight.catalog import CHECKS
 from quorate.preflight.check import Clock, Status, World
 from quorate.resource.brick import Brick
 from quorate.spec.cluster import Cluster, Endpoint, Host, Role, Versions
-from quorate.spec.facts import Facts, HostFacts
+from quorate.spec.facts import Facts, HostFacts, Resolver
 from quorate.spec.versions import table
 
 M, E, W, L = Role.CONTROL_PLANE, Role.ETCD, Role.WORKER, Role.LOAD_BALANCER
@@ -40,6 +40,7 @@ def of_host(name: str) -> HostFacts:
         kernel="6.1.0-30-amd64",
         memory_bytes=8 * GB,
         time_sync="chronyd",
+        resolvers=(Resolver("/etc/resolv.conf", ("10.0.9.53",)),),
     )
 
 

@@ -37,7 +37,7 @@ def spot(number: int = 0, nofile: int = 65536) -> Spot:
 
 def test_a_spot_is_what_the_cluster_file_says() -> None:
     assert spot() == Spot(
-        "10.0.9.21", "eth7", ("10.0.9.22",), True, "10.0.9.100", 6443, 109,
+        "10.0.9.21", "eth7", ("10.0.9.22",), True, "10.0.9.100", 6443, 120,
         {"m1": "10.0.9.1:6443", "m2": "10.0.9.2:6443", "m3": "10.0.9.3:6443"},
     )  # fmt: skip
     assert not spot(1).first

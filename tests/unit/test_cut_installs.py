@@ -1,46 +1,20 @@
 """Installs that were cut off, with the real dpkg in a root of its own."""
 
-import gzip
-import hashlib
 import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
+from own_packages import BARE, brick, made
 from own_root import OURS, Root
 
-from quorate.core import Blob, CommandFailed
-from quorate.resource.package import Packages
-from quorate.spec.supply import PackageFile
+from quorate.core import CommandFailed
 
 pytestmark = pytest.mark.skipif(not shutil.which("dpkg-deb"), reason="needs dpkg")
-BARE = "cd /var/lib/dpkg; mkdir -p info updates triggers; touch status available"
-
-
-def made(folder: Path, name: str, depends: str = "") -> PackageFile:
-    """A package with one file in /etc/test."""
-    tree = folder / name
-    (tree / "DEBIAN").mkdir(parents=True)
-    (tree / "etc/test").mkdir(parents=True)
-    (tree / "etc/test" / name).write_text(name)
-    fields = ["Package: " + name, "Version: 1", "Architecture: all", "Maintainer: x", "Description: x"]
-    fields += [f"Depends: {depends}"] if depends else []
-    (tree / "DEBIAN/control").write_text("\n".join(fields) + "\n")
-    deb = folder / f"{name}_1_all.deb"
-    subprocess.run(["dpkg-deb", "-b", "--root-owner-group", tree, deb], check=True, capture_output=True)
-    content = deb.read_bytes()
-    packed = folder / f"{deb.name}.gz"
-    packed.write_bytes(gzip.compress(content))
-    return PackageFile(name, "1", deb.name, Blob(packed, hashlib.sha256(content).hexdigest(), len(content)))
 
 
 @pytest.fixture
 def root(tmp_path: Path) -> Root:
     return Root(tmp_path / "root", (*OURS, "var/lib/dpkg"))
-
-
-def brick(files: list[PackageFile]) -> Packages:
-    return Packages(host="h", purpose="a test", packages=("q-two",), manager="apt", files=tuple(files))
 
 
 @pytest.mark.parametrize("cut", ["--unpack", "--unpack first", "unpacked, journal", "nothing"])

@@ -9,7 +9,7 @@ import pytest
 from quorate.execute import facts
 from quorate.resource.unit import Unit
 from quorate.spec.cluster import Cluster, Host, Os, Role
-from quorate.spec.facts import HostFacts
+from quorate.spec.facts import HostFacts, Resolver
 
 CASES = Path(__file__).parent.parent / "cases/facts"
 
@@ -24,7 +24,7 @@ EXPECTED = {
         time_sync="systemd-timesyncd",
         sysctls=frozenset({"fs.inotify.max_user_instances", "net.ipv4.ip_forward"}),
         modules=frozenset({"overlay", "br_netfilter", "nf_conntrack", "ip_vs", "nf_tables"}),
-        nameservers=("10.0.0.53", "fd00::53"),
+        resolvers=(Resolver("/etc/resolv.conf", ("10.0.0.53", "fd00::53")),),
         etcd_member=True,
         running=frozenset({"etcd.service", "kubelet.service"}),
     ),
@@ -62,7 +62,10 @@ EXPECTED = {
         ipvs=False,
         nftables=False,
         firewall="ufw",
-        resolv_conf="/run/systemd/resolve/resolv.conf",
+        resolvers=(
+            Resolver("/etc/resolv.conf", ("127.0.0.53",)),
+            Resolver("/run/systemd/resolve/resolv.conf"),
+        ),
     ),
     "silent": HostFacts(os_id="", arch="", package_manager="none", interface="", ipvs=False, nftables=False),
 }

@@ -1,5 +1,7 @@
 """A simulated host as values: record, boot script, control groups, settings."""
 
+import errno
+import os
 import subprocess
 from dataclasses import replace
 from pathlib import Path
@@ -8,7 +10,7 @@ import pytest
 
 from quorate.lab import access, cgroup, machine
 from quorate.lab.record import LabError, LabInfo, every, find, labs_folder, need, save
-from quorate.lab.up import design
+from quorate.lab.up import design, limit
 from quorate.spec.cluster import Cluster, Host, Role
 
 
@@ -175,3 +177,26 @@ def test_a_host_leaves_the_others_a_cpu(tmp_path: Path, monkeypatch: pytest.Monk
     assert found == (
         {"cpu.max": "30000 10000"} if version == 2 else {"cpu.cfs_quota_us": "30000", "cpu.cfs_period_us": "10000"}
     )
+
+
+@pytest.mark.parametrize("looks", [0, 2, 9])
+def test_a_limit_waits_for_pods_that_go(looks: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The kernel refuses a host's limit as long as one of its pods has a larger one."""
+    left, limited = iter(range(looks)), list[tuple[str, int | None]]()
+
+    def cpus(_lab: str, host: str, count: int | None) -> None:
+        if next(left, None) is not None:
+            raise OSError(errno.EINVAL, "Invalid argument")
+        limited.append((host, count))
+
+    save(lab(tmp_path))
+    monkeypatch.setattr(cgroup, "cpus", cpus)
+    monkeypatch.setattr("quorate.lab.up.GOING", 1.2)
+    monkeypatch.setattr(os, "cpu_count", lambda: 4)
+    if looks == 9:
+        with pytest.raises(LabError, match="a can't be limited: Invalid argument"):
+            limit("c", cache=tmp_path)
+        assert limited == []
+    else:
+        limit("c", cache=tmp_path)
+        assert limited == [("a", 3)]

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from lock_hosts import LockHosts
 
-from quorate.core import Blob, CommandFailed, LockHeld, LockLost, TransportError
+from quorate.core import Blob, CommandFailed, LockHeld, LockLost, PlanError, TransportError
 from quorate.execute import lock, lock_script
 from quorate.execute.holder import Holder, _place, _started
 from quorate.transport.ssh import SESSIONS
@@ -253,3 +253,18 @@ async def test_a_script_behind_the_fence_is_as_it_was(hosts: LockHosts, tmp_path
             await via.run(host, f"set -eu; echo said; exit {lock_script.REFUSED}")
         assert (failed.value.code, failed.value.stdout) == (lock_script.REFUSED, "said\n")
         assert not isinstance(failed.value, LockLost)
+
+
+@pytest.mark.parametrize("late", [False, True], ids=["seen at the look", "seen at the take"])
+async def test_two_names_of_one_machine_are_told_by_name(
+    hosts: LockHosts, late: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (hosts.folder / "a").mkdir(parents=True, exist_ok=True)
+    (hosts.folder / "b").symlink_to("a")
+    if late:
+        monkeypatch.setattr(lock_script, "LOOK", ":")
+    with pytest.raises(PlanError, match=r"^b and a are one machine") as told:
+        async with hosts.taken():
+            pass
+    assert "correct the address" in told.value.hint
+    assert hosts.holder("a") == hosts.holder("c") == ""

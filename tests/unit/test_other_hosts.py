@@ -8,6 +8,7 @@ import pytest
 
 from quorate.component import balancer, programs, system
 from quorate.component.context import Context
+from quorate.render import firewalld
 from quorate.resource.file import File
 from quorate.resource.package import Packages
 from quorate.resource.prelude import PRELUDE
@@ -94,28 +95,29 @@ def test_labels_are_left_alone_without_selinux(tmp_path: Path) -> None:
     assert run(tmp_path, f"{functions}\nlabel /etc/hostname; echo on") == ("called\n" if called else "") + "on\n"
 
 
-def _firewall(given: Context, name: str) -> str:
+def _firewall(given: Context, name: str, folder: Path) -> str:
     bricks = system.resources(given, host(given, name))
-    return next(brick.content for brick in bricks if isinstance(brick, File) and brick.path.endswith("/firewall"))
+    text = next(brick.content for brick in bricks if isinstance(brick, File) and brick.path.endswith("/firewall"))
+    return text.replace("\nPATH=", f"\nPATH={folder}:").replace(firewalld.NOTE, f"{folder}/note")
 
 
 def test_firewalld_lets_through_what_goes_to_pods_on_workers_alone(tmp_path: Path) -> None:
     # A firewalld with policies, in which none is loaded yet.
     command(tmp_path, "firewall-cmd", 'echo "$@"; case "$*" in *--query*) exit 1;; esac')
     c = context()
-    opened = run(tmp_path, _firewall(c, "w"), "open").splitlines()
+    opened = run(tmp_path, _firewall(c, "w", tmp_path), "fill").splitlines()
     assert "-q --permanent --policy=quorate-pods --add-ingress-zone=ANY" in opened
     to = 'rule family="ipv4" destination address="10.244.0.0/16" accept'
     assert f"-q --permanent --policy=quorate-pods --add-rich-rule={to}" in opened
     assert opened[-1] == "-q --reload"
-    closed = run(tmp_path, _firewall(c, "w"), "close").splitlines()
+    closed = run(tmp_path, _firewall(c, "w", tmp_path), "close").splitlines()
     assert closed[-2:] == ["-q --permanent --delete-policy=quorate-pods", "-q --reload"]
-    assert "quorate-pods" not in _firewall(c, "m")
+    assert "quorate-pods" not in _firewall(c, "m", tmp_path)
 
 
 def test_firewalld_is_not_reloaded_for_a_policy_that_it_has(tmp_path: Path) -> None:
     command(tmp_path, "firewall-cmd", 'echo "$@"')
-    assert "-q --reload" not in run(tmp_path, _firewall(context(), "w"), "open")
+    assert "-q --reload" not in run(tmp_path, _firewall(context(), "w", tmp_path), "fill")
 
 
 def test_a_package_counts_that_another_provides(tmp_path: Path) -> None:

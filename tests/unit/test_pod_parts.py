@@ -17,7 +17,7 @@ from quorate.resource.brick import Brick
 from quorate.resource.kube import KeyPair, Manifest
 from quorate.spec import metrics_server
 from quorate.spec.cluster import Cluster, Role
-from quorate.spec.facts import Facts, HostFacts
+from quorate.spec.facts import Facts, HostFacts, Resolver
 from quorate.spec.layout import BIN
 from quorate.spec.ports import listeners, openings
 from quorate.spec.secrets import Secrets
@@ -139,11 +139,16 @@ def test_there_are_never_more_metrics_servers_than_workers() -> None:
     assert "PodDisruptionBudget/metrics-server" not in one
 
 
+def resolving(servers: tuple[str, ...]) -> HostFacts:
+    return HostFacts(resolvers=(Resolver("/etc/resolv.conf", servers),))
+
+
 @pytest.mark.parametrize(
     ("first", "second", "asked"),
     [
         (("10.0.0.53",), ("10.0.0.54",), "/etc/resolv.conf"),
-        (("127.0.0.1", "10.0.0.53"), ("10.0.0.54", "fd00::1"), "/etc/resolv.conf"),
+        (("127.0.0.1", "10.0.0.53"), ("10.0.0.54", "fd00::1"), "10.0.0.53 10.0.0.54 fd00::1"),
+        (("10.96.0.10", "10.0.0.53"), ("10.0.0.54", "fe80::1%eth0"), "10.0.0.53 10.0.0.54"),
         ((), ("10.0.0.54", "fd00::1"), "10.0.0.54 fd00::1"),
         (("127.0.0.53",), ("10.0.0.54",), "10.0.0.54"),
         ((), ("::1", "127.0.0.1"), ""),
@@ -152,7 +157,7 @@ def test_there_are_never_more_metrics_servers_than_workers() -> None:
 def test_names_outside_are_asked_where_somebody_knows_them(
     first: tuple[str, ...], second: tuple[str, ...], asked: str
 ) -> None:
-    facts = Facts({"w1": HostFacts(nameservers=first), "w2": HostFacts(nameservers=second)})
+    facts = Facts({name: resolving(found) for name, found in {"w1": first, "w2": second}.items()})
     corefile = objects(dns, context(of(), facts=facts))["ConfigMap/coredns"]["data"]["Corefile"]
     lines = [line.strip() for line in corefile.splitlines()]
     # With nobody to ask, CoreDNS would not start.

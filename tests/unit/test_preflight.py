@@ -10,8 +10,22 @@ from quorate.preflight.catalog import CHECKS
 from quorate.preflight.check import Status
 from quorate.resource.package import Packages
 from quorate.spec.cluster import Network, Os
+from quorate.spec.facts import Resolver, Unmounted
+from quorate.spec.layout import ETCD_DISK
 
 P, F, WARN, U = Status.PASSED, Status.FAILED, Status.WARNED, Status.UNCHECKED
+
+
+def resolving(servers: str, **resolved: str) -> dict[str, Any]:
+    own = Resolver("/etc/resolv.conf", tuple(servers.split()))
+    asks = (Resolver("/run/systemd/resolve/resolv.conf", tuple(each.split())) for each in resolved.values())
+    return {"resolvers": (own, *asks)}
+
+
+FSTAB = Unmounted("/var/lib/etcd", "/etc/fstab")
+NOTED = Unmounted("/var/lib/etcd", ETCD_DISK)
+RUNS = {"etcd_member": True, "running": frozenset({"etcd.service"})}
+
 
 FACTS: list[tuple[str, str, dict[str, Any], dict[str, Any], Status, str]] = [
     # check, host, its facts, the cluster file, verdict, words of it
@@ -38,12 +52,39 @@ FACTS: list[tuple[str, str, dict[str, Any], dict[str, Any], Status, str]] = [
     ("time-sync", "m1", {"time_sync": ""}, {"os": Os(time_sync="require")}, F, "require"),
     ("time-sync", "m1", {"time_sync": ""}, {"os": Os(time_sync="ignore")}, WARN, "ignore"),
     ("time-sync", "m1", {"time_sync": "", "container": True}, {"os": Os(time_sync="require")}, P, "shares"),
+    ("etcd-disk", "m1", {}, {}, P, "/var/lib/etcd"),
+    ("etcd-disk", "m1", {"unmounted": FSTAB}, {}, F, "/etc/fstab, and nothing is mounted there: etcd would begin"),
+    ("etcd-disk", "m1", {"unmounted": FSTAB, "etcd_member": True}, {}, F, "etcd would begin below it"),
+    ("etcd-disk", "m1", {"unmounted": FSTAB} | RUNS, {}, WARN, "the data of the member that runs are hidden"),
+    ("etcd-disk", "m1", {"unmounted": NOTED} | RUNS, {}, F, "disk was mounted at /var/lib/etcd, and nothing is"),
+    ("etcd-disk", "m1", {"kernel": ""}, {}, U, ""),
     ("firewall", "m1", {}, {}, P, "none"),
     ("firewall", "m1", {"firewall": "firewalld"}, {}, P, "opens the cluster's ports"),
     ("firewall", "m1", {"firewall": "ufw"}, {"os": Os(firewall="keep")}, WARN, "left to you"),
     ("firewall", "m1", {"firewall": "ufw"}, {"os": Os(firewall="off")}, P, "stops it"),
     ("firewall", "m1", {"firewall": "iptables"}, {"os": Os(firewall="off")}, WARN, "iptables"),
     ("firewall", "m1", {"kernel": ""}, {}, U, ""),
+    ("name-servers", "n1", {}, {}, P, "10.0.9.53 (/etc/resolv.conf)"),
+    ("name-servers", "n1", resolving("127.0.0.53", resolved="10.0.0.1"), {}, P, "10.0.0.1 (/run/systemd/resolve/re"),
+    (
+        "name-servers",
+        "n1",
+        resolving("127.0.0.53", resolved=""),
+        {},
+        WARN,
+        "/run/systemd/resolve/resolv.conf names none",
+    ),
+    (
+        "name-servers",
+        "n1",
+        resolving("127.0.0.1 10.0.0.1"),
+        {},
+        WARN,
+        "names 127.0.0.1, which pods can't reach, beside 10",
+    ),
+    ("name-servers", "n1", resolving("10.96.0.10"), {}, WARN, "/etc/resolv.conf names 10.96.0.10"),
+    ("name-servers", "n1", {"resolvers": ()}, {}, F, "/etc/resolv.conf is not there"),
+    ("name-servers", "n1", {"kernel": ""}, {}, U, ""),
 ]
 
 
@@ -68,6 +109,16 @@ def taken(at: str, name: str = "java") -> str:
 OURS = f"{taken('*:2379', 'etcd')}\nunit pid=9 etcd.service"
 NAMES = "own box\nname box 127.0.1.1\nname localhost 127.0.0.1"
 DF = "at / /\nat /var/lib/etcd /var\nat /var/lib/containerd /var\n{0} {1} {2} {3} {4} /var /var\n9 0 9 0 0 / /"
+
+PROXY = "https_proxy=http://user:geheim@10.0.9.5:3128"
+SYSCTLS = {"sysctls": frozenset({"net.ipv4.ip_forward"})}
+
+
+def sysctl(path: str, line: str = "net.ipv4.ip_forward = 0") -> str:
+    return f"asked\nfile {path}\nset 3:{line}\nfile /etc/sysctl.d/zz-quorate.conf\nset 1:net.ipv4.ip_forward = 1"
+
+
+MASKED = "asked\nfile /etc/sysctl.d/zzz.conf\nfile /usr/lib/sysctl.d/zzz.conf\nset 3:net.ipv4.ip_forward=0"
 
 ANSWERS: list[tuple[str, str, str, str, dict[str, Any], Status, str]] = [
     # check, host, question, its answer, the host's facts, verdict, words of it
@@ -137,11 +188,59 @@ ANSWERS: list[tuple[str, str, str, str, dict[str, Any], Status, str]] = [
     ("vip-free", "b1", "virtual IP", "asked\nneighbour 10.0.9.100 dev eth0 lladdr 9:9 STALE", {}, P, "is free"),
     ("vip-free", "b1", "virtual IP", f"asked\nneighbour x dev eth0 lladdr 02:00:{IP['b2']} STALE", {}, P, "last held"),
     ("vip-free", "b1", "virtual IP", "listened", {}, U, "neither ping nor curl"),
-    ("router-id", "b1", "virtual IP", "asked\nlistened", {}, P, "109"),
-    ("router-id", "b1", "virtual IP", "listened\nIP 10.0.9.77 > 224.0.0.18: VRRPv2, vrid 109", {}, WARN, "10.0.9.77"),
+    ("router-id", "b1", "virtual IP", "asked\nlistened", {}, P, "120"),
+    ("router-id", "b1", "virtual IP", "listened\nIP 10.0.9.77 > 224.0.0.18: VRRPv2, vrid 120", {}, WARN, "10.0.9.77"),
     ("router-id", "b1", "virtual IP", "listened\nIP 10.0.9.77 > 224.0.0.18: VRRPv2, vrid 51", {}, P, ""),
-    ("router-id", "b1", "virtual IP", f"listened\nIP 10.0.9.{IP['b2']} > 224.0.0.18: VRRPv3, vrid 109", {}, P, ""),
+    ("router-id", "b1", "virtual IP", f"listened\nIP 10.0.9.{IP['b2']} > 224.0.0.18: VRRPv3, vrid 120", {}, P, ""),
     ("router-id", "b1", "virtual IP", "asked", {}, U, "tcpdump"),
+    ("proxies", "n1", "proxies", "asked", {}, P, "none"),
+    (
+        "proxies",
+        "n1",
+        "proxies",
+        f"asked\nnamed /etc/environment:2:{PROXY}",
+        {},
+        WARN,
+        "/etc/environment:2: http://(se",
+    ),
+    ("proxies", "n1", "proxies", f"asked\nnamed login:{PROXY}", {}, WARN, "the login: http://(secret)@10.0.9.5:3128;"),
+    ("proxies", "n1", "proxies", "", {}, U, ""),
+    ("sysctl", "n1", "sysctl", "asked", SYSCTLS, P, "no other"),
+    (
+        "sysctl",
+        "n1",
+        "sysctl",
+        sysctl("/etc/sysctl.d/99-hardening.conf"),
+        SYSCTLS,
+        P,
+        "/99-hardening.conf:3 (net.ipv4.ip",
+    ),
+    ("sysctl", "n1", "sysctl", sysctl("/run/sysctl.d/zzz.conf"), SYSCTLS, F, "after a reboot /run/sysctl.d/zzz.conf:3"),
+    (
+        "sysctl",
+        "n1",
+        "sysctl",
+        sysctl("/etc/sysctl.conf"),
+        SYSCTLS,
+        WARN,
+        "/etc/sysctl.conf:3 (net.ipv4.ip_forward = 0)",
+    ),
+    ("sysctl", "n1", "sysctl", sysctl("/etc/ufw/sysctl.conf", "net/ipv4/ip_forward=0"), SYSCTLS, WARN, "/etc/ufw/"),
+    ("sysctl", "n1", "sysctl", sysctl("/run/sysctl.d/zzz.conf", "net.ipv4.ip_forward = 1"), SYSCTLS, P, ""),
+    ("sysctl", "n1", "sysctl", sysctl("/run/sysctl.d/zzz.conf", "-net.ipv4.conf.all.forwarding=0"), SYSCTLS, F, "zzz"),
+    (
+        "sysctl",
+        "n1",
+        "sysctl",
+        sysctl("/usr/lib/sysctl.d/1.conf", "net.ipv4.conf.*.forwarding=0"),
+        SYSCTLS,
+        F,
+        "/1.con",
+    ),
+    ("sysctl", "n1", "sysctl", sysctl("/run/sysctl.d/zzz.conf", "net.ipv4.conf.*.rp_filter=0"), SYSCTLS, P, "no other"),
+    ("sysctl", "n1", "sysctl", sysctl("/run/sysctl.d/zzz.conf", "net.ipv4.ip_forwar*=0"), SYSCTLS, P, "comes after"),
+    ("sysctl", "n1", "sysctl", MASKED, SYSCTLS, P, "no other"),
+    ("sysctl", "n1", "sysctl", "", SYSCTLS, U, ""),
 ]
 
 
@@ -162,5 +261,6 @@ def test_every_check_is_seen_to_fail_and_to_pass() -> None:
     here = {name: {row[0] for row in FACTS if row[4] in wanted} | {row[0] for row in ANSWERS if row[5] in wanted}
             for name, wanted in {"good": {P}, "bad": {F, WARN}}.items()}  # fmt: skip
     below = {"reachable", "sudo", "plan", "releases", "haproxy", "clock", "disk", "one-machine", "data", "mtu", "reach"}
+    below |= {"mounts", "drop-ins", "upgrades", "endpoint", "folders", "endpoint-name", "vrrp", "overlaps"}
     assert {check.id for check in CHECKS} == here["good"] | below
     assert {check.id for check in CHECKS} == here["bad"] | below

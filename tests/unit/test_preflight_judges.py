@@ -1,5 +1,6 @@
 """The checks of the preflight that look at several answers at once, or at the plan."""
 
+import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,12 @@ from quorate.preflight.check import Clock, Status
 from quorate.preflight.disk import WAL, needs
 from quorate.preflight.pairs import doors
 from quorate.preflight.report import judge
+from quorate.preflight.syncs import quantile
 from quorate.resource.file import Binary
 from quorate.resource.package import Packages
-from quorate.spec.cluster import Endpoint, Kubelet, Network, Os
+from quorate.spec.cluster import Endpoint, Etcd, Kubelet, Network, Os
+from quorate.spec.facts import Unmounted
+from quorate.spec.layout import ETCD_DISK
 
 P, F, WARN, U = Status.PASSED, Status.FAILED, Status.WARNED, Status.UNCHECKED
 NAMES = "own box\nname box 127.0.1.1\nname localhost 127.0.0.1"
@@ -59,9 +63,80 @@ def test_clocks() -> None:
     assert status(unsure, "clock", "m1") is P
     far = world(clocks={**there.clocks, "m1": Clock(31.0, 0.1)})
     assert status(far, "clock", "m1") is F
-    ours = world(clocks={name: Clock(40.0, 0.1) for name in names})
-    assert judged(ours, "clock", "m1") == (F, "+40.000 s from this machine, measured to 0.100 s")
+    # Of two that differ, the one that agrees with this machine is right.
+    pair = world(clocks={"m1": Clock(0.0, 0.1), "m2": Clock(40.0, 0.1)})
+    assert status(pair, "clock", "m1") is P
+    assert judged(pair, "clock", "m2") == (F, "+40.000 s from the hosts' median, measured to 0.100 s")
     assert judged(there, "clock", "n1") == (U, "the host does not tell")
+
+
+def test_this_machine_against_all_hosts() -> None:
+    """Certificates that are made here must be valid there, now."""
+
+    def seen(offset: float) -> tuple[Status, str] | None:
+        return judged(world(clocks={name: Clock(offset, 0.5) for name in ("m1", "m2", "m3")}), "clock", "m1")
+
+    minutes = "s from this machine, measured to 0.500 s; certificates made here bear 3600 s"
+    assert seen(-240.0) == (WARN, f"-240.000 {minutes}")
+    assert seen(+240.0) == (WARN, f"+240.000 {minutes}")
+    assert seen(-3600.0) == (WARN, f"-3600.000 {minutes}")
+    assert seen(-4000.5) == (
+        F,
+        "-4000.500 s from this machine, measured to 0.500 s: certificates made here are not valid there "
+        "for another 400 s",
+    )
+    assert seen(+4000.5) == (
+        F,
+        "+4000.500 s from this machine, measured to 0.500 s: certificates made here would be renewed "
+        "that much too late",
+    )
+
+
+def test_slow_disks_against_the_clocks_of_etcd() -> None:
+    def seen(times: str, **file: Any) -> tuple[Status, str] | None:
+        return judged(world(answers=spoken("m1", "fsync", times), **file), "fsync", "m1")
+
+    of = "of 5 writes near /var/lib/etcd"
+    slow, wan = "\n".join(["0.2"] * 5), Network(profile="wan")
+    assert seen(slow) == (
+        WARN,
+        f"p99 200.0 ms, median 200.0 ms {of}: above the heartbeat of 50 ms, so a busy leader is late with it, "
+        "and one that is 500 ms late is lost",
+    )
+    assert seen(slow, network=wan) == (WARN, f"p99 200.0 ms, median 200.0 ms {of}: etcd asks for 10 ms")
+    own = Etcd(heartbeat_ms=200, election_ms=1000)
+    assert seen(slow, etcd=own) == (WARN, f"p99 200.0 ms, median 200.0 ms {of}: etcd asks for 10 ms")
+    stuck = "\n".join(["0.6"] * 3)
+    assert seen(stuck) == (
+        F,
+        "p99 600.0 ms, median 600.0 ms of 3 writes near /var/lib/etcd: no leader stays one, "
+        "the others elect anew after 500 ms",
+    )
+    assert (seen(stuck, network=wan) or (P, ""))[0] is WARN
+    # A hiccup is no slow disk.
+    assert (seen("\n".join(["0.001", "0.001", "0.9"])) or (P, ""))[0] is WARN
+    assert (seen("\n".join(["0.001"] * 5)) or (F, ""))[0] is P
+
+
+def test_slow_disks_of_members_that_run() -> None:
+    """By etcd's own histogram, of which the last count is that of all."""
+    assert quantile(0.5, [(1, 0), (2, 10), (4, 10), (math.inf, 10)]) == 1.5
+    assert quantile(0.99, [(1, 10), (2, 10), (math.inf, 100)]) == 2
+
+    def seen(*counts: int) -> tuple[Status, str] | None:
+        told = "\n".join(f"{limit} {count}" for limit, count in zip(("0.128", "0.256", "+Inf"), counts, strict=True))
+        runs = {"m1": {"running": frozenset({"etcd.service"}), "etcd_member": True}}
+        there = world(established=True, facts=runs, answers=spoken("m1", "syncs of etcd", told))
+        return judged(there, "fsync", "m1")
+
+    assert seen(0, 1000, 1000) == (
+        WARN,
+        "p99 254.7 ms, median 192.0 ms of 1000 syncs of etcd since its start: above the heartbeat of 50 ms, "
+        "so a busy leader is late with it, and one that is 500 ms late is lost",
+    )
+    assert (seen(100_000, 100_000, 100_000) or (P, ""))[0] is WARN
+    assert seen(0, 0, 0) == (U, "the host does not tell")
+    assert judged(world(established=True), "fsync", "m1") is None
 
 
 def test_disks_are_counted_from_the_plan(tmp_path: Path) -> None:
@@ -151,10 +226,40 @@ def test_data_of_others() -> None:
     assert seen(other)[0] is WARN
     assert seen(other, running=runs)[0] is F
     assert seen("asked", host="n1", etcd_member=True)[0] is WARN
-    assert seen("asked\nkubeadm /etc/kubernetes/admin.conf")[0] is F
-    assert seen("asked\nfound /var/lib/rancher/k3s")[0] is WARN
-    assert seen("asked\nfound /var/lib/rancher/k3s active")[0] is F
+    assert seen("asked\nleft /etc/kubernetes/admin.conf") == (
+        F,
+        "a cluster of kubeadm's, by /etc/kubernetes/admin.conf: `kubeadm reset -f`, "
+        "then rm -rf /etc/kubernetes /etc/cni/net.d",
+    )
+    assert seen(f"{ours}\nleft /etc/kubernetes/admin.conf") == (P, ""), "whoever put it beside our own"
+    k3s = "asked\nleft /var/lib/rancher/k3s\nId=k3s.service\nUnitFileState=disabled\nActiveState="
+    assert seen(f"{k3s}inactive")[0] is WARN
+    assert seen(f"{k3s}active") == (
+        F,
+        "a cluster of k3s's, by /var/lib/rancher/k3s, and k3s.service: "
+        "k3s-uninstall.sh, on an agent k3s-agent-uninstall.sh",
+    )
     assert seen("")[0] is U
+
+
+def test_a_database_without_a_log() -> None:
+    """That of a start on a blank disk goes by itself; a larger one is for somebody to judge."""
+    blank = world(answers=spoken("m1", "data", "asked\nremains 28"))
+    assert judged(blank, "data", "m1") == (P, "")
+    large = world(answers=spoken("m1", "data", "asked\nremains 4096"))
+    assert judged(large, "data", "m1") == (
+        F,
+        "/var/lib/etcd/member has 4096 kB and no log of etcd's (wal): no member can start with it",
+    )
+    assert status(world(answers=spoken("n1", "data", "asked\nremains 4096")), "data", "n1") is P
+
+
+def test_a_disk_that_a_member_had_and_its_successor_has_not() -> None:
+    noted = {"m1": {"unmounted": Unmounted("/var/lib/etcd", ETCD_DISK)}}
+    there = world(facts=noted)
+    assert status(there, "etcd-disk", "m1") is F
+    replaced = replace(there.context, replaced=frozenset({"m1"}))
+    assert status(replace(there, context=replaced), "etcd-disk", "m1") is P
 
 
 def test_data_of_a_member_that_was_removed() -> None:

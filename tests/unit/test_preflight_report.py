@@ -18,7 +18,7 @@ P, U = Status.PASSED, Status.UNCHECKED
 
 def test_settled_hosts_are_asked_little() -> None:
     there = world(established=True)
-    dear = {"fsync", "ports", "data", "names", "pairs", "virtual IP"}
+    dear = {"fsync", "ports", "data", "names", "pairs", "virtual IP", "VRRP"}
     for host in there.cluster.hosts:
         _, first = script(there, host)
         assert not dear & set(first)
@@ -27,7 +27,7 @@ def test_settled_hosts_are_asked_little() -> None:
     assert dear <= {
         name for host in new.cluster.hosts for late in (False, True) for name in script(new, host, late=late)[1]
     }
-    assert {question.name for question in QUESTIONS if question.late} == {"pairs", "virtual IP"}
+    assert {question.name for question in QUESTIONS if question.late} == {"pairs", "virtual IP", "VRRP"}
 
 
 def test_who_is_settled() -> None:

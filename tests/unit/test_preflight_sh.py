@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 from preflight_world import ROLES, judged, world
 
-from quorate.core import CommandFailed, LockLost, TransportError
+from quorate.core import CommandFailed, LockLost, PlanError, TransportError
 from quorate.execute.facts import gather
-from quorate.preflight import pairs
+from quorate.preflight import pairs, syncs
 from quorate.preflight.check import Status, World
 from quorate.preflight.disk import disks
 from quorate.preflight.runner import parse, preflight, script
@@ -97,7 +97,7 @@ def connect(folder: Path, port: int, *programs: str, **fakes: str) -> str:
     for name, text in fakes.items():
         (folder / name).write_text(f"#!/bin/sh\n{text}\n")
         (folder / name).chmod(0o755)
-    text = f"{pairs._TOOLS}tcp 127.0.0.1 {port}"
+    text = f"{pairs.TOOLS}tcp 127.0.0.1 {port}"
     env = {"PATH": str(folder), "LC_ALL": "C"}
     done = subprocess.run(["/bin/sh", "-c", text], env=env, capture_output=True, text=True, check=True)
     return done.stdout.splitlines()[-1].rpartition(" ")[2]
@@ -136,7 +136,7 @@ def test_packets_of_full_size(tmp_path: Path) -> None:
         ping.parent.mkdir()
         ping.write_text(f"#!/bin/sh\n{body}\n")
         ping.chmod(0o755)
-        text = f"{pairs._TOOLS}mtu 10.0.0.1 1472"
+        text = f"{pairs.TOOLS}mtu 10.0.0.1 1472"
         done = subprocess.run(["/bin/sh", "-c", text], env={"PATH": str(ping.parent)}, capture_output=True, text=True)
         assert done.stdout.splitlines() == ["asked mtu", f"mtu 10.0.0.1 {how}"]
 
@@ -169,7 +169,7 @@ async def test_a_clock_that_is_wrong_is_measured_against_ours() -> None:
     class Late:
         async def run(self, host: str, script: str, *, on_line: object = None, **_more: object) -> str:
             assert callable(on_line)
-            on_line(f"clock {time.time() - 100:.9f}")
+            on_line(f"clock {time.time() - 4000:.9f}")
             return ""
 
         async def close(self) -> None:
@@ -178,4 +178,27 @@ async def test_a_clock_that_is_wrong_is_measured_against_ours() -> None:
     report = await preflight(world(answers={}), Late())
     found = next(finding for finding in report.findings if finding.id == "clock")
     assert found.status is Status.FAILED
-    assert "-100.0" in found.detail
+    words = r"clock@m1: -4000[.]0.*not valid there for another (399|400) s[.] Fix: set the clock"
+    with pytest.raises(PlanError, match=words):
+        report.demand()
+
+
+@pytest.mark.parametrize(("seconds", "status"), [("0.2", Status.WARNED), ("0.6", Status.FAILED)])
+def test_a_slow_disk_is_measured_in_a_second_or_three_writes(tmp_path: Path, seconds: str, status: Status) -> None:
+    dd = tmp_path / "bin/dd"
+    dd.parent.mkdir()
+    dd.write_text(
+        f"#!/bin/sh\ncase $* in *dsync*) sleep {seconds}; echo '2300 bytes copied, {seconds} s, 1 kB/s' >&2;; "
+        f'*) exec {shutil.which("dd")} "$@";; esac\n'
+    )
+    dd.chmod(0o755)
+    (tmp_path / "disk").mkdir()
+    there = world(answers={}, etcd=Etcd(data_dir=f"{tmp_path}/disk/etcd"))
+    text = syncs._ask_fsync(there, there.cluster.host("m1"))
+    env = {**os.environ, "PATH": f"{dd.parent}:{os.environ['PATH']}"}
+    began = time.monotonic()
+    done = subprocess.run(["/bin/sh", "-c", text], env=env, capture_output=True, text=True, check=True)
+    assert time.monotonic() - began < 5
+    assert 3 <= len(done.stdout.split()) <= 6
+    assert list((tmp_path / "disk").iterdir()) == []
+    assert (judged(replace(there, answers={"m1": {"fsync": done.stdout}}), "fsync", "m1") or (None,))[0] is status

@@ -13,7 +13,7 @@ from past_clusters import context
 from quorate.component import kubelet, runtime
 from quorate.component.context import Context
 from quorate.component.settings import registry
-from quorate.core import PlanError, SpecError, TransportError
+from quorate.core import LocalError, PlanError, SpecError
 from quorate.execute import prepare
 from quorate.plan.compile import compile_cluster
 from quorate.plan.step import Plan, Step
@@ -66,6 +66,25 @@ def test_a_path_with_v2_is_taken_as_it_is(path: str) -> None:
 def test_other_paths_get_their_v2_of_containerd(path: str) -> None:
     url = f"https://m.example{path}"
     assert "override_path" not in asked(cluster(registry_mirrors={"r": [url]}), "r")[url]
+
+
+def test_the_file_may_say_how_a_path_is_taken(tmp_path: Path) -> None:
+    plain, versioned = "https://m.example/docker", "https://m.example/api/v2/hub"
+    mirrors: dict[str, Any] = {"docker.io": [plain, versioned, "https://m.example", "https://other.example/x"]}
+
+    def taken(*, as_it_is: bool) -> set[str]:
+        access = {"m.example": {"override_path": as_it_is}}
+        found = asked(cluster(registry_mirrors=mirrors, registry_access=access), "docker.io")
+        return {url for url, about in found.items() if "override_path" in about}
+
+    assert taken(as_it_is=True) == {plain, versioned}
+    assert taken(as_it_is=False) == set()
+    file = tmp_path / "cluster.yaml"
+    hosts = "name: c\nhosts:\n  - {name: a, address: 192.168.1.1, roles: [control-plane, etcd, worker]}\n"
+    end = "runtime: {registry_mirrors: {docker.io: ['https://m.example']}, registry_access: "
+    file.write_text(f"{hosts}{end}{{m.example: {{override_path: true}}}}}}\n")
+    with pytest.raises(SpecError, match=r"no mirror has a URL with a path there"):
+        load(file)
 
 
 def test_a_mirror_gets_its_own_authority_and_login_alone() -> None:
@@ -230,7 +249,7 @@ def test_the_files_are_read(tmp_path: Path) -> None:
 
 def test_a_variable_holds_a_login_and_is_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     c = load(written(tmp_path, f"{{registry_access: {{'{MIRROR}': {{login_file: 'env:REGISTRY_LOGIN'}}}}}}"))
-    with pytest.raises(TransportError, match="REGISTRY_LOGIN is not set"):
+    with pytest.raises(LocalError, match="REGISTRY_LOGIN is not set"):
         prepare._logins(c)
     monkeypatch.setenv("REGISTRY_LOGIN", LOGIN)
     assert prepare._logins(c) == {MIRROR: LOGIN}

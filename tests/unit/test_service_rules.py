@@ -1,4 +1,4 @@
-"""Who flushes kube-proxy's nftables rules: the watch with the real nft, in a network of its own; no watch elsewhere."""
+"""Who flushes kube-proxy's rules: the watch with the real nft and iptables, in a network of its own."""
 
 import subprocess
 from collections.abc import Iterator
@@ -31,12 +31,32 @@ add element ip kube-proxy service-ips { 10.96.0.1 . tcp . 443 : goto service-ULM
 add element ip kube-proxy service-ips { 10.96.0.10 . udp . 53 : goto service-ULMVA6XW }
 """
 """What kube-proxy 1.37.2 writes, as far as the watch looks at it."""
+CHAINS = """\
+*filter
+:KUBE-EXTERNAL-SERVICES - [0:0]
+:KUBE-FORWARD - [0:0]
+:KUBE-SERVICES - [0:0]
+-A INPUT -m conntrack --ctstate NEW -m comment --comment "kubernetes externally-visible service portals" -j KUBE-EXTERNAL-SERVICES
+-A FORWARD -m comment --comment "kubernetes forwarding rules" -j KUBE-FORWARD
+-A OUTPUT -m conntrack --ctstate NEW -m comment --comment "kubernetes service portals" -j KUBE-SERVICES
+COMMIT
+*nat
+:KUBE-SERVICES - [0:0]
+:KUBE-SVC-NPX46M4PTMTKRN6Y - [0:0]
+:KUBE-POSTROUTING - [0:0]
+-A PREROUTING -m comment --comment "kubernetes service portals" -j KUBE-SERVICES
+-A OUTPUT -m comment --comment "kubernetes service portals" -j KUBE-SERVICES
+-A POSTROUTING -m comment --comment "kubernetes postrouting rules" -j KUBE-POSTROUTING
+-A KUBE-SERVICES -d 10.96.0.1/32 -p tcp -m comment --comment "default/kubernetes:https cluster IP" -m tcp --dport 443 -j KUBE-SVC-NPX46M4PTMTKRN6Y
+COMMIT
+"""  # noqa: E501
+"""The same of the iptables mode, 1.29 to 1.36."""
 SYSTEMCTL = """\
 #!/bin/sh
 echo "$*" >> {0}/asked
 case "$1" in
 show) cat {0}/run ;;
-try-restart) echo "run-$(wc -l < {0}/asked)" > {0}/run; nft flush ruleset; nft -f {0}/table ;;
+try-restart) echo "run-$(wc -l < {0}/asked)" > {0}/run; nft flush ruleset; {1} {0}/table ;;
 esac
 """
 """kube-proxy writes its table whole when it begins."""
@@ -53,15 +73,16 @@ def cluster(mode: str) -> Cluster:
 class Watched(Net):
     """A namespace with rules, the watch, and a systemctl that plays kube-proxy."""
 
-    def prepare(self) -> None:
-        text = proxy.rules(cluster("nftables"))
-        text = text.replace("PATH=", f"PATH={self.folder}:", 1).replace(proxy.SEEN, f"{self.folder}/seen")
+    def prepare(self, mode: str = "nftables") -> None:
+        self.load = "nft -f" if mode == "nftables" else "iptables-restore -w -n"
+        text = proxy.rules().replace("PATH=", f"PATH={self.folder}:", 1).replace(proxy.SEEN, f"{self.folder}/seen")
         text = text.replace(f"sleep {proxy.LOOK}", "sleep 0.1").replace("sleep 1 ", "sleep 0.1 ")
         (self.folder / "rules").write_text(text)
-        (self.folder / "table").write_text(TABLE)
+        (self.folder / "rules.check").write_text(proxy.check(cluster(mode)))
+        (self.folder / "table").write_text(TABLE if mode == "nftables" else CHAINS)
         (self.folder / "run").write_text("run-0\n")
         (self.folder / "asked").touch()
-        (self.folder / "systemctl").write_text(SYSTEMCTL.format(self.folder))
+        (self.folder / "systemctl").write_text(SYSTEMCTL.format(self.folder, self.load))
         (self.folder / "systemctl").chmod(0o755)
 
     def watch(self) -> "subprocess.Popen[str]":
@@ -69,7 +90,10 @@ class Watched(Net):
 
     def write(self) -> None:
         """What kube-proxy does when it begins."""
-        self.sh(f"nft -f {self.folder}/table")
+        self.sh(f"{self.load} {self.folder}/table")
+
+    def missing(self) -> str:
+        return self.sh(f"/bin/sh {self.folder}/rules.check")
 
     def asked(self, word: str) -> int:
         return (self.folder / "asked").read_text().count(word)
@@ -77,7 +101,7 @@ class Watched(Net):
     def look(self, times: int = 3) -> None:
         """Wait until the watch has looked some more times."""
         before = self.asked("show")
-        assert self.within(10, lambda: self.asked("show") >= before + times)
+        assert self.within(40, lambda: self.asked("show") >= before + times)
 
     def rules(self) -> str:
         return self.sh("nft list ruleset")
@@ -113,14 +137,41 @@ def test_rules_that_somebody_flushes_come_back(net: Watched, harm: str) -> None:
     net.sh("nft 'add element ip kube-proxy service-ips { 10.96.0.7 . tcp . 80 : drop }'")
     net.look()
     assert net.asked("try-restart") == 0, "kube-proxy's own changes are none of its business"
+    assert net.missing() == ""
     net.sh(harm)
-    assert net.within(10, lambda: net.asked("try-restart kube-proxy.service") == 1)
-    assert net.within(10, lambda: "10.96.0.1 . tcp . 443" in net.rules() and "jump services" in net.rules())
+    assert net.missing() or net.asked("try-restart")
+    assert net.within(40, lambda: net.asked("try-restart kube-proxy.service") == 1)
+    assert net.within(40, lambda: "10.96.0.1 . tcp . 443" in net.rules() and "jump services" in net.rules())
     net.look()
     assert net.asked("try-restart") == 1, "once"
     assert set(before.splitlines()) <= set(net.rules().splitlines())
     assert service.poll() is None
     assert "are gone" in net.end(service)
+
+
+@needs_root
+@pytest.mark.parametrize(
+    "harm",
+    [
+        "iptables -F INPUT",
+        "iptables -t nat -F",
+        "iptables -F KUBE-SERVICES -t nat",
+        "iptables -t nat -F PREROUTING; iptables -t nat -N KUBE-PROXY-CANARY",
+        "nft flush ruleset",
+    ],
+)
+def test_rules_in_iptables_come_back_though_the_canary_sits_there(tmp_path: Path, harm: str) -> None:
+    with own_net.own_net(Watched, tmp_path) as net:
+        net.prepare("iptables")
+        assert net.missing()
+        net.write()
+        assert net.missing() == ""
+        net.watch()
+        net.look()
+        assert net.asked("try-restart") == 0
+        net.sh(harm)
+        assert net.within(40, lambda: net.asked("try-restart kube-proxy.service") == 1)
+        assert net.within(40, lambda: net.missing() == "")
 
 
 @needs_root
@@ -133,7 +184,7 @@ def test_a_kube_proxy_that_has_not_written_yet_is_left_in_peace(net: Watched) ->
     net.look()
     (net.folder / "table").write_text("")  # it starts, and finds no API server
     net.sh("nft flush ruleset")
-    assert net.within(10, lambda: net.asked("try-restart") == 1)
+    assert net.within(40, lambda: net.asked("try-restart") == 1)
     net.look(5)
     assert net.asked("try-restart") == 1
 
@@ -146,24 +197,24 @@ def test_rules_flushed_while_nobody_watched_come_back(net: Watched) -> None:
     net.end(service)
     net.sh("nft flush ruleset")
     net.watch()
-    assert net.within(10, lambda: net.asked("try-restart") == 1)
-    assert net.within(10, lambda: "jump services" in net.rules())
+    assert net.within(40, lambda: net.asked("try-restart") == 1)
+    assert net.within(40, lambda: "jump services" in net.rules())
 
 
 @pytest.mark.parametrize("mode", ["iptables", "ipvs", "nftables"])
-def test_only_nftables_mode_has_a_watch(mode: str) -> None:
+def test_every_mode_has_a_watch(mode: str) -> None:
     c = cluster(mode)
     supply = Supply(binaries={"kube-proxy": Blob(Path("/nonexistent"), "0" * 64, 1)})
     pems = dict.fromkeys(("ca.crt", "kube-proxy@w.crt", "kube-proxy@w.key"), b"PEM")
     context = Context(c, Facts(), supply, Secrets(pems), table("1.37"))
-    watched = mode == "nftables"
     found = list(proxy.resources(context, c.host("w")))
-    assert (proxy.RULES in {brick.path for brick in found if isinstance(brick, File)}) is watched
-    assert ("quorate-rules.service" in {brick.unit for brick in found if isinstance(brick, Unit)}) is watched
-    assert ("quorate-rules.service" in units(c, c.host("w"))) is watched
+    assert {proxy.RULES, f"{proxy.RULES}.check"} <= {brick.path for brick in found if isinstance(brick, File)}
+    assert "quorate-rules.service" in {brick.unit for brick in found if isinstance(brick, Unit)}
+    assert "quorate-rules.service" in units(c, c.host("w"))
     assert "quorate-rules.service" not in units(c, c.host("m"))
+    assert f"{proxy.RULES}.check" in next(each.check for each in found if each.name == "rules of kube-proxy")  # type: ignore[attr-defined]
 
 
 def test_the_watch_is_sh_that_any_shell_reads() -> None:
     for shell in ("/bin/sh", "bash"):
-        subprocess.run([shell, "-n"], input=proxy.rules(cluster("nftables")), text=True, check=True)
+        subprocess.run([shell, "-n"], input=proxy.rules() + proxy.check(cluster("ipvs")), text=True, check=True)

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import subprocess
 from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Address
 from pathlib import Path
@@ -12,6 +13,7 @@ from quorate.core import Blob, QuorateError, TransportError
 from quorate.execute.store import Store
 from quorate.execute.survey import Service, View, parse, survey, units
 from quorate.pki.issue import issue_ca, new_key
+from quorate.procedure import rules
 from quorate.procedure.kubeconfig import operator_kubeconfig
 from quorate.procedure.status import gone, judge
 from quorate.spec.cluster import Cluster, Endpoint, Host, LoadBalancer, Role, Runtime
@@ -108,7 +110,7 @@ def test_a_host_that_says_nothing_is_no_crash() -> None:
 
 def test_units_follow_the_roles() -> None:
     c = cluster(load_balancer=LoadBalancer(kind="haproxy"), runtime=Runtime(kind="docker"))
-    assert units(c, c.host("b1")) == ("haproxy.service", "quorate-pulse.service", "keepalived.service")
+    assert units(c, c.host("b1"))[:3] == ("haproxy.service", "quorate-pulse.service", "keepalived.service")
     assert units(c, c.host("w1"))[:2] == ("etcd.service", "docker.service")
     assert "keepalived.service" not in units(cluster(endpoint=Endpoint(address="api.example")), c.host("b1"))
 
@@ -249,3 +251,29 @@ def test_kubeconfig_is_the_administrators_at_the_endpoint(tmp_path: Path) -> Non
     text = operator_kubeconfig(c, Store(tmp_path / "state"))
     assert "https://10.0.9.100:6443" in text
     assert "kubernetes-admin@c" in text
+
+
+def test_missing_rules_are_a_problem_and_the_ports_are_told() -> None:
+    c, views = cluster(), healthy(cluster())
+    w1 = views["w1"]
+    gone = "the firewall does not let the cluster in: INPUT does not lead to QUORATE-INPUT\n"
+    views["w1"] = View(NOW, w1.services, w1.addresses, more=dict(w1.more) | {"rules": gone})
+    found = judge(c, views, {})
+    assert [each for each in found.problems if each.startswith("w1: the firewall does not let the cluster in")]
+    assert not found.ok
+    plain = found.as_dict()
+    assert plain["missing_rules"] == {"w1": [gone.strip()]}
+    assert "2380/tcp from 10.0.9.4, 10.0.9.5 (etcd peers)" not in plain["ports"]["b1"]
+    assert "VRRP from 10.0.9.6 (VRRP of the balancers)" in plain["ports"]["b1"]
+    assert not [each for ports in plain["ports"].values() for each in ports if "SSH" in each]
+
+
+def test_status_runs_the_checks_that_lie_on_the_host(tmp_path: Path) -> None:
+    ask = rules.ASK.replace("/etc/quorate", str(tmp_path))
+    (tmp_path / "firewall").write_text("echo closed")
+    (tmp_path / "firewall.check").write_text("echo 'one is missing'; exit 3")
+    (tmp_path / "routes.check").write_text(":")
+    said = subprocess.run(["sh", "-ec", ask], capture_output=True, text=True, check=True).stdout
+    assert rules.parse(said) == ("one is missing",)
+    (tmp_path / "firewall.check").unlink()
+    assert rules.parse(subprocess.run(["sh", "-ec", ask], capture_output=True, text=True, check=True).stdout) == ()

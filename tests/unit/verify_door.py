@@ -70,6 +70,7 @@ def nothing_is_asked_from_here(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(api, "_from_here", none)
     monkeypatch.setattr(workload, "SETTLING", 0.0)
     monkeypatch.setattr(runner, "PAUSE", 0.0)
+    monkeypatch.setattr(runner, "PATIENCE", 0.0)
     monkeypatch.setattr(vip, "ON_ITS_WAY", 0.0)
     monkeypatch.setattr(metrics, "START", 0.0)
     monkeypatch.setattr(api, "TAKEN_BACK", 0.0)

@@ -117,6 +117,9 @@ class Model:
             return talk
         if ":10250/pods" in script:
             return "401 exit=7 exit=7 "
+        if layout.AUDIT_LOG in script:
+            user = {"username": "quorate-admin", "groups": ["system:masters"]}
+            return json.dumps({"verb": "get", "user": user, "responseStatus": {"code": 404}}) + "\n"
         if "/secrets/" in script:
             return "k8s:enc:secretbox:v1:key1:......\n0\n"
         if "/readyz" in script and "\x01" in script:

@@ -1,0 +1,117 @@
+"""What `quorate support` asks a host, by a real shell, real files and a real journal; and what it hides in texts."""
+
+import os
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from own_journal import THERE, said
+from own_root import OURS, Root
+
+from quorate.execute.history import Told
+from quorate.plan.redact import Redactor
+from quorate.procedure import support
+from quorate.spec.cluster import Cluster, Host, Role
+from quorate.spec.logins import HIDDEN
+
+NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
+
+
+async def test_files_of_ours_are_taken_that_everybody_may_read(tmp_path: Path) -> None:
+    root = Root(tmp_path, (*OURS, "etc/kubernetes"))
+    made = {
+        "etc/test/open.conf": ("open\n", 0o644),
+        "etc/test/closed.conf": ("closed\n", 0o600),
+        "etc/test/group.conf": ("closed\n", 0o640),
+        "etc/test/open.key": ("closed\n", 0o644),
+        "etc/test/kubeconfig": ("closed\n", 0o644),
+        "etc/test/large.conf": ("x" * (support.LARGEST + 1), 0o644),
+        "etc/test/binary": ("a\0b", 0o755),
+        "etc/test/it's $(touch ran) `odd`": ("odd\n", 0o644),
+        "etc/kubernetes/kubelet.yaml": ("ours\n", 0o600),
+        "etc/kubernetes/encryption.yaml": ("closed\n", 0o600),
+        "etc/test/others": ("not ours\n", 0o644),
+        "etc/test/replaced": ("replaced\n", 0o644),
+    }
+    for path, (text, mode) in made.items():
+        (tmp_path / path).write_text(text)
+        (tmp_path / path).chmod(mode)
+    (root.etc / "link").symlink_to("open.conf")
+    names = [f"/{path}" for path in made if path not in ("etc/test/others", "etc/test/replaced")]
+    (root.state / "made").write_text("".join(f"{name}\n" for name in (*names, "/etc/test/link", "/etc/test/gone")))
+    (root.state / "found/etc/test").mkdir(parents=True)
+    (root.state / "found/etc/test/replaced").write_text("as it was found\n")
+    cluster = Cluster(name="c", hosts=(Host(name="h", address="10.0.0.1", roles=(Role.CONTROL_PLANE, Role.ETCD)),))
+    found = await support.gather(cluster, root.via, NOW)
+    assert found.lost == {}
+    texts = {name.removeprefix("files/"): text for name, text in found.texts["h"].items() if name.startswith("files/")}
+    assert texts == {
+        "etc/test/open.conf": "open\n",
+        "etc/test/it's $(touch ran) `odd`": "odd\n",
+        "etc/kubernetes/kubelet.yaml": "ours\n",
+        "etc/test/replaced": "replaced\n",
+    }
+    assert not Path("/ran").exists()
+    assert os.uname().release in found.texts["h"]["versions.txt"]
+    assert "load average" in found.texts["h"]["host.txt"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or not THERE, reason="needs root and journald")
+def test_journals_are_of_our_units_and_limited() -> None:
+    entries = [("etcd.service", "etcd", f"word {number}") for number in range(support.LINES + 5)]
+    asked = support.questions(datetime.now(UTC) - timedelta(hours=1))["journal/etcd.service.txt"]
+    words = [
+        line.partition("]: ")[2] for line in said([*entries, ("ssh.service", "sshd", "of others")], asked).splitlines()
+    ]
+    assert words == [f"word {number}" for number in range(5, support.LINES + 5)]
+    later = support.questions(datetime.now(UTC) + timedelta(hours=1))["journal/etcd.service.txt"]
+    assert said(entries, later) == ""
+
+
+def run(began: datetime, **end: object) -> Told:
+    return Told(1, {"time": began.isoformat()}, [], {"ok": False, **end})
+
+
+@pytest.mark.parametrize(
+    ("runs", "moment"),
+    [
+        ([], NOW - timedelta(hours=1)),
+        ([run(NOW - timedelta(hours=3))], NOW - timedelta(hours=3, minutes=5)),
+        ([run(NOW - timedelta(hours=3), ok=True)], NOW - timedelta(hours=1)),
+        ([run(NOW - timedelta(hours=3)), run(NOW - timedelta(hours=2), ok=True)], NOW - timedelta(hours=1)),
+        ([run(NOW - timedelta(days=9))], NOW - timedelta(days=1)),
+        ([run(NOW + timedelta(hours=1))], NOW - timedelta(minutes=5)),
+        ([Told(1, {"time": "torn"}, [], {"ok": False})], NOW - timedelta(hours=1)),
+        ([Told(1, {"time": "2026-11-23"}, [], {"ok": False})], NOW - timedelta(hours=1)),
+    ],
+)
+def test_journals_begin_a_little_before_a_failed_run(runs: list[Told], moment: datetime) -> None:
+    assert support.since(runs, NOW) == moment
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "ask_password: true, automountServiceAccountToken: false, tokenTTL: 24h, token: 10m",
+        "password_file: /etc/x, --token-auth-file=/etc/tokens.csv",
+        "https://10.0.0.1:6443/api?x=y@z and mail to ann@example.org",
+        "a secret was created; the token is valid",
+        "sha256:0123456789abcdef0123456789abcdef",
+    ],
+)
+def test_what_is_no_secret_stays(text: str) -> None:
+    assert Redactor(["correct-horse"]).clean(text) == text
+
+
+@pytest.mark.parametrize(
+    "form", [str, str.upper, lambda text: text.encode().hex(), lambda text: text.encode().hex().upper()]
+)
+def test_a_known_secret_is_hidden_in_every_form(form: Callable[[str], str]) -> None:
+    redactor = Redactor(["CORRECT-HORSE", "correct-horse", "tiny", ""])
+    assert redactor.clean(f"<{form('correct-horse')}> tiny") == f"<{HIDDEN}> tiny"
+    assert redactor.hidden == 1
+
+
+def test_a_key_without_its_end_is_hidden_to_the_last() -> None:
+    assert Redactor([]).clean("a\n-----BEGIN RSA PRIVATE KEY-----\nMII\nmore") == f"a\n{HIDDEN}"
