@@ -1,4 +1,4 @@
-# `make check`: everything that needs no host, in a minute.   `make test`: that, then simulated hosts.
+# `make check`: everything that needs no host, in some minutes.   `make test`: that, then simulated hosts.
 # `make lab`: the described topology, deployed and proven, left up for you.   Needs Debian and, for labs, root.
 # `make lab KUBERNETES=1.37.2`: today's, built from Go modules, on three masters; any version from 1.30 on.
 # `make drill`: every fault RUNS times (30) on both examples, with quorate's and with other tools' settings, then
@@ -10,7 +10,7 @@
 
 SHELL := /bin/sh
 .DELETE_ON_ERROR:
-.PHONY: go check static unit rest test soak lab lab-down bench drill ladder versions lock clean
+.PHONY: go check static unit rest test soak lab lab-down bench drill ladder conformance versions lock clean
 MAKEFLAGS += --no-print-directory
 
 PYTHON ?= $(shell command -v python3.11 || echo python3)
@@ -55,7 +55,8 @@ static: $(READY)
 
 # All at once, the tests in two halves; `static` says nothing when all is well, so pytest has the last word.
 check: $(READY)
-	@.ci/need openssl iptables ip:iproute2 nft:nftables systemd-analyze:systemd
+	@.ci/need openssl iptables ip:iproute2 nft:nftables systemd-analyze:systemd rpmbuild:rpm
+	@tests/transport/get_programs.sh > /dev/null
 	@$(MAKE) -j2 --output-sync=target unit rest static
 
 unit: $(READY)
@@ -68,7 +69,6 @@ rest: $(READY)
 # whatever the nice values in them: hence autogroup); its own tests wait for it.
 test: check go
 	@.ci/need curl ssh-agent:openssh-client debootstrap systemd-nspawn:systemd-container
-	@tests/transport/get_programs.sh > /dev/null
 	@setsid sh -c 'echo 19 > /proc/self/autogroup; exec nice -n 19 $(QUORATE) build --tests $(NEWEST)' \
 	  > $(VENV)/build.log 2>&1 & build=$$!; \
 	$(LAB_LIMIT) .ci/lanes '$(LAB_TEST) tests/lab/test_described.py' '$(LAB_TEST) $(SLOW) $(LIGHT)' \
@@ -110,7 +110,7 @@ drill: $(READY)
 ladder: $(READY) go
 	@$(BIN)/python bench/ladder.py
 
-# The conformance tests that disturb nobody, on the newest in a lab; goes on where it stopped.
+# All conformance tests, on the newest in a lab; goes on where it stopped. bench/conformance.py takes other versions.
 conformance: $(READY) go
 	@$(BIN)/python bench/conformance.py
 

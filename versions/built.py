@@ -12,16 +12,15 @@ from quorate.core import Blob
 ARCH = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
 
 
-def programs(part: str, work: Path, folder: Path | None = None) -> Mapping[str, Path]:
+def programs(part: str, work: Path, folder: Path | None = None, *, newest: bool = False) -> Mapping[str, Path]:
     """Folders with a part's programs, by version, the oldest first; those of the cache are unpacked below `work`.
 
-    `folder` is laid out as `etcd-3.7.3/bin/etcd`.
+    `folder` is laid out as `etcd-3.7.3/bin/etcd`. With `newest`, of the newest version alone.
     """
-    if folder:
-        found = {at.parent.name.removeprefix(f"{part}-"): at for at in folder.glob(f"{part}-*/bin")}
-    else:
-        found = {version: _unpack(blobs, work / f"{part}-{version}") for version, blobs in _cached(part).items()}
-    return dict(sorted(found.items(), key=lambda pair: numbers(pair[0])))
+    cached = {} if folder else _cached(part)
+    given = {at.parent.name.removeprefix(f"{part}-"): at for at in folder.glob(f"{part}-*/bin")} if folder else {}
+    versions = sorted(given or cached, key=numbers)[-1 if newest else 0 :]
+    return {each: given[each] if folder else _unpack(cached[each], work / f"{part}-{each}") for each in versions}
 
 
 def numbers(version: str) -> tuple[int, ...]:

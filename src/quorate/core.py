@@ -136,6 +136,13 @@ class QuorateError(Exception):
 
 
 @dataclass(eq=False)
+class UsageError(QuorateError):
+    """The command line is wrong: a verb, an option or the value of one. Nothing was done."""
+
+    exit_code = 64
+
+
+@dataclass(eq=False)
 class Problem:
     """One thing wrong in a file: where, what, and the fix."""
 
@@ -179,6 +186,13 @@ class ArtifactError(QuorateError):
     """A binary can't be had, or is not what it claims to be."""
 
     exit_code = 5
+
+
+@dataclass(eq=False)
+class LocalError(QuorateError):
+    """Something on this machine keeps it from every host: a key, a passphrase, a variable. No host is to blame, so
+    it is no TransportError, which is told of each host.
+    """
 
 
 @dataclass(eq=False)
@@ -238,3 +252,22 @@ class LockLost(CommandFailed):
 
     def __str__(self) -> str:
         return f"{self.host}: {self.message}"
+
+
+EXIT_CODES: Mapping[int, str] = {
+    0: "done; for `plan`: no changes",
+    1: "error; for `status`: something is not as it should be",
+    2: "`plan` has changes",
+    3: "the cluster file is wrong",
+    4: "the plan contradicts itself, a guard refuses it, or the preflight found something",
+    5: "an artifact can't be had, or is not what it claims to be",
+    6: "a host was not reached",
+    7: "`apply` or `destroy` failed in part",
+    8: "a check of `verify` failed, or something went wrong in a `drill`",
+    9: "the lab",
+    10: "another run holds the cluster's lock",
+    64: "the command line is wrong: a verb, an option, an argument or its value; nothing was done",
+    70: "a bug",
+    130: "interrupted",
+}
+"""What the program's exit codes mean; 64 and 70 are EX_USAGE and EX_SOFTWARE of sysexits.h, 130 is 128 + SIGINT."""

@@ -32,7 +32,20 @@ async def resolve(
     `packages` overrides `artifacts.packages`: whether package files are delivered. Raises `ArtifactError`,
     naming what was expected, what was got and what to do.
     """
-    store = Cache(cache or cluster.artifacts.cache or default_cache() / "artifacts")
+    root = cache or cluster.artifacts.cache or default_cache() / "artifacts"
+    try:
+        return await _resolve(cluster, root, say, beside, arch, packages)
+    except OSError as error:
+        raise ArtifactError(
+            f"{error.filename or root}: can't be used as a place for artifacts: {error.strerror}",
+            "let QUORATE_CACHE or artifacts.cache name a folder that you can write to, with room in it",
+        ) from error
+
+
+async def _resolve(
+    cluster: Cluster, root: Path, say: Say, beside: Path | None, arch: str, packages: bool | None
+) -> Supply:
+    store = Cache(root)
     supply = await _supply(cluster, store, say, arch, beside)
     await claims.prove(supply, cluster.versions.model_dump(exclude_none=True), store, arch)
     own = await archives(store, cluster.artifacts.images)

@@ -47,7 +47,7 @@ async def images(version: str, suite: Suite, cache: Cache, say: Say, beside: Pat
     They are of this machine's architecture, as Debian's packages in them are. Raises ArtifactError.
     """
     shop = await _workshop(cache, say, beside)
-    agnhost = (await modules.built(shop, "agnhost", version)).blobs["agnhost"]
+    blobs = await _in_images(shop, version)
     lock = locks.find("kubernetes", version, beside)
     assert lock is not None, "agnhost was built before"
     say("making the images of the tests")
@@ -62,7 +62,7 @@ async def images(version: str, suite: Suite, cache: Cache, say: Say, beside: Pat
             program = await pause.build(lock, table(version).pause_image.rpartition(":")[2], shop.cc, work)
         stock = test_images.Stock(
             shop.arch,
-            agnhost=_write(agnhost, work / "agnhost"),
+            programs={name: _write(blob, work / name) for name, blob in blobs.items()},
             pause=program,
             sources=await pause.sources(lock, work) / "test/images",
             base=base.read_bytes(),
@@ -72,6 +72,18 @@ async def images(version: str, suite: Suite, cache: Cache, say: Say, beside: Pat
     lines = [f"{'upstream' if name in missing else 'made here'}\t{name}" for name in names]
     (folder / LIST).write_text("\n".join(lines) + "\n")
     return missing
+
+
+async def _in_images(shop: Workshop, version: str) -> dict[str, Blob]:
+    """The programs that the tests start in pods, by name."""
+    found = dict((await modules.built(shop, "agnhost", version)).blobs)
+    lock = locks.find("kubernetes", version, shop.beside)
+    assert lock is not None, "agnhost was built by it"
+    sample = lock.replaced("k8s.io/sample-apiserver")
+    beside = modules.newest(version, "etcd", "coredns")
+    for part, one in {"test_programs": version, "sample_apiserver": sample, **beside}.items():
+        found |= (await modules.built(shop, part, one)).blobs
+    return found
 
 
 async def _workshop(cache: Cache, say: Say, beside: Path | None) -> Workshop:

@@ -22,6 +22,20 @@ bind9-dnsutils netcat-openbsd socat iperf nginx-light tar gzip ncurses-bin
 """
 PACKAGES = tuple(_NAMES.split())
 """What the tests call in their images."""
+FURTHER = ("cmp", "diff", "hexdump", "mkfifo", "mknod", "setsid", "sha1sum", "sync", "sysctl", "tac", "xxd")
+"""Commands of Debian's busybox that the tests may call in its image, beside those that our own test pods want."""
+_SHELL = b"""\
+#!/usr/bin/bash
+# Debian's busybox drops variables whose names a shell can't write, such as data-1; bash keeps them. Without any
+# it is the shell of busybox, whose words the tests look for.
+while IFS= read -r -d '' variable; do
+  case ${variable%%=*} in
+    ''|[0-9]*|*[!A-Za-z0-9_]*) exec -a "$0" /usr/bin/bash "$@" ;;
+  esac
+done < /proc/self/environ
+exec -a "$0" /bin/busybox "$@"
+"""
+"""The shell of the busybox image; by its name busybox knows what it is to be."""
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _LAYER = f"""set -eu
 export DEBIAN_FRONTEND=noninteractive LC_ALL=C
@@ -91,7 +105,8 @@ class Stock:
 
     arch: str
     """Go's name of the hosts' architecture."""
-    agnhost: Path
+    programs: Mapping[str, Path]
+    """By name: agnhost, coredns, etcd, nnp, regression-issue-74839, sample-apiserver."""
     pause: Path | None
     """None where no compiler makes it: then the busybox waits."""
     sources: Path
@@ -117,9 +132,10 @@ def make(names: Iterable[str], stock: Stock, path: Path) -> list[str]:
 
 
 def _agnhost(stock: Stock) -> Image:
-    """Programs, and the pair of files that tests ask its server for."""
+    """Programs, the pair of files that tests ask its server for, and the name server that some start in it."""
     pair = [Item(name, stock.sources / "agnhost/porter" / name) for name in ("localhost.crt", "localhost.key")]
-    own = [Item("agnhost", stock.agnhost, mode=0o755), Item("agnhost-2", target="agnhost"), *pair]
+    dns = [Item("coredns", stock.programs["coredns"], mode=0o755)] if "coredns" in stock.programs else []
+    own = [Item("agnhost", stock.programs["agnhost"], mode=0o755), Item("agnhost-2", target="agnhost"), *pair, *dns]
     return Image(
         stock.arch, [stock.base, own], ["/agnhost"], ["pause"], environment={"PATH": _PATH}, ports=AGNHOST_PORTS
     )
@@ -145,11 +161,30 @@ def _nginx(stock: Stock) -> Image:
 
 
 def _busybox(stock: Stock) -> Image:
-    return Image(stock.arch, stock.busybox, command=["sh"], environment={"PATH": "/bin"})
+    """Debian's, with more of its commands."""
+    links = [Item("bin/sh", _SHELL, mode=0o755), *(Item(f"bin/{name}", target="busybox") for name in FURTHER)]
+    return Image(stock.arch, [stock.base, *stock.busybox, links], command=["sh"], environment={"PATH": "/bin"})
 
 
 def _nonroot(stock: Stock) -> Image:
     return replace(_busybox(stock), user="1234")
+
+
+def _program(name: str) -> Callable[[Stock], Image]:
+    """A program and nothing else."""
+    return lambda stock: Image(stock.arch, [[Item(name, stock.programs[name], mode=0o755)]], [f"/{name}"])
+
+
+def _etcd(stock: Stock) -> Image:
+    """The one that goes with this Kubernetes, under the name of the suite's."""
+    own = [Item("usr/local/bin/etcd", stock.programs["etcd"], mode=0o755)]
+    return Image(stock.arch, [own], command=["etcd"], environment={"PATH": _PATH})
+
+
+def _nonewprivs(stock: Stock) -> Image:
+    """Runs as root whoever starts it, unless that is forbidden, as the test forbids it."""
+    own = [Item("usr/local/bin/nnp", stock.programs["nnp"], mode=0o6755)]
+    return Image(stock.arch, [own], command=["nnp"], environment={"PATH": _PATH})
 
 
 def _pause(stock: Stock) -> Image:
@@ -161,11 +196,15 @@ def _pause(stock: Stock) -> Image:
 _MAKERS: Mapping[str, Callable[[Stock], Image]] = {
     "agnhost": _agnhost,
     "busybox": _busybox,
+    "etcd": _etcd,
     "glibc-dns-testing": _debian,
     "jessie-dnsutils": _debian,
     "kitten": _picture("kitten"),
     "nautilus": _picture("nautilus"),
     "nginx": _nginx,
+    "nonewprivs": _nonewprivs,
     "nonroot": _nonroot,
     "pause": _pause,
+    "regression-issue-74839": _program("regression-issue-74839"),
+    "sample-apiserver": _program("sample-apiserver"),
 }

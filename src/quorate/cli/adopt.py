@@ -187,7 +187,7 @@ async def _fetch(
     """The copies of hosts that have one, and why others could not be asked."""
     import asyncio
 
-    from quorate.core import QuorateError
+    from quorate.core import LocalError, QuorateError
     from quorate.procedure.adopt import fetch
 
     via = open_door(targets, asks=asks)
@@ -198,6 +198,8 @@ async def _fetch(
         try:
             if sealed := await fetch(name, via):
                 found[name] = sealed
+        except LocalError:
+            raise
         except QuorateError as error:
             lost[name] = error
 
@@ -210,7 +212,7 @@ async def _fetch(
 
 async def _opener(sealed: "Sealed", identity: Path | None, passphrase_from: Path | None, *, asks: bool) -> "Opener":
     """What opens the copies: the private keys in a file, or the passphrase, from a file or asked for."""
-    from quorate.core import QuorateError, TransportError
+    from quorate.core import LocalError, QuorateError
     from quorate.execute import age
     from quorate.procedure.adopt import Opener
     from quorate.transport.password import Prompt, stored
@@ -223,12 +225,12 @@ async def _opener(sealed: "Sealed", identity: Path | None, passphrase_from: Path
             raise QuorateError(f"{identity}: can't be read: {error.strerror}", "name a private key") from None
         return Opener(age.identities(content, str(identity), lambda: prompt.read(f"Passphrase of {identity}")))
     if passphrase_from is not None:
-        return Opener(passphrase=stored(passphrase_from))
+        return Opener(passphrase=stored(passphrase_from, "--passphrase-from"))
     if sealed.identity is None:
         return Opener()
     try:
         return Opener(passphrase=await prompt.ask(f"Passphrase for {sealed.name}"))
-    except TransportError as error:
+    except LocalError as error:
         hint = "put it into a file of mode 0600, and name that with --passphrase-from; or use --identity"
         raise QuorateError(error.message, hint) from None
 

@@ -168,19 +168,21 @@ async def _walk(
     """Walk the plan under the eyes of the reader; Ctrl-C stops it gently, a second one at once."""
     from quorate.cli.stop import unheard
     from quorate.execute.apply import Walk
+    from quorate.execute.held import proof
     from quorate.report import lines as plain
     from quorate.report.board import Board
     from quorate.report.event import Ended, Said
     from quorate.report.live import screen
 
     plan, board = looked.prepared.plan, Board.of(looked.shown)
+    held = proof(looked.prepared.context, via)
     if lines or not looked.shown.lines:
-        walk = Walk(plan, via, run.also(unheard(lines or board.take)))
+        walk = Walk(plan, via, run.also(unheard(lines or board.take)), held)
         wishes.stop, wishes.abort = walk.stop, walk.abort
         outcome = await walk.run()
     elif out.lively:
         with screen(out.console, board) as (drawn, emit):
-            walk = Walk(plan, via, run.also(unheard(emit)))
+            walk = Walk(plan, via, run.also(unheard(emit)), held)
 
             def stop() -> None:
                 drawn.stopping = True
@@ -190,7 +192,7 @@ async def _walk(
             outcome = await walk.run()
     else:
         emit = unheard(plain.to(out.console, board, verbose=verbose))
-        walk = Walk(plan, via, run.also(emit))
+        walk = Walk(plan, via, run.also(emit), held)
 
         def stop_plain() -> None:
             emit(Said("stopping: running steps end, Ctrl-C again aborts"))

@@ -19,9 +19,11 @@ if TYPE_CHECKING:
     from quorate.spec.cluster import Cluster
 
 Full = Annotated[
-    bool, Parameter(name="--full", help="All conformance tests, not 30 over all areas.", show_default=False)
+    bool,
+    Parameter(name="--full", help="All conformance tests, and tests of what quorate sets up.", show_default=False),
 ]
 Focus = Annotated[str, Parameter(name="--focus", help="All tests whose name matches this regular expression.")]
+Skip = Annotated[str, Parameter(name="--skip", help="Not those whose name matches this regular expression.")]
 Serial = Annotated[
     bool, Parameter(name="--serial", help="Also tests that bear nothing beside them.", show_default=False)
 ]
@@ -48,6 +50,7 @@ def conformance(
     file: File = DEFAULT,
     full: Full = False,
     focus: Focus = "",
+    skip: Skip = "",
     serial: Serial = False,
     disruptive: Disruptive = False,
     go_on: GoOn = False,
@@ -65,16 +68,16 @@ def conformance(
     """
     from quorate.cli.output import Output, demand_terminal, run
     from quorate.conformance.tests import Choice
-    from quorate.core import QuorateError
+    from quorate.core import UsageError
 
     if jobs < 1:
-        raise QuorateError(f"--jobs {jobs}: at least 1 is needed")
+        raise UsageError(f"--jobs {jobs}: at least 1 is needed", "write a number, or leave --jobs out")
     if disruptive and not yes:
         demand_terminal("conformance --disruptive", "add --yes: it stops what others use")
     out = Output()
     if images is not None:
         return run(_images(out, file, images, json=json))
-    choice = Choice(full=full, focus=focus, serial=serial, disruptive=disruptive)
+    choice = Choice(full=full, focus=focus, serial=serial, disruptive=disruptive, skip=skip)
     return run(_conformance(out, file, choice, jobs, e2e, output, go_on=go_on, yes=yes, json=json))
 
 
@@ -220,6 +223,7 @@ def _told(out: "Output", cluster: str, whole: "Whole", folder: Path, *, json: bo
                 "version": whole.session.version,
                 "ok": whole.good,
                 "passed": len(passed),
+                "conformance": sum("[Conformance]" in each.name for each in passed),
                 "again": [{"name": each.name, "reason": each.reason} for each in again],
                 "failed": [plain(each) for each in failed],
                 "left": [plain(each) for each in left],
@@ -243,4 +247,4 @@ def _told(out: "Output", cluster: str, whole: "Whole", folder: Path, *, json: bo
 def _meant(choice: "Choice") -> str:
     if choice.focus:
         return f"those that match {choice.focus}"
-    return "all conformance tests" if choice.full else "a choice over all areas"
+    return "all conformance tests, and tests of what quorate sets up" if choice.full else "a choice over all areas"

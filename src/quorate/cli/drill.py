@@ -78,21 +78,21 @@ def drill(
 
 
 def _positive(option: str, number: int) -> int:
-    from quorate.core import QuorateError
+    from quorate.core import UsageError
 
     if number < 1:
-        raise QuorateError(f"{option} {number}: at least 1 is needed")
+        raise UsageError(f"{option} {number}: at least 1 is needed", f"write a number, or leave {option} out")
     return number
 
 
 def _pace(every: float) -> "Pace":
-    from quorate.core import QuorateError
+    from quorate.core import UsageError
     from quorate.drill.order import Pace
 
     try:
         return Pace(new=every, kept=every, writes=max(every, WRITES))
     except ValueError as error:
-        raise QuorateError(f"--every {every:g}: {error}") from None
+        raise UsageError(f"--every {every:g}: {error}", "write seconds, or leave --every out") from None
 
 
 def _list(out: "Output", *, json: bool) -> int:

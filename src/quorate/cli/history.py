@@ -24,7 +24,7 @@ def history(*, file: File = DEFAULT, last: Last = 20, run: One = None, json: Jso
     A run that was killed, or whose machine died, has no end in the journal and is shown as cut off.
     """
     from quorate.cli.output import Output, dump
-    from quorate.core import QuorateError
+    from quorate.core import UsageError
     from quorate.execute.history import read
     from quorate.execute.store import Store
     from quorate.spec.load import load
@@ -35,7 +35,7 @@ def history(*, file: File = DEFAULT, last: Last = 20, run: One = None, json: Jso
         found = next((each for each in runs if each.number == run), None)
         if found is None:
             there = f"there are runs 1 to {len(runs)}" if runs else "the journal is empty"
-            raise QuorateError(f"{cluster.name} has no run {run}", there)
+            raise UsageError(f"{cluster.name} has no run {run}", there)
         if json:
             dump({"cluster": cluster.name, "run": found.as_dict(steps=True)})
         else:
@@ -45,13 +45,14 @@ def history(*, file: File = DEFAULT, last: Last = 20, run: One = None, json: Jso
     if json:
         dump({"cluster": cluster.name, "runs": [each.as_dict() for each in shown]})
     elif shown:
-        _runs(Output(), shown)
+        show(Output(), shown)
     else:
         Output().say(f"Nothing was done to {cluster.name} from this folder.")
     return 0
 
 
-def _runs(out: "Output", runs: "Sequence[Told]") -> None:
+def show(out: "Output", runs: "Sequence[Told]") -> None:
+    """Print a line for each run."""
     from rich.table import Table
     from rich.text import Text
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from quorate.cli.output import Output
 from quorate.cli.watched import Phase, Watched
-from quorate.core import Blob, QuorateError, Transport
+from quorate.core import Blob, Transport, UsageError
 from quorate.plan.words import line
 from quorate.report.console import QUIET
 from quorate.report.event import Emit, Event, Said
@@ -150,8 +150,8 @@ def known(cluster: Cluster, hosts: tuple[str, ...], components: tuple[str, ...])
     names = [host.name for host in cluster.hosts]
     for host in hosts:
         if host not in names:
-            raise QuorateError(f"{cluster.name} has no host {host}", f"hosts: {', '.join(names)}")
+            raise UsageError(f"{cluster.name} has no host {host}", f"hosts: {', '.join(names)}")
     parts = [component.NAME for component in COMPONENTS]
     for component in components:
         if component not in parts:
-            raise QuorateError(f"there is no component {component}", f"components: {', '.join(parts)}")
+            raise UsageError(f"there is no component {component}", f"components: {', '.join(parts)}")

@@ -3,13 +3,12 @@
 import gc
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
 
 from cyclopts import App, CycloptsError, Parameter
 
 from quorate.cli import plain, problem
 from quorate.cli.interrupt import as_interrupt
-from quorate.core import QuorateError
+from quorate.core import EXIT_CODES, QuorateError, UsageError
 
 VERBS = {
     "init": "Write a commented cluster file to start from.",
@@ -28,6 +27,7 @@ VERBS = {
     "conformance": "Run Kubernetes' own conformance tests against the cluster.",
     "drill": "Break things on purpose, and measure what users of the API notice.",
     "history": "Show what was done to the cluster, by whom, and how it ended.",
+    "support": "Write an archive for a report of a fault; no secret is in it.",
     "passphrase": "Set the passphrase of the state folder's copies on the etcd hosts.",
     "adopt": "Get a cluster's state folder back from its etcd hosts, on a new machine.",
     "kubeconfig": "Print a kubeconfig for the cluster's administrator.",
@@ -52,8 +52,7 @@ app = App(
     name="quorate",
     help="Real Kubernetes, highly available, from binaries: one file, plan, apply, and a proof.",
     help_format="plaintext",
-    help_epilogue="Exit codes: 0 done, 1 error, 2 plan has changes, 3 cluster file, 4 plan, 5 artifact, 6 host not "
-    "reached, 7 apply failed, 8 verify failed, 9 lab, 10 locked by another run, 130 interrupted.",
+    help_epilogue="\n".join(["Exit codes:", *(f"{code:>5}  {meaning}" for code, meaning in EXIT_CODES.items())]),
     default_parameter=Parameter(negative=()),
     result_action="return_value",
     version_flags=["--version"],
@@ -90,7 +89,7 @@ def run(words: Sequence[str]) -> int:
         code = app(list(words), exit_on_error=False, print_error=False)
     except CycloptsError as error:
         verb = " ".join(["quorate", *(word for word in words[:1] if word in VERBS or word == "lab")])
-        usage = QuorateError(" ".join(str(error).split()), f"`{verb} --help` lists what it takes")
+        usage = UsageError(" ".join(str(error).split()), f"`{verb} --help` lists what it takes")
         return problem.tell(usage, as_json=as_json)
     except QuorateError as error:
         return problem.tell(error, as_json=as_json)
@@ -102,8 +101,11 @@ def run(words: Sequence[str]) -> int:
         plain.silence()
         return 0
     except OSError as error:
-        fault = plain.output_fault()
-        return _unwritten(fault) if fault else problem.bug(error, as_json=as_json)
+        if fault := plain.output_fault():
+            return _unwritten(fault)
+        if told := problem.of_this_machine(error):
+            return problem.tell(told, as_json=as_json)
+        return problem.bug(error, as_json=as_json)
     except Exception as error:  # the last net: a bug
         return problem.bug(error, as_json=as_json)
     return code if isinstance(code, int) else 0
@@ -125,6 +127,4 @@ def main() -> None:
 def _unwritten(fault: OSError) -> int:
     """Say that the output could not be written, where that can still be said."""
     error = QuorateError(f"the output can't be written: {fault.strerror}", "write it to another place")
-    with suppress(OSError):
-        problem.tell(error, as_json=False)
-    return error.exit_code
+    return problem.tell(error, as_json=False)

@@ -14,13 +14,14 @@ from rich.console import Console
 from quorate.cli.interrupt import as_interrupt
 from quorate.core import QuorateError
 from quorate.report import console as terminal
+from quorate.spec.logins import without_logins
 
 T = TypeVar("T")
 
 
 def dump(data: object) -> None:
     """Print one JSON document."""
-    print(json_text.dumps(data, indent=2, default=str), flush=True)
+    print(without_logins(json_text.dumps(data, indent=2, default=str)), flush=True)
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:

@@ -29,7 +29,7 @@ def passphrase(*, file: File = DEFAULT, source: From = None, json: Json = False)
     store = Store.beside(file, cluster.name)
     changed = seal.locked(store) is not None
     if source is not None:
-        given = stored(source)
+        given = stored(source, "--from")
     elif json:
         raise QuorateError("with --json nobody is asked", "put the passphrase into a file, and name it with --from")
     else:

@@ -1,4 +1,4 @@
-"""Output that is not as we like it: an encoding without our signs, a disk that is full."""
+"""Output that is not as we like it: an encoding without our signs, a disk that is full, a stream that is closed."""
 
 import codecs
 import io
@@ -36,6 +36,7 @@ class _Out(io.FileIO):
 def prepare() -> None:
     """From now on no sign that the terminal's encoding lacks is an error, and it is known why stdout fails."""
     codecs.register_error(HANDLER, _plain)
+    _fill()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors=HANDLER)
@@ -44,6 +45,21 @@ def prepare() -> None:
         sys.stdout = io.TextIOWrapper(
             io.BufferedWriter(raw), encoding=sys.stdout.encoding, errors=HANDLER, line_buffering=raw.isatty()
         )
+
+
+def _fill() -> None:
+    """Put something in the place of streams that came closed (`>&-`): else the next file opened would be stdout.
+
+    Nothing is read from stdin, nobody hears stderr, and writing to stdout is an error, as it was.
+    """
+    for number, (name, mode) in enumerate((("stdin", "r"), ("stdout", "w"), ("stderr", "w"))):
+        if getattr(sys, name) is not None:
+            continue
+        handle = os.open(os.devnull, os.O_WRONLY if name == "stderr" else os.O_RDONLY)
+        if handle != number:
+            os.dup2(handle, number)
+            os.close(handle)
+        setattr(sys, name, os.fdopen(number, mode, encoding="utf-8", errors=HANDLER, closefd=False))
 
 
 def output_fault() -> OSError | None:

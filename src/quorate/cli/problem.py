@@ -1,17 +1,23 @@
 """Errors at the front door: one line, one hint, one exit code; JSON for programs; a traceback only for bugs."""
 
+import errno
 import json
+import os
 import sys
 import traceback
+from contextlib import suppress
 from typing import Any
 
 from quorate.core import QuorateError, SpecError
 from quorate.plan.words import clean
+from quorate.spec.logins import without_logins
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as shells have it: 128 + SIGINT."""
 BUG = 70
 """Exit code of a bug: EX_SOFTWARE of sysexits.h."""
+_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EMFILE)
+"""Faults of this machine that may come without the name of a file."""
 
 
 def as_dict(error: QuorateError) -> dict[str, Any]:
@@ -29,25 +35,52 @@ def as_dict(error: QuorateError) -> dict[str, Any]:
     }
 
 
+def of_this_machine(error: OSError) -> QuorateError | None:
+    """What a file or the disk of this machine refuses, in our words; None for what can't come from there.
+
+    Places that know more say more; this is for all the others.
+    """
+    if error.errno is None or not (error.filename or error.errno in _DISK):
+        return None
+    place = error.filename.decode(errors="replace") if isinstance(error.filename, bytes) else error.filename
+    where = f"{place}: " if place else ""
+    return QuorateError(
+        f"{where}can't be used: {os.strerror(error.errno)}",
+        "look at the disk, its owner and its rights, then run the same command again",
+    )
+
+
 def tell(error: QuorateError, *, as_json: bool) -> int:
-    """Print an error; returns its exit code."""
-    if as_json:
-        print(json.dumps(as_dict(error)), flush=True)
+    """Print an error; returns its exit code, also where nobody can be told."""
+    if as_json and _document(as_dict(error)):
         return error.exit_code
-    text = clean(str(error))
-    print(f"error: {text}", file=sys.stderr)
-    if error.hint:
-        print(f"hint: {clean(error.hint)}", file=sys.stderr)
+    hint = f"\nhint: {clean(error.hint)}" if error.hint else ""
+    with suppress(OSError):  # who does not hear has the exit code
+        print(f"error: {clean(str(error))}{hint}", file=sys.stderr, flush=True)
     return error.exit_code
+
+
+def _document(data: dict[str, Any]) -> bool:
+    """Print data as a line of JSON; whether that went well."""
+    try:
+        print(without_logins(json.dumps(data)), flush=True)
+    except OSError:
+        return False
+    return True
 
 
 def bug(error: BaseException, *, as_json: bool) -> int:
     """Print a bug's traceback: source lines, never values of variables."""
     if as_json:
         said = {"class": type(error).__name__, "message": "a bug in quorate", "hint": "", "exit_code": BUG}
-        print(json.dumps({"error": {**said, "problems": []}}), flush=True)
+        _document({"error": {**said, "problems": []}})
+    with suppress(OSError):
+        _trace(error)
+    return BUG
+
+
+def _trace(error: BaseException) -> None:
     frames = traceback.format_list(traceback.extract_tb(error.__traceback__))
     print("".join(frames), file=sys.stderr, end="")
     print(f"{type(error).__name__}: {clean(str(error))}", file=sys.stderr)
     print("This is a bug in quorate. Please report it with the lines above; no secret is in them.", file=sys.stderr)
-    return BUG

@@ -47,13 +47,14 @@ async def _status(out: "Output", file: Path, *, json: bool) -> int:
     elif not found.anything and not Past(Store.beside(file, cluster.name), file, cluster).former:
         out.say((cluster.name, NAME), " was never built: nothing of it runs on its hosts. `quorate apply` builds it.")
     else:
-        _show(out, cluster, found)
+        show(out, cluster, found)
     if len(found.unreachable) == len(cluster.hosts):
         return TransportError.exit_code
     return 0 if found.ok else WRONG
 
 
-def _show(out: "Output", cluster: "Cluster", found: "Status") -> None:
+def show(out: "Output", cluster: "Cluster", found: "Status") -> None:
+    """Print it on one screen."""
     from quorate.report.console import BAD, GOOD, NAME, QUIET, WARN
 
     state = (" is well", f"bold {GOOD}") if found.ok else (f": {len(found.problems)} problems", BAD)

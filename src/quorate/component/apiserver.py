@@ -2,10 +2,11 @@
 
 from collections.abc import Iterator
 
-from quorate.component.context import Context
-from quorate.component.service import arguments, service
+from quorate.component.command import tried
+from quorate.component.context import APISERVER, Context
+from quorate.component.service import service
 from quorate.component.settings import apiserver, audit, encryption
-from quorate.render import yaml
+from quorate.render import journal, yaml
 from quorate.render.kubeconfig import kubeconfig
 from quorate.resource.brick import Brick
 from quorate.resource.file import Directory, File, Symlink
@@ -41,17 +42,20 @@ def resources(context: Context, host: Host) -> Iterator[Brick]:
     c, minor, served = context.cluster, context.minor, context.serves_as(host)
     name = host.name
     yield from context.binaries(host, "kube-apiserver", "kubectl", linked=("kubectl",))
-    policy = context.texts.get("audit-policy") or yaml.dump(audit.policy())
     loads = [*CERTIFICATES, apiserver.AUDIT_POLICY]
-    yield File(host=name, path=apiserver.AUDIT_POLICY, content=policy, mode="0600")
+    flags = apiserver.flags(served, served.host(name), minor)
     if c.apiserver.encrypt_secrets:
         text = yaml.dump(encryption.config(context.secrets.random[ENCRYPTION_KEY]))
         yield File(host=name, path=apiserver.ENCRYPTION, content=text, mode="0600", secret=True)
         loads.append(apiserver.ENCRYPTION)
-    if (authentication := apiserver.authentication_config(minor)) is not None:
+    if (authentication := apiserver.authentication_config(served, minor)) is not None:
         text = yaml.dump(authentication)
-        yield File(host=name, path=apiserver.AUTHENTICATION, content=text, mode="0600")
+        file = File(host=name, path=apiserver.AUTHENTICATION, content=text, mode="0600")
+        yield tried(file, APISERVER, "kube-apiserver", flags, c.versions.kubernetes, flag="authentication-config")
         loads.append(apiserver.AUTHENTICATION)
+    policy = context.texts.get("audit-policy") or yaml.dump(audit.policy())
+    file = File(host=name, path=apiserver.AUDIT_POLICY, content=policy, mode="0600")
+    yield tried(file, APISERVER, "kube-apiserver", flags, c.versions.kubernetes, flag="audit-policy-file")
     yield Directory(host=name, path=layout.AUDIT_LOG.rpartition("/")[0], mode="0700", purge=True)
     admin = kubeconfig(
         c.server_url,
@@ -67,10 +71,10 @@ def resources(context: Context, host: Host) -> Iterator[Brick]:
     yield from service(
         context,
         host,
-        "kube-apiserver.service",
+        APISERVER,
         description="Kubernetes API server",
         binary="kube-apiserver",
-        exec_start=arguments(apiserver.flags(served, served.host(name), minor)),
+        flags=flags,
         loads=loads,
         type="notify",
         # At a shutdown it ends before its way to etcd does, and can still take itself out of the list of API servers.
@@ -84,10 +88,10 @@ def resources(context: Context, host: Host) -> Iterator[Brick]:
         host=name,
         what="kube-apiserver",
         # Under the endpoint's name, so that it is proven that its certificate has that name.
-        check=f"curl -gsf --connect-timeout 1 --max-time 3 --cacert {pki_files.CA} "
+        check=f"curl -gsf --noproxy '*' --connect-timeout 1 --max-time 3 --cacert {pki_files.CA} "
         f"--connect-to ::{host.ip}:{c.apiserver.port} {c.server_url}/readyz",
         within=180,
         interval=0.5,
-        evidence=f"curl -gsk --connect-timeout 1 --max-time 3 'https://{host.ip}:{c.apiserver.port}/readyz?verbose'; "
-        "journalctl -u kube-apiserver -n 20 --no-pager -o cat",
+        evidence=f"curl -gsk --noproxy '*' --connect-timeout 1 --max-time 3 "
+        f"'https://{host.ip}:{c.apiserver.port}/readyz?verbose'; echo; {journal.last('kube-apiserver.service')}",
     )

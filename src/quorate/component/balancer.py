@@ -1,16 +1,18 @@
 """The load balancers: nginx or haproxy in front of all API servers, keepalived for the virtual IP."""
 
 from collections.abc import Iterator
+from ipaddress import IPv4Address
 
 from quorate.component.context import Context
 from quorate.component.policy import policy_module
 from quorate.component.service import service
 from quorate.component.settings import selinux
-from quorate.render import haproxy, keepalived, nginx, pulse, upstreams
+from quorate.render import address, haproxy, journal, keepalived, nginx, pulse, upstreams
 from quorate.resource.brick import Brick
 from quorate.resource.file import File
 from quorate.resource.system import Setting
 from quorate.resource.unit import Ready
+from quorate.spec import vip as place
 from quorate.spec.cluster import Host, Role
 from quorate.spec.facts import HostFacts
 from quorate.spec.layout import BALANCER, BALANCER_LOG, LOADED
@@ -18,12 +20,13 @@ from quorate.spec.ports import BALANCER_STATE
 from quorate.spec.timing import timing
 
 NAME = "balancer"
-AFTER: tuple[str, ...] = ("system",)
+AFTER: tuple[str, ...] = ("system", "vrrp")
 SERIAL = True
 
 NGINX_CONF = f"{BALANCER}/nginx.conf"
 HAPROXY_CONF = f"{BALANCER}/haproxy.cfg"
 KEEPALIVED_CONF = f"{BALANCER}/keepalived.conf"
+ADDRESS = f"{BALANCER}/address"
 CHECK = f"{BALANCER}/check-endpoint"
 DROP = f"{BALANCER}/drop-addresses"
 UPSTREAMS = f"{BALANCER}/upstreams"
@@ -56,8 +59,6 @@ def resources(context: Context, host: Host) -> Iterator[Brick]:
     packages = ["nginx", _stream_package(facts)] if kind == "nginx" else ["haproxy"]
     # By name, so that a change of the kind takes the other's packages away.
     yield from context.packages(host, kind, *packages, leavings=("/var/www",) if kind == "nginx" else ())
-    if c.endpoint.vip:
-        yield from context.packages(host, "virtual IP", "keepalived")
     if facts.selinux == "enforcing" and c.os.selinux == "keep":
         yield from _selinux(context, host)
     yield from (_nginx if kind == "nginx" else _haproxy)(context, host)
@@ -66,7 +67,7 @@ def resources(context: Context, host: Host) -> Iterator[Brick]:
         f"curl -sk --noproxy '*' --connect-timeout 1 --max-time 3 https://127.0.0.1:{c.endpoint.port}/readyz || "
         "[ $? != 7 ]"
     )
-    evidence = f"journalctl -u {kind} -n 15 --no-pager -o cat"
+    evidence = journal.last(f"{kind}.service")
     if kind == "nginx":
         check = f"{{ {check}; }} && {upstreams.listed(_servers(context), UPSTREAMS_LIST)}"
         evidence = f"cat {UPSTREAMS_LIST}; {evidence}"
@@ -228,22 +229,19 @@ def _keepalived(context: Context, host: Host) -> Iterator[Brick]:
     c, facts = context.cluster, context.of(host)
     vip = c.endpoint.vip
     assert vip is not None
-    interface = facts.interface if c.endpoint.interface == "auto" else c.endpoint.interface
-    interface = host.interface or interface
-    prefix = c.endpoint.prefix or facts.prefix
-    vips = list(dict.fromkeys([str(vip), *(door.vip for door in context.retiring if door.vip)]))
+    held = list(dict.fromkeys([vip, *(IPv4Address(door.vip) for door in context.retiring if door.vip)]))
     rank = [balancer.name for balancer in c.balancers].index(host.name)
     text = keepalived.config(
         router_id=host.name,
-        interface=interface,
-        virtual_router_id=c.load_balancer.virtual_router_id,
+        interface=place.carrier(c, host, facts),
+        virtual_router_id=place.router_id(c, context.facts.hosts),
         # High and close together: the time that a backup waits shrinks with its priority (RFC 9568: skew).
         priority=250 - 10 * rank,
         advert_interval=timing(c).advert_interval,
         address=host.ip,
         peers=_peers(context, host),
-        vips=vips,
-        prefix=prefix,
+        vips={str(each): place.prefix(c, host, facts, each, held) for each in held},
+        vip_interface=place.interface(c, host, facts),
         check=CHECK,
         track_file=TRACK,
         pulse_file=PULSE_TRACK,
@@ -251,7 +249,7 @@ def _keepalived(context: Context, host: Host) -> Iterator[Brick]:
     script = keepalived.health_script(port=c.endpoint.port, peers=_peers(context, host))
     yield File(host=host.name, path=CHECK, content=script, mode="0755")
     # A file of its own, so that another address changes no unit and needs no restart.
-    yield File(host=host.name, path=DROP, content=keepalived.drop(vips, prefix, interface), mode="0755")
+    yield File(host=host.name, path=DROP, content=keepalived.drop([str(each) for each in held]), mode="0755")
     yield File(host=host.name, path=KEEPALIVED_CONF, content=text)
     yield from service(
         context,
@@ -268,4 +266,15 @@ def _keepalived(context: Context, host: Host) -> Iterator[Brick]:
         after=[f"{c.load_balancer.kind}.service", *(["quorate-pulse.service"] if c.vip_moves else [])],
         loads=[KEEPALIVED_CONF, CHECK],
         extra=_AT_ONCE,
+    )
+    yield File(host=host.name, path=ADDRESS, content=address.script(KEEPALIVED_CONF), mode="0755")
+    yield from service(
+        context,
+        host,
+        "quorate-address.service",
+        description="whether the virtual IP is where keepalived put it",
+        exec_start=["/bin/sh", ADDRESS],
+        loads=[ADDRESS],
+        after=["keepalived.service"],
+        extra={"CapabilityBoundingSet": "CAP_NET_ADMIN", **_SANDBOX},
     )

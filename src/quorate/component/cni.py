@@ -4,9 +4,12 @@ import hashlib
 import json
 from collections.abc import Iterator
 
+from quorate.component import hostports
 from quorate.component.context import Context
+from quorate.component.keeper import check_of, kept, whole
 from quorate.component.service import service
 from quorate.core import Key
+from quorate.render import journal
 from quorate.render.sh import quote
 from quorate.resource.brick import Brick
 from quorate.resource.file import DataDirectory, Directory, File
@@ -15,6 +18,7 @@ from quorate.resource.system import Setting
 from quorate.resource.unit import Ready
 from quorate.spec.cluster import Host, Role
 from quorate.spec.layout import BALANCER, CNI_BIN, CNI_CONF
+from quorate.spec.nexthop import next_hop
 
 NAME = "cni"
 AFTER: tuple[str, ...] = ("system",)
@@ -29,6 +33,7 @@ PROTOCOL = 109
 them back as given; 109 is free in its rtnetlink.h and in iproute2's rt_protos, where routing daemons have theirs.
 """
 BRIDGE = "cni0"
+_PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 PLUGINS = ("bridge", "host-local", "loopback", "portmap")
 
 
@@ -42,6 +47,16 @@ def resources(context: Context, host: Host) -> Iterator[Brick]:
         yield from context.binaries(host, *wanted, folder=CNI_BIN)
         yield Directory(host=host.name, path=CNI_CONF, purge=True)
         yield DataDirectory(host=host.name, path="/var/lib/cni", mode="")
+        if "portmap" in wanted:
+            yield from kept(
+                context,
+                host,
+                "quorate-hostports.service",
+                what="ports of this host that lead to pods",
+                script=(hostports.HOST_PORTS, hostports.script()),
+                check=hostports.check(),
+                every=hostports.EVERY,
+            )
     if network.cni == "routed":
         yield from _routed(context, host)
     elif network.cni == "manifest" and host == context.spokesman:
@@ -62,7 +77,10 @@ def _routed(context: Context, host: Host) -> Iterator[Brick]:
     if host.has(Role.WORKER) or host.has(Role.CONTROL_PLANE):
         script, wanted = routes(context), pairs(context, host)
         yield File(host=host.name, path=ROUTES, content=script, mode="0755")
+        yield File(host=host.name, path=check_of(ROUTES), content=check(context), mode="0755")
         yield File(host=host.name, path=LIST, content="".join(f"{pair}\n" for pair in wanted))
+        # Not when the service stops: a restart would leave a gap.
+        yield Setting(host=host.name, what="pod routes", want=(), check=":", order=":", undo=f"/bin/sh {ROUTES} leave")
         yield from service(
             context,
             host,
@@ -70,10 +88,9 @@ def _routed(context: Context, host: Host) -> Iterator[Brick]:
             description="Routes between the pods of all nodes",
             # By sh: SELinux lets init run what lies in /etc only as itself.
             exec_start=["/bin/sh", ROUTES],
-            loads=[ROUTES, LIST],
+            loads=[ROUTES, check_of(ROUTES), LIST],
             reload=True,
             exec_reload=["kill -HUP $MAINPID"],
-            exec_stop_post=[["/bin/sh", ROUTES, "leave"]],
             # Another script is another unit file: that restarts, and only the list is reloaded.
             extra={"X-Script": hashlib.sha256(script.encode()).hexdigest()},
         )
@@ -81,9 +98,9 @@ def _routed(context: Context, host: Host) -> Iterator[Brick]:
         yield Ready(
             host=host.name,
             what="pod routes",
-            check=f'[ "$({found})" = {quote(lines)} ]',
+            check=f'[ "$({found})" = {quote(lines)} ] && {whole(ROUTES)}',
             within=15,
-            evidence="ip -4 route; journalctl -u quorate-routes -n 15 --no-pager -o cat",
+            evidence=f"/bin/sh {check_of(ROUTES)}; ip -4 route; {journal.last('quorate-routes.service')}",
         )
 
 
@@ -115,7 +132,7 @@ def pairs(context: Context, host: Host) -> list[str]:
     """The routes that a host has to the pods of each other worker, as `CIDR via ADDRESS`, in a fixed order."""
     cidrs = context.facts.pod_cidrs
     peers = [peer for peer in context.running_workers if peer.name != host.name and peer.name in cidrs]
-    return sorted(f"{cidrs[peer.name]} via {peer.ip}" for peer in peers)
+    return sorted(f"{cidrs[peer.name]} via {next_hop(context.cluster, host, peer)}" for peer in peers)
 
 
 def routes(context: Context) -> str:
@@ -136,17 +153,9 @@ hup() {{ # the list is read at once; a script other than this one, which somebod
 }}
 trap hup HUP
 self=$(cat "$0")
-PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+{_PATH}
 nl='
 '
-jumps() {{
-  iptables -w -t "$1" -C "$2" -j "$3" 2>/dev/null
-}}
-whole() {{
-  jumps filter FORWARD QUORATE-PODS && jumps nat POSTROUTING QUORATE-MASQUERADE &&
-    iptables -w -t filter -C QUORATE-PODS -d {pods} -j ACCEPT 2>/dev/null &&
-    iptables -w -t nat -C QUORATE-MASQUERADE -s {pods} -j MASQUERADE 2>/dev/null
-}}
 unjump() {{
   while iptables -w -t "$1" -D "$2" -j "$3" 2>/dev/null; do :; done
   iptables -w -t "$1" -F "$3" 2>/dev/null; iptables -w -t "$1" -X "$3" 2>/dev/null
@@ -184,8 +193,11 @@ COMMIT
 -A QUORATE-MASQUERADE -s {pods} -j MASQUERADE
 COMMIT
 RULES
-  jumps filter FORWARD QUORATE-PODS || iptables -w -t filter -I FORWARD 1 -j QUORATE-PODS
-  jumps nat POSTROUTING QUORATE-MASQUERADE || iptables -w -t nat -I POSTROUTING 1 -j QUORATE-MASQUERADE
+  jump filter FORWARD QUORATE-PODS
+  jump nat POSTROUTING QUORATE-MASQUERADE
+}}
+jump() {{
+  iptables -w -t "$1" -C "$2" -j "$3" 2>/dev/null || iptables -w -t "$1" -I "$2" 1 -j "$3"
 }}
 leave() {{
   ip -4 route flush proto {PROTOCOL}
@@ -198,7 +210,31 @@ while :; do
   # Begun before the list is read: whenever SIGHUP comes from now on, it ends this wait.
   sleep 10 &
   keep
-  whole || fill
+  [ -z "$(/bin/sh "$0.check")" ] || fill
   wait $! || wait $!
 done
+"""
+
+
+def check(context: Context) -> str:
+    """A script that says which of the routes, and of the rules that let pod traffic pass, are not there."""
+    pods = context.cluster.network.pod_cidr
+    return f"""\
+#!/bin/sh
+# What pods need of this host's routes and firewall and is not there; says nothing when all is as it should be.
+{_PATH}
+rules() {{ # TABLE CHAIN OURS COUNT WORDS
+  iptables -w -t "$1" -C "$2" -j "$3" 2>/dev/null || {{ echo "$5: $2 does not lead to $3"; return; }}
+  found=$(iptables -w -t "$1" -S "$3" | grep -c -- '^-A .*-s {pods} ')
+  [ "$found" = "$4" ] || echo "$5: $3 has $found of $4 rules"
+}}
+rules filter FORWARD QUORATE-PODS 1 'the firewall does not let through what goes to pods and comes from them'
+rules nat POSTROUTING QUORATE-MASQUERADE 3 'pods are not masqueraded on their way out'
+have=$(ip -4 route show proto {PROTOCOL})
+while read -r net via to _; do
+  case $net in [0-9]*) ;; *) continue ;; esac
+  case "
+$have" in *"
+$net $via $to "*) ;; *) echo "there is no route to the pods in $net $via $to" ;; esac
+done <"${{0%.check}}.list"
 """

@@ -12,6 +12,7 @@ from quorate.spec.cluster import Cluster, Host, Role
 from quorate.spec.facts import Facts, HostFacts, Member
 from quorate.spec.layout import BIN, LINKS
 from quorate.spec.leaving import Door, Leaving, leaving
+from quorate.spec.outward import url, variables
 from quorate.spec.secrets import Secrets
 from quorate.spec.supply import Supply
 from quorate.spec.versions import Minor
@@ -33,6 +34,8 @@ class Context:
     `ca-of SERVER`."""
     logins: Mapping[str, str] = field(default_factory=dict, repr=False)
     """`USER:PASSWORD` by registry or mirror."""
+    proxy_login: str = field(default="", repr=False)
+    """`USER:PASSWORD` of the hosts' proxy, if it wants one."""
     established: Cluster | None = None
     """The cluster as the last whole apply left it; None while it is being built for the first time."""
     former: tuple[Cluster, ...] = ()
@@ -41,6 +44,8 @@ class Context:
     """Hosts of which the operator says that they are new machines in the place of others."""
     retiring: tuple[Door, ...] = ()
     """Endpoints that the balancers keep besides their own until nobody is pointed at them any more."""
+    retiring_lines: tuple[str, ...] = ()
+    """Their lines in /etc/hosts, kept as long."""
     transition: bool = False
     """Who leaves is still there: this is what the cluster must be until then."""
     standing: Cluster | None = None
@@ -51,6 +56,11 @@ class Context:
     def of(self, host: Host) -> HostFacts:
         """The facts of a host."""
         return self.facts.of(host.name)
+
+    @property
+    def proxy(self) -> str:
+        """URL of the hosts' way out, with its login; empty without one."""
+        return url(self.cluster, self.proxy_login)
 
     @property
     def leaving(self) -> tuple[Leaving, ...]:
@@ -147,6 +157,7 @@ class Context:
             packages=names,
             manager=self.of(host).package_manager,
             files=tuple(files.values()) if bundled else (),
+            proxy=() if bundled else tuple(variables(self.cluster, self.proxy).items()),
             leavings=leavings,
         )
 

@@ -3,8 +3,9 @@
 from collections.abc import Iterator
 
 from quorate.component.context import Context
-from quorate.component.service import arguments, service
+from quorate.component.service import service
 from quorate.component.settings import controller_manager, election
+from quorate.render import journal
 from quorate.render.kubeconfig import kubeconfig
 from quorate.resource.brick import Brick
 from quorate.resource.file import File
@@ -40,14 +41,14 @@ def resources(context: Context, host: Host) -> Iterator[Brick]:
         "kube-controller-manager.service",
         description="Kubernetes controller manager",
         binary="kube-controller-manager",
-        exec_start=arguments(controller_manager.flags(c, context.minor)),
+        flags=controller_manager.flags(c, context.minor),
         loads=[own, pki_files.CA, pki_files.CA_KEY, pki_files.SA_KEY],
         exec_stop_post=[election.step_down(controller_manager.NAME)],
     )
     yield Ready(
         host=host.name,
         what="kube-controller-manager",
-        check=f"curl -sfk --connect-timeout 1 --max-time 3 https://127.0.0.1:{controller_manager.PORT}/healthz",
+        check=f"curl -sfk --noproxy '*' --connect-timeout 1 --max-time 3 https://127.0.0.1:{controller_manager.PORT}/healthz",
         within=60,
-        evidence="journalctl -u kube-controller-manager -n 20 --no-pager -o cat",
+        evidence=journal.last("kube-controller-manager.service"),
     )

@@ -1,12 +1,14 @@
 """Cluster DNS: CoreDNS from our own manifest, spread over nodes."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from quorate.component.context import Context
 from quorate.render import yaml
 from quorate.resource.brick import Brick
 from quorate.resource.kube import Manifest
 from quorate.spec.cluster import Cluster, Host
+from quorate.spec.facts import Resolver
+from quorate.spec.resolvers import chosen, usable
 
 NAME = "dns"
 AFTER: tuple[str, ...] = ("access", "kubelet")
@@ -24,25 +26,37 @@ def resources(context: Context, host: Host) -> Iterator[Brick]:
         return
     image = context.pod_image(c.dns.image, context.supply.coredns_image, context.minor.coredns_image)
     if image:
-        text = yaml.dump_all(objects(c, image, resolvers(context)))
+        text = yaml.dump_all(objects(c, image, resolvers(context), servers(context)))
         yield Manifest(host=host.name, title="dns", text=text, server=f"https://{host.ip}:{c.apiserver.port}")
 
 
 def resolvers(context: Context) -> str:
-    """Who is asked for names outside the cluster: each node's own resolvers, else those that other nodes have.
+    """Who is asked for names outside the cluster: each node's own resolvers, where pods reach them all on every node.
 
-    Empty where nobody has any. Loopback counts for none: in a pod that is the pod itself.
+    Else those that they reach on some node; empty where there are none. CoreDNS itself would be one of them where a
+    node's file names loopback, which in a pod is the pod itself: it would find a loop, and end.
     """
-    asked = [worker.name for worker in context.cluster.workers if worker.name not in context.absent]
-    known = [
-        {each for each in context.facts.of(name).nameservers if not each.startswith(("127.", "::1", "0."))}
-        for name in asked
-    ]
-    return RESOLV_CONF if all(known) else " ".join(sorted(set().union(*known)))
+    files = _files(context)
+    whole = all(file.servers and usable(context.cluster, file) == file.servers for file in files)
+    return RESOLV_CONF if whole else " ".join(servers(context))
 
 
-def objects(c: Cluster, image: str, resolvers: str) -> list[dict[str, object]]:
-    """Account, rights, Corefile, Deployment and Service."""
+def servers(context: Context) -> list[str]:
+    """All servers that pods of some node reach, for names outside the cluster."""
+    return sorted({each for file in _files(context) for each in usable(context.cluster, file)})
+
+
+def _files(context: Context) -> list[Resolver]:
+    """The resolver file of each worker that answers."""
+    c = context.cluster
+    return [chosen(c, context.of(worker)) for worker in c.workers if worker.name not in context.absent]
+
+
+def objects(c: Cluster, image: str, resolvers: str, known: Sequence[str] = ()) -> list[dict[str, object]]:
+    """Account, rights, Corefile, Deployment and Service.
+
+    `known` are the servers that nodes' files name: a pod has them from its start on, so others need another pod.
+    """
     meta = {"name": "coredns", "namespace": "kube-system"}
     role = "rbac.authorization.k8s.io"
     rules = [
@@ -69,7 +83,7 @@ def objects(c: Cluster, image: str, resolvers: str) -> list[dict[str, object]]:
             "subjects": [{"kind": "ServiceAccount", **meta}],
         },
         {"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "data": {"Corefile": corefile(c, resolvers)}},
-        _deployment(c, meta, image),
+        _deployment(c, meta, image, " ".join(known)),
         {
             "apiVersion": "v1",
             "kind": "Service",
@@ -99,7 +113,7 @@ def corefile(c: Cluster, resolvers: str) -> str:
     )
 
 
-def _deployment(c: Cluster, meta: dict[str, str], image: str) -> dict[str, object]:
+def _deployment(c: Cluster, meta: dict[str, str], image: str, servers: str) -> dict[str, object]:
     def ask(path: str, port: int) -> dict[str, object]:
         return {"httpGet": {"path": path, "port": port}, "periodSeconds": 5, "failureThreshold": 5}
 
@@ -145,7 +159,7 @@ def _deployment(c: Cluster, meta: dict[str, str], image: str) -> dict[str, objec
             "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 1}},
             "selector": {"matchLabels": LABELS},
             "template": {
-                "metadata": {"labels": LABELS},
+                "metadata": {"labels": LABELS, "annotations": {"quorate/name-servers": servers}},
                 "spec": {
                     "priorityClassName": "system-cluster-critical",
                     "serviceAccountName": "coredns",

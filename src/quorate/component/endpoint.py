@@ -1,26 +1,77 @@
-"""The endpoint: nobody is pointed at it before it answers."""
+"""The endpoint: nobody is pointed at it before it answers, and no host before it answers there, too."""
 
 from collections.abc import Iterator
 
 from quorate.component.context import Context
+from quorate.core import Key
+from quorate.render.sh import quote
 from quorate.resource.brick import Brick
 from quorate.resource.unit import Ready
-from quorate.spec.cluster import Host
+from quorate.spec.cluster import Cluster, Host, Role
 
 NAME = "endpoint"
 AFTER: tuple[str, ...] = ("balancer", "apiserver")
 SERIAL = False
 
+FIRST, THEN = 60, 15
+"""Seconds for the endpoint to answer at all, and on each further host once it does: a virtual IP that moves meanwhile
+is back within four of them, also by the clocks of `wan`."""
+ASK = "curl -gsSk --noproxy '*' --connect-timeout 1 --max-time 3 -o /dev/null"
+
+
+def asks(host: Host) -> bool:
+    """Whether a host uses the endpoint: all do but those that have nothing but a member of etcd."""
+    return set(host.roles) != {Role.ETCD}
+
+
+def reaches(cluster: Cluster) -> str:
+    """sh that prints whether the endpoint is `reached` or `silent`: opens a connection, whatever comes next, or not."""
+    url = f"{cluster.server_url}/readyz"
+    connect = "curl -gsk --noproxy '*' --connect-timeout 2 --max-time 3 -o /dev/null -w '%{time_connect}'"
+    return f"case $({connect} {url}) in *[1-9]*) echo reached;; ?*) echo silent;; esac"
+
 
 def resources(context: Context, host: Host) -> Iterator[Brick]:
-    """A control-plane host that asks the endpoint for /readyz, all the way round."""
-    if host != context.spokesman:
+    """Each host that uses the endpoint asks it for /readyz, all the way round; a control-plane host goes first.
+
+    Another host that can't reach it stops what is to be done there, and nothing elsewhere.
+    """
+    if not asks(host):
         return
-    url = f"{context.cluster.server_url}/readyz"
+    c, first = context.cluster, context.spokesman
+    url = f"{c.server_url}/readyz"
     yield Ready(
         host=host.name,
         what="endpoint",
-        check=f"curl -gsfk --connect-timeout 1 --max-time 3 {url}",
-        within=60,
-        evidence=f"curl -gsvk --connect-timeout 1 --max-time 3 {url} 2>&1 | tail -n 5",
+        check=f"{ASK} -f {url}",
+        within=FIRST if host == first else THEN,
+        evidence=_evidence(c, url),
+        own=host != first,
+        witnesses=tuple(
+            (other.name, _holder(c, other)) for other in c.balancers if c.endpoint.vip and other.name != host.name
+        ),
+        explicit=frozenset() if host == first else frozenset({Key(first.name, Ready.kind, "endpoint")}),
     )
+
+
+def _evidence(c: Cluster, url: str) -> str:
+    """sh that prints what the way to the endpoint looks like from a host, and whether that to its balancers is open."""
+    way, asked = "", " ".join(host.ip for host in c.balancers)
+    if c.endpoint.vip:
+        way = f'vip={c.endpoint.vip}; echo "the way: $(ip -4 route get $vip | head -n 1) $(ip -4 neigh show $vip)"\n'
+    return f"""\
+open= said=$({ASK} -f {url} 2>&1) || :; echo "this host can't reach {url}: ${{said:-it answers just now}}"
+{way}for a in {asked}; do
+  if {ASK} "https://$a:{c.endpoint.port}/readyz" 2>/dev/null; then open="$open $a"; fi
+done
+[ -z "$open" ] || echo "the balancers' own addresses answer:$open; so what is on the way stops the endpoint's alone:" \\
+  "port security, ARP inspection, a route, a firewall\""""
+
+
+def _holder(c: Cluster, host: Host) -> str:
+    """sh by which a balancer tells whether it holds the virtual IP, and where."""
+    vip = str(c.endpoint.vip)
+    return f"""\
+at=$(ip -4 -o addr show to {quote(f"{vip}/32")} | {{ read -r _ dev _; echo "$dev"; }})
+if [ -n "$at" ]; then echo "{host.name} holds {vip}, on $at, $(cat "/sys/class/net/$at/address")"
+else echo "{host.name} does not hold {vip}"; fi"""

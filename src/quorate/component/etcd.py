@@ -2,15 +2,17 @@
 
 from collections.abc import Iterator
 
-from quorate.component import membership
+from quorate.component import etcd_disk, membership
 from quorate.component.context import Context
-from quorate.component.service import arguments, service
-from quorate.component.settings import tls
+from quorate.component.service import service
+from quorate.component.settings import merged
 from quorate.pki import profiles
+from quorate.render import journal
 from quorate.resource.brick import Brick
 from quorate.resource.file import DataDirectory, File
 from quorate.resource.system import User
 from quorate.resource.unit import Ready
+from quorate.spec import tls
 from quorate.spec.cluster import Cluster, Host, Role
 from quorate.spec.secrets import ETCD_TOKEN
 from quorate.spec.timing import timing
@@ -34,7 +36,7 @@ LOADS = (
 def flags(c: Cluster, host: Host) -> dict[str, str]:
     """Flags of one member."""
     clocks = timing(c)
-    return {
+    flags = {
         "name": host.name,
         "data-dir": c.etcd.data_dir,
         "listen-peer-urls": f"https://{host.ip}:2380",
@@ -59,8 +61,11 @@ def flags(c: Cluster, host: Host) -> dict[str, str]:
         "pre-vote": "true",
         "quota-backend-bytes": str(c.etcd.quota_bytes),
         "logger": "zap",
-        **c.etcd.extra_flags,
     }
+    if c.etcd.extra_flags.get("tls-min-version") == "TLS1.3":
+        # They can't be chosen then, and etcd refuses to be told any.
+        del flags["cipher-suites"]
+    return merged.flags(flags, c.etcd.extra_flags)
 
 
 def etcdctl(host: Host) -> str:
@@ -95,7 +100,7 @@ def resources(context: Context, host: Host) -> Iterator[Brick]:
         "etcd.service",
         description="etcd",
         binary="etcd",
-        exec_start=arguments(flags(c, host)),
+        flags=flags(c, host),
         loads=LOADS,
         # The first member can report only when a second is there: never wait for it.
         block=False,
@@ -103,21 +108,25 @@ def resources(context: Context, host: Host) -> Iterator[Brick]:
         type="notify",
         user="etcd",
         # The second is there while a member joins, and then it wins.
-        environment_files=[BOOTSTRAP, f"-{membership.JOIN}"],
+        pre=[etcd_disk.own(c.etcd.data_dir)],
+        post=[etcd_disk.begun()],
+        environment_files=[BOOTSTRAP, f"-{etcd_disk.JOIN}"],
         limit_nofile=min(65536, context.of(host).nofile_limit),
         extra={"TimeoutStartSec": "infinity"},
     )
     yield from files
-    if context.joins(host) and others:
+    joins = context.joins(host) and bool(others)
+    yield etcd_disk.prepared(host, c.etcd.data_dir, blank=not context.has_data(host), joins=joins)
+    if joins:
         yield membership.joined(ctl, c.etcd.data_dir)
     yield unit
     if others and (context.joins(host) or membership.learns(context, host)):
-        yield membership.promoted(ctl)
+        yield membership.promoted(ctl, c.etcd.data_dir)
     yield Ready(
         host=host.name,
         what="etcd",
         # What etcdctl asks, for a tenth of the cost: the member has a leader and commits.
-        check=f'curl -gsf --max-time 3 {HEALTH} | grep -q \'"health":"true"\'',
+        check=f"curl -gsf --noproxy '*' --max-time 3 {HEALTH} | grep -q '\"health\":\"true\"'",
         within=90,
-        evidence="journalctl -u etcd -n 20 --no-pager -o cat",
+        evidence=journal.last("etcd.service"),
     )

@@ -15,7 +15,7 @@ from quorate.component.context import Context
 from quorate.component.policy import policy_module
 from quorate.component.service import service
 from quorate.component.settings import selinux
-from quorate.render import etcd_way
+from quorate.render import etcd_way, journal
 from quorate.resource.brick import Brick
 from quorate.resource.file import File
 from quorate.resource.unit import Ready
@@ -92,7 +92,7 @@ def resources(context: Context, host: Host) -> Iterator[Brick]:
         f"--cert {pki_files.APISERVER_ETCD_CLIENT} --key {pki_files.APISERVER_ETCD_CLIENT_KEY} "
         f'https://127.0.0.1:{ETCD_WAY}/health | grep -q \'"health":"true"\'',
         within=90,
-        evidence=f"journalctl -u {ETCD_WAY_UNIT} -n 20 --no-pager -o cat",
+        evidence=journal.last(ETCD_WAY_UNIT),
     )
 
 

@@ -2,10 +2,12 @@
 
 from collections.abc import Iterator
 
+from quorate.component import folder_disk
+from quorate.component.command import tried
 from quorate.component.context import Context
-from quorate.component.service import arguments, service
+from quorate.component.service import service
 from quorate.component.settings import client, kubelet, registry
-from quorate.render import yaml
+from quorate.render import journal, yaml
 from quorate.render.kubeconfig import kubeconfig
 from quorate.resource.brick import Brick
 from quorate.resource.file import DataDirectory, File
@@ -18,7 +20,7 @@ AFTER: tuple[str, ...] = ("trust", "programs", "runtime", "images", "cni", "endp
 SERIAL = True
 
 CREDENTIALS = f"{layout.KUBELET_DIR}/config.json"
-"""Where the kubelet looks for logins of registries; it reads it again every few minutes."""
+"""Where the kubelet looks for logins of registries, below its folder; it reads it again every few minutes."""
 
 
 def resources(context: Context, host: Host) -> Iterator[Brick]:
@@ -38,41 +40,47 @@ def resources(context: Context, host: Host) -> Iterator[Brick]:
         cluster=c.name,
     )
     yield File(host=name, path=own, content=text, mode="0600")
-    config = kubelet.config(c, host, context.of(host), context.minor)
-    yield File(host=name, path=kubelet.CONFIG, content=yaml.dump(config), mode="0600")
-    yield DataDirectory(host=name, path=layout.KUBELET_DIR, mode="")
+    folder = c.kubelet_dir(host)
+    yield DataDirectory(host=name, path=folder, mode="")
+    chosen = folder != layout.KUBELET_DIR
+    if chosen:
+        yield folder_disk.noted(host, kubelet.NAME, folder)
     if any(access.login_file for access in c.runtime.registry_access.values()):
-        text = registry.credentials(c, context.logins)
-        yield File(host=name, path=CREDENTIALS, content=text, mode="0600", secret=True)
+        text, path = registry.credentials(c, context.logins), CREDENTIALS.replace(layout.KUBELET_DIR, folder)
+        yield File(host=name, path=path, content=text, mode="0600", secret=True)
     yield DataDirectory(host=name, path="/var/log/pods", mode="")
     yield DataDirectory(host=name, path="/var/log/containers", mode="")
     flags = kubelet.flags(c, host, context.minor)
     if "pod-infra-container-image" in flags and context.supply.pause_image and not c.runtime.pause_image:
         flags["pod-infra-container-image"] = context.supply.pause_image
+    config = kubelet.config(c, host, context.of(host), context.minor)
+    file = File(host=name, path=kubelet.CONFIG, content=yaml.dump(config), mode="0600")
+    yield tried(file, "kubelet.service", "kubelet", flags, c.versions.kubernetes, flag="config")
     yield from service(
         context,
         host,
         "kubelet.service",
         description="Kubernetes kubelet",
         binary="kubelet",
-        exec_start=arguments(flags),
+        flags=flags,
         loads=[own, kubelet.CONFIG, pki_files.CA, pki_files.KUBELET_SERVER, pki_files.KUBELET_SERVER_KEY],
         after=["docker.service" if docker else "containerd.service"],
+        pre=[folder_disk.own(kubelet.NAME, folder)] if chosen else [],
         # Pods outlive the kubelet's restart.
         kill_mode="process",
         environment={"PATH": client.SERVICE_PATH, **client.environment(c)},
         limit_nofile=min(1048576, context.of(host).nofile_limit),
     )
     url = f"{c.server_url}/api/v1/nodes/{host.node}"
-    status = f"curl -gsf --connect-timeout 1 --max-time 3 --cacert {pki_files.CA} --cert {pki_files.KUBELET_CLIENT} "
-    status += f"--key {pki_files.KUBELET_CLIENT_KEY} {url}"
+    status = f"curl -gsf --noproxy '*' --connect-timeout 1 --max-time 3 --cacert {pki_files.CA} "
+    status += f"--cert {pki_files.KUBELET_CLIENT} --key {pki_files.KUBELET_CLIENT_KEY} {url}"
     yield Ready(
         host=name,
         what="node",
-        check=f"curl -sf --connect-timeout 1 --max-time 3 {kubelet.HEALTH} && {_says_ready(status)}",
+        check=f"curl -sf --noproxy '*' --connect-timeout 1 --max-time 3 {kubelet.HEALTH} && {_says_ready(status)}",
         within=120,
-        evidence=f"{status} | tr -d '\\n' | grep -o '\"conditions\": .*' | head -c 2000; "
-        "journalctl -u kubelet -n 15 --no-pager -o cat",
+        evidence=f"{status} | tr -d '\\n' | grep -o '\"conditions\": .*' | head -c 2000; echo; "
+        f"{journal.last('kubelet.service')}",
         interval=0.3,
     )
 

@@ -7,16 +7,16 @@ member is taken out only while those that stay are enough without it.
 from dataclasses import dataclass
 
 from quorate.component.context import Context, address
+from quorate.component.etcd_disk import JOIN, has_log
 from quorate.core import Key
 from quorate.pki import profiles
+from quorate.render import journal
 from quorate.render.sh import quote, sh
 from quorate.resource.system import Setting
 from quorate.spec.cluster import Host
 from quorate.spec.facts import Member
-from quorate.spec.layout import BIN, LOADED
+from quorate.spec.layout import BIN
 
-JOIN = f"{LOADED}/etcd-join.env"
-"""What a joining member is told of the others. In memory: only the first start, without data, reads it."""
 PATIENCE = 300
 """Seconds for a learner to catch up: a store at its quota of 8 GiB takes about 80 s at 1 Gbit/s."""
 
@@ -88,12 +88,12 @@ def quorum_without(ctl: Ctl) -> str:
 def joined(ctl: Ctl, data: str) -> Setting:
     """The host's member added as a learner, and started on its empty folder."""
     host = ctl.on
-    me, folder = f"https://{host.ip}:2380", quote(f"{data}/member")
+    me = f"https://{host.ip}:2380"
     return Setting(
         host=host.name,
         what="membership in etcd",
         want=(("joined", "yes"),),
-        check=f"if [ -d {folder} ]; then echo joined=yes; else echo joined=no; fi",
+        check=f"if {has_log(data)}; then echo joined=yes; else echo joined=no; fi",
         order=f"""\
 systemctl daemon-reload; systemctl stop etcd.service 2>/dev/null || :
 list=$({ctl} member list -w simple)
@@ -111,21 +111,25 @@ peers=$(printf '%s\\n' "$list" | while IFS=, read -r id status name url rest; do
 done)
 printf 'ETCD_INITIAL_CLUSTER=%s\\nETCD_INITIAL_CLUSTER_STATE=existing\\n' "${{peers%,}}" >{JOIN}
 systemctl start --no-block etcd.service
-n=0; until [ -d {folder}/wal ]; do
-  n=$(( n + 1 )); [ $n -lt 150 ] || {{ journalctl -u etcd -n 15 --no-pager -o cat >&2; exit 1; }}; sleep 0.2
+n=0; until {has_log(data)}; do
+  n=$(( n + 1 )); [ $n -lt 150 ] || {{ {journal.last("etcd.service")}
+    exit 1; }}; sleep 0.2
 done""",
     )
 
 
-def promoted(ctl: Ctl) -> Setting:
-    """The host's member with a vote, as soon as it has caught up."""
+def promoted(ctl: Ctl, data: str) -> Setting:
+    """The host's member with a vote, as soon as it has caught up.
+
+    Without data on the host, the voter in the list is the one before it, at the same address.
+    """
     me = quote(f" https://{ctl.on.ip}:2380,")
     find = f"{ctl} member list -w simple | grep -F -- {me}"
     return Setting(
         host=ctl.on.name,
         what="vote in etcd",
         want=(("voter", "yes"),),
-        check=f"case $({find}) in *', false') echo voter=yes;; *) echo voter=no;; esac",
+        check=f"case $({has_log(data)} && {find}) in *', false') echo voter=yes;; *) echo voter=no;; esac",
         order=f"""\
 end=$(( $(date +%s) + {PATIENCE} ))
 until case $({find}) in *', false') :;; *) false;; esac; do

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 
+from quorate.component import folder_disk
 from quorate.component.context import Context
 from quorate.component.service import service
 from quorate.component.settings import client, registry
@@ -10,8 +11,9 @@ from quorate.render import toml, yaml
 from quorate.resource.brick import Brick
 from quorate.resource.file import DataDirectory, Directory, File
 from quorate.resource.system import Setting
-from quorate.spec.cluster import Host, Role
+from quorate.spec.cluster import RUNTIMES, Cluster, Host, Role
 from quorate.spec.layout import BIN, CNI_BIN, CNI_CONF, CONTAINERD_SOCKET
+from quorate.spec.outward import variables
 from quorate.spec.versions import containerd_config
 
 NAME = "runtime"
@@ -23,6 +25,10 @@ HOSTS = "/etc/containerd/certs.d"
 AUTHORITIES = "/etc/containerd/ca"
 DOCKER = "/etc/docker/daemon.json"
 CRICTL = "/etc/crictl.yaml"
+PROXY = "proxy.env"
+"""Beside the configuration of who pulls images: its way out, with the login if there is one."""
+PROXIED = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
+"""The names in it, which Go looks at first."""
 PLAIN_RUNC = "/opt/kubernetes/runc-plain"
 """runc without what a host refuses: only where a fact says so."""
 
@@ -46,7 +52,7 @@ def resources(context: Context, host: Host) -> Iterator[Brick]:
         yield from context.binaries(host, "crictl", linked=("crictl",))
         text = yaml.dump({"runtime-endpoint": f"unix://{CONTAINERD_SOCKET}"})
         yield File(host=host.name, path=CRICTL, content=text)
-    yield Setting(host=host.name, what="containers", want=(), check=":", order=":", undo=_LEAVE)
+    yield Setting(host=host.name, what="containers", want=(), check=":", order=":", undo=_leave(context, host))
     yield Directory(host=host.name, path="/etc/containerd", purge=True)
     yield from _containerd(context, host)
     if kind == "docker":
@@ -54,9 +60,17 @@ def resources(context: Context, host: Host) -> Iterator[Brick]:
 
 
 def _containerd(context: Context, host: Host) -> Iterator[Brick]:
+    c = context.cluster
     yield File(host=host.name, path=CONTAINERD, content=toml.dump(containerd(context, host)))
     yield from _registries(context, host)
-    yield DataDirectory(host=host.name, path="/var/lib/containerd", mode="")
+    # With Docker it is Docker that pulls.
+    way = [f"/etc/containerd/{PROXY}"] if context.proxy and c.runtime.kind == "containerd" else []
+    yield from _proxy(context, host, way)
+    folder = _containerd_dir(c, host)
+    yield DataDirectory(host=host.name, path=folder, mode="")
+    chosen = folder != RUNTIMES["containerd"]
+    if chosen:
+        yield folder_disk.noted(host, "containerd", folder)
     yield DataDirectory(host=host.name, path="/opt/containerd", mode="")
     yield from service(
         context,
@@ -65,15 +79,31 @@ def _containerd(context: Context, host: Host) -> Iterator[Brick]:
         description="containerd container runtime",
         binary="containerd",
         exec_start=[],
-        loads=[CONTAINERD],
+        loads=[CONTAINERD, *way],
         type="notify",
         environment={"PATH": client.SERVICE_PATH},
+        environment_files=way,
+        proxied=PROXIED if way else (),
+        pre=[folder_disk.own("containerd", folder)] if chosen else [],
         # Containers outlive the daemon's restart.
         kill_mode="process",
         delegate=True,
         limit_nofile=min(1048576, context.of(host).nofile_limit),
         extra={"TasksMax": "infinity"},
     )
+
+
+def _containerd_dir(c: Cluster, host: Host) -> str:
+    """containerd's own folder: below Docker it keeps no images."""
+    return c.runtime_dir(host) if c.runtime.kind == "containerd" else RUNTIMES["containerd"]
+
+
+def _proxy(context: Context, host: Host, files: list[str]) -> Iterator[Brick]:
+    """The file of the way out."""
+    found = variables(context.cluster, context.proxy)
+    text = "".join(f"{name.upper()}={value}\n" for name, value in found.items())
+    for path in files:
+        yield File(host=host.name, path=path, content=text, mode="0600", secret="@" in context.proxy)
 
 
 def _registries(context: Context, host: Host) -> Iterator[Brick]:
@@ -132,7 +162,7 @@ def containerd(context: Context, host: Host) -> dict[str, object]:
         }
     config: dict[str, object] = {
         "version": version,
-        "root": "/var/lib/containerd",
+        "root": _containerd_dir(c, host),
         "state": "/run/containerd",
     }
     config["grpc"] = {"address": CONTAINERD_SOCKET}
@@ -164,6 +194,10 @@ def _docker(context: Context, host: Host) -> Iterator[Brick]:
         "max-concurrent-downloads": 10,
         "containerd": CONTAINERD_SOCKET,
     }
+    folder = context.cluster.runtime_dir(host)
+    chosen = folder != RUNTIMES["docker"]
+    if chosen:
+        config["data-root"] = folder
     if mirrors := [url for urls in runtime.registry_mirrors.values() for url in urls]:
         config["registry-mirrors"] = mirrors
     if runtime.insecure_registries:
@@ -180,7 +214,11 @@ def _docker(context: Context, host: Host) -> Iterator[Brick]:
             place = f"/etc/docker/certs.d/{server}"
             yield File(host=host.name, path=f"{place}/ca.crt", content=context.texts[f"ca-of {server}"])
             yield Directory(host=host.name, path=place, purge=True)
-    yield DataDirectory(host=host.name, path="/var/lib/docker", mode="")
+    way = [f"/etc/docker/{PROXY}"] if context.proxy else []
+    yield from _proxy(context, host, way)
+    yield DataDirectory(host=host.name, path=folder, mode="")
+    if chosen:
+        yield folder_disk.noted(host, "docker", folder)
     # Docker's shims live in containerd's cgroup; their own state goes with it.
     yield from service(
         context,
@@ -189,9 +227,12 @@ def _docker(context: Context, host: Host) -> Iterator[Brick]:
         description="Docker application container engine",
         binary="dockerd",
         exec_start=["-H", "unix:///var/run/docker.sock"],
-        loads=[DOCKER],
+        loads=[DOCKER, *way],
         type="notify",
         environment={"PATH": client.SERVICE_PATH},
+        environment_files=way,
+        proxied=PROXIED if way else (),
+        pre=[folder_disk.own("docker", folder)] if chosen else [],
         after=["containerd.service"],
         requires=["containerd.service"],
         kill_mode="process",
@@ -223,6 +264,13 @@ exec {BIN}/runc "$@"
 """
 
 
+def _leave(context: Context, host: Host) -> str:
+    """What ends all containers of a host, whose folders the file may have chosen."""
+    c = context.cluster
+    folders = {c.kubelet_dir(host), c.runtime_dir(host), "/run/containerd", *RUNTIMES.values(), "/run/docker"}
+    return _LEAVE.replace("FOLDERS", "|".join(f"{folder}/*" for folder in sorted(folders)))
+
+
 _LEAVE = """\
 # Containers outlive their daemons: end their shims and what runs in them, then take their mounts away.
 for n in 1 2 3 4 5; do
@@ -240,7 +288,7 @@ for n in 1 2 3 4 5; do
 done
 systemctl stop kubepods.slice 2>/dev/null || :
 sort -r /proc/mounts | while read -r d m rest; do
-  case "$m" in /var/lib/kubelet/*|/run/containerd/*|/var/lib/containerd/*|/var/lib/docker/*|/run/docker/*)
+  case "$m" in FOLDERS)
     umount -l "$m" 2>/dev/null || :;;
   esac
 done

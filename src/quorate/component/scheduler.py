@@ -2,10 +2,11 @@
 
 from collections.abc import Iterator
 
+from quorate.component.command import tried
 from quorate.component.context import Context
-from quorate.component.service import arguments, service
+from quorate.component.service import service
 from quorate.component.settings import election, scheduler
-from quorate.render import yaml
+from quorate.render import journal, yaml
 from quorate.render.kubeconfig import kubeconfig
 from quorate.resource.brick import Brick
 from quorate.resource.file import File
@@ -36,21 +37,23 @@ def resources(context: Context, host: Host) -> Iterator[Brick]:
     )
     yield File(host=host.name, path=own, content=text, mode="0600", secret=True)
     config = yaml.dump(scheduler.config(c, context.minor))
-    yield File(host=host.name, path=scheduler.CONFIG, content=config, mode="0600")
+    flags = scheduler.flags(c)
+    file = File(host=host.name, path=scheduler.CONFIG, content=config, mode="0600")
+    yield tried(file, "kube-scheduler.service", "kube-scheduler", flags, c.versions.kubernetes, flag="config")
     yield from service(
         context,
         host,
         "kube-scheduler.service",
         description="Kubernetes scheduler",
         binary="kube-scheduler",
-        exec_start=arguments(scheduler.flags(c)),
+        flags=flags,
         loads=[own, pki_files.CA, scheduler.CONFIG],
         exec_stop_post=[election.step_down(scheduler.NAME)],
     )
     yield Ready(
         host=host.name,
         what="kube-scheduler",
-        check=f"curl -sfk --connect-timeout 1 --max-time 3 https://127.0.0.1:{scheduler.PORT}/healthz",
+        check=f"curl -sfk --noproxy '*' --connect-timeout 1 --max-time 3 https://127.0.0.1:{scheduler.PORT}/healthz",
         within=60,
-        evidence="journalctl -u kube-scheduler -n 20 --no-pager -o cat",
+        evidence=journal.last("kube-scheduler.service"),
     )

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from quorate.component.command import arguments, tried
 from quorate.component.context import Context
 from quorate.render import systemd
 from quorate.resource.brick import Brick
@@ -14,17 +15,13 @@ from quorate.spec.layout import BIN, UNITS
 ONLINE = ("network-online.target",)
 
 
-def arguments(flags: Mapping[str, str]) -> list[str]:
-    """Flags by name as arguments."""
-    return [f"--{name}={value}" for name, value in flags.items()]
-
-
 def service(
     context: Context,
     host: Host,
     name: str,
     *,
     binary: str = "",
+    flags: Mapping[str, str] | None = None,
     exec_start: Sequence[str] = (),
     loads: Sequence[str] = (),
     reload: bool = False,
@@ -34,14 +31,15 @@ def service(
 ) -> Iterator[Brick]:
     """A unit file and its service, restarted when the unit file or one of `loads` is newer than the process.
 
-    `guard` is sh that says whether the running one may be stopped for that.
+    With `flags`, which are then its whole command line, a program is asked whether it would start so before the unit
+    file is replaced. `guard` is sh that says whether the running one may be stopped for that.
     `binary` names one of the supply: its digest stands in the unit file, so that a new one restarts the
     service without the service hashing a hundred megabytes at each start.
     """
     extra_unit: dict[str, str] = {}
     command = list(exec_start)
     if binary:
-        command = [f"{BIN}/{binary}", *exec_start]
+        command = [f"{BIN}/{binary}", *exec_start, *arguments(flags or {})]
         extra_unit["X-Binary"] = context.blob(binary).sha256
     own = f"{UNITS}/{name}"
     text = systemd.unit(
@@ -53,5 +51,6 @@ def service(
         extra_unit=extra_unit,
         **unit,
     )
-    yield File(host=host.name, path=own, content=text)
+    file = File(host=host.name, path=own, content=text)
+    yield file if flags is None else tried(file, name, binary, flags, context.cluster.versions.kubernetes)
     yield Unit(host=host.name, unit=name, loads=(own, *loads), reload=reload, block=block, guard=guard)

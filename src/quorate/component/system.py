@@ -2,19 +2,33 @@
 
 from collections.abc import Iterator
 
+from quorate.component.clock import clock
 from quorate.component.context import Context
 from quorate.component.firewall import firewall
+from quorate.component.links import links
+from quorate.component.upgrades import upgrades
 from quorate.render.sh import quote
 from quorate.resource.block import Block
 from quorate.resource.brick import Brick
 from quorate.resource.file import DataDirectory, Directory, File
 from quorate.resource.system import Setting, leftovers, module, sysctl
 from quorate.spec.cluster import Host, Role
-from quorate.spec.layout import BALANCER, BIN, STATE
+from quorate.spec.layout import BALANCER, BIN, STATE, SYSCTLS
 
 NAME = "system"
 AFTER: tuple[str, ...] = ()
 SERIAL = False
+
+
+BREAKS = {
+    "net.ipv4.ip_forward": "pods reach nothing beyond their own node",
+    "net.bridge.bridge-nf-call-iptables": "pods do not reach services that lead back to their own node",
+    "net.bridge.bridge-nf-call-ip6tables": "pods do not reach IPv6 services that lead back to their own node",
+    "net.ipv4.conf.all.promote_secondaries": "the virtual IP may take the host's own address away when it leaves",
+    "fs.inotify.max_user_instances": "containers do not start once they are used up",
+    "fs.inotify.max_user_watches": "programs that watch files fail once they are used up",
+}
+"""What a wrong value of a kernel setting of ours does."""
 
 
 def resources(context: Context, host: Host) -> Iterator[Brick]:
@@ -24,8 +38,10 @@ def resources(context: Context, host: Host) -> Iterator[Brick]:
     if c.os.hostname:
         yield _hostname(host)
     if c.os.hosts_file:
-        lines = tuple(f"{other.ip} {other.name}" for other in c.hosts)
-        yield Block(host=name, path="/etc/hosts", title=c.name, lines=lines)
+        lines = [f"{other.ip} {other.name}" for other in c.hosts]
+        # Of two lines for a name the first is tried first: where the endpoint still is.
+        lines += [line for line in (*context.retiring_lines, c.hosts_line) if line]
+        yield Block(host=name, path="/etc/hosts", title=c.name, lines=tuple(lines))
     yield Directory(host=name, path=BIN.rpartition("/")[0], purge=True)
     yield Directory(host=name, path=BIN, purge=True)
     yield Directory(host=name, path=BALANCER, purge=True)
@@ -37,16 +53,7 @@ def resources(context: Context, host: Host) -> Iterator[Brick]:
     yield from _kernel(context, host)
     if c.os.swap == "off" and host.has(Role.WORKER):
         yield _swap(name)
-    if c.os.time_sync == "install" and not facts.time_sync and not facts.container:
-        yield from context.packages(host, "time", "chrony")
-        unit = "chrony" if facts.package_manager == "apt" else "chronyd"
-        yield Setting(
-            host=name,
-            what="time daemon",
-            want=(("active", "yes"),),
-            check=f"systemctl is-active -q {unit} && echo active=yes",
-            order=f"systemctl enable --now -q {unit}",
-        )
+    yield from clock(context, host)
     if c.os.selinux == "permissive" and facts.selinux == "enforcing":
         yield Setting(
             host=name,
@@ -57,7 +64,9 @@ def resources(context: Context, host: Host) -> Iterator[Brick]:
             "sed -i 's/^SELINUX=enforcing/SELINUX=permissive/' /etc/selinux/config",
             undo="setenforce 1 || :; putback /etc/selinux/config",
         )
+    yield from links(context, host)
     yield from firewall(context, host)
+    yield from upgrades(context, host)
 
 
 def _basics(host: Host) -> tuple[str, ...]:
@@ -69,14 +78,32 @@ def _basics(host: Host) -> tuple[str, ...]:
 def _kernel(context: Context, host: Host) -> Iterator[Brick]:
     """Modules and settings, as far as this host has them and lets us set them."""
     facts, name = context.of(host), host.name
-    wanted: dict[str, str] = {}
     modules: list[str] = []
-    if host.has(Role.WORKER) or host.has(Role.CONTROL_PLANE):
-        wanted["net.ipv4.ip_forward"] = "1"
     if host.has(Role.WORKER):
         modules = ["overlay", "br_netfilter", "nf_conntrack"]
         if context.cluster.network.proxy_mode == "ipvs":
             modules += ["ip_vs", "ip_vs_rr", "ip_vs_wrr", "ip_vs_sh"]
+    modules = [each for each in modules if each in facts.modules]
+    if modules:
+        text = "".join(f"{each}\n" for each in modules)
+        yield File(host=name, path="/etc/modules-load.d/90-quorate.conf", content=text)
+        for each in modules:
+            yield module(name, each)
+    can = sysctls(context, host)
+    if can:
+        text = "".join(f"{key} = {value}\n" for key, value in sorted(can.items()))
+        yield File(host=name, path=SYSCTLS, content=text)
+        for key, value in sorted(can.items()):
+            yield sysctl(name, key, value)
+
+
+def sysctls(context: Context, host: Host) -> dict[str, str]:
+    """The kernel settings that the host gets, by key."""
+    facts = context.of(host)
+    wanted: dict[str, str] = {}
+    if host.has(Role.WORKER) or host.has(Role.CONTROL_PLANE):
+        wanted["net.ipv4.ip_forward"] = "1"
+    if host.has(Role.WORKER):
         wanted |= {
             "net.bridge.bridge-nf-call-iptables": "1",
             "net.bridge.bridge-nf-call-ip6tables": "1",
@@ -84,24 +111,17 @@ def _kernel(context: Context, host: Host) -> Iterator[Brick]:
             "fs.inotify.max_user_instances": "8192",
             "fs.inotify.max_user_watches": "524288",
         }
+    if host.has(Role.LOAD_BALANCER) and context.cluster.endpoint.vip:
+        # Else the kernel takes the host's own address away with a virtual IP of its network that was there before it.
+        wanted["net.ipv4.conf.all.promote_secondaries"] = "1"
     wanted |= context.cluster.os.sysctl
-    modules = [each for each in modules if each in facts.modules]
-    if modules:
-        text = "".join(f"{each}\n" for each in modules)
-        yield File(host=name, path="/etc/modules-load.d/90-quorate.conf", content=text)
-        for each in modules:
-            yield module(name, each)
     # The bridge's keys appear with its module, after the facts were asked.
     late = "net.bridge." if "br_netfilter" in facts.modules else "\0"
     can = {key: value for key, value in wanted.items() if key in facts.sysctls or key.startswith(late)}
     if facts.container:
         # Only the network settings are the host's own; the others belong to a kernel that it shares.
         can = {key: value for key, value in can.items() if key.startswith("net.")}
-    if can:
-        text = "".join(f"{key} = {value}\n" for key, value in sorted(can.items()))
-        yield File(host=name, path="/etc/sysctl.d/90-quorate.conf", content=text)
-        for key, value in sorted(can.items()):
-            yield sysctl(name, key, value)
+    return can
 
 
 def _hostname(host: Host) -> Brick:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from quorate.core import QuorateError
+from quorate.core import UsageError
 from quorate.drill import choose
 from quorate.drill.breaks import hung, killed, killed_whole, stopped, terminated
 from quorate.drill.choose import Choose
@@ -69,5 +69,5 @@ def named(names: Sequence[str]) -> tuple[Fault, ...]:
     known = {fault.name for fault in FAULTS}
     for name in names:
         if name not in known:
-            raise QuorateError(f"there is no fault {name}", "`quorate drill --list` names them")
+            raise UsageError(f"there is no fault {name}", "`quorate drill --list` names them")
     return tuple(fault for fault in FAULTS if not names or fault.name in names)

@@ -22,7 +22,7 @@ OLD_PAUSE = 0.5
 """Seconds between them where curl is older than 7.84, and each is a process."""
 UNWATCHED = (
     *("containerd.service", "docker.service", "quorate-routes.service", "quorate-upstreams.service"),
-    *("quorate-pulse.service", "quorate-rules.service"),
+    *("quorate-pulse.service", "quorate-rules.service", "quorate-address.service"),
 )
 """Services that no fault hits."""
 

@@ -32,7 +32,8 @@ class Target:
     @classmethod
     def of(cls, cluster: "Cluster", secrets: "Secrets") -> Self:
         """A cluster's endpoint, as its administrator. Raises KeyError when the secrets lack a key."""
-        return cls(cluster.server, cluster.server_port, secrets.cert("ca"), secrets.cert("admin"), secrets.key("admin"))
+        pair = secrets.cert("admin"), secrets.key("admin")
+        return cls(cluster.front, cluster.server_port, secrets.cert("ca"), *pair, server_name=cluster.server)
 
     @property
     def authority(self) -> str:

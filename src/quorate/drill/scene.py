@@ -39,7 +39,7 @@ class Scene:
         """The masters of which one may be lost. Raises Skip when clients can't do without one."""
         if len(self.cluster.masters) < 2:
             raise Skip("there is one control-plane host only")
-        if self.cluster.server == self.cluster.masters[0].ip:
+        if self.cluster.front == self.cluster.masters[0].ip:
             raise Skip("the endpoint is the first master itself: there is no balancer in the cluster file")
         return self.cluster.masters
 

@@ -1,11 +1,14 @@
 """Walk a plan: every step as soon as its needs are met, a host's run of steps as one script, proof after each."""
 
 import asyncio
+import re
 import time
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
 
 from quorate.core import CommandFailed, Key, QuorateError, State, Transport, TransportError
 from quorate.execute import batch
+from quorate.execute.held import Proof
 from quorate.execute.observe import look
 from quorate.execute.once import Scripts, once
 from quorate.execute.order import Order
@@ -13,8 +16,10 @@ from quorate.execute.outcome import Outcome
 from quorate.execute.regain import BACK, regain
 from quorate.plan.discreet import hide
 from quorate.plan.step import Plan, Step, difference
-from quorate.report.event import Emit, Said, Sent, StepDone, StepFailed, StepSkipped, StepStarted
+from quorate.render import journal
+from quorate.report.event import Emit, PartDone, Said, Sent, StepDone, StepFailed, StepSkipped, StepStarted
 from quorate.resource.brick import Brick
+from quorate.resource.unit import Ready
 
 BATCHES = 3
 """Scripts at once per host; sshd allows 10 sessions per connection, and uploads take some."""
@@ -25,13 +30,17 @@ TRIES = 3
 """How often a step is begun again after its connection was lost in the middle."""
 LEAVE = 4.0
 """Seconds that an abort gives hosts to end what runs there; the transport kills after 2 s of them."""
+PATIENCE = 10.0
+"""Seconds for what hosts say about a failure."""
+_POINTS = re.compile(r'\s*See "systemctl status [^\n]* for details\.')
+"""Where systemctl sends its reader; a line of its own, or the end of one with older ones."""
 
 
 class Walk:
     """One walk through one plan."""
 
-    def __init__(self, plan: Plan, via: Transport, emit: Emit) -> None:
-        self._plan, self._via, self._emit = plan, via, emit
+    def __init__(self, plan: Plan, via: Transport, emit: Emit, proof: Proof | None = None) -> None:
+        self._plan, self._via, self._emit, self._proof = plan, via, emit, proof
         self._order = Order(plan)
         self._running: dict[asyncio.Task[None], tuple[str, str]] = {}
         self._tries: dict[Key, int] = {}
@@ -39,6 +48,8 @@ class Walk:
         self._scripts = Scripts()
         self._gone: dict[str, Key] = {}
         """Hosts that were given up, each with the step that was lost with it."""
+        self._unsaid: dict[tuple[str, str], None] = {}
+        """Parts and hosts in which something changed, and that are not done."""
         self._zero = time.monotonic()
         self.outcome = Outcome()
         self._stop, self._abort = asyncio.Event(), asyncio.Event()
@@ -53,7 +64,7 @@ class Walk:
         self._abort.set()
 
     async def run(self) -> Outcome:
-        """Walk to the end."""
+        """Walk to the end; what the proof finds wrong when all is done is a failed step, too."""
         aborted = asyncio.create_task(self._abort.wait())
         try:
             while self._proceed() and not aborted.done():
@@ -67,6 +78,9 @@ class Walk:
                 task.cancel()
         if self._running:
             await asyncio.wait(self._running, timeout=LEAVE)
+        if self._proof and not self._order.open and not self._stop.is_set():
+            for key, error in (await self._proof()).items():
+                self._fail(key, error)
         self._sum_up()
         return self.outcome
 
@@ -127,7 +141,16 @@ class Walk:
             self._emit(StepStarted(step.key, self._component(step.key)))
 
     def _component(self, key: Key) -> str:
-        return self._plan.component_of.get(key, key.kind)
+        return self._plan.part(key)
+
+    def _listen(self, host: str) -> Callable[[str], None]:
+        """Pass on what a script says to whoever watches."""
+
+        def listen(line: str) -> None:
+            if (text := batch.told(line)) is not None:
+                self._emit(Said(text, host))
+
+        return listen
 
     async def _send(self, step: Step) -> None:
         self._begin(step)
@@ -153,7 +176,7 @@ class Walk:
                 self._emit(Sent(host, step.key.name, size))
             for action, name in zip(actions, scripts, strict=True):
                 if not action.blob:
-                    await self._via.run(host, once(batch.upload(action), name))
+                    await self._via.run(host, once(batch.upload(action), name), on_line=self._listen(host))
             states, lost = await look([step.resource], self._via)
             if host in lost:
                 raise TransportError(lost[host], host=host)
@@ -163,12 +186,15 @@ class Walk:
             said = error.stderr.strip() if isinstance(error, CommandFailed) else ""
             self._fail(step.key, said or str(error))
         else:
-            self._judge(step, states.get(step.key), changed=True)
+            await self._judge(step, states.get(step.key), changed=True)
 
     async def _batch(self, host: str, steps: list[Step]) -> None:
+        listen = self._listen(host)
+
         def on_line(line: str) -> None:
             if line.startswith(batch.BEGIN):
                 self._begin(steps[int(line[len(batch.BEGIN) :])])
+            listen(line)
 
         name, why = self._scripts.name(), "the script ended before this step"
         try:
@@ -187,10 +213,10 @@ class Walk:
                 else:
                     self._fail(step.key, result.said.get(-1, "").strip() or why)
             elif code != 0:
-                self._fail(step.key, result.said.get(number, "").strip() or f"exit code {code}")
+                await self._fail_with_reasons(step, result.said.get(number, "").strip() or f"exit code {code}")
             else:
                 changed = bool(step.diff) or number in result.changed
-                self._judge(step, result.states.get(step.key), changed=changed)
+                await self._judge(step, result.states.get(step.key), changed=changed)
 
     async def _lost(self, steps: list[Step], scripts: list[str], error: TransportError) -> None:
         """The connection went away in the middle: look again before acting again; a stop ends the waiting."""
@@ -215,7 +241,7 @@ class Walk:
         for step in steps:
             # A unit looks fine until the file that it loads is written: needs come first.
             if not self._order.open[step.key] and not difference(step.resource.desired, states.get(step.key)):
-                self._judge(step, states.get(step.key), changed=True)
+                await self._judge(step, states.get(step.key), changed=True)
                 continue
             self._tries[step.key] = self._tries.get(step.key, 0) + 1
             if self._tries[step.key] >= TRIES:
@@ -223,18 +249,22 @@ class Walk:
             else:
                 self._order.again(step.key)
 
-    def _judge(self, step: Step, state: State | None, *, changed: bool) -> None:
+    async def _judge(self, step: Step, state: State | None, *, changed: bool) -> None:
         """Done only when a look after the act shows what was wanted."""
         if left := difference(step.resource.desired, state):
             fields = ", ".join(f"{name}: is {now!r}, wanted {want!r}" for name, (now, want) in left.items())
-            self._fail(step.key, f"not as wanted after the change: {fields}")
+            await self._fail_with_reasons(step, f"not as wanted after the change: {fields}")
             return
         if changed:
             self.outcome.changed.append(step.key)
         else:
             self.outcome.unchanged += 1
         self._emit(StepDone(step.key, self._component(step.key), changed, self._span(step.key)))
+        self._unsaid.update(dict.fromkeys(self._order.places(step.key)) if changed else {})
         self._order.close(step.key, changed=changed)
+        for place in [place for place in self._unsaid if not self._order.left[place]]:
+            del self._unsaid[place]
+            self._emit(PartDone(*place))
 
     def _span(self, key: Key) -> float:
         now = time.monotonic()
@@ -243,6 +273,21 @@ class Walk:
         first, last = self.outcome.spans.get(component, (began - self._zero, 0.0))
         self.outcome.spans[component] = (min(first, began - self._zero), max(last, now - self._zero))
         return now - began
+
+    async def _fail_with_reasons(self, step: Step, error: str) -> None:
+        """It failed; a service's journal says why, which systemctl only points to, and other hosts what they know."""
+        unit = step.resource.service if isinstance(step.resource, Brick) else ""
+        if unit and (last := await self._hear(step.key.host, journal.last(unit))):
+            error = f"{_POINTS.sub('', error)}\n{last}".strip()
+        witnesses = step.resource.witnesses if isinstance(step.resource, Ready) else ()
+        told = await asyncio.gather(*(self._hear(host, script) for host, script in witnesses))
+        self._fail(step.key, "\n".join([error, *filter(None, told)]))
+
+    async def _hear(self, host: str, script: str) -> str:
+        """What a host says about a failure; nothing when it says nothing in time."""
+        with suppress(QuorateError):
+            return (await self._via.run(host, script, timeout=PATIENCE)).strip()
+        return ""
 
     def _fail(self, key: Key, error: str) -> None:
         bricks = [step.resource for step in self._plan.steps.values() if step.key.host == key.host]

@@ -85,6 +85,13 @@ def demand(place: Path, sizes: Iterable[int]) -> None:
         raise no_room(place, needed)
 
 
+def unreadable(path: Path, error: OSError) -> QuorateError:
+    """The error for a file of the state folder that is there and can't be read."""
+    foreign = error.errno in (errno.EACCES, errno.EPERM)
+    fix = "run as the user who owns the state folder" if foreign else "move away what is there, or put back a backup"
+    return QuorateError(f"{path}: can't be read: {error.strerror}", fix)
+
+
 def no_room(place: Path, needed: int) -> QuorateError:
     """The error for a disk that is full."""
     return QuorateError(

@@ -7,7 +7,7 @@ from quorate.core import Action, Key, Resource, State
 from quorate.execute.observe import questions, states
 from quorate.plan.step import Step
 from quorate.resource import ask
-from quorate.resource.prelude import PRELUDE
+from quorate.resource.prelude import PRELUDE, TOLD
 
 BEGIN, END, CHANGED, LOOK = "\x03>", "\x03<", "\x03changed", "\x03?"
 """Marks at the beginning of a line: step begins, step ends, did something, answers."""
@@ -48,18 +48,25 @@ def upload(action: Action) -> str:
     return f"{PRELUDE}set +e\n(\nset -e\n{action.script}\n)\nq_rc=$?; [ $q_rc = 0 ] || full >&2; exit $q_rc\n"
 
 
+def told(line: str) -> str | None:
+    """What a line of a script's output says to whoever watches; None for any other line."""
+    return line[len(TOLD) :].strip() if line.startswith(TOLD) else None
+
+
 def read(steps: Sequence[Step], output: str) -> Result:
     """What the whole output of a batch tells."""
-    told, _, looked = output.partition(f"{LOOK}\n")
+    done, _, looked = output.partition(f"{LOOK}\n")
     result = Result()
     current = -1
-    for line in told.splitlines():
+    for line in done.splitlines():
         if line.startswith(BEGIN):
             current = int(line[len(BEGIN) :])
         elif line.startswith(END):
             number, code = line[len(END) :].split()
             result.ended[int(number)] = int(code)
             current = -1
+        elif told(line) is not None:
+            continue
         elif line == CHANGED:
             result.changed.add(current)
         else:

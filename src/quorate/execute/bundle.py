@@ -67,7 +67,7 @@ class Bundle:
         """SHA-256 of all but the journal."""
         content = {name: entry for name, entry in self.entries.items() if name != JOURNAL}
         told = json.dumps([self.cluster, self.file, self.begun]).encode()
-        return hashlib.sha256(_tar({MANIFEST: Entry(told, 0o600), **content})).hexdigest()
+        return hashlib.sha256(tar({MANIFEST: Entry(told, 0o600), **content})).hexdigest()
 
     def pack(self, sequence: int) -> bytes:
         """The archive, gzipped."""
@@ -80,17 +80,17 @@ class Bundle:
             "begun": list(self.begun),
         }
         manifest = Entry(json.dumps(told).encode(), 0o600)
-        return gzip.compress(_tar({MANIFEST: manifest, **self.entries}), mtime=0)
+        return gzip.compress(tar({MANIFEST: manifest, **self.entries}), mtime=0)
 
 
-def _tar(entries: Mapping[str, Entry]) -> bytes:
+def tar(entries: Mapping[str, Entry]) -> bytes:
     """The same bytes for the same entries: sorted, without times and owners."""
     buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as tar:
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as archive:
         for name, entry in sorted(entries.items()):
             info = tarfile.TarInfo(name)
             info.size, info.mode = len(entry.content), entry.mode
-            tar.addfile(info, io.BytesIO(entry.content))
+            archive.addfile(info, io.BytesIO(entry.content))
     return buffer.getvalue()
 
 
@@ -101,7 +101,7 @@ def gather(state: Path, cluster: Cluster, file: Path, text: str) -> Bundle:
         for path in sorted(state.rglob("*")):
             name = f"state/{path.relative_to(state)}"
             if _state(name) and path.is_file() and not path.is_symlink():
-                entries[name] = Entry(_tail(path.read_bytes()) if name == JOURNAL else path.read_bytes(), 0o600)
+                entries[name] = Entry(tail(path.read_bytes()) if name == JOURNAL else path.read_bytes(), 0o600)
         begun = sorted((state / "begun").glob("*.yaml"), key=lambda path: path.stat().st_mtime_ns)
         for path in _named(cluster):
             entries[f"beside/{_place(path, file.absolute().parent)}"] = Entry(path.read_bytes(), _mode(path))
@@ -136,7 +136,7 @@ def _mode(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode) & 0o755 | 0o600
 
 
-def _tail(journal: bytes) -> bytes:
+def tail(journal: bytes) -> bytes:
     """The last whole lines."""
     if len(journal) <= JOURNAL_LIMIT:
         return journal

@@ -3,13 +3,20 @@
 import asyncio
 import json
 from collections.abc import Mapping
+from ipaddress import IPv4Interface, IPv4Network
+from itertools import pairwise
 
+from quorate.component.balancer import KEEPALIVED_CONF
+from quorate.component.cni import PROTOCOL
+from quorate.component.etcd_disk import has_log
 from quorate.core import Transport, TransportError
+from quorate.execute import mounts
 from quorate.pki import profiles
 from quorate.render.sh import quote, sh
-from quorate.spec.cluster import Cluster, Host
-from quorate.spec.facts import HostFacts, Member
-from quorate.spec.layout import COPY, UNIT_NAMES
+from quorate.spec import resolvers
+from quorate.spec.cluster import Cluster, Host, Role
+from quorate.spec.facts import Address, HostFacts, Member, Resolver, Route
+from quorate.spec.layout import COPY, FIREWALL, UNIT_NAMES
 
 _ARCHES = {"x86_64": "amd64", "aarch64": "arm64", "ppc64le": "ppc64le", "s390x": "s390x"}
 
@@ -19,6 +26,7 @@ SYSCTLS = (
     "net.bridge.bridge-nf-call-ip6tables",
     "net.ipv4.conf.all.rp_filter",
     "net.ipv4.conf.all.forwarding",
+    "net.ipv4.conf.all.promote_secondaries",
     "fs.inotify.max_user_instances",
     "fs.inotify.max_user_watches",
     "vm.overcommit_memory",
@@ -37,14 +45,21 @@ MODULES = (
     "nf_tables",
 )
 
+ROUTES = 1000
+"""Routes that a host tells; one that speaks BGP to the world has a million."""
+
 TIME_DAEMONS = ("chronyd", "chrony", "systemd-timesyncd", "ntpd", "ntpsec", "ntp", "openntpd")
+
+
+MANAGERS = ("systemd-networkd.service", "NetworkManager.service")
 
 
 def script(cluster: Cluster, host: Host) -> str:
     """The questions, as sh that prints `name=value` lines and never fails."""
     keys = " ".join(quote(key.replace(".", "/")) for key in sorted({*SYSCTLS, *cluster.os.sysctl}))
     units = " ".join(UNIT_NAMES)
-    asked = " ".join((*UNIT_NAMES, "firewalld.service", *(f"{daemon}.service" for daemon in TIME_DAEMONS)))
+    files = " ".join(quote(path) for path in resolvers.places(cluster))
+    asked = " ".join((*UNIT_NAMES, "firewalld.service", *MANAGERS, *(f"{daemon}.service" for daemon in TIME_DAEMONS)))
     return f"""\
 if [ -r /etc/os-release ]; then . /etc/os-release; fi
 read -r id 2>/dev/null </etc/machine-id && echo "machine_id=$id"
@@ -55,8 +70,11 @@ done
 echo "arch=$(uname -m)"; echo "kernel=$(uname -r)"
 if [ -e /sys/fs/cgroup/cgroup.controllers ]; then echo cgroup=v2; else echo cgroup=v1; fi
 ip -4 -o addr show 2>/dev/null | while read -r n dev fam cidr rest; do
+  echo "address=${{dev%%@*}} $cidr"
   case "$cidr" in {quote(host.ip)}/*) echo "interface=${{dev%%@*}}"; echo "prefix=${{cidr#*/}}";; esac
 done
+ip -4 -o route show table all type unicast 2>/dev/null | grep -vw 'proto {PROTOCOL}' | head -n {ROUTES} |
+  sed 's/^/route=/'
 while read -r k v u; do case "$k" in MemTotal:) echo "memory_kib=$v";; esac; done </proc/meminfo
 echo "cpus=$(nproc)"
 if systemd-detect-virt -c -q 2>/dev/null; then echo container=yes; fi
@@ -82,17 +100,38 @@ running() {{ case "$active" in *"Id=$1.service ActiveState=active "*) return 0;;
 if running firewalld; then echo firewall=firewalld
 elif command -v ufw >/dev/null && ufw status 2>/dev/null | grep -q '^Status: active'; then echo firewall=ufw
 elif iptables -S INPUT 2>/dev/null | grep -v QUORATE | grep -qE '^-P INPUT (DROP|REJECT)|-j (DROP|REJECT)'
-then echo firewall=iptables; fi
+then echo firewall=iptables
+elif [ -e {FIREWALL} ]; then
+  if grep -q firewall-cmd {FIREWALL}; then echo firewall=firewalld; else echo firewall=iptables; fi
+fi
+if running systemd-networkd; then
+  for l in /sys/class/net/*; do
+    read -r i 2>/dev/null <"$l/ifindex" || continue
+    f=$(sed -n 's/^NETWORK_FILE=//p' /run/systemd/netif/links/"$i" 2>/dev/null)
+    [ "$f" ] || continue
+    k=$(for d in "$f" /usr/lib/systemd/network /run/systemd/network /etc/systemd/network; do
+      [ "$d" = "$f" ] || d="$d/${{f##*/}}.d/*.conf"
+      for c in $d; do case $c in */zz-quorate.conf) ;; *) cat "$c" 2>/dev/null;; esac; done
+    done | sed -n 's/^KeepConfiguration *= *//p' | tail -n 1)
+    echo "networkd=${{l##*/}} $f $k"
+  done
+fi
+if running NetworkManager; then echo network_manager=yes; fi
+ss -Hltnp 2>/dev/null | grep -v -e ' 127[.]' -e ' \\[::1\\]' | sed -n 's/.*:\\([0-9]*\\) .*"sshd".*/ssh_port=\\1/p'
 if [ -e /sys/fs/selinux/enforce ]; then
   if [ "$(cat /sys/fs/selinux/enforce)" = 1 ]; then echo selinux=enforcing; else echo selinux=permissive; fi
 elif [ -e /etc/selinux/config ]; then echo selinux=disabled; fi
 for d in {" ".join(TIME_DAEMONS)}; do if running $d; then echo "time_sync=$d"; break; fi; done
-r=/etc/resolv.conf
-if [ -s /run/systemd/resolve/resolv.conf ]; then r=/run/systemd/resolve/resolv.conf; echo "resolv_conf=$r"; fi
-sed -n 's/^nameserver[[:blank:]]\\{{1,\\}}\\([^[:blank:]]*\\).*/nameserver=\\1/p' "$r" 2>/dev/null
-if [ -d {quote(cluster.etcd.data_dir)}/member ]; then echo etcd_member=yes; fi
+for r in {files}; do
+  if [ -r "$r" ]; then
+    echo "resolver=$(sed -n 's/^nameserver[[:blank:]]\\{{1,\\}}\\([^[:blank:]]*\\).*/\\1/p' "$r" | tr '\n' ' ')$r"
+  fi
+done 2>/dev/null
+if {has_log(cluster.etcd.data_dir)}; then echo etcd_member=yes; fi
+{mounts.script(cluster.etcd.data_dir) if host.has(Role.ETCD) else ":"}
 if [ -e {COPY}/state.age ] && read -r copy 2>/dev/null <{COPY}/last; then echo "copy=$copy"; fi
 if running etcd; then printf 'members='; {_members(host)} | tr -d '\n'; echo; fi
+if running keepalived; then sed -n 's/^ *virtual_router_id /router_id=/p' {KEEPALIVED_CONF}; fi 2>/dev/null
 for u in {units}; do if running "${{u%.service}}"; then echo "running=$u"; fi; done
 exit 0
 """
@@ -117,6 +156,43 @@ def members(text: str) -> tuple[Member, ...]:
         )
     except (ValueError, LookupError, TypeError):
         return ()
+
+
+def _resolver(line: str) -> Resolver:
+    """Servers and then a path, which begins at the first slash."""
+    servers, slash, path = line.partition("/")
+    return Resolver(f"{slash}{path}", tuple(servers.split()))
+
+
+def _addresses(lines: list[str]) -> tuple[Address, ...]:
+    """Interface and address of each line; nothing of one that is none."""
+    found = []
+    for line in lines:
+        interface, _, address = line.partition(" ")
+        try:
+            found.append(Address(interface, IPv4Interface(address)))
+        except ValueError:
+            continue
+    return tuple(found)
+
+
+def _route(line: str) -> Route | None:
+    """A line of `ip route`; None for one that is none."""
+    to, *words = line.split()
+    given = dict(reversed([*pairwise(words)]))  # of several next hops the first
+    try:
+        net = IPv4Network("0.0.0.0/0" if to == "default" else to)
+    except ValueError:
+        return None
+    via, dev = given.get("via", ""), given.get("dev", "")
+    return Route(net, via, dev, given.get("proto", ""), given.get("table", "main"))
+
+
+def _managed(line: str) -> tuple[str, str, str]:
+    """Link, file, and what it keeps."""
+    link, _, rest = line.partition(" ")
+    file, _, keep = rest.rpartition(" ")
+    return link, file, keep
 
 
 def parse(output: str) -> HostFacts:
@@ -145,6 +221,9 @@ def parse(output: str) -> HostFacts:
         "cgroup": last("cgroup", "v2"),
         "interface": last("interface"),
         "prefix": number("prefix", 24),
+        "addresses": _addresses(said.get("address", [])),
+        "router_id": number("router_id", 0) or None,
+        "routes": tuple(route for line in said.get("route", []) if line and (route := _route(line))),
         "memory_bytes": number("memory_kib", 0) * 1024,
         "cpus": number("cpus", 1),
         "container": last("container") == "yes",
@@ -154,13 +233,16 @@ def parse(output: str) -> HostFacts:
         "ipvs": "ip_vs" in said.get("module", []),
         "nftables": "nf_tables" in said.get("module", []),
         "firewall": last("firewall", "none"),
+        "networkd": tuple(_managed(line) for line in said.get("networkd", [])),
+        "network_manager": last("network_manager") == "yes",
+        "ssh_ports": tuple(sorted({int(port) for port in said.get("ssh_port", []) if port.isdigit()})),
         "selinux": last("selinux", "absent"),
         "time_sync": last("time_sync"),
         "sysctls": frozenset(key.replace("/", ".") for key in said.get("sysctl", [])),
         "modules": frozenset(said.get("module", [])),
-        "resolv_conf": last("resolv_conf", "/etc/resolv.conf"),
-        "nameservers": tuple(said.get("nameserver", [])),
+        "resolvers": tuple(_resolver(line) for line in said.get("resolver", [])),
         "etcd_member": last("etcd_member") == "yes",
+        "unmounted": mounts.parse(said.get("unmounted", [])),
         "copy": last("copy"),
         "members": members(last("members")),
         "running": frozenset(said.get("running", [])),

@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from quorate.core import QuorateError
+from quorate.execute import atomic
 from quorate.execute.holder import Holder
+from quorate.spec.regular import content
 
 Line = dict[str, Any]
 
@@ -86,12 +87,11 @@ class Told:
 def read(path: Path) -> list[Told]:
     """All runs in a journal, oldest first; none where there is no journal. Raises QuorateError."""
     try:
-        text = path.read_text(encoding="utf-8", errors="replace")
+        text = content(path).decode("utf-8", "replace")
     except FileNotFoundError:
         return []
     except OSError as error:
-        fix = "run as the user who owns the state folder"
-        raise QuorateError(f"{path}: can't be read: {error.strerror}", fix) from None
+        raise atomic.unreadable(path, error) from None
     runs: dict[str, Told] = {}
     for number, entry in enumerate(_lines(text)):
         # What was written before runs had a beginning is one line for each.

@@ -23,8 +23,8 @@ from quorate.execute.store import Store
 from quorate.plan.words import line
 from quorate.report.event import Emit, Event, StepDone, StepFailed, StepSkipped
 
-LONGEST = 500
-"""Characters of an error that are kept."""
+LONGEST = 2000
+"""Characters of an error that are kept: a service's last words are some ten lines."""
 
 
 class Run:

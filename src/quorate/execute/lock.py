@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iter
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 
-from quorate.core import Blob, CommandFailed, LockHeld, LockLost, QuorateError, Transport, TransportError
+from quorate.core import Blob, CommandFailed, LockHeld, LockLost, PlanError, QuorateError, Transport, TransportError
 from quorate.execute import lock_script
 from quorate.execute.holder import Holder
 from quorate.execute.lock_script import PATIENCE, REFUSED, SAYS
@@ -55,7 +55,8 @@ async def hold(
     """Hold the lock of these hosts, as far as they answer; what is yielded is the only way to change them.
 
     `broken`: tokens of holders that it is taken from though they live. Raises LockHeld when somebody else holds
-    it, or when what an earlier run started does not end within PATIENCE seconds.
+    it, or when what an earlier run started does not end within PATIENCE seconds; PlanError when two of the names lead
+    to one machine.
     """
     locked = Locked(hosts, via, verb, emit)
     keeping: list[asyncio.Task[None]] = []
@@ -192,6 +193,9 @@ class Locked:
         answers = await _together(self._ask(self._take(first, over), first), *looks)
         if first in self._absent:
             return await self._try(over)
+        for each in answers:
+            if each and each.holder.token == self._mine.token:
+                raise _one_machine(each.host, first)
         if found := [each for each in answers if each and each.idle < over.get(each.holder.token, each.idle + 1)]:
             return found
         others = [name for name in others if name not in self._absent]
@@ -220,12 +224,15 @@ class Locked:
                 said = line
                 self._emit(Said(clean(f"{host}: waits for{line.removeprefix(f'{SAYS}waits')} of an earlier run"), host))
 
+        before = sorted(self.held - {host})
         self.held.add(host)
         script = lock_script.take(self._mine.token, self._mine.record, over, again=again)
         output = await self._via.run(host, script, on_line=on_line, timeout=PATIENCE + 60)
         if found := _found(host, output):
             self.held.discard(host)
             return found
+        if f"{SAYS}taken already" in output and before and not over and not again:
+            raise _one_machine(host, " or ".join(before))
         if f"{SAYS}taken" not in output:
             names = clean(said.removeprefix(f"{SAYS}waits").strip())
             raise LockHeld(
@@ -260,6 +267,13 @@ async def _together(*answers: Awaitable[Found | None]) -> list[Found | None]:
         if isinstance(each, BaseException):
             raise each
     return [each for each in found if not isinstance(each, BaseException)]
+
+
+def _one_machine(host: str, other: str) -> PlanError:
+    return PlanError(
+        f"{host} and {other} are one machine: the lock that was taken on one is on both; nothing was changed",
+        "correct the address of one of them in the cluster file, or take one of them out",
+    )
 
 
 def _found(host: str, output: str) -> Found | None:

@@ -35,6 +35,7 @@ read -r q_now q_rest </proc/uptime; q_now=${{q_now%.*}}
 """
 _TELL = f"""printf '\\n{SAYS}held %s %s %s %s\\n' $((q_now - q_last)) $((q_now - q_first)) "$q_token" "$q_who\""""
 _TAKEN = f"printf '\\n{SAYS}taken\\n'"
+_MINE = f"printf '\\n{SAYS}taken already\\n'"
 _ALONE = f"{{ command exec 8<{LOCK} && flock -w 20 8 && [ {LOCK} -ef /proc/self/fd/8 ]; }} 2>/dev/null"
 """Alone with the folder that is there now: another may have been removed while we waited for it."""
 
@@ -88,7 +89,7 @@ until mkdir -p {LOCK} && {_ALONE}; do
 done
 {_READ}case "$q_token" in
   '') {passed};;
-  {mine}) {_TAKEN}; exit 0;;
+  {mine}) {_MINE}; exit 0;;
 {yields}  *) {_TELL}; exit 0;;
 esac
 {{ printf '%s\\n' {quote(record)} >{LOCK}/writer && mv -f {LOCK}/writer {WRITER}; }} || exit 1

@@ -1,5 +1,6 @@
 """What may run when: steps whose needs are met, the runs of steps that fit one script, and why one never ran."""
 
+from collections import Counter
 from collections.abc import Container, Iterator, Mapping
 from typing import NamedTuple
 
@@ -26,6 +27,8 @@ class Order:
         """What is not done, and what of its needs is not."""
         self.ready: dict[str, dict[Key, None]] = {}
         """What may begin, by host, in order."""
+        self.left = Counter(place for key in plan.steps for place in self.places(key))
+        """How much is open of each part of each host, and of each host: what only follows others counts too."""
         self.untouched = 0
         """Steps for which nothing had to be done, not even a look."""
         self._dependants: dict[Key, set[Key]] = {key: set() for key in plan.steps}
@@ -38,6 +41,10 @@ class Order:
         self._rank = {key: rank for rank, key in enumerate(plan.urgency())}
         for key in [key for key, needs in self.open.items() if not needs]:
             self._free(key)
+
+    def places(self, key: Key) -> tuple[tuple[str, str], ...]:
+        """What a step is a piece of: a part of a host, and all of the host (its part is empty)."""
+        return ((key.host, self._plan.part(key)), (key.host, ""))
 
     def waiting(self, host: str) -> Iterator[Waiting]:
         """The host's ready steps."""
@@ -80,6 +87,7 @@ class Order:
             self._touched.add(key)
         self._flying.discard(key)
         del self.open[key]
+        self.left.subtract(self.places(key))
         for dependant in sorted(self._dependants[key]):
             if dependant in self.open:
                 self.open[dependant].discard(key)

@@ -4,7 +4,7 @@
 last-applied.yaml      the file of the last apply that did everything
 begun/<digest>.yaml    files of applies since then that did not end; what they began still has to go or be finished
 machines.json          the machine-id of each host
-endpoints              every address that was the API's: certificates go on naming them
+endpoints              every address and name that was the API's: certificates go on naming them
 destroying             a destroy has begun, and not ended
 ```
 """
@@ -62,7 +62,7 @@ class Past:
 
     @property
     def endpoints(self) -> tuple[str, ...]:
-        """Every virtual IP or address by which clients were ever told to find the API, oldest first."""
+        """Every virtual IP, address or name by which clients were ever told to find the API, oldest first."""
         path = self._store.path / "endpoints"
         try:
             return tuple((self._store.read(path) or b"").decode("ascii").split())
@@ -72,10 +72,11 @@ class Past:
 
     def begin(self, text: str, machines: Mapping[str, str]) -> None:
         """Note that an apply of a file begins, its endpoint, and the machines that are met for the first time."""
-        fronted = self._now.endpoint.vip or self._now.endpoint.address
-        if fronted and str(fronted) not in self.endpoints:
-            known = "".join(f"{each}\n" for each in (*self.endpoints, fronted))
-            self._store.write(self._store.path / "endpoints", known.encode())
+        given, known = self._now.endpoint, self.endpoints
+        fronts = [str(each) for each in (given.vip or given.address, given.name) if each]
+        if not set(fronts) <= set(known):
+            lines = "".join(f"{each}\n" for each in dict.fromkeys((*known, *fronts)))
+            self._store.write(self._store.path / "endpoints", lines.encode())
         digest = hashlib.sha256(text.encode()).hexdigest()[:16]
         if self._store.read(self._last) != text.encode():
             self._store.write(self._begun / f"{digest}.yaml", text.encode())

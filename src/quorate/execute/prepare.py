@@ -81,11 +81,13 @@ async def prepare(
             f"{cluster.name}: a destroy has begun and not ended",
             "run `quorate destroy` again until it ends; after that `quorate apply` builds the cluster anew",
         )
+    found = _with_interfaces(cluster, found, guarded=guarded)
     supply = await _supply(cluster, file, emit, _arch(found), guarded=guarded)
     context = replace(
         build(cluster, store, past, supply, Facts(hosts=found)),
         # Taking away needs none, and variables are not set for ever.
         logins=_logins(cluster) if guarded else {},
+        proxy_login=_proxy_login(cluster) if guarded else "",
         established=past.established,
         former=past.former,
         replaced=replaced,
@@ -99,6 +101,30 @@ async def prepare(
     alone = tuple(host.name for host in cluster.hosts if host.name in lost)
     plan = await observe(compiled, via, lost=alone, notes=notes)
     return Prepared(context, compiled, plan, store, past, {host: str(error) for host, error in lost.items()})
+
+
+def _with_interfaces(cluster: Cluster, found: Mapping[str, HostFacts], *, guarded: bool) -> Mapping[str, HostFacts]:
+    """The facts, where every balancer has an interface to hold the virtual IP on; any will do to take it away.
+
+    Raises PlanError where a balancer's address is on none of its interfaces, and nobody has named one.
+    """
+    named = cluster.endpoint.interface != "auto"
+    lost = [
+        host
+        for host in cluster.balancers
+        if cluster.endpoint.vip
+        and not (named or host.interface)
+        and host.name in found
+        and not found[host.name].interface
+    ]
+    if lost and guarded:
+        raise PlanError(
+            "; ".join(f"{host.name} has {host.ip} on none of its interfaces" for host in lost)
+            + f": the virtual IP {cluster.endpoint.vip} has no place there",
+            "write as address one of the host's own, as `ip -4 addr` shows them there (ssh_address is for the way of "
+            "SSH), or the interface as endpoint.interface",
+        )
+    return {**found, **{host.name: replace(found[host.name], interface=HostFacts.interface) for host in lost}}
 
 
 async def _supply(cluster: Cluster, file: Path, emit: Emit, arch: str, *, guarded: bool) -> Supply:
@@ -122,7 +148,8 @@ def _arch(found: Mapping[str, HostFacts]) -> str:
 
 def build(cluster: Cluster, store: Store, past: Past, supply: Supply, facts: Facts) -> Context:
     """The inputs of `compile`: certificates go on naming endpoints of before, who leaves keeps its pod subnet."""
-    sans = (*cluster.apiserver.extra_sans, *(each for each in past.endpoints if each != cluster.server))
+    named_anyway = (cluster.front, cluster.server)
+    sans = (*cluster.apiserver.extra_sans, *(each for each in past.endpoints if each not in named_anyway))
     named = cluster.model_copy(update={"apiserver": cluster.apiserver.model_copy(update={"extra_sans": sans})})
     there = everybody(cluster, past.former)
     cidrs = store.allocations(there, persist=False) if cluster.network.cni == "routed" else {}
@@ -156,13 +183,27 @@ def _texts(cluster: Cluster) -> dict[str, str]:
 
 
 def _logins(cluster: Cluster) -> dict[str, str]:
-    """Logins by registry. Raises TransportError for a file that can't be read, and PlanError for what is no login."""
+    """Logins by registry. Raises LocalError for a file that can't be read, and PlanError for what is no login."""
     given = cluster.runtime.registry_access.items()
-    found = {server: stored(access.login_file) for server, access in given if access.login_file}
+    found = {
+        server: stored(access.login_file, f"runtime.registry_access.{server}.login_file")
+        for server, access in given
+        if access.login_file
+    }
     for server, login in found.items():
         if not LOGIN.fullmatch(login):
             raise PlanError(f"the login of {server} is none", "write USER:PASSWORD into its login_file, or variable")
     return found
+
+
+def _proxy_login(cluster: Cluster) -> str:
+    """The login of the hosts' proxy. Raises LocalError for a file that can't be read, PlanError for no login."""
+    if cluster.os.proxy is None or cluster.os.proxy.login_file is None:
+        return ""
+    login = stored(cluster.os.proxy.login_file, "os.proxy.login_file")
+    if not LOGIN.fullmatch(login):
+        raise PlanError("the login of os.proxy is none", "write USER:PASSWORD into its login_file, or variable")
+    return login
 
 
 def _ended(text: str) -> str:

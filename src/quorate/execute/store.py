@@ -3,7 +3,7 @@
 ```
 .quorate/.gitignore               keeps all of it out of git
 .quorate/<cluster>/pki/           <id>.crt, <id>.key
-.quorate/<cluster>/random/        encryption-key, keepalived-auth, etcd-token
+.quorate/<cluster>/random/        encryption-key, etcd-token
 .quorate/<cluster>/allocations.json, journal.jsonl, and what `past` keeps
 ```
 
@@ -26,7 +26,9 @@ from quorate.execute import atomic
 from quorate.execute.subnets import Subnets, allocate
 from quorate.pki.keyring import RANDOM, Keyring, pem_ids
 from quorate.pki.profiles import certificates
+from quorate.spec import regular
 from quorate.spec.cluster import Cluster
+from quorate.spec.logins import without_logins
 from quorate.spec.secrets import Secrets
 
 RESERVE = 256 * 1024
@@ -139,10 +141,11 @@ class Store:
 
         A line that a crash has cut off before is ended first. `sync`: it is on the disk when this returns.
         """
-        line = f"{json.dumps(entry, default=str)}\n".encode()
+        line = f"{without_logins(json.dumps(entry, default=str))}\n".encode()
         path = self.path / "journal.jsonl"
         with self._writing(len(line)):
             self._open(())
+            regular.demand(path)
             handle = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
             try:
                 size = os.fstat(handle).st_size
@@ -154,6 +157,15 @@ class Store:
                     os.fsync(handle)
             finally:
                 os.close(handle)
+
+    def confidential(self) -> Iterator[str]:
+        """The text of every secret in the folder, for who has to keep them out of something. Raises QuorateError."""
+        for pattern in ("pki/*.key", "retired/*.key", "random/*", "copy/identity"):
+            for path in sorted(self.path.glob(pattern)):
+                if content := self.read(path):
+                    text = content.decode("utf-8", "replace").strip()
+                    # A private key of age has comments before it.
+                    yield text.splitlines()[-1] if path.parent.name == "copy" else text
 
     def _place(self, id: str) -> Path:
         return self.path / ("random" if id in RANDOM else "pki") / id
@@ -183,7 +195,7 @@ class Store:
     def read(self, path: Path, *, private: bool = False) -> bytes | None:
         """Content of a file, None when there is none."""
         try:
-            with path.open("rb") as file:
+            with regular.opened(path) as file:
                 mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
                 if private and mode & 0o077:
                     raise QuorateError(
@@ -194,9 +206,7 @@ class Store:
         except FileNotFoundError:
             return None
         except OSError as error:
-            raise QuorateError(
-                f"{path}: can't be read: {error.strerror}", "run as the user who owns the state folder"
-            ) from None
+            raise atomic.unreadable(path, error) from None
 
     @contextmanager
     def _writing(self, needed: int = 0) -> Iterator[None]:

@@ -87,11 +87,10 @@ def units(cluster: Cluster, host: Host) -> tuple[str, ...]:
         kind = cluster.load_balancer.kind
         found += [kind, *(["quorate-upstreams"] if kind == "nginx" else [])]
         found += ["quorate-pulse"] if cluster.vip_moves else []
-        found += ["keepalived"] if cluster.endpoint.vip else []
+        found += ["keepalived", "quorate-address"] if cluster.endpoint.vip else []
     if host.has(Role.WORKER):
         found += ["containerd"] if cluster.runtime.kind == "containerd" else ["docker"]
-        found += ["kubelet", "kube-proxy"]
-        found += ["quorate-rules"] if cluster.network.proxy_mode == "nftables" else []
+        found += ["kubelet", "kube-proxy", "quorate-rules"]
     if cluster.network.cni == "routed" and (host.has(Role.WORKER) or host.has(Role.CONTROL_PLANE)):
         found.append("quorate-routes")
     return tuple(f"{name}.service" for name in found)
@@ -125,15 +124,16 @@ def questions(cluster: Cluster, host: Host) -> dict[str, str]:
         masters = [master.name for master in cluster.masters]
         nginx = cluster.load_balancer.kind == "nginx"
         left_out = upstreams.left_out(UPSTREAMS_LIST) if nginx else haproxy.left_out(masters, BALANCER_STATE)
+    kubelet_dir = cluster.kubelet_dir(host)
     configs = f"{layout.KUBERNETES}/*.kubeconfig"
-    pems = f"{layout.PKI}/*.crt {layout.ETCD_PKI}/*.crt {layout.KUBELET_DIR}/pki/*-current.pem"
+    pems = f"{layout.PKI}/*.crt {layout.ETCD_PKI}/*.crt {kubelet_dir}/pki/*-current.pem"
     return {
         "clock": "date +%s",
         "units": "TZ=UTC systemctl show --no-pager -p Id,LoadState,ActiveState,ActiveEnterTimestamp,NRestarts "
         f"-- {names}",
         "health": f"{asked}\nwait",
         "addresses": "ip -4 -o addr show",
-        "files": f"find {layout.KUBERNETES} {layout.ETCD_PKI} {layout.KUBELET_DIR}/pki /root/.kube "
+        "files": f"find {layout.KUBERNETES} {layout.ETCD_PKI} {kubelet_dir}/pki /root/.kube "
         "-type f -exec stat -c '%a %U:%G %n' -- {} +",
         "certificates": f"for f in {pems}; do [ -e \"$f\" ] || continue; echo \"file $f\"; "
         "sed -n '/-BEGIN CERTIFICATE-/,/-END CERTIFICATE-/p' \"$f\"; done",

@@ -24,8 +24,9 @@ from quorate.lab import access, cgroup
 from quorate.lab.network import run
 from quorate.lab.record import LabError, LabInfo, Machine
 
-PLAIN = ("docker", "containerd", "kubelet", "etcd")
-"""Folders of /var/lib that are not on the overlay: container runtimes stack overlays of their own there."""
+PLAIN = (*(f"/var/lib/{name}" for name in ("docker", "containerd", "kubelet", "etcd")), "/data")
+"""Folders that are not on the overlay: container runtimes stack overlays of their own there. The last stands for a
+second disk, for who chooses other folders."""
 HOSTNAME = "debian"
 """The name of every bare host: to name it is the work of whoever builds the cluster."""
 USER_ID = 1000
@@ -85,8 +86,8 @@ def furnish(lab: LabInfo, machine: Machine) -> None:
     upper = machine.folder / "upper"
     for name in ("upper", "work", "root"):
         (machine.folder / name).mkdir(parents=True, exist_ok=True)
-    for name in PLAIN:
-        (machine.folder / "data" / name).mkdir(parents=True, exist_ok=True)
+    for plain in PLAIN:
+        (machine.folder / "data" / Path(plain).name).mkdir(parents=True, exist_ok=True)
     _write(upper / "etc/hostname", f"{HOSTNAME}\n")
     _write(upper / "etc/hosts", f"127.0.0.1\tlocalhost\n127.0.1.1\t{HOSTNAME}\n::1\tlocalhost\n")
     _write(upper / "etc/resolv.conf", resolv_conf())
@@ -129,7 +130,7 @@ def boot_script(lab: LabInfo, machine: Machine, groups: Iterable[Path], loop: It
     nspawn += ["--capability=all", "--system-call-filter=@keyring bpf perf_event_open @module"]
     nspawn += ["--resolv-conf=off", "--timezone=off", "--link-journal=no", "--console=read-only"]
     nspawn += ["--bind=/dev/kmsg", *(["--bind-ro=/lib/modules"] if modules else [])]
-    nspawn += [f"--bind={place / 'data' / name}:/var/lib/{name}" for name in PLAIN]
+    nspawn += [f"--bind={place / 'data' / Path(path).name}:{path}" for path in PLAIN]
     start = f"{_join(groups)}\nexport SYSTEMD_NSPAWN_API_VFS_WRITABLE=1\nexec {shlex.join([*NETWORK, *nspawn])}"
     options = f"lowerdir={lab.root},upperdir={place / 'upper'},workdir={place / 'work'}"
     overlay = shlex.join(["mount", "-t", "overlay", "overlay", "-o", options, str(place / "root")])

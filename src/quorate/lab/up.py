@@ -15,6 +15,9 @@ from quorate.spec.cluster import Cluster
 BOOT_DEADLINE = 90.0
 """Seconds for all hosts to answer; a few are usual."""
 
+GOING = 60.0
+"""Seconds for pods that are being deleted to be gone."""
+
 
 def design(
     cluster: Cluster,
@@ -125,12 +128,26 @@ def up(
 def limit(name: str, *, on: bool = True, cache: Path | None = None) -> None:
     """Let no host use all CPUs until it boots again: as with real hosts, one at work leaves the others one at least.
 
-    For measurements alone: control groups of version 1 then let no pod have a limit above its host's. `on` False lifts
-    it again.
+    For measurements alone: control groups of version 1 then let no pod have a limit above its host's. One that has it
+    and is about to go is waited for, `GOING` seconds; then LabError is raised. `on` False lifts it again.
     """
     lab = need(name, cache)
+    end = time.monotonic() + GOING
     for host in lab.machines:
-        cgroup.cpus(lab.id, host.name, max(1, (os.cpu_count() or 1) - 1) if on else None)
+        while refused := _refusal(lab, host.name, max(1, (os.cpu_count() or 1) - 1) if on else None):
+            if time.monotonic() > end:
+                hint = "take away pods whose limit of CPU is above the host's"
+                raise LabError(f"{host.name} can't be limited: {refused}", hint)
+            time.sleep(0.5)
+
+
+def _refusal(lab: LabInfo, host: str, cpus: int | None) -> str:
+    """Why the kernel does not let a host have so many CPUs; empty when it does."""
+    try:
+        cgroup.cpus(lab.id, host, cpus)
+    except OSError as error:
+        return error.strerror or str(error)
+    return ""
 
 
 def down(name: str, say: Callable[[str], None] = silent, *, cache: Path | None = None) -> None:

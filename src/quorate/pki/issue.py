@@ -17,8 +17,8 @@ Algorithm = Literal["ecdsa-p256", "rsa-2048", "rsa-3072", "rsa-4096"]
 PrivateKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 PublicKey = ec.EllipticCurvePublicKey | rsa.RSAPublicKey
 
-SKEW = timedelta(minutes=5)
-"""Certificates are valid from a little before now: the hosts' clocks are not ours."""
+SKEW = timedelta(hours=1)
+"""Certificates are valid from so long before now on, for the hosts' clocks are not ours. The preflight refuses more."""
 USAGES = {ExtendedKeyUsageOID.SERVER_AUTH: "serverAuth", ExtendedKeyUsageOID.CLIENT_AUTH: "clientAuth"}
 
 
@@ -101,7 +101,7 @@ def issue_ca(cn: str, org: str, key: bytes, *, now: datetime, days: int, serial:
     name = _name(cn, (org,))
     usage = _key_usage(sign=True, encipher=False, ca=True)
     builder = (
-        _builder(name, name, public, now, now + timedelta(days=days), serial)
+        _builder(name, name, public, now - SKEW, now + timedelta(days=days), serial)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .add_extension(usage, critical=True)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(public), critical=False)
@@ -112,9 +112,10 @@ def issue_ca(cn: str, org: str, key: bytes, *, now: datetime, days: int, serial:
 def issue_leaf(
     wanted: Wanted, key: bytes, ca_cert: bytes, ca_key: bytes, *, now: datetime, days: int, serial: int
 ) -> bytes:
-    """A certificate as the table wants it; it never outlives its CA."""
+    """A certificate as the table wants it; its life lies within its CA's."""
     public = load_key(key).public_key()
     issuer = load_cert(ca_cert)
+    since = max(now - SKEW, issuer.not_valid_before_utc)
     until = min(now + timedelta(days=days), issuer.not_valid_after_utc)
     usage = _key_usage(sign=True, encipher=isinstance(public, rsa.RSAPublicKey), ca=False)
     extended = [
@@ -123,7 +124,7 @@ def issue_leaf(
     ]
     issuer_id = issuer.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
     builder = (
-        _builder(_name(wanted.cn, wanted.orgs), issuer.subject, public, now, until, serial)
+        _builder(_name(wanted.cn, wanted.orgs), issuer.subject, public, since, until, serial)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(usage, critical=True)
         .add_extension(x509.ExtendedKeyUsage(extended), critical=False)
@@ -186,10 +187,10 @@ def fits(
 
 
 def _builder(
-    subject: x509.Name, issuer: x509.Name, public: PublicKey, now: datetime, until: datetime, serial: int
+    subject: x509.Name, issuer: x509.Name, public: PublicKey, since: datetime, until: datetime, serial: int
 ) -> x509.CertificateBuilder:
-    start = now.astimezone(UTC).replace(microsecond=0) - SKEW
-    return x509.CertificateBuilder(issuer, subject, public, serial, start, until.astimezone(UTC).replace(microsecond=0))
+    start, end = (each.astimezone(UTC).replace(microsecond=0) for each in (since, until))
+    return x509.CertificateBuilder(issuer, subject, public, serial, start, end)
 
 
 def _name(cn: str, orgs: tuple[str, ...]) -> x509.Name:

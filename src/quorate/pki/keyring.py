@@ -6,7 +6,6 @@ Nothing is thrown away and no CA is ever replaced: what would cut hosts off is a
 import base64
 import re
 import secrets as randomness
-import string
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -27,16 +26,14 @@ from quorate.pki.issue import (
 )
 from quorate.pki.profiles import AUTHORITIES, Authority, Wanted, certificates
 from quorate.spec.cluster import Cluster
-from quorate.spec.secrets import ENCRYPTION_KEY, ETCD_TOKEN, KEEPALIVED_AUTH, Secrets
+from quorate.spec.secrets import ENCRYPTION_KEY, ETCD_TOKEN, Secrets
 
 CA_WARNING = timedelta(days=30)
 RANDOM = {
     ENCRYPTION_KEY: r"[A-Za-z0-9+/]{43}=",
-    KEEPALIVED_AUTH: r"[A-Za-z0-9]{1,8}",
     ETCD_TOKEN: r"[A-Za-z0-9._-]{1,64}",
 }
 """Random values and what each looks like: they go into configuration files."""
-AUTH_CHARS = string.ascii_letters + string.digits
 
 
 @dataclass
@@ -129,7 +126,10 @@ class Keyring:
         if info.not_after <= self.now:
             raise self._refuse(crt, f"expired on {info.not_after:%Y-%m-%d}", again)
         if info.not_before > self.now:
-            raise self._refuse(crt, f"is not valid before {info.not_before:%Y-%m-%d %H:%M}", "set this machine's clock")
+            late = (info.not_before - self.now).total_seconds()
+            since = f"{info.not_before:%Y-%m-%d %H:%M}"
+            what = f"is not valid before {since}, by this machine's clock for another {late:.0f} s"
+            raise self._refuse(crt, what, "set this machine's clock")
         if info.not_after - self.now < CA_WARNING:
             self.warnings.append(f"{self.where(crt)}: expires on {info.not_after:%Y-%m-%d}; {again}")
 
@@ -211,6 +211,4 @@ def pem_ids(wanted: tuple[Wanted, ...]) -> Iterator[str]:
 def _fresh(id: str) -> str:
     if id == ENCRYPTION_KEY:
         return base64.b64encode(randomness.token_bytes(32)).decode()
-    if id == KEEPALIVED_AUTH:
-        return "".join(randomness.choice(AUTH_CHARS) for _ in range(8))
     return randomness.token_hex(8)

@@ -126,7 +126,7 @@ def _apiserver_sans(c: Cluster, host: Host) -> Iterable[str]:
     for master in sorted(c.masters, key=lambda h: h.name):
         yield from (master.name, master.ip)
     yield from sorted(balancer.ip for balancer in c.balancers)
-    yield c.server
+    yield from (c.front, c.server)
     yield from (c.service_ip, "127.0.0.1", "localhost", "kubernetes", "kubernetes.default")
     yield from ("kubernetes.default.svc", f"kubernetes.default.svc.{c.network.dns_domain}")
     yield from c.apiserver.extra_sans

@@ -8,11 +8,12 @@ from quorate.component.context import Context
 from quorate.core import Key
 from quorate.plan import graph
 from quorate.plan.gone import removals
+from quorate.resource.block import Block
 from quorate.resource.brick import Brick
 from quorate.resource.removal import Removal
 from quorate.resource.unit import Ready, Unit
 from quorate.spec.cluster import Cluster, Role
-from quorate.spec.leaving import retiring, standing
+from quorate.spec.leaving import retiring, retiring_lines, standing
 
 
 @dataclass(frozen=True)
@@ -35,10 +36,12 @@ def compile_cluster(context: Context) -> Compiled:
     context = replace(context, cluster=_ordered(context.cluster))
     doors = retiring(context.cluster, olds)
     door = standing(context.cluster, context.established)
+    lines = retiring_lines(context.cluster, olds)
     drains = any(each.loses(Role.WORKER) for each in context.leaving)
-    now = _parts(replace(context, retiring=doors, standing=door, transition=drains))
+    meanwhile = replace(context, retiring=doors, retiring_lines=lines, standing=door, transition=drains)
+    now = _parts(meanwhile)
     parts = removals(context, olds, now, _parts)
-    if doors or door or drains:
+    if doors or lines or door or drains:
         ends = _later(now, _parts(context), leaving.drains(context))
         parts = [*_after(ends, parts), *ends]
     after = {component.NAME: component.AFTER for component in COMPONENTS}
@@ -72,7 +75,17 @@ def _later(now: list[graph.Part], final: list[graph.Part], after: frozenset[Key]
         )
         if bricks:
             found.append(graph.Part(leaving.NAME, part.host, bricks))
-    return found
+    return _names_first(found)
+
+
+def _names_first(parts: list[graph.Part]) -> list[graph.Part]:
+    """The parts, with /etc/hosts of every host before all else: nobody looks up an endpoint that goes now."""
+    names = frozenset(brick.key for part in parts for brick in part.resources if isinstance(brick, Block))
+
+    def behind(brick: Brick) -> Brick:
+        return brick if isinstance(brick, Block) else replace(brick, explicit=brick.explicit | names)
+
+    return [replace(part, resources=tuple(map(behind, part.resources))) for part in parts]
 
 
 def _after(ends: list[graph.Part], parts: list[graph.Part]) -> list[graph.Part]:

@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 
-HIDDEN = "(secret)"
+from quorate.spec.logins import HIDDEN, without_logins
+
 SHORTEST = 16
 """Letters in a row that count: a line of a PEM has 64, the key of EncryptionConfiguration 43, words have fewer."""
 STRIDE = 8
@@ -15,10 +16,11 @@ _RUN = re.compile(rf"[A-Za-z0-9+/]{{{SHORTEST},}}")
 
 
 def hide(text: str, secrets: Iterable[str]) -> str:
-    """The text without the runs of letters that have a piece of a secret: as it is, in base64 or in hex.
+    """The text without logins in URLs, and without runs of letters that have a piece of a secret: as is, base64 or hex.
 
     It is meant for errors, which are few and seldom have such a run at all.
     """
+    text = without_logins(text)
     if not _RUN.search(text):
         return text
     pieces = _pieces(tuple(secrets))

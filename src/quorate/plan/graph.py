@@ -25,13 +25,17 @@ class Part:
 
     @property
     def gates(self) -> frozenset[Key]:
-        """What tells that this part works: its Ready bricks, or all its active bricks when it has none."""
-        ready = frozenset(brick.key for brick in self.resources if isinstance(brick, Ready))
-        return ready or frozenset(brick.key for brick in self.resources if not brick.passive)
+        """What tells others that this part works: its Ready bricks, or all its active bricks when it has none."""
+        ready = [brick for brick in self.resources if isinstance(brick, Ready)]
+        found = [brick for brick in ready if not brick.own] if ready else self.resources
+        return frozenset(brick.key for brick in found if not brick.passive)
 
 
 def _on_disk(bricks: Sequence[Brick]) -> dict[Key, set[Key]]:
-    """Directory -> what lies in it; user -> what it owns; file -> the unit that loads it; packages first."""
+    """Directory -> what lies in it; user -> what it owns; file -> the unit that loads it; packages first.
+
+    A file that is tried before it is placed comes after the others that its unit loads.
+    """
     needs: dict[Key, set[Key]] = {brick.key: set() for brick in bricks}
     folders = {brick.path: brick.key for brick in bricks if isinstance(brick, Directory)}
     # One package manager, one lock.
@@ -40,6 +44,7 @@ def _on_disk(bricks: Sequence[Brick]) -> dict[Key, set[Key]]:
         needs[later].add(earlier)
     users = {brick.user: brick.key for brick in bricks if isinstance(brick, User)}
     files = {brick.path: brick.key for brick in bricks if isinstance(brick, File | Binary | Symlink | Block)}
+    trials = {brick.key for brick in bricks if isinstance(brick, File) and brick.trial}
     for brick in bricks:
         if isinstance(brick, File | Directory | Symlink | Binary):
             parent = brick.path
@@ -50,7 +55,10 @@ def _on_disk(bricks: Sequence[Brick]) -> dict[Key, set[Key]]:
         if isinstance(brick, File | Directory) and (user := users.get(brick.owner.split(":")[0])):
             needs[brick.key].add(user)
         if isinstance(brick, Unit):
-            needs[brick.key].update(files[path] for path in brick.loads if path in files)
+            loads = {files[path] for path in brick.loads if path in files}
+            needs[brick.key] |= loads
+            for key in loads & trials:
+                needs[key] |= loads - trials
     return needs
 
 
@@ -83,6 +91,8 @@ def edges(parts: Sequence[Part], after: Mapping[str, tuple[str, ...]]) -> dict[K
                 needs[brick.key] |= earlier | before
             elif isinstance(brick, File | Directory) and brick.owner.split(":")[0] != "root":
                 needs[brick.key] |= {key for key in earlier if key.kind == Packages.kind}
+            if isinstance(brick, File) and brick.trial:
+                needs[brick.key] |= earlier
             earlier.add(brick.key)
     known = {brick.key for brick in bricks}
     result = {key: frozenset((wanted & known) - {key}) for key, wanted in needs.items()}

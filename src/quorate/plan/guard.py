@@ -5,7 +5,10 @@ from dataclasses import dataclass
 
 from quorate.component.context import Context, address
 from quorate.core import PlanError
+from quorate.plan import segments
 from quorate.spec.cluster import Cluster, Host, Role
+from quorate.spec.layout import FIREWALL_UNIT
+from quorate.spec.ports import openings
 
 
 @dataclass(frozen=True)
@@ -33,11 +36,18 @@ FIXED: Mapping[str, str] = {
 """Fields that can't change once the cluster is established, and why."""
 
 
+_PODS = frozenset({"containerd.service", "docker.service", "kubelet.service"})
+"""Services with data in folders that the file chooses."""
+
+
 def refusals(context: Context, machines: Mapping[str, str]) -> list[Refusal]:
     """All that speaks against a plan; `machines` has the machine-id of every host, as of the last apply."""
+    far = [Refusal(why, fix) for why, fix in segments.beyond(context)]
     if context.established is None:
-        return []
+        return [*far, *_folders(context)]
     return [
+        *far,
+        *_folders(context),
         *_fixed(context.established, context.cluster, context.replaced),
         *_identity(context, machines),
         *_members(context),
@@ -60,15 +70,26 @@ def notes(context: Context) -> Iterator[str]:
     if count % 2 == 0:
         quorum = count // 2 + 1
         yield f"{count} etcd members survive the loss of {count - quorum}, no more than {count - 1} do: make it odd"
+    yield from segments.to_tell(context)
     for name in sorted(context.absent):
         if any(host.name == name for host in context.cluster.hosts):
             yield f"{name} does not answer: it is left as it is, and the next apply goes on with it"
+    yield from _opened(context)
     for each in context.leaving:
         if each.host.name in context.absent:
             yield (
                 f"{each.host.name} does not answer: it is forgotten, but not cleaned; see to it that it stays off, "
                 "its kubelet and its etcd would come back with it"
             )
+
+
+def _opened(context: Context) -> Iterator[str]:
+    """What firewalls will let in that let it in not yet, and from whom."""
+    for host in context.cluster.hosts if context.cluster.os.firewall == "open-ports" else ():
+        facts = context.of(host)
+        if facts.firewall != "none" and FIREWALL_UNIT not in facts.running and host.name not in context.absent:
+            ports = "; ".join(each.told(most=3) for each in openings(context.cluster, host))
+            yield f"{host.name}: {facts.firewall} will let in {ports}; who may use SSH stays as it is"
 
 
 def _field(cluster: Cluster, name: str) -> str:
@@ -85,6 +106,12 @@ def _fixed(was: Cluster, now: Cluster, replaced: frozenset[str]) -> Iterator[Ref
                 f"{name}: {before} -> {after}: can't change in a running cluster, {reason}",
                 f"set it back to {before}, or build a new cluster",
             )
+    # Compared as it is in effect: writing the default down changes nothing.
+    if was.dns_ip != now.dns_ip and was.network.service_cidr == now.network.service_cidr:
+        yield Refusal(
+            f"dns.address: {was.dns_ip} -> {now.dns_ip}: can't change in a running cluster, its pods ask the old one",
+            f"write {was.dns_ip}, or build a new cluster",
+        )
     nodes = {host.name: host.node for host in was.workers}
     for host in now.workers:
         if nodes.get(host.name, host.node) != host.node and host.name not in replaced:
@@ -92,6 +119,27 @@ def _fixed(was: Cluster, now: Cluster, replaced: frozenset[str]) -> Iterator[Ref
                 f"host {host.name}: node_name {nodes[host.name]} -> {host.node}: a node can't be renamed",
                 "take the host out, apply, and add it again under the new name",
             )
+
+
+def _folders(context: Context) -> Iterator[Refusal]:
+    """The folders of a host that runs pods, or began to: what is in the old one would be lost, or lie there unused."""
+    now, seen = context.cluster, set()
+    for was, before in ((cluster, host) for cluster in context.former for host in cluster.workers):
+        host = next((host for host in now.workers if host.name == before.name), None)
+        if host is None or host.name in context.replaced or was.runtime.kind != now.runtime.kind:
+            continue
+        if was != context.established and not _PODS & context.of(host).running:
+            continue  # An apply began it, and came not so far.
+        for field, what, old, new in (
+            ("runtime_dir", "images and containers", was.runtime_dir(before), now.runtime_dir(host)),
+            ("kubelet_dir", "its pods' volumes", was.kubelet_dir(before), now.kubelet_dir(host)),
+        ):
+            if old != new and (host.name, field, old) not in seen:
+                seen.add((host.name, field, old))
+                yield Refusal(
+                    f"host {host.name}: {old} -> {new}: can't change on a host that has {what} there",
+                    f"write `{field}: {old}` at the host; to move, take it out of the file, apply, and add it again",
+                )
 
 
 def _identity(context: Context, machines: Mapping[str, str]) -> Iterator[Refusal]:
@@ -108,8 +156,10 @@ def _identity(context: Context, machines: Mapping[str, str]) -> Iterator[Refusal
         elif known and found and known != found:
             yield Refusal(f"host {host.name} is another machine now (machine-id {found}, was {known})", again)
         elif _was_member(context, host) and context.joins(host):
+            missing = context.of(host).unmounted
+            where = f"{context.cluster.etcd.data_dir}{f': {missing}' if missing else ''}"
             yield Refusal(
-                f"host {host.name}: its etcd data is gone from {context.cluster.etcd.data_dir}",
+                f"host {host.name}: its etcd data is gone from {where}",
                 f"mount or restore it; {again} (its member is removed, and a new one joins)",
             )
 

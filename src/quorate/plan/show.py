@@ -151,7 +151,7 @@ def _line(plan: Plan, step: Step, present: str | None, wire: Wire) -> Line:
     said = ", ".join(filter(None, (describe.detail(step, send), f"send {size(send)}" if send else "")))
     return Line(
         step.key,
-        plan.component_of.get(step.key, step.key.kind),
+        plan.part(step.key),
         _sort(step),
         describe.kind(step),
         describe.name(step),
@@ -189,4 +189,4 @@ def _implied(plan: Plan, changing: list[Step]) -> Iterator[Line]:
             own = f"/etc/systemd/system/{unit.unit}"
             sort = Sort.RELOAD if unit.reload and (key.host, own) not in files else Sort.RESTART
             said = f"{sort.value}: {', '.join(dict.fromkeys(causes))} changes"
-            yield Line(key, plan.component_of.get(key, key.kind), sort, key.kind, unit.unit, said)
+            yield Line(key, plan.part(key), sort, key.kind, unit.unit, said)

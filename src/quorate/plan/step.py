@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from quorate.core import Key, Resource, State
-from quorate.resource.brick import Brick
+from quorate.resource.unit import Ready
 
 
 @dataclass(frozen=True)
@@ -48,10 +48,14 @@ class Plan:
         """The steps that would change something, in the order of the graph."""
         return tuple(step for step in self.steps.values() if step.diff)
 
+    def part(self, key: Key) -> str:
+        """The component that a step belongs to."""
+        return self.component_of.get(key, key.kind)
+
     def late(self) -> tuple[Resource, ...]:
         """What does not answer though nothing that it needs would change: perhaps it did not just now."""
         there = {key: step for key, step in self.steps.items() if step.diff and key.host not in self.unreachable}
-        silent = {key for key, step in there.items() if isinstance(step.resource, Brick) and step.resource.waits}
+        silent = {key for key, step in there.items() if isinstance(step.resource, Ready)}
         behind = {step.key for step in self.changes} - silent
         for key in self.steps:
             if self.needs.get(key, frozenset()) & behind:

@@ -2,6 +2,8 @@
 
 from typing import Final
 
+from quorate.spec.logins import without_logins
+
 _MASKS: Final = ("PRIVATE KEY-----", "AGE-SECRET-KEY-")
 
 
@@ -27,10 +29,11 @@ def short(digest: str) -> str:
 def clean(text: str) -> str:
     """A text from a host or a file without what could steer a terminal; lines and tabs stay.
 
-    A private key in it is left out: whoever printed it, no output of ours carries it on.
+    A private key in it is left out, and the login in a URL: whoever printed it, no output of ours carries it on.
     """
     if any(mask in text for mask in _MASKS):
         return "(holds a private key: not shown)"
+    text = without_logins(text)
     if text.isprintable():
         return text
     return "".join(each if each.isprintable() or each in "\n\t" else ascii(each)[1:-1] for each in text)

@@ -1,6 +1,27 @@
 """All checks, in the order in which they are shown. `docs/preflight.md` is a view of this table."""
 
-from quorate.preflight import disk, foreign, host, machine, network, pairs, releases, vip
+from quorate.preflight import (
+    clocks,
+    disk,
+    dropins,
+    endpoint,
+    endpoint_name,
+    etcd_disk,
+    folders,
+    foreign,
+    host,
+    machine,
+    mounts,
+    network,
+    overlaps,
+    pairs,
+    releases,
+    syncs,
+    sysctl,
+    upgrades,
+    vip,
+    way_out,
+)
 from quorate.preflight.check import Check, Question
 from quorate.preflight.links import ADDRESSES
 
@@ -79,15 +100,15 @@ CHECKS: tuple[Check, ...] = (
     ),
     Check(
         "clock", "clocks agree",
-        "etcd warns above 1 s between members; certificates and tokens are refused by a clock that is far off.",
-        "set the clock, and let a time daemon keep it",
+        "etcd warns above 1 s between members; tokens a minute early are refused, certificates an hour early.",
+        "set the clock (`chronyc makestep`), this machine's too, and let a time daemon keep it",
         machine.clock, (machine.CLOCK,),
     ),
     Check(
         "time-sync", "a time daemon runs",
         "Clocks that agree today drift apart.",
-        "start chrony or systemd-timesyncd, or write `os: {time_sync: install}`",
-        machine.time_sync,
+        "start chrony or systemd-timesyncd, or write `os: {time_sync: install}`; take servers out that nobody wants",
+        clocks.time_sync, (clocks.OTHERS,),
     ),
     Check(
         "disk", "room on the disks",
@@ -102,10 +123,28 @@ CHECKS: tuple[Check, ...] = (
         disk.inodes, (disk.DISKS,),
     ),
     Check(
-        "fsync", "synced writes are fast where etcd will live",
+        "mounts", "programs may run where they are put",
+        "Guides to hardening mount /var or /opt noexec: services, pods' volumes or dpkg fail there later.",
+        "mount -o remount,exec that mount, and take noexec out of its line in /etc/fstab or of its unit",
+        mounts.programs, (mounts.MOUNTS,),
+    ),
+    Check(
+        "folders", "chosen folders of runtime and kubelet are on their disks",
+        "On an unmounted or unfit disk images and volumes are lost, or fill the system's disk.",
+        "mount it (`mount -a`), on ext4 or xfs; name a folder of its own that is empty",
+        folders.fit, (folders.FOLDERS,),
+    ),
+    Check(
+        "etcd-disk", "etcd's disk is mounted",
+        "A member on the disk below has no data, or old ones: it has forgotten what it promised to the others.",
+        "mount it (`mount -a`); if it is no disk of etcd's any more, take the line or the unit away that names it",
+        etcd_disk.mounted,
+    ),
+    Check(
+        "fsync", "synced writes are fast where etcd lives",
         "etcd answers a write when it is on a majority of disks; its documents ask for 10 ms at the 99th percentile.",
-        "put etcd.data_dir on an SSD of its own, or write `network: {profile: wan}` for slower clocks",
-        disk.fsync, (disk.FSYNC,),
+        "put etcd.data_dir on an SSD of its own; until then slower clocks: `network: {profile: wan}`, or heartbeat_ms",
+        syncs.fsync, (syncs.FSYNC, syncs.ETCD),
     ),
     Check(
         "swap", "swap is off where it harms",
@@ -126,6 +165,14 @@ CHECKS: tuple[Check, ...] = (
         network.address, (ADDRESSES,),
     ),
     Check(
+        "overlaps", "pods, services and the virtual IP are apart from what hosts have and ask",
+        "Whoever has an address in those networks is not reached any more, or pods and services are not; "
+        "neither network can change after the first apply.",
+        "write another network.pod_cidr or network.service_cidr while there is no cluster yet, or take the address, "
+        "the route or the name server away from the host",
+        overlaps.apart, (ADDRESSES,),
+    ),
+    Check(
         "ports", "the cluster's ports are free or ours",
         "A service whose port is taken does not start.",
         "stop what listens there, or choose another endpoint.port or apiserver.port",
@@ -136,6 +183,18 @@ CHECKS: tuple[Check, ...] = (
         "An apply would overwrite its keys; a member with foreign data never joins.",
         "take the host out of the file, or clean it: the other cluster's own reset, and an empty etcd.data_dir",
         foreign.data, (foreign.DATA,),
+    ),
+    Check(
+        "drop-ins", "nobody else's drop-in changes our services",
+        "systemd adds them to our units: that of kubeadm's package gives kubelet a second ExecStart, and none starts.",
+        "remove the file, or hide a package's by a link of its name to /dev/null; then systemctl daemon-reload",
+        dropins.untouched, (dropins.DROP_INS,),
+    ),
+    Check(
+        "upgrades", "no upgrade that nobody watches restarts two balancers",
+        "An upgraded haproxy, nginx or keepalived is restarted, and timers fire on all hosts in the same hour.",
+        "leave these packages out of automatic upgrades, and upgrade them one host after the other (operations.md)",
+        upgrades.upgrades, (upgrades.UPGRADES,),
     ),
     Check(
         "firewall", "a firewall is opened",
@@ -150,6 +209,32 @@ CHECKS: tuple[Check, ...] = (
         network.names, (network.NAMES,),
     ),
     Check(
+        "endpoint-name", "the endpoint's name leads to the endpoint",
+        "kubelets and kube-proxy find the API by it.",
+        "correct DNS, or the line of /etc/hosts; or let apply write it: name_in_hosts, with `os: {hosts_file: true}`",
+        endpoint_name.leads, (endpoint_name.NAME,),
+    ),
+    Check(
+        "proxies", "no proxy is meant that nothing uses, and the file's own answers",
+        "Requests inside the cluster that go to a proxy wait for minutes, so quorate takes none but that of the file, "
+        "for image pulls and packages alone.",
+        "write `os: {proxy: {url: ...}}` where images or packages come through one; else nothing is to be done",
+        way_out.proxies, (way_out.PROXIES,),
+    ),
+    Check(
+        "name-servers", "pods get name servers that they reach",
+        "In a pod 127.0.0.53 is the pod itself; CoreDNS asks the node's servers for names outside the cluster.",
+        "give the host a server that is not its own loopback (`resolvectl dns`, /etc/resolv.conf), or name a file that "
+        "has one as kubelet.config.resolvConf",
+        way_out.name_servers,
+    ),
+    Check(
+        "sysctl", "kernel settings come back after a reboot",
+        "At boot the sysctl file whose name sorts last wins; without forwarding no pod reaches another node.",
+        "take the line out of that file, or give the file a name that sorts before zz-quorate.conf",
+        sysctl.lasting, (sysctl.FILES,),
+    ),
+    Check(
         "mtu", "packets of full size pass",
         "Small packets pass and large ones vanish: connections open, and hang.",
         "set one MTU everywhere, or the smallest on the way as network.mtu",
@@ -160,6 +245,12 @@ CHECKS: tuple[Check, ...] = (
         "A port where nobody listens yet refuses; silence means that something on the way drops packets.",
         "open the ports of the guide's table between the hosts",
         pairs.reach, (pairs.PAIRS,),
+    ),
+    Check(
+        "endpoint", "hosts reach an endpoint that is there",
+        "A kubelet that can't reach it never brings its node; clouds drop what goes to addresses that they don't know.",
+        "let the virtual IP pass where its holder is attached (allowed address pairs, port security), or open the port",
+        endpoint.reached, (ADDRESSES, endpoint.ENDPOINT),
     ),
     Check(
         "vip-free", "nobody else has the virtual IP",
@@ -174,10 +265,16 @@ CHECKS: tuple[Check, ...] = (
         vip.subnet, (ADDRESSES,),
     ),
     Check(
+        "vrrp", "VRRP passes between the balancers",
+        "Balancers that do not hear each other all hold the virtual IP; it is neither TCP nor UDP, and often filtered.",
+        "let IP protocol 112 pass both ways between their addresses: security groups, port security, firewalls",
+        vip.passes, (vip.VRRP,),
+    ),
+    Check(
         "router-id", "no other router uses our virtual_router_id",
         "Adverts of quorate go to its own balancers alone, so a clash disturbs neither; most other routers multicast.",
         "write another load_balancer.virtual_router_id",
-        vip.router_id, (vip.VIP,),
+        vip.router_id, (vip.VIP, vip.VRRP),
     ),
 )  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""Judges of the disks: room for what the plan writes and for what grows, inodes, and how fast etcd's will be."""
+"""Judges of the disks: room for what the plan writes and for what grows, and inodes."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
@@ -11,7 +11,6 @@ from quorate.resource.file import Binary, File
 from quorate.resource.kube import Image
 from quorate.resource.package import Packages
 from quorate.spec.cluster import Host, Role
-from quorate.spec.layout import KUBELET_DIR
 
 BLOCK = 4096
 """Bytes that the smallest file takes."""
@@ -24,10 +23,6 @@ NODE = 0.15
 """kubelet's `imagefs.available`: below this share a node says DiskPressure and takes no pods."""
 INODES = 0.05
 """kubelet's `nodefs.inodesFree`."""
-WRITES, BYTES = 100, 2300
-"""As etcd's own advice for fio: writes of 2300 bytes, each synced (etcd.io, "Hardware recommendations")."""
-SLOW = 0.010
-"""Seconds that the 99th percentile may take (the same place)."""
 
 
 @dataclass(frozen=True)
@@ -44,16 +39,11 @@ class Disk:
     inodes_free: int | None
 
 
-def images(world: World) -> str:
-    """Where the container runtime keeps images."""
-    return f"/var/lib/{world.cluster.runtime.kind}"
-
-
 def places(world: World, host: Host) -> tuple[str, ...]:
     """The folders that grow or that the plan fills."""
     found = ["/", *needs(world, host)]
     found += [world.cluster.etcd.data_dir] if host.has(Role.ETCD) else []
-    found += [images(world), KUBELET_DIR] if host.has(Role.WORKER) else []
+    found += [world.cluster.runtime_dir(host), world.cluster.kubelet_dir(host)] if host.has(Role.WORKER) else []
     return tuple(dict.fromkeys(found))
 
 
@@ -67,7 +57,7 @@ def needs(world: World, host: Host) -> Mapping[str, int]:
         if isinstance(brick, Binary):
             found[brick.path.rpartition("/")[0]] += brick.blob.size
         elif isinstance(brick, Image):
-            found[images(world)] += UNPACKED * brick.blob.size
+            found[world.cluster.runtime_dir(host)] += UNPACKED * brick.blob.size
         elif isinstance(brick, Packages):
             found["/usr"] += UNPACKED * sum(file.blob.size for file in brick.files)
         elif isinstance(brick, File):
@@ -90,27 +80,6 @@ df -B1 --output=size,used,avail,itotal,iavail,file,target -- "$@"
 
 
 DISKS = Question("disk", _ask_df)
-
-
-def _ask_fsync(world: World, host: Host) -> str:
-    """Times of single synced writes, in a file without a name, for at most a second."""
-    if not world.comes(host, Role.ETCD) or world.facts(host).etcd_member:
-        return ""
-    return f"""\
-d={quote(world.cluster.etcd.data_dir)}; while ! [ -d "$d" ]; do d=${{d%/*}}; d=${{d:-/}}; done
-f=$(mktemp "$d/.quorate-XXXXXXXX") || exit 0
-exec 3<>"$f"; rm -f -- "$f"
-dd if=/dev/zero of=/dev/fd/3 bs={BYTES} count={WRITES} conv=notrunc,fsync status=none
-now() {{ read -r up rest </proc/uptime; now=${{up%.*}}${{up#*.}}; }}
-now; end=$((now + 100)); n=0
-while [ $n -lt {WRITES} ] && [ "$now" -lt $end ]; do
-  dd if=/dev/zero of=/dev/fd/3 bs={BYTES} count=1 seek=$n conv=notrunc oflag=dsync 2>&1
-  n=$((n + 1)); now
-done | sed -n 's/.*copied, \\([0-9.e-]*\\) s,.*/\\1/p'
-"""
-
-
-FSYNC = Question("fsync", _ask_fsync)
 
 
 def disks(world: World, host: Host) -> Mapping[str, Disk]:
@@ -155,7 +124,7 @@ def _soon(world: World, host: Host, found: Mapping[str, Disk], need: Mapping[str
     data, quota = world.cluster.etcd.data_dir, world.cluster.etcd.quota_bytes
     if host.has(Role.ETCD) and (disk := found.get(data)) and disk.avail < quota:
         yield f"{data} may grow to {size(quota)} (etcd.quota_bytes), {size(disk.avail)} ({disk.avail} bytes) are free"
-    path = images(world)
+    path = world.cluster.runtime_dir(host)
     if host.has(Role.WORKER) and (disk := found.get(path)):
         left = disk.avail - need.get(disk.mount, 0)
         if left < NODE * disk.bytes_:
@@ -180,18 +149,3 @@ def inodes(world: World, host: Host) -> Verdict | None:
         if host.has(Role.WORKER) and left < INODES * total:
             return warned(f"{mount} has {left} of {total} inodes left, below {INODES:.0%} kubelet says DiskPressure")
     return passed(", ".join(f"{mount} {left} free" for mount, (_, left) in sorted(counted.items())))
-
-
-def fsync(world: World, host: Host) -> Verdict | None:
-    """Fast enough for etcd, which answers a write only when it is on a majority of disks."""
-    if not _ask_fsync(world, host):
-        return None
-    times = sorted(float(word) for word in world.said(host, FSYNC.name).split() if word[0].isdigit())
-    if not times:
-        return unchecked()
-    late = times[min(len(times) - 1, round(len(times) * 0.99) - 1)]
-    mean = sum(times) / len(times)
-    text = (
-        f"p99 {late * 1000:.1f} ms, mean {mean * 1000:.1f} ms of {len(times)} writes near {world.cluster.etcd.data_dir}"
-    )
-    return warned(text) if late > SLOW else passed(text)

@@ -3,6 +3,7 @@
 import re
 from statistics import median
 
+from quorate.pki.issue import SKEW
 from quorate.plan.words import size
 from quorate.preflight.check import Question, Verdict, World, failed, passed, unchecked, warned
 from quorate.preflight.links import addresses, hardware
@@ -30,8 +31,10 @@ MEMORY = {Role.CONTROL_PLANE: 1_700_000_000, Role.WORKER: 1_000_000_000, Role.ET
 """Bytes by role: kubeadm's own limit for a control plane, with a member of etcd; the others by its rule of thumb
 that less than 2 GB leave little room for pods."""
 DRIFT, FAR = 1.0, 30.0
-"""Seconds: etcd itself warns of a difference between members above 1 s (its rafthttp probes); certificates and
-tokens are refused far from their hour."""
+"""Seconds: etcd itself warns of a difference between members above 1 s (its rafthttp probes); API servers take tokens
+of one another that are up to a minute early (go-jose's DefaultLeeway): half of it is left for what drifts."""
+BEARS = SKEW.total_seconds()
+"""Seconds that a host may be behind this machine and still take certificates that are made now."""
 
 
 CLOCK = Question("clock", lambda world, host: "date '+clock %s.%N'")
@@ -185,26 +188,20 @@ def clock(world: World, host: Host) -> Verdict | None:
     """Within a second of the other hosts, and near enough to ours, by which certificates are made."""
     if (mine := world.clocks.get(host.name)) is None:
         return unchecked()
-    middle = median(each.offset for each in world.clocks.values())
-    apart, ours = mine.offset - middle, mine.offset
-    worst, of = (ours, "this machine") if abs(ours) > FAR else (apart, "the hosts' median")
-    text = f"{worst:+.3f} s from {of}, measured to {mine.doubt:.3f} s"
-    sure = abs(worst) - mine.doubt
-    return failed(text) if sure > FAR else warned(text) if sure > DRIFT else passed(text)
-
-
-def time_sync(world: World, host: Host) -> Verdict | None:
-    """A daemon keeps the clock right, or will."""
-    facts, choice = world.facts(host), world.cluster.os.time_sync
-    if facts.container:
-        return passed("shares the clock of the machine below")
-    if not facts.kernel:
-        return unchecked()
-    if facts.time_sync:
-        return passed(facts.time_sync)
-    if choice == "install":
-        return passed("none; apply installs chrony")
-    return (failed if choice == "require" else warned)(f"no time daemon runs (os.time_sync: {choice})")
+    all_ = [each.offset for each in world.clocks.values()]
+    # Of two hosts that differ, the one that agrees with us is right.
+    apart = mine.offset - median(all_ if len(all_) % 2 else [*all_, 0.0])
+    ours, measured = f"{mine.offset:+.3f} s from this machine", f"measured to {mine.doubt:.3f} s"
+    if (late := -mine.offset - mine.doubt - BEARS) > 0:
+        return failed(f"{ours}, {measured}: certificates made here are not valid there for another {late:.0f} s")
+    if mine.offset - mine.doubt > BEARS:
+        return failed(f"{ours}, {measured}: certificates made here would be renewed that much too late")
+    text, sure = f"{apart:+.3f} s from the hosts' median, {measured}", abs(apart) - mine.doubt
+    if sure > FAR:
+        return failed(text)
+    if abs(mine.offset) - mine.doubt > FAR:
+        return warned(f"{ours}, {measured}; certificates made here bear {BEARS:.0f} s")
+    return warned(text) if sure > DRIFT else passed(text)
 
 
 def swap(world: World, host: Host) -> Verdict | None:

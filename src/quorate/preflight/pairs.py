@@ -1,5 +1,7 @@
 """Judges of the network between hosts: do packets of full size pass, and do the ports that the cluster needs."""
 
+from collections.abc import Mapping
+
 from quorate.preflight.check import Question, Verdict, World, failed, passed, unchecked, warned
 from quorate.preflight.links import carrier
 from quorate.render.sh import sh
@@ -11,8 +13,10 @@ HEADERS = 28
 """Bytes of an IPv4 and an ICMP header."""
 PATIENCE = 3
 """Seconds for a connection; one that is not made gets as long again."""
+WORDS: Mapping[str, str] = {"silent": "no answer", "barred": "turned away"}
+"""What became of a connection that was not made."""
 
-_TOOLS = f"""\
+TOOLS = f"""\
 for t in bash curl none; do command -v $t >/dev/null && break; done
 try() {{
   case $t in
@@ -71,7 +75,7 @@ def _ask(world: World, host: Host) -> str:
         theirs = carrier(world, peer)
         if mine and theirs:
             jobs.append(sh("mtu", peer.ip, str(min(mine.mtu, theirs.mtu) - HEADERS)))
-    return _TOOLS + "".join(f"{job} &\n" for job in jobs) + "wait"
+    return TOOLS + "".join(f"{job} &\n" for job in jobs) + "wait"
 
 
 PAIRS = Question("pairs", _ask, late=True)
@@ -125,7 +129,7 @@ def reach(world: World, host: Host) -> Verdict | None:
         elif _will_open(world, peer):
             later.append(text)
         else:
-            closed.append(f"{text} ({'no answer' if word == 'silent' else 'turned away'})")
+            closed.append(f"{text} ({WORDS.get(word, word)})")
     if closed:
         return failed(f"can't reach {', '.join(closed)}")
     if untold:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from quorate.core import PlanError, QuorateError
+from quorate.core import PlanError, UsageError
 from quorate.plan.words import line, many
 from quorate.preflight.catalog import CHECKS
 from quorate.preflight.check import RANK, Check, Status, Verdict, World
@@ -148,6 +148,6 @@ def known(waivers: Iterable[str], hosts: Iterable[str]) -> None:
     for waiver in waivers:
         id, at, host = re.fullmatch(r"([^@]*)(@?)(.*)", waiver, re.DOTALL).groups()  # type: ignore[union-attr]
         if id not in ids:
-            raise QuorateError(f"--waive {waiver}: there is no check {id}", f"checks: {', '.join(ids)}")
+            raise UsageError(f"--waive {waiver}: there is no check {id}", f"checks: {', '.join(ids)}")
         if at and host not in names:
-            raise QuorateError(f"--waive {waiver}: the cluster has no host {host}", f"hosts: {', '.join(names)}")
+            raise UsageError(f"--waive {waiver}: the cluster has no host {host}", f"hosts: {', '.join(names)}")

@@ -165,6 +165,7 @@ def missing(cluster: Cluster) -> list[tuple[str, Path]]:
     for server, access in cluster.runtime.registry_access.items():
         around = f"runtime.registry_access.{server}."
         named += [(f"{around}ca_file", access.ca_file), (f"{around}login_file", access.login_file)]
+    named.append(("os.proxy.login_file", cluster.os.proxy.login_file if cluster.os.proxy else None))
     named.append(("artifacts.directory", cluster.artifacts.directory))
     named += [(f"artifacts.images[{index}]", image) for index, image in enumerate(cluster.artifacts.images)]
     return [(field, path) for field, path in named if path and not str(path).startswith("env:") and not path.exists()]

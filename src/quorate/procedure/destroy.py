@@ -5,6 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from quorate.core import CommandFailed, Transport, TransportError
+from quorate.execute.batch import told
 from quorate.plan.compile import Compiled
 from quorate.report.event import Emit, Said
 from quorate.resource.brick import Brick
@@ -45,8 +46,12 @@ async def destroy(compiled: Compiled, via: Transport, emit: Emit) -> Destroyed:
     result = Destroyed()
 
     async def one(host: str, bricks: Sequence[Brick]) -> None:
+        def on_line(line: str) -> None:
+            if text := told(line):
+                emit(Said(text, host))
+
         try:
-            output = await via.run(host, PRELUDE + script(bricks, whole=True))
+            output = await via.run(host, PRELUDE + script(bricks, whole=True), on_line=on_line)
         except TransportError as error:
             result.lost[host] = str(error)
         except CommandFailed as error:

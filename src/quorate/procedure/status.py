@@ -6,12 +6,16 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+from quorate.component import endpoint
 from quorate.component.etcd import etcdctl
 from quorate.core import Transport
 from quorate.execute.survey import Service, View, survey
+from quorate.procedure import rules, sysctls
+from quorate.procedure.sysctls import Sysctl
 from quorate.resource.kube import kubectl
 from quorate.spec.cluster import Cluster, Host, Role
 from quorate.spec.outlook import Outlook, outlook
+from quorate.spec.ports import openings
 from quorate.spec.survival import Part, Parts, parts
 
 ELECTED = ("kube-controller-manager", "kube-scheduler")
@@ -65,8 +69,16 @@ class Status:
     nodes: tuple[Node, ...] = ()
     certificates: Mapping[str, Expiry] = field(default_factory=dict)
     """By host."""
+    sysctls: Mapping[str, tuple[Sysctl, ...]] = field(default_factory=dict)
+    """By host, the kernel settings that are not what the cluster needs."""
+    ports: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """By host, what its firewall has to let in, and from whom; where the firewall is left alone, none."""
+    rules: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """By host, what is missing of the rules and routes that the cluster needs there."""
     left_out: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """By balancer, the API servers that it does not use at the moment."""
+    without_endpoint: tuple[str, ...] = ()
+    """Hosts that use the endpoint and can't connect to it."""
     unreachable: Mapping[str, str] = field(default_factory=dict)
     """Hosts that did not answer, with the reason."""
     outlook: Outlook | None = None
@@ -127,6 +139,10 @@ class Status:
             "etcd": [vars(member) for member in self.members],
             "leases": dict(self.leases),
             "vip": {"address": self.vip, "owners": list(self.vip_owners)},
+            "sysctls": {host: [vars(each) for each in found] for host, found in self.sysctls.items()},
+            "without_endpoint": list(self.without_endpoint),
+            "ports": {host: list(each) for host, each in self.ports.items()},
+            "missing_rules": {host: list(each) for host, each in self.rules.items()},
             "left_out": {host: list(each) for host, each in self.left_out.items()},
             "nodes": [vars(node) for node in self.nodes],
             "certificates": {
@@ -143,7 +159,9 @@ async def status(cluster: Cluster, via: Transport) -> Status:
 
 
 def _questions(cluster: Cluster, host: Host) -> dict[str, str]:
-    asked = {}
+    asked = {"sysctl": sysctls.ASK, "rules": rules.ASK}
+    if endpoint.asks(host):
+        asked["endpoint"] = endpoint.reaches(cluster)
     if host.has(Role.ETCD):
         asked["member"] = f"{etcdctl(host)} --command-timeout=3s endpoint status -w json"
     if host.has(Role.CONTROL_PLANE):
@@ -156,7 +174,7 @@ def _questions(cluster: Cluster, host: Host) -> dict[str, str]:
 def judge(cluster: Cluster, views: Mapping[str, View], lost: Mapping[str, str]) -> Status:
     """The status that the views add up to."""
     order = [host for host in cluster.hosts if host.name in views]
-    vip = str(cluster.endpoint.vip or "")
+    vip, opened = str(cluster.endpoint.vip or ""), cluster.os.firewall == "open-ports"
     found = Status(
         cluster=cluster.name,
         endpoint=cluster.server_url,
@@ -167,7 +185,13 @@ def judge(cluster: Cluster, views: Mapping[str, View], lost: Mapping[str, str]) 
         vip_owners=tuple(host.name for host in order if vip and vip in views[host.name].addresses),
         nodes=tuple(_node(item) for item in _first(order, views, "nodes")),
         certificates={host.name: expiry for host in order if (expiry := _expiry(views[host.name]))},
+        sysctls={
+            host.name: found for host in order if (found := sysctls.parse(views[host.name].more.get("sysctl", "")))
+        },
+        ports={host.name: tuple(each.told() for each in openings(cluster, host)) for host in order if opened},
+        rules={host.name: lack for host in order if (lack := rules.parse(views[host.name].more.get("rules", "")))},
         left_out={host.name: views[host.name].left_out for host in order if views[host.name].left_out},
+        without_endpoint=tuple(host.name for host in order if "silent" in views[host.name].more.get("endpoint", "")),
         unreachable=dict(lost),
         outlook=outlook(cluster, gone(cluster, views)),
     )
@@ -203,11 +227,15 @@ def _problems(cluster: Cluster, found: Status) -> list[str]:
             if not service.ok
         ]
     said += [f"{host}: its balancer leaves out {', '.join(out)}" for host, out in found.left_out.items()]
+    said += [f"{host}: {each.told}" for host, changed in found.sysctls.items() for each in changed]
+    said += [f"{host}: {rules.told(each)}" for host, missing in found.rules.items() for each in missing]
     leaders = [member.host for member in found.members if member.leader]
     if len(leaders) != 1:
         said.append(f"etcd has {len(leaders)} leaders" if leaders else "etcd has no leader")
     if found.vip and len(found.vip_owners) != 1:
         said.append(f"{found.vip} is held by {', '.join(found.vip_owners) or 'nobody'}")
+    held = f", held by {found.vip_owners[0]}" if found.vip_owners else ""
+    said += [f"{host}: can't reach the endpoint {found.endpoint}{held}" for host in found.without_endpoint]
     said += [f"node {node.name} is NotReady" for node in found.nodes if not node.ready]
     known = {node.name for node in found.nodes}
     if found.nodes or not cluster.workers:

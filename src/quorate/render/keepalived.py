@@ -9,7 +9,7 @@ waits only its skew time, while a lower priority would not move the address at a
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from quorate.render import token
 from quorate.render.sh import quote, sh
@@ -28,7 +28,8 @@ TOP_PRIORITY = 250
 256 of an advertisement interval that a backup waits; 255 is the address' owner and 0 is reserved.
 """
 NAMED = "127.255.255.254"
-"""The address that all advertisements name; nobody uses it."""
+"""The address that all advertisements name; nobody uses it. And the peer of a balancer that has none: without one
+keepalived would multicast, and yield to any router of the segment that has its number."""
 GARP_REFRESH_S = 10
 """The holder repeats its gratuitous ARP this often, which heals a lost one."""
 GARP_DELAY_S = 1
@@ -45,15 +46,17 @@ def config(
     advert_interval: float,
     address: str,
     peers: Sequence[str],
-    vips: Sequence[str],
-    prefix: int,
+    vips: Mapping[str, int],
+    vip_interface: str,
     check: str,
     track_file: str,
     pulse_file: str,
 ) -> str:
     """The whole keepalived.conf.
 
-    `router_id` is the host's name, `address` its own address on `interface`, `peers` the other balancers'.
+    `router_id` is the host's name, `address` its own address on `interface`, by which adverts go, `peers` the other
+    balancers'. `vips` are the virtual addresses with their prefix lengths, all on `vip_interface`: when its link goes
+    down, the host yields.
     `advert_interval` is in seconds, in steps of 0.01. `check` is the path of the health script,
     `track_file` that of the file to which the balancer's unit writes (see `mark`), `pulse_file` that of the
     pulse's; where there are no peers, there is no pulse. All balancers start as
@@ -65,14 +68,14 @@ def config(
     hundredths = advert_interval * 100
     if not (math.isfinite(hundredths) and 1 <= round(hundredths) <= 4095):
         raise ValueError(f"an advertisement interval is from 0.01 to 40.95 s: {advert_interval!r}")
-    own = token.address(address)
+    own, on = token.address(address), token.interface(vip_interface)
     others = [token.address(peer) for peer in peers]
     if own in others:
         raise ValueError(f"{own} can't be its own peer")
     unicast = [
         f"    unicast_src_ip {own}",
         "    unicast_peer {",
-        *(f"        {peer}" for peer in others),
+        *(f"        {peer}" for peer in others or [NAMED]),
         "    }",
     ]
     pulse = [
@@ -127,14 +130,14 @@ def config(
         f"    virtual_router_id {token.number(virtual_router_id, 1, 255)}",
         f"    priority {token.number(priority, 1, 254)}",
         f"    advert_int {round(hundredths) / 100}",
-        *(unicast if others else []),
+        *unicast,
         "    # What adverts name. If it were the addresses below, a balancer that has been given others and one that",
         "    # has not yet would not listen to each other, and both be masters.",
         "    virtual_ipaddress {",
         f"        {NAMED}/32 dev lo scope host no_track",
         "    }",
         "    virtual_ipaddress_excluded {",
-        *(f"        {token.address(vip)}/{token.number(prefix, 1, 32)} dev {interface}" for vip in vips),
+        *(f"        {token.address(vip)}/{token.number(prefix, 1, 32)} dev {on}" for vip, prefix in vips.items()),
         "    }",
         "    track_file {",
         "        balancer_runs",
@@ -175,14 +178,20 @@ def mark(track_file: str, *, up: bool) -> str:
     return f"echo {0 if up else 1} >{quote(token.path(track_file))}"
 
 
-def drop(vips: Sequence[str], prefix: int, interface: str) -> str:
-    """A sh script that takes the addresses from the interface if they are there, before keepalived starts and
-    after it has ended: one that was killed leaves them behind, and then two hosts have them.
+def drop(vips: Sequence[str]) -> str:
+    """A sh script that takes the addresses from the host if they are there, before keepalived starts and after it has
+    ended: one that was killed leaves them behind, and then two hosts have them. With whatever prefix and wherever they
+    are: the one that was killed may have had another configuration.
     """
-    targets = [f"{token.address(vip)}/{token.number(prefix, 1, 32)}" for vip in vips]
-    orders = [sh("ip", "address", "del", target, "dev", token.interface(interface)) for target in targets]
-    orders.append(sh("ip", "address", "del", f"{NAMED}/32", "dev", "lo"))
-    return "\n".join(["#!/bin/sh", *(f"{order} 2>/dev/null" for order in orders), "exit 0", ""])
+    return f"""\
+#!/bin/sh
+for vip in {" ".join(token.address(vip) for vip in [*vips, NAMED])}; do
+  ip -4 -o address show to "$vip/32" | while read -r number dev family held rest; do
+    ip address del "$held" dev "${{dev%%@*}}"
+  done
+done 2>/dev/null
+exit 0
+"""
 
 
 def arguments(path: str, executable: str = "/usr/sbin/keepalived") -> list[str]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from quorate.render.sh import sh
 from quorate.spec.layout import LOADED, UNITS
+from quorate.spec.outward import VARIABLES
 
 _BARE = re.compile(r"[A-Za-z0-9_./:=,@+-]+")
 """What needs no quotes in an Exec line; all else, a lone `;` and a leading `#` included, gets them."""
@@ -138,6 +139,7 @@ def unit(
     group: str | None = None,
     environment: Mapping[str, str] | None = None,
     environment_files: Sequence[str] = (),
+    proxied: Sequence[str] = (),
     pre: Sequence[Command] = (),
     post: Sequence[Command] = (),
     exec_reload: Sequence[Command] = (),
@@ -162,6 +164,8 @@ def unit(
     """A service's unit file.
 
     `name` is the unit's name with its suffix. An environment file that begins with `-` may be absent.
+    `proxied` names the variables of a proxy that the unit's own environment has; all others are taken away, whatever
+    systemd's defaults or a drop-in say (`UnsetEnvironment=`, systemd 235 and later; earlier ones pass over it).
     Settings of `extra` ([Service]) and `extra_unit` ([Unit]) are taken literally.
     `StartLimitIntervalSec=0`: systemd never gives up on a service, however often it fails.
     With `loads`, digests of the unit file and of these files are written to `LOADED/<name>.loaded` at each
@@ -184,10 +188,12 @@ def unit(
         *_settings(extra_unit),
     ]
     variables = [f"{_match(_VARIABLE, 'variable', key)}={text}" for key, text in (environment or {}).items()]
+    foreign = [name for name in VARIABLES if name not in proxied]
     body = [
         *_tokens(("Type", type), ("User", user), ("Group", group)),
         *(("Environment", _quoted(variable)) for variable in variables),
         *(("EnvironmentFile", _match(_MAYBE_PATH, "path", path)) for path in environment_files),
+        ("UnsetEnvironment", " ".join(foreign)),
         *(("ExecStartPre", command(each)) for each in first),
         ("ExecStart", command(tuple(exec_start))),
         *(("ExecStartPost", command(each)) for each in post),

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from quorate.core import Key
 from quorate.plan.show import Shown, Sort
 from quorate.plan.words import line
-from quorate.report.event import Event, Said, Sent, StepDone, StepFailed, StepSkipped, StepStarted
+from quorate.report.event import Event, PartDone, Said, Sent, StepDone, StepFailed, StepSkipped, StepStarted
 
 _DOING: Mapping[str, str] = {
     "binary": "sending",
@@ -44,11 +44,13 @@ class Row:
     running: dict[Key, str] = field(default_factory=dict)
     """What is under way, the latest last, each with its component."""
     said: str = ""
+    whole: bool = False
+    """All steps are done, also those that only followed others and were not counted."""
 
     @property
     def over(self) -> bool:
         """Whether nothing is left to do here."""
-        return not self.running and self.done + self.failed + self.skipped >= self.total
+        return self.whole or not (self.total or self.running or self.failed)
 
     @property
     def now(self) -> tuple[str, str]:
@@ -68,8 +70,6 @@ class Board:
     rows: dict[str, Row]
     failures: list[StepFailed] = field(default_factory=list)
     note: str = ""
-    left: dict[tuple[str, str], int] = field(default_factory=dict)
-    """Changes that are left, by host and component."""
 
     @classmethod
     def of(cls, shown: Shown) -> "Board":
@@ -81,8 +81,6 @@ class Board:
             row = board.rows[each.key.host]
             row.total += 1
             row.send += each.send
-            place = (each.key.host, each.component)
-            board.left[place] = board.left.get(place, 0) + 1
         return board
 
     def take(self, event: Event) -> None:
@@ -97,24 +95,18 @@ class Board:
                 self.rows[host].sent += count
             case StepStarted(key, component):
                 self.rows[key.host].running[key] = component
-            case StepDone(key, component):
+            case PartDone(host, ""):
+                self.rows[host].whole = True
+            case StepDone(key):
                 row = self.rows[key.host]
                 row.running.pop(key, None)
                 row.done += 1
                 # A service that follows a changed file, or what waits for it, was not counted before.
                 row.total = max(row.total, row.done)
-                self._less(key, component)
-            case StepFailed(key, component):
+            case StepFailed(key):
                 row = self.rows[key.host]
                 row.running.pop(key, None)
                 row.failed += 1
                 self.failures.append(event)
-                self._less(key, component)
-            case StepSkipped(key, component):
+            case StepSkipped(key):
                 self.rows[key.host].skipped += 1
-                self._less(key, component)
-
-    def _less(self, key: Key, component: str) -> None:
-        place = (key.host, component)
-        if place in self.left:
-            self.left[place] -= 1

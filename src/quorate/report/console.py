@@ -1,5 +1,6 @@
 """The terminal: one console for all verbs, colours only where they are seen, and a picture of it on demand."""
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,9 +15,19 @@ GOOD, BAD, WARN, QUIET, NAME = "green", "bold red", "yellow", "bright_black", "b
 """The styles; everything else is the terminal's own foreground."""
 
 
+class _Console(Console):
+    """One that goes on in silence where nobody reads any more: what a verb does must not end in its midst."""
+
+    def on_broken_pipe(self) -> None:
+        self.quiet = True
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, self.file.fileno())
+        os.close(nowhere)
+
+
 def make(*, stderr: bool = False, record: bool = False) -> Console:
     """A console. NO_COLOR and pipes are respected by rich; nothing is highlighted by guessing."""
-    return Console(stderr=stderr, record=record, highlight=False, markup=False, emoji=False, soft_wrap=False)
+    return _Console(stderr=stderr, record=record, highlight=False, markup=False, emoji=False, soft_wrap=False)
 
 
 def say(console: Console, *parts: str | tuple[str, str], indent: int = 0) -> None:

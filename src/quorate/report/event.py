@@ -66,6 +66,14 @@ class StepSkipped(Event):
 
 
 @dataclass(frozen=True)
+class PartDone(Event):
+    """All of a component on a host is done and well, also what only followed others; without a component, all there."""
+
+    host: str
+    component: str = ""
+
+
+@dataclass(frozen=True)
 class Sent(Event):
     """A large file went to a host."""
 

@@ -1,4 +1,4 @@
-"""Progress as plain lines, for logs and pipes: each component of each host when it is done, and every failure."""
+"""Progress as plain lines, for logs and pipes: each component of each host when all of it is done, every failure."""
 
 import time
 
@@ -6,7 +6,7 @@ from rich.console import Console
 
 from quorate.report.board import Board, doing
 from quorate.report.console import BAD, NAME, QUIET, say
-from quorate.report.event import Emit, Event, Said, StepDone, StepFailed
+from quorate.report.event import Emit, Event, PartDone, Said, StepDone, StepFailed
 from quorate.report.live import failure
 
 
@@ -25,12 +25,10 @@ def to(console: Console, board: Board, *, verbose: bool = False) -> Emit:
             case StepFailed():
                 say(console, (f"{time.monotonic() - zero:7.1f} s  ", QUIET), ("FAILED", BAD))
                 failure(console, event)
-            case StepDone(key, component, changed, seconds):
-                if verbose:
-                    end = "" if changed else " (nothing to do)"
-                    tell(key.host, f"{component}: {doing(key)}{end}  {seconds:.1f} s")
-                elif board.left.get((key.host, component)) == 0:
-                    del board.left[key.host, component]
-                    tell(key.host, f"{component} done")
+            case StepDone(key, component, changed, seconds) if verbose:
+                end = "" if changed else " (nothing to do)"
+                tell(key.host, f"{component}: {doing(key)}{end}  {seconds:.1f} s")
+            case PartDone(host, component) if component and not verbose:
+                tell(host, f"{component} done")
 
     return emit

@@ -17,6 +17,8 @@ from quorate.report.event import Emit, Event, StepFailed
 
 RATE = 8
 """Frames per second: quick enough to look alive, and 1 % of a core."""
+_LINES = 3
+"""Last lines of a failed step's output that are shown when it happens; the report in the end shows more."""
 _SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 
 
@@ -106,8 +108,8 @@ def screen(console: Console, board: Board) -> Iterator[tuple[Screen, Emit]]:
 
 
 def failure(console: Console, event: StepFailed) -> None:
-    """A failed step, when it happens: what, and the last line of why."""
+    """A failed step, when it happens: what, and the end of why."""
     said = [each for each in clean(event.error).splitlines() if each.strip()]
     say(console, ("failed  ", BAD), (str(event.key), NAME))
-    for each in said[-1:]:
+    for each in said[-_LINES:]:
         say(console, (line(each, 300), QUIET), indent=8)

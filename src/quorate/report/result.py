@@ -13,8 +13,8 @@ from quorate.report.console import BAD, GOOD, NAME, QUIET, WARN, say
 from quorate.report.event import Ended
 
 Phase = tuple[str, float, float]
-_LINES = 6
-"""Last lines of a failed step's output that are shown."""
+_LINES = 12
+"""Last lines of a failed step's output that are shown: the journal's of a service that did not come up, and why."""
 
 
 def phases(console: Console, spans: Sequence[Phase]) -> None:

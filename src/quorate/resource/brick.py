@@ -48,6 +48,11 @@ class Brick:
         return ()
 
     @property
+    def service(self) -> str:
+        """The unit whose journal tells why it is not as desired; empty where none does."""
+        return ""
+
+    @property
     def desired(self) -> State:
         """What it should be."""
         raise NotImplementedError

@@ -23,6 +23,10 @@ class File(Brick):
     owner: str = "root:root"
     secret: bool = False
     """The content is shown only as its digest."""
+    trial: str = field(default="", repr=False)
+    """The body of a function of sh that gets the new file's path, and fails when that must not replace the old one.
+    It runs when everything else is there that the unit loads.
+    """
 
     @property
     def name(self) -> str:
@@ -52,6 +56,8 @@ class File(Brick):
     def converge(self, actual: State) -> Sequence[Action]:
         """Write it whole beside the old one and rename; a directory in the way is an error of the host."""
         order = f"place {self.mode} {quote(self.owner)} {quote(self.path)} {heredoc(self.content)}"
+        if self.trial:
+            order = f"q_trial() {{\n{self.trial}\n}}\n{order}"
         return [Action(order, secret=self.secret)]
 
     def remove(self) -> Sequence[Action]:
@@ -124,7 +130,7 @@ class DataDirectory(Directory):
     """A directory that a service fills, and whose mode it may choose itself.
 
     How it was found is noted before the service starts: what was not there goes on removal, what was empty is
-    emptied (a mount point, say), and data of somebody else's stay.
+    emptied (a mount point, say, with its `lost+found`), and data of somebody else's stay.
     """
 
     kind: ClassVar[str] = "data"
@@ -152,7 +158,7 @@ class DataDirectory(Directory):
             Action(
                 f'if [ -d {path} ] && ! grep -qxF -e {path} -e {path}/. -e {path}/full "$MADE" 2>/dev/null; then\n'
                 f"  stat -c '%a %U:%G %n' {path} >>{STATE}/attributes\n"
-                f'  if [ -n "$(ls -A {path})" ]; then echo {path}/full; else echo {path}/.; fi >>"$MADE"; fi\n'
+                f'  how=.; [ -z "$(ls -A -I lost+found {path})" ] || how=full; echo {path}/$how >>"$MADE"; fi\n'
                 f"{_make(self.path)}chown -- {quote(self.owner)} {path}{mode}"
             )
         ]
@@ -164,7 +170,7 @@ class DataDirectory(Directory):
             Action(
                 f'if grep -qxF -- {path} "$MADE" 2>/dev/null; then rm -rf -- {path}\n'
                 f'elif [ -d {path} ] && grep -qxF -- {path}/. "$MADE" 2>/dev/null; then '
-                f"find {path} -mindepth 1 -maxdepth 1 -exec rm -rf -- {{}} +; fi\n"
+                f"find {path} -mindepth 1 -maxdepth 1 ! -name lost+found -exec rm -rf -- {{}} +; fi\n"
                 f"if [ -d {path} ] && [ -e {STATE}/attributes ]; then while read -r m o n; do "
                 f'[ "$n" != {path} ] || {{ chown "$o" {path}; chmod "$m" {path}; }}; done <{STATE}/attributes; fi\n'
                 f"{_unmake(self.path, self.within)}"

@@ -3,7 +3,7 @@
 import base64
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -13,6 +13,9 @@ from quorate.resource.brick import Brick
 from quorate.resource.prelude import CREDENTIAL
 from quorate.spec.layout import BIN, STATE, kubeconfig
 
+_NONE = "none"
+"""Instead of `=VALUE`."""
+
 
 def kubectl(server: str, config: str = kubeconfig("admin"), *, timeout: str = "10s") -> str:
     """kubectl as the admin, at one API server, as a piece of sh to append arguments to."""
@@ -21,7 +24,8 @@ def kubectl(server: str, config: str = kubeconfig("admin"), *, timeout: str = "1
 
 def _unless_away(server: str) -> str:
     """sh that ends here when the API server is away, which the tool finds out that starts fastest."""
-    return f"curl -gsfk --connect-timeout 1 --max-time 3 -o /dev/null {quote(server + '/readyz')} || exit 0\n"
+    ask = "curl -gsfk --noproxy '*' --connect-timeout 1 --max-time 3 -o /dev/null"
+    return f"{ask} {quote(server + '/readyz')} || exit 0\n"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -163,6 +167,78 @@ class KeyPair(Brick):
         text = heredoc(f"{json.dumps({**secret, 'data': self._data()})}\n")
         apply = f"{kubectl(self.server)} apply --server-side --force-conflicts -f - {text}"
         return [Action(f"for q_try in 1 2 3 4 5; do\nif {apply}\nthen exit 0; fi; sleep 1\ndone; exit 1", secret=True)]
+
+    def remove(self) -> Sequence[Action]:
+        """Goes with the cluster."""
+        return []
+
+
+@dataclass(frozen=True, kw_only=True)
+class NodeMarks(Brick):
+    """Labels and taints of a node object, set as the administrator: a kubelet may give itself few, and only once.
+
+    What others have marked a node with stays; what the file had before and has no more goes.
+    """
+
+    kind: ClassVar[str] = "node"
+    passive: ClassVar[bool] = False
+
+    node: str
+    labels: Mapping[str, str]
+    taints: Mapping[str, str]
+    """Value by `KEY:EFFECT`."""
+    gone_labels: tuple[str, ...] = ()
+    gone_taints: tuple[str, ...] = ()
+    """`KEY:EFFECT` each."""
+    server: str
+    """The API server to talk to: the host's own."""
+
+    @property
+    def name(self) -> str:
+        """The node's."""
+        return self.node
+
+    @property
+    def desired(self) -> State:
+        """A field for each mark."""
+        labels = {f"label {key}": f"={value}" for key, value in self.labels.items()}
+        taints = {f"taint {key}": f"={value}" for key, value in self.taints.items()}
+        gone = [*(f"label {key}" for key in self.gone_labels), *(f"taint {key}" for key in self.gone_taints)]
+        return {**labels, **taints, **dict.fromkeys(gone, _NONE)}
+
+    def probe(self) -> Probe:
+        """All marks that the node has; nothing while the API is away."""
+        template = (
+            '{{range $k, $v := .metadata.labels}}label {{$k}}={{$v}}{{"\\n"}}{{end}}'
+            '{{range .spec.taints}}taint {{.key}}:{{.effect}}={{with .value}}{{.}}{{end}}{{"\\n"}}{{end}}'
+        )
+        asked = sh("get", "node", self.node, "-o", f"go-template={template}")
+        return Probe("script", f"{_unless_away(self.server)}{kubectl(self.server)} {asked}")
+
+    def parse(self, answer: str) -> State | None:
+        """Those that are ours to set or to take away; not knowable while the API is away."""
+        found = dict(line.split("=", 1) for line in answer.splitlines() if "=" in line)
+        if not found:
+            return None
+        return {mark: f"={found[mark]}" if mark in found else _NONE for mark in self.desired}
+
+    def converge(self, actual: State) -> Sequence[Action]:
+        """Set what differs; a taint that is not there can't be taken away."""
+        labels = [f"{key}={value}" for key, value in self.labels.items()]
+        labels += [f"{key}-" for key in self.gone_labels]
+        taints = [
+            ":".join([f"{key}={value}" if value else key, effect])
+            for mark, value in self.taints.items()
+            for key, _, effect in [mark.rpartition(":")]
+            if actual.get(f"taint {mark}") != f"={value}"
+        ]
+        taints += [f"{mark}-" for mark in self.gone_taints if actual.get(f"taint {mark}") != _NONE]
+        orders = [
+            f"{kubectl(self.server)} {sh(what, '--overwrite', 'node', self.node, *marks)} >/dev/null"
+            for what, marks in (("label", labels), ("taint", taints))
+            if marks
+        ]
+        return [Action("\n".join(orders))]
 
     def remove(self) -> Sequence[Action]:
         """Goes with the cluster."""

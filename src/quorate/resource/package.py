@@ -7,6 +7,7 @@ from typing import ClassVar
 from quorate.core import Action, Probe, State
 from quorate.render.sh import quote, sh
 from quorate.resource.brick import Brick
+from quorate.resource.package_lock import waiting
 from quorate.spec.layout import STATE
 from quorate.spec.supply import PackageFile
 
@@ -17,11 +18,13 @@ _HOLD = (
     f"printf '#!/bin/sh\\n# quorate\\nexit 101\\n' >{_POLICY}; chmod 755 {_POLICY}; fi\n"
 )
 """Debian starts services as it installs them, with their sample configuration; this holds that back."""
+_LET_GO = f"if {_OURS}; then rm -f {_POLICY}; fi"
+"""Others who install while we wait for them start their services as ever."""
 
 _FOLDER = f"{STATE}/install"
 """Package files on their way."""
 _LEFT = f"if [ -e {_FOLDER} ] || {_OURS}; then echo 'left of an install=yes'; else echo 'left of an install=no'; fi"
-_CLEAN = f"rm -rf {_FOLDER}; if {_OURS}; then rm -f {_POLICY}; fi"
+_CLEAN = f"rm -rf {_FOLDER}; {_LET_GO}"
 """What a power cut in the middle of an install leaves, seen and taken away."""
 
 _HALF = (
@@ -65,6 +68,8 @@ class Packages(Brick):
     manager: str
     files: tuple[PackageFile, ...] = field(default=(), repr=False)
     """Package files with all they need; without them the host's own mirrors are asked."""
+    proxy: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    """Variables with which the package manager goes through a proxy; they are nowhere but in its environment."""
     leavings: tuple[str, ...] = ()
     """Folders that the packages' own scripts make and their removal forgets."""
     alone: bool = False
@@ -74,6 +79,11 @@ class Packages(Brick):
     def name(self) -> str:
         """What they are for."""
         return self.purpose
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """The proxy's URL, if there is a login in it."""
+        return tuple(text for _, text in self.proxy if "@" in text)
 
     @property
     def desired(self) -> State:
@@ -112,15 +122,16 @@ class Packages(Brick):
         missing = " ".join(quote(name) for name in self.packages if actual.get(name) != "installed")
         if not missing:
             return [Action(_CLEAN)]
-        hold = _HOLD if self.manager == "apt" else ""
-        hold = "".join(f"[ -e {quote(path)} ] || keep {quote(path)}\n" for path in self.leavings) + hold
+        keeps = "".join(f"[ -e {quote(path)} ] || keep {quote(path)}\n" for path in self.leavings)
         # Noted before they come, as far as that is known: whatever cuts this off, they leave with us.
         note = (
-            f'before=$({self._list()})\nnote() {{ while read -r p; do case "\n$before\n" in '
+            f'{keeps}before=$({self._list()})\nnote() {{ while read -r p; do case "\n$before\n" in '
             f'*"\n$p\n"*) ;; *) echo "$p";; esac; done >>{STATE}/packages; }}\n'
         )
         if not self.files:
-            return [Action(f"missing={quote(missing)}\n{hold}{note}{_INSTALL[self.manager]}\n{self._list()} | note")]
+            way = "".join(f"export {name}={quote(text)}\n" for name, text in self.proxy)
+            install = f"missing={quote(missing)}\n{way}{self._when_free(note, _INSTALL[self.manager])}"
+            return [Action(install, secret=bool(self.secrets))]
         files = [file for file in self.files if actual.get(f"{file.name} version") != file.version]
         # Each file is as long as it says: split the one stream by lengths.
         split = "\n".join(
@@ -137,9 +148,17 @@ class Packages(Brick):
         install = {
             "apt": f"{_HALF}if half; then finish || :; fi; rc=0\n"
             f"dpkg --force-unsafe-io --force-confold --skip-same-version --refuse-downgrade -i {names} "
-            "</dev/null >/dev/null || rc=$?\nif half; then finish; else [ $rc = 0 ]; fi; sync",
+            "</dev/null >/dev/null || rc=$?\nif half; then finish; else [ $rc = 0 ]; fi && sync",
         }.get(self.manager, f"rpm -U --quiet --oldpackage --replacepkgs {names} </dev/null")
-        return [send, Action(f"{hold}{note}{install}\n{self._list()} | note\nrm -rf {_FOLDER}")]
+        return [send, Action(f"{self._when_free(note, install)}\nrm -rf {_FOLDER}")]
+
+    def _when_free(self, note: str, install: str) -> str:
+        """Install when nobody else does. What was there before is asked then: others may have brought packages."""
+        hold, let_go = (_HOLD, _LET_GO) if self.manager == "apt" else ("", ":")
+        return (
+            f"{waiting()}install_now() {{\n{hold}{note}{install} && {self._list()} | note\n"
+            f"q_done=$?; {let_go}; return $q_done; }}\npatient install_now"
+        )
 
     def remove(self) -> Sequence[Action]:
         """Purge what came with us, once, for all bricks of this kind."""
@@ -147,10 +166,11 @@ class Packages(Brick):
             f'if grep -qxF -- {quote(path)} "$MADE" 2>/dev/null; then rm -rf -- {quote(path)}; fi\n'
             for path in self.leavings
         )
-        drop = (
-            "dpkg --force-depends --purge $gone </dev/null >/dev/null 2>&1 || apt-get -y -qq purge $gone </dev/null"
+        drop = waiting() + (
+            "drop() { dpkg --force-depends --purge $gone </dev/null >/dev/null 2>&1 || "
+            "apt-get -y -qq purge $gone </dev/null; }\npatient drop"
             if self.manager == "apt"
-            else "rpm -e --nodeps $gone"
+            else "patient rpm -e --nodeps $gone"
         )
         if self.alone:
             names = " ".join(f"-e {quote(name)}" for name in self.packages)

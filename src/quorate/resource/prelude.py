@@ -8,10 +8,15 @@ WRITING = f"{STATE}/writing"
 CREDENTIAL = f"{LOADED}/credential"
 """A kubeconfig in memory that lives as long as one order. What a killed order left goes with the next script."""
 
+TOLD = "\x03told "
+"""Begins a line for whoever watches the run; nothing after it is the end of that."""
+
 PRELUDE = f"""\
 set -eu
 umask 077
 export LC_ALL=C DEBIAN_FRONTEND=noninteractive
+# No install of ours restarts services in passing: what has to be restarted is, one host after the other.
+export NEEDRESTART_SUSPEND=1
 FOUND={STATE}/found MADE={STATE}/made q_note=
 mkdir -p {WRITING} {LOADED}
 # What each script has under temporary names is in its list, whose lock it holds: what a list without a lock names was
@@ -79,8 +84,11 @@ settle() {{
     cat >"$3.quorate-new" && {{ [ "$2" = root:root ] || chown -- "$2" "$3.quorate-new"; }} &&
       chmod -- "$1" "$3.quorate-new" && sync -- "$3.quorate-new" $q_note
   }} || lacks "$3"
+  q_trial "$3.quorate-new" || {{ rm -f -- "$3.quorate-new"; exit 1; }}
   mv -fT -- "$3.quorate-new" "$3"; label "$3"
 }}
+# q_trial PATH: whether a new file may replace what it is to replace; a step that has doubts defines its own.
+q_trial() {{ :; }}
 # putback PATH: what was found there, or nothing; a second time, or where we never were, nothing happens.
 putback() {{
   rm -f -- "$1.quorate-new"
@@ -92,5 +100,7 @@ putback() {{
     sync -- "$MADE.quorate-new"; mv -f -- "$MADE.quorate-new" "$MADE"
   fi
 }}
+# tell WORDS: for whoever watches the run; by descriptor 7 where the output is kept for the error.
+tell() {{ {{ printf '\\003told %s\\n' "$*" >&7; }} 2>/dev/null || printf '\\003told %s\\n' "$*"; }}
 changed() {{ printf '\\003changed\\n'; }}
 """

@@ -26,7 +26,7 @@ def script(bricks: Sequence[Brick], *, whole: bool) -> str:
         name = quote(f"{brick.key.kind}/{brick.key.name}")
         parts.append(
             f"q_step() {{ (\nset -eu\n{orders}\n) </dev/null; }}\n"
-            "set +e; q_out=$(q_step 2>&1); q_rc=$?; set -e\n"
+            "set +e; { q_out=$(q_step 2>&1); q_rc=$?; } 7>&1; set -e\n"
             f"[ $q_rc = 0 ] || {{ q_bad=1; printf '{FAILED}%s: %s\\n' {name} \"$q_out\"; }}\n"
         )
     parts.append("systemctl daemon-reload || :\n")

@@ -105,6 +105,13 @@ class Setting(Brick):
         return [Action(self.undo)] if self.undo else []
 
 
+@dataclass(frozen=True, kw_only=True)
+class Encounter(Setting):
+    """A setting whose order meets that of other hosts: it begins at once, in a script of its own."""
+
+    waits: ClassVar[bool] = True
+
+
 def sysctl(host: str, key: str, value: str) -> Setting:
     """A kernel setting, now; that it comes back after a reboot is the file in /etc/sysctl.d."""
     path, old = f"/proc/sys/{key.replace('.', '/')}", f"{STATE}/sysctl-{key.replace('/', '.')}"

@@ -36,6 +36,11 @@ class Unit(Brick):
         return self.unit
 
     @property
+    def service(self) -> str:
+        """Its own."""
+        return self.unit
+
+    @property
     def desired(self) -> State:
         """Enabled, active, loaded what is there."""
         state = {"active": "active", "enabled": "enabled", "reload": "no"}
@@ -135,6 +140,10 @@ class Ready(Brick):
     evidence: str = ""
     """sh that prints why it is not ready, for the error."""
     interval: float = 0.25
+    own: bool = False
+    """It tells of its own host alone: nothing on others waits for it."""
+    witnesses: tuple[tuple[str, str], ...] = ()
+    """Other hosts that know something of it, each with the sh that prints it, for the error."""
 
     @property
     def name(self) -> str:

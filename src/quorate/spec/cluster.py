@@ -1,11 +1,13 @@
 """What the user wants: the cluster file as typed, frozen values. Rules across fields live in `rules`."""
 
+from collections.abc import Mapping
 from ipaddress import IPv4Address
 from typing import Annotated, Literal
 
 from pydantic import Field
 
 from quorate.spec.kinds import (
+    Data,
     DnsLabel,
     DnsName,
     File,
@@ -19,6 +21,7 @@ from quorate.spec.kinds import (
     RoleName,
     UserName,
 )
+from quorate.spec.layout import KUBELET_DIR
 from quorate.spec.sections import (
     ApiServer,
     Artifacts,
@@ -63,9 +66,12 @@ __all__ = [
     "Versions",
 ]
 
+RUNTIMES: Mapping[str, str] = {"containerd": "/var/lib/containerd", "docker": "/var/lib/docker"}
+"""Where each container runtime keeps images and containers by itself."""
+
 
 class Jump(Model):
-    """A host to go through to reach the cluster's hosts."""
+    """A host to go through to reach the cluster's hosts; with a key or a password of its own it is offered no other."""
 
     host: DnsName
     """Its address or name."""
@@ -73,6 +79,12 @@ class Jump(Model):
     """sshd's port."""
     user: UserName = "root"
     """Login user."""
+    key: File | None = None
+    """Its private key file (default: what the hosts behind it are offered)."""
+    password_file: File | None = None
+    """File (mode 0600) with its login password, or `env:NAME`."""
+    ask_password: bool = False
+    """Ask for its login password on the terminal."""
 
 
 class Ssh(Model):
@@ -126,10 +138,16 @@ class Host(Model):
     """Name of the node object (default: `name`); the described recipe uses the address."""
     interface: Interface | None = None
     """Interface that carries `address` (default: found on the host)."""
+    vip_interface: Interface | None = None
+    """Interface for the VIP on this balancer, where it is not `endpoint.interface`."""
     ssh: Ssh = Ssh()
     """What differs from the cluster's `ssh`."""
     labels: Labels = Field(default_factory=dict)
-    """Labels of the node object (workers)."""
+    """Labels of the node object (workers): any key but those that its kubelet writes itself."""
+    runtime_dir: Data | None = None
+    """Its folder of images and containers, instead of `runtime.data_dir`."""
+    kubelet_dir: Data | None = None
+    """Its folder of pods' volumes, instead of `kubelet.data_dir`."""
     taints: tuple[Taint, ...] = ()
     """Taints of the node object (workers)."""
 
@@ -211,9 +229,21 @@ class Cluster(Model):
         raise KeyError(name)
 
     @property
-    def server(self) -> str:
-        """Address or name of the API endpoint: VIP, existing address, or the only master."""
+    def front(self) -> str:
+        """Where the API endpoint is: VIP, existing address (or name), or the only master."""
         return str(self.endpoint.vip or self.endpoint.address or self.masters[0].address)
+
+    @property
+    def server(self) -> str:
+        """What kubeconfigs call the API endpoint: its name, if it has one besides."""
+        return self.endpoint.name or self.front
+
+    @property
+    def hosts_line(self) -> str:
+        """The endpoint's line in the hosts' /etc/hosts; empty where it has none."""
+        endpoint = self.endpoint
+        written = endpoint.name and endpoint.name_in_hosts and self.os.hosts_file
+        return f"{self.front} {endpoint.name}" if written else ""
 
     @property
     def server_port(self) -> int:
@@ -226,6 +256,14 @@ class Cluster(Model):
         """URL of the API endpoint."""
         return f"https://{self.server}:{self.server_port}"
 
+    def runtime_dir(self, host: Host) -> str:
+        """A worker's folder of images and containers."""
+        return host.runtime_dir or self.runtime.data_dir or RUNTIMES[self.runtime.kind]
+
+    def kubelet_dir(self, host: Host) -> str:
+        """A worker's folder of pods' volumes."""
+        return host.kubelet_dir or self.kubelet.data_dir or KUBELET_DIR
+
     @property
     def service_ip(self) -> str:
         """Address of the `kubernetes` service: the first of the service network."""
@@ -233,6 +271,6 @@ class Cluster(Model):
 
     @property
     def dns_ip(self) -> str:
-        """Address of the DNS service: the second of a small service network, else the tenth."""
+        """Address of the DNS service: the file's, or the second of a small service network, else the tenth."""
         cidr = self.network.service_cidr
-        return str(cidr[2] if cidr.num_addresses <= 256 else cidr[10])
+        return str(self.dns.address or (cidr[2] if cidr.num_addresses <= 256 else cidr[10]))

@@ -45,10 +45,14 @@ NETWORKS = ("antrea", "calico", "canal", "cilium", "flannel", "kube-ovn", "kube-
 INSTEAD = {
     "addons": "remove it: CoreDNS and metrics-server are the sections `dns` and `metrics`",
     "kubernetes_version": "write `versions: {{kubernetes: '{given}'}}`",
+    "no_proxy": "write it into `os.proxy`, as a list: the cluster's own addresses and networks are in it anyway",
     "external": "remove it: etcd's members are hosts of this file with the role etcd",
 }
 """What to do about names that stand for something quorate has otherwise, or not at all."""
 
+_PROXIES = ("http_proxy", "https_proxy", "all_proxy", "proxy", "proxy_url", "http_proxy_url")
+"""What people call the way out of hosts, wherever they write it."""
+_OUT = "write `os: {proxy: {url: 'http://HOST:PORT'}}`: image pulls and the package manager go through that"
 _SECRET = re.compile(r"(?i)pass|pwd|secret|token|private")
 _ASKING = {"password_file", "sudo_password_file", "ask_password", "ask_sudo_password"}
 
@@ -177,6 +181,8 @@ def _mended(given: str, pattern: str) -> str:
 def _filled(where: Where, root: type[BaseModel], given: object) -> str:
     """How to write fields where a single value stands: by name where one of them is needed, and takes it."""
     needed = [name for name, info in fields_at(where, root).items() if info.is_required()]
+    if where == ("proxy",) and isinstance(given, str) and "/" in given:  # `proxy` is kube-proxy
+        return _OUT
     if len(needed) == 1 and _fits(fields_at(where, root)[needed[0]], given):
         return f"write `{where[-1]}: {{{needed[0]}: {given}}}`"
     return "write `field: value` lines, indented"
@@ -240,6 +246,8 @@ def _unknown(where: Where, root: type[BaseModel], given: object, tree: Tree) -> 
     plain = name.lower().replace("-", "_")
     if secret(where) and plain not in known and not get_close_matches(plain, set(known) - _ASKING, 1, 0.8):
         return _secret_fix(plain, known)
+    if isinstance(given, str) and plain not in known and (plain in _PROXIES or where == ("proxy", "url")):
+        return _OUT
     if plain in INSTEAD:
         return INSTEAD[plain].format(given=given)
     close = [SYNONYMS[plain]] if SYNONYMS.get(plain) in known else get_close_matches(plain, known, 1, 0.6)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from typing import Literal
 
 
@@ -15,6 +16,53 @@ class Member:
     """Empty for one that was added and has never run."""
     peer_url: str
     learner: bool = False
+
+
+@dataclass(frozen=True)
+class Resolver:
+    """A file that names whom to ask for names."""
+
+    path: str
+    servers: tuple[str, ...] = ()
+    """Addresses, in its order."""
+
+
+@dataclass(frozen=True)
+class Address:
+    """An address of a host."""
+
+    interface: str
+    address: IPv4Interface
+    """With the length of its prefix."""
+
+
+@dataclass(frozen=True)
+class Route:
+    """A way to other machines, as the kernel knows it."""
+
+    to: IPv4Network
+    via: str = ""
+    """The gateway; empty where those machines are on the wire themselves."""
+    dev: str = ""
+    proto: str = ""
+    """Who made it: `kernel` with an address, `static`, a daemon."""
+    table: str = "main"
+
+    def __str__(self) -> str:
+        ways = (("via", self.via), ("dev", self.dev), ("table", self.table if self.table != "main" else ""))
+        return " ".join([str(self.to), *(f"{word} {value}" for word, value in ways if value)])
+
+
+@dataclass(frozen=True)
+class Unmounted:
+    """A mount point where nothing is mounted."""
+
+    path: str
+    told_by: str
+    """The file, or the unit of systemd, that says that it is one."""
+
+    def __str__(self) -> str:
+        return f"{self.path} is a mount point by {self.told_by}, and nothing is mounted there"
 
 
 @dataclass(frozen=True)
@@ -34,6 +82,12 @@ class HostFacts:
     """Interface that carries the host's address."""
     prefix: int = 24
     """Prefix length of the host's address."""
+    addresses: tuple[Address, ...] = ()
+    """All IPv4 addresses of the host."""
+    router_id: int | None = None
+    """The virtual_router_id of the host's keepalived, if ours runs there."""
+    routes: tuple[Route, ...] = ()
+    """Those to other machines, the kernel's with each address among them; not the routes to pods that we make."""
     memory_bytes: int = 0
     cpus: int = 1
     container: bool = False
@@ -46,6 +100,13 @@ class HostFacts:
     ipvs: bool = True
     nftables: bool = True
     firewall: Literal["none", "firewalld", "ufw", "iptables"] = "none"
+    networkd: tuple[tuple[str, str, str], ...] = ()
+    """Where systemd-networkd runs: each link that it manages, its `.network` file, and the KeepConfiguration that the
+    host's own files set."""
+    network_manager: bool = False
+    """Whether NetworkManager runs."""
+    ssh_ports: tuple[int, ...] = ()
+    """Where sshd listens, as far as the host says."""
     selinux: Literal["absent", "disabled", "permissive", "enforcing"] = "absent"
     time_sync: str = ""
     """Name of the active time daemon, empty when there is none."""
@@ -53,18 +114,23 @@ class HostFacts:
     """Those of the wanted sysctl keys that exist and are writable."""
     modules: frozenset[str] = frozenset()
     """Those of the wanted kernel modules that are built in, loaded or loadable."""
-    resolv_conf: str = "/etc/resolv.conf"
-    """The resolver file that names real upstream servers."""
-    nameservers: tuple[str, ...] = ()
-    """The servers that it names."""
+    resolvers: tuple[Resolver, ...] = ()
+    """The resolver files that are there, in the order in which they are looked at."""
     etcd_member: bool = False
-    """Whether etcd's data directory holds a member."""
+    """Whether etcd's data directory holds a member: a log, and not only what a start on an empty disk leaves."""
+    unmounted: Unmounted | None = None
+    """A mount point that the data directory should lie on, and does not."""
     members: tuple[Member, ...] = ()
     """All members of etcd, as the one on this host tells."""
     copy: str = ""
     """Cluster, number and digest of the sealed copy of a state folder that the host keeps."""
     running: frozenset[str] = frozenset()
     """Units of ours that are active."""
+
+    def way(self, address: IPv4Address) -> Route | None:
+        """The route by which the host reaches an address; None where there is none, or the host did not tell."""
+        there = [route for route in self.routes if route.table == "main" and address in route.to]
+        return max(there, key=lambda route: route.to.prefixlen, default=None)
 
 
 @dataclass(frozen=True)

@@ -57,6 +57,12 @@ def retiring(now: Cluster, former: Sequence[Cluster]) -> tuple[Door, ...]:
     return tuple(dict.fromkeys(door for door in found if door != here))
 
 
+def retiring_lines(now: Cluster, former: Sequence[Cluster]) -> tuple[str, ...]:
+    """The lines for /etc/hosts of former endpoints' names, which clients look up until they are pointed elsewhere."""
+    lines = dict.fromkeys(was.hosts_line for was in former if was.hosts_line)
+    return tuple(line for line in lines if line != now.hosts_line)
+
+
 def standing(now: Cluster, established: Cluster | None) -> Cluster | None:
     """The cluster as it was, when clients find it at its first master and are about to find it elsewhere."""
     if established is None or established.endpoint.vip or established.endpoint.address:

@@ -1,6 +1,5 @@
 """The cluster file from text to a checked `Cluster`; all that is wrong is told at once, with its line."""
 
-import errno
 import json
 import re
 from difflib import get_close_matches
@@ -13,6 +12,8 @@ from pydantic_core import ErrorDetails
 from quorate.core import Problem, SpecError
 from quorate.spec import explain, rules
 from quorate.spec.cluster import Cluster, Ssh
+from quorate.spec.logins import without_logins
+from quorate.spec.regular import opened
 from quorate.spec.ssh import over
 from quorate.spec.tree import Fault, Tree, Where, parse
 
@@ -81,10 +82,7 @@ def _exists(path: Path) -> bool:
 def parse_file(path: Path) -> Tree:
     """The values of a YAML file. Raises `SpecError` when it can't be read or is no plain YAML mapping."""
     try:
-        # Nobody may ever write into a FIFO; one that a shell made for us (`<(...)`) is another matter.
-        if path.is_fifo() and path.parts[:2] not in (("/", "dev"), ("/", "proc")):
-            raise OSError(errno.EINVAL, "it is a FIFO, no file")
-        with path.open("rb") as stream:
+        with opened(path) as stream:
             content = stream.read(LIMIT + 1)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
@@ -195,7 +193,9 @@ def _value(fault: Fault, tree: Tree) -> str:
     given = fault.value if fault.value is not None else tree.raw.get(fault.where, "")
     if explain.secret(fault.where):
         return ""
-    return "(a private key: not shown)" if re.search("(?i)PRIVATE KEY|SECRET-KEY", given) else shown(given)
+    return (
+        "(a private key: not shown)" if re.search("(?i)PRIVATE KEY|SECRET-KEY", given) else shown(without_logins(given))
+    )
 
 
 def shown(text: str) -> str:

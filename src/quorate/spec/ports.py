@@ -53,6 +53,13 @@ class Opening:
     """Addresses and networks, sorted; `("any",)` for everybody."""
     purpose: str
 
+    def told(self, most: int = 1000) -> str:
+        """In words, with no more than so many of its sources."""
+        what = {"vrrp": "VRRP", "all": "everything"}.get(self.protocol) or f"{'+'.join(self.ports)}/{self.protocol}"
+        more = len(self.sources) - most
+        listed = ", ".join(self.sources[:most]) + (f" and {more} more" if more > 0 else "")
+        return f"{what} from {'everybody' if self.sources == ANY else listed} ({self.purpose})"
+
 
 def listeners(cluster: Cluster, host: Host) -> tuple[Listener, ...]:
     """The ports that processes take on a host, NodePorts aside."""
@@ -80,7 +87,8 @@ def listeners(cluster: Cluster, host: Host) -> tuple[Listener, ...]:
 
 
 def openings(cluster: Cluster, host: Host, retiring: Iterable[int] = ()) -> tuple[Opening, ...]:
-    """What a host must let in from outside itself; nothing else is needed.
+    """What a host must let in from outside itself; nothing else is needed. SSH is not ours to open: whoever brings
+    quorate to a host is let in already, and from where others may come is the host's own decision.
 
     kube-apiserver is open to all hosts, to pods (which reach it as the `kubernetes` service) and, where it is
     itself the endpoint or behind an address that quorate does not run, to everybody.
@@ -88,7 +96,7 @@ def openings(cluster: Cluster, host: Host, retiring: Iterable[int] = ()) -> tupl
     masters, members, workers = _ips(cluster.masters), _ips(cluster.members), _ips(cluster.workers)
     balancers, everyone = _ips(cluster.balancers), _ips(cluster.hosts)
     pods = str(cluster.network.pod_cidr)
-    found = [_tcp(host.ssh.port or cluster.ssh.port or 22, ANY, "SSH")]
+    found: list[Opening] = []
     if host.has(Role.ETCD):
         found.append(_tcp(ETCD_CLIENT, [*masters, *members], "etcd clients"))
         found.append(_tcp(ETCD_PEER, members, "etcd peers"))

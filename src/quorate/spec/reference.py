@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from typing import Any
 
+from quorate.core import EXIT_CODES
+from quorate.spec.rules.guarded import GATES_OFF, GATES_ON, GUARDED, GUARDED_FIELDS, PROTECTING
 from quorate.spec.rules.owned import OWNED
 from quorate.spec.schema import schema
 from quorate.spec.words import BY_PATTERN
@@ -16,6 +18,12 @@ The file is plain YAML in UTF-8: no anchors, no tags, no duplicate keys, one doc
 default. Paths start at the folder of the file.
 Whatever is wrong is told at once, each with its line and a fix; nothing is touched before the file is right.
 """
+_NESTED = {
+    "Jump": "ssh.jump",
+    "Taint": "hosts[].taints[]",
+    "RegistryAccess": "runtime.registry_access.*",
+    "Proxy": "os.proxy",
+}
 _FORMATS = {"ipv4": "IPv4 address", "ipv4network": "IPv4 network", "path": "path"}
 
 
@@ -30,10 +38,17 @@ def markdown() -> str:
             continue
         title = f"{field}[]" if about.get("type") == "array" else field
         lines += ["", f"## {title}\n", f"{_described(models[name])}\n", *_table(models[name])]
-    for name in ("Jump", "Taint", "RegistryAccess"):
-        title = {"Jump": "ssh.jump", "Taint": "hosts[].taints[]", "RegistryAccess": "runtime.registry_access.*"}[name]
+    for name, title in _NESTED.items():
         lines += ["", f"## {title}\n", f"{_described(models[name])}\n", *_table(models[name])]
-    return "\n".join([*lines, "", *_owned()]) + "\n"
+    return "\n".join([*lines, "", *_owned(), "", *_exit_codes()]) + "\n"
+
+
+def _exit_codes() -> Iterator[str]:
+    yield "## Exit codes"
+    yield "\nOf the program `quorate`, whatever the verb.\n"
+    yield "| exit code | meaning |"
+    yield "|---|---|"
+    yield from (f"| {code} | {meaning} |" for code, meaning in EXIT_CODES.items())
 
 
 def _table(model: dict[str, Any]) -> Iterator[str]:
@@ -117,6 +132,20 @@ def _owned() -> Iterator[str]:
     for part, flags in OWNED.items():
         for flag, fix in sorted(flags.items()):
             yield f"| `{part}` | `--{flag}` | {fix} |"
+    yield "\nOf these, values that take a protection away are refused.\n"
+    yield "| section | flag or field | what is kept |"
+    yield "|---|---|---|"
+    for part, guards in GUARDED.items():
+        for flag, guard in sorted(guards.items()):
+            yield f"| `{part}` | `--{flag}` | {guard.why} |"
+    for field, guard in sorted(GUARDED_FIELDS.items()):
+        yield f"| `kubelet.config` | `{field}` | {guard.why} |"
+    yield f"\nFeature gates of {', '.join(f'`{part}`' for part in PROTECTING)}: on stay {_gates(GATES_ON)}."
+    yield f"\nOff stay {_gates(GATES_OFF)}."
+
+
+def _gates(names: frozenset[str]) -> str:
+    return ", ".join(f"`{name}`" for name in sorted(names))
 
 
 if __name__ == "__main__":

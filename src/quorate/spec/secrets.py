@@ -6,8 +6,6 @@ from dataclasses import dataclass, field
 
 ENCRYPTION_KEY = "encryption-key"
 """32 random bytes as base64: the key with which Secret objects lie in etcd."""
-KEEPALIVED_AUTH = "keepalived-auth"
-"""8 letters and digits: VRRP's password (longer ones are cut off by the protocol)."""
 ETCD_TOKEN = "etcd-token"
 """Token of the etcd cluster: keeps members of two clusters apart; not secret."""
 

@@ -8,6 +8,7 @@ from pydantic import Field
 from quorate.spec.kinds import (
     Cidr,
     Data,
+    Direct,
     DnsName,
     File,
     Flags,
@@ -17,6 +18,7 @@ from quorate.spec.kinds import (
     Model,
     Port,
     PortRange,
+    ProxyUrl,
     Recipient,
     Registry,
     Size,
@@ -59,12 +61,17 @@ class Endpoint(Model):
     """Virtual IP held by one of the load-balancer hosts."""
     address: DnsName | None = None
     """An existing address or name (a hardware balancer, DNS), instead of `vip`."""
+    name: DnsName | None = None
+    """A name for `vip` or `address`, by which kubeconfigs find the API; the certificates have both."""
+    name_in_hosts: bool = True
+    """Write `name` into the hosts' block in /etc/hosts (`os.hosts_file`): they need no DNS for it then."""
     port: Port = 6443
     """Port of the endpoint."""
     interface: Interface = "auto"
-    """Interface for the VIP on the balancers; `auto` is the one that carries the host's address."""
+    """Interface for the VIP on the balancers; `auto` is the one that carries the host's address. VRRP goes by that one
+    in any case; `vip_interface` of a host overrides this."""
     prefix: Annotated[int, Field(ge=8, le=32)] | None = None
-    """Prefix length of the VIP (default: that of the host's address)."""
+    """Prefix length of the VIP's network, where the interface has no address in it; else the VIP is added as /32."""
 
 
 class LoadBalancer(Model):
@@ -72,8 +79,8 @@ class LoadBalancer(Model):
 
     kind: Literal["nginx", "haproxy"] = "nginx"
     """The program in front of the API servers."""
-    virtual_router_id: Annotated[int, Field(ge=1, le=255)] = 109
-    """VRRP router id, unique in the network segment."""
+    virtual_router_id: Annotated[int, Field(ge=1, le=255)] | None = None
+    """VRRP router id, unique in the network segment (default: computed from the VIP; one that runs stays)."""
     advert_interval: Annotated[float, Field(ge=0.01, le=40)] | None = None
     """Seconds between VRRP advertisements; the backup takes over after about 3 (default: lan 0.1, wan 1)."""
     connect_timeout_ms: Annotated[int, Field(ge=10, le=60000)] | None = None
@@ -87,6 +94,8 @@ class RegistryAccess(Model):
     """PEM of the authority that signed its certificate, where hosts do not trust that anyway."""
     login_file: File | None = None
     """File (mode 0600) with `USER:PASSWORD`, or `env:NAME`, which names a variable."""
+    override_path: bool | None = None
+    """Whether paths of its mirrors are taken as they are, or get `/v2` (default: as they are where they have it)."""
 
 
 class Runtime(Model):
@@ -94,12 +103,15 @@ class Runtime(Model):
 
     kind: Literal["containerd", "docker"] = "containerd"
     """`docker` is possible up to Kubernetes 1.23."""
+    data_dir: Data | None = None
+    """Folder of images and containers (default: /var/lib/containerd, or /var/lib/docker); a host's own goes before."""
     pause_image: Image | None = None
     """Sandbox image (default: the version's own, or the artifact source's)."""
     registry_mirrors: dict[Registry, tuple[Url, ...]] = Field(default_factory=dict)
     """Mirrors by registry, such as `docker.io: [https://mirror.example]`.
 
-    Of a URL with `/v2` in its path, as in `https://mirror.example/v2/project`, the path is taken as it is.
+    Of a URL with `/v2` in its path, as in `https://mirror.example/v2/project`, the path is taken as it is;
+    `registry_access.*.override_path` says otherwise.
     """
     registry_access: dict[Registry, RegistryAccess] = Field(default_factory=dict)
     """Authority and login by registry or mirror, as host with its port, if it has one: `mirror.example:5000`."""
@@ -128,6 +140,11 @@ class Network(Model):
     """`routed`: bridge and routes kept by quorate. `manifest`: any CNI's YAML. `none`: you bring it."""
     manifest: Location | None = None
     """Path or URL of the CNI's YAML, for `cni: manifest`."""
+    gateways: dict[Cidr, IPv4Address] = Field(default_factory=dict)
+    """Subnets of the hosts, each with its gateway, for `cni: routed` in several: `10.77.1.0/24: 10.77.1.1`.
+
+    Each of these routers must lead every worker's part of the pod network to that worker; the plan lists the routes.
+    """
     node_ports: PortRange = "30000-32767"
     """Ports for services of type NodePort."""
     proxy_mode: Literal["iptables", "ipvs", "nftables"] = "iptables"
@@ -141,6 +158,8 @@ class Dns(Model):
 
     enabled: bool = True
     """Whether CoreDNS is installed."""
+    address: IPv4Address | None = None
+    """Address of the DNS service, in `network.service_cidr` (default: its second if that is small, else its tenth)."""
     image: Image | None = None
     """CoreDNS image (default: the artifact source's, or the version's own from registry.k8s.io)."""
     replicas: Annotated[int, Field(ge=1, le=100)] = 2
@@ -184,6 +203,8 @@ class ApiServer(Model):
     """Your own audit policy (default: metadata of writes, nothing of secrets' content)."""
     encrypt_secrets: bool = True
     """Encryption of Secret objects at rest in etcd."""
+    jwt: tuple[dict[str, object], ...] = ()
+    """Issuers whose tokens are believed, as `jwt` in AuthenticationConfiguration; up to 1.31 by `oidc-` flags."""
     extra_flags: Flags = Field(default_factory=dict)
     """Further flags, without their dashes: `{v: "2"}`."""
 
@@ -198,6 +219,8 @@ class Daemon(Model):
 class Kubelet(Model):
     """kubelet."""
 
+    data_dir: Data | None = None
+    """Folder of pods' volumes (default: /var/lib/kubelet); a host's own `kubelet_dir` goes before."""
     max_pods: Annotated[int, Field(ge=1, le=1000)] = 110
     """Most pods on a node; `network.node_mask` must have addresses for them."""
     drain_seconds: Annotated[int, Field(ge=1, le=86400)] = 300
@@ -221,6 +244,17 @@ class Pki(Model):
     """`plan` shows a renewal when a certificate has fewer days left."""
 
 
+class Proxy(Model):
+    """A proxy for what hosts fetch from outside: images and packages. Nothing inside the cluster goes through it."""
+
+    url: ProxyUrl
+    """Where it is: `http://10.77.1.5:3128`."""
+    login_file: File | None = None
+    """File (mode 0600) with `USER:PASSWORD`, or `env:NAME`, which names a variable."""
+    no_proxy: tuple[Direct, ...] = ()
+    """What else is asked without it, such as a registry's name; the cluster's own addresses and networks always are."""
+
+
 class Os(Model):
     """Preparation of the hosts."""
 
@@ -231,11 +265,15 @@ class Os(Model):
     swap: Literal["off", "keep"] = "off"
     """`off` switches swap off, now and at boot."""
     firewall: Literal["open-ports", "off", "keep"] = "open-ports"
-    """`open-ports` lets the needed ports in, `off` stops the host's firewall, `keep` touches nothing."""
+    """`open-ports` lets the needed ports in, never SSH; `off` stops the host's firewall, `keep` touches nothing."""
     selinux: Literal["keep", "permissive"] = "keep"
     """`permissive` makes SELinux warn instead of refuse."""
     time_sync: Literal["require", "install", "ignore"] = "install"
     """`install` puts chrony on hosts without a time daemon, `require` refuses them."""
+    ntp_servers: tuple[DnsName, ...] = ()
+    """Whom chrony or systemd-timesyncd ask for the time, whichever runs; beside what the host's own files name."""
+    proxy: Proxy | None = None
+    """The way out of hosts that have no other: image pulls and the package manager go through it."""
     sysctl: dict[Sysctl, Text] = Field(default_factory=dict)
     """Further kernel settings."""
 

@@ -1,6 +1,6 @@
 """How one host is reached, with every default filled in: what the transport needs to know and no more."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from quorate.spec.cluster import Cluster, Host, Jump, Ssh
@@ -28,6 +28,21 @@ class ResolvedSsh:
     known_hosts: Path | None
     jump: Jump | None
     connect_timeout: float
+    section: str = "ssh"
+    """Where the cluster file says so, for messages."""
+
+
+def way(ssh: ResolvedSsh, jump: Jump) -> ResolvedSsh:
+    """How a jump host is reached: at its own place, as its own user, with its own login or else the host's, and pins.
+
+    One that has a key or a password of its own never sees those of the hosts behind it.
+    """
+    at = replace(ssh, address=jump.host, port=jump.port, user=jump.user, jump=None)
+    at = replace(at, sudo_password_file=None, ask_sudo_password=False)
+    if jump.key is None and jump.password_file is None and not jump.ask_password:
+        return at
+    login = {"key": jump.key, "password_file": jump.password_file, "ask_password": jump.ask_password}
+    return replace(at, section="ssh.jump", **login)  # type: ignore[arg-type]
 
 
 def over(low: Ssh, high: Ssh) -> Ssh:

@@ -35,7 +35,6 @@ versions:
 #   password_file: ssh-password # mode 0600
 # load_balancer:
 #   kind: {balancer} # or haproxy
-#   virtual_router_id: {vrid} # unique in the network segment
 # runtime:
 #   kind: {runtime} # or docker, up to Kubernetes 1.23
 # network:
@@ -65,7 +64,6 @@ def starter(name: str = "my-cluster") -> str:
         name=f'"{name}"' if name[0].isdigit() or name in _WORDS else name,
         kubernetes=defaults.versions.kubernetes,
         balancer=defaults.load_balancer.kind,
-        vrid=defaults.load_balancer.virtual_router_id,
         runtime=defaults.runtime.kind,
         pods=defaults.network.pod_cidr,
         services=defaults.network.service_cidr,

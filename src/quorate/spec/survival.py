@@ -110,7 +110,7 @@ def doors(cluster: Cluster) -> tuple[Host, ...]:
     if cluster.endpoint.vip:
         return cluster.balancers
     fronts = (*cluster.balancers, *cluster.masters)
-    return tuple(host for host in cluster.hosts if host.ip == cluster.server and host in fronts) or cluster.balancers
+    return tuple(host for host in cluster.hosts if host.ip == cluster.front and host in fronts) or cluster.balancers
 
 
 def after(cluster: Cluster, lost: Parts, cut: Cut = frozenset()) -> Outcome:

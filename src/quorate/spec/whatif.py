@@ -136,7 +136,7 @@ def weaknesses(cluster: Cluster) -> list[str]:
         told.append(f"{members} etcd members survive the loss of {most}, as {members - 1} do: an even one adds nothing")
     if len(cluster.masters) == 2:
         told.append("two masters: while one is away or restarts, the other must not fail")
-    if cluster.endpoint.address and cluster.server not in {host.ip for host in doors(cluster)}:
+    if cluster.endpoint.address and cluster.front not in {host.ip for host in doors(cluster)}:
         told.append(f"{cluster.server} is yours: that it leads past whatever does not answer is taken for granted")
     return told
 

@@ -8,6 +8,8 @@ Rust's regex, which pydantic uses).
 from dataclasses import dataclass
 
 _LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
+_PREFIX = r"[a-z0-9]([a-z0-9-]*[a-z0-9])?"
+"""A part of a label's prefix: Kubernetes sets a limit to the whole alone."""
 _KEY = r"[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?"
 _NAME = r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 
@@ -72,7 +74,7 @@ PATH = Word(
 )
 LABEL_KEY = Word(
     "label key",
-    rf"^({_LABEL}(\.{_LABEL})*/)?{_KEY}$",
+    rf"^({_PREFIX}(\.{_PREFIX})*/)?{_KEY}$",
     "must be a label key: letters, digits, '-', '_' and '.', up to 63, with an optional DNS prefix and '/'",
     "write a key such as 'example.org/disk'",
 )
@@ -87,6 +89,18 @@ URL = Word(
     r"^https?://[A-Za-z0-9]([A-Za-z0-9._:-]*[A-Za-z0-9])?(/[A-Za-z0-9._~%+@=:/-]*)?$",
     "must be an http(s) URL without user, query, spaces or quotes",
     "write a URL such as 'https://mirror.example.org/kubernetes'",
+)
+PROXY = Word(
+    "URL of a proxy",
+    rf"^https?://{_NAME}(\.{_NAME})*(:[0-9]{{1,5}})?/?$",
+    "must be an http(s) URL of a host with its port, without login and path",
+    "write a URL such as 'http://10.77.1.5:3128', and put a login into a file of mode 0600 that `login_file` names",
+)
+DIRECT = Word(
+    "name, address or network",
+    rf"^((\*?\.)?{_NAME}(\.{_NAME})*(:[0-9]{{1,5}})?|[0-9]{{1,3}}(\.[0-9]{{1,3}}){{3}}/[0-9]{{1,2}})$",
+    "must be a host name, a domain, an address or a network that is asked without the proxy",
+    "write a name such as 'registry.example.org', a domain such as '.example.org', or a network such as '10.0.0.0/8'",
 )
 REGISTRY = Word(
     "registry",
@@ -143,6 +157,8 @@ WORDS = (
     LABEL_KEY,
     LABEL_VALUE,
     URL,
+    PROXY,
+    DIRECT,
     REGISTRY,
     IMAGE,
     SIZE,

@@ -7,6 +7,7 @@ GNU coreutils, uutils and busybox alike; `head -c` over-reads in busybox (measur
 """
 
 from quorate.render.sh import quote
+from quorate.spec.outward import VARIABLES
 
 MARK = b"quorate-go "
 """What BOOT prints first, followed by its pid; all stdout before it is noise of login scripts."""
@@ -34,10 +35,11 @@ def body(script: str) -> bytes:
 def boot(size: int) -> str:
     """The bootstrap for a script of `size` bytes: one line, without quotes, backslashes or `!`.
 
-    So it is the same text inside single quotes for every login shell (sh, bash, zsh, csh, fish).
+    So it is the same text inside single quotes for every login shell (sh, bash, zsh, csh, fish). Proxies that came
+    with the login are for nothing that a script asks.
     """
     return (
-        f"umask 077; LC_ALL=C; HOME=/root; PATH={PATH}; export LC_ALL HOME PATH; cd /; "
+        f"umask 077; LC_ALL=C; HOME=/root; PATH={PATH}; export LC_ALL HOME PATH; unset {' '.join(VARIABLES)}; cd /; "
         f"echo {MARK.decode()}$$; "
         f"_q=$(dd bs={size} count=1 iflag=fullblock 2>/dev/null); "
         f"[ ${{#_q}} -eq {size} ] || exit {LOST}; "

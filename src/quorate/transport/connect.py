@@ -109,7 +109,7 @@ def explain(
                 "Is the host up, the address right, no firewall between? ssh.connect_timeout is the patience."
             )
         case ConnectionRefusedError():
-            return f"{place} refuses connections", "Is sshd running there? Is ssh.port right?"
+            return f"{place} refuses connections", f"Is sshd running there? Is {ssh.section}.port right?"
         case socket.gaierror():
             return (
                 f"{ssh.address} is not a known name",
@@ -134,7 +134,7 @@ def explain(
             )
         case asyncssh.DisconnectError():
             return f"{place} ended the connection: {error.reason}", (
-                "With `Too many authentication failures` set ssh.key, so that only one key is tried."
+                f"With `Too many authentication failures` set {ssh.section}.key, so that only one key is tried."
             )
         case OSError() if error.errno in (errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EHOSTDOWN):
             return f"no route to {place}", "Is the host up, and this machine in a network that reaches it?"
@@ -167,4 +167,5 @@ def _offered(ssh: ResolvedSsh, login: Login) -> str:
         tried.append(f"key {ssh.key}" if ssh.key else "the agent's and default keys")
     if login.password is not None:
         tried.append("the password")
-    return f"Tried {' and '.join(tried)}, once. Check ssh.user, ssh.key or ssh.password_file."
+    of = ssh.section
+    return f"Tried {' and '.join(tried)}, once. Check {of}.user, {of}.key or {of}.password_file."

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import asyncssh
 
-from quorate.core import TransportError
+from quorate.core import LocalError, QuorateError
+from quorate.spec.regular import content
 
 
 def label(address: str, port: int) -> str:
@@ -18,7 +19,7 @@ def label(address: str, port: int) -> str:
 
 
 def read(path: Path | None) -> asyncssh.SSHKnownHosts:
-    """The pinned keys; none when there is no file. Raises TransportError for a file that can't be read."""
+    """The pinned keys; none when there is no file. Raises LocalError for a file that can't be read."""
     if path is None:
         return asyncssh.import_known_hosts("")
     try:
@@ -27,14 +28,15 @@ def read(path: Path | None) -> asyncssh.SSHKnownHosts:
     except FileNotFoundError:
         return asyncssh.import_known_hosts("")
     except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or str(error)
         hint = "Repair the file, or remove it and run `quorate trust`."
-        raise TransportError(f"{path}: {error}", hint) from error
+        raise LocalError(f"{path}: {why}", hint) from error
 
 
 @lru_cache(maxsize=8)
 def _read(path: Path, mtime: int, size: int) -> asyncssh.SSHKnownHosts:
     """Parsed once per version of the file, not once per host."""
-    return asyncssh.import_known_hosts(path.read_text(encoding="utf-8"))
+    return asyncssh.import_known_hosts(content(path).decode("utf-8"))
 
 
 def pinned(known: asyncssh.SSHKnownHosts, address: str, port: int) -> tuple[asyncssh.SSHKey, ...]:
@@ -45,8 +47,19 @@ def pinned(known: asyncssh.SSHKnownHosts, address: str, port: int) -> tuple[asyn
 def write(path: Path, replaced: Iterable[str], lines: Iterable[str]) -> None:
     """Put `lines` in the place of all lines for the names `replaced`; other lines stay.
 
-    The file is replaced whole or not at all, and has mode 0600.
+    The file is replaced whole or not at all, and has mode 0600. Raises QuorateError where it can't be written.
     """
+    try:
+        _write(path, replaced, lines)
+    except OSError as error:
+        place = error.filename or path
+        raise QuorateError(
+            f"{path}: can't be written: {place}: {error.strerror}",
+            "name a place for it in ssh.known_hosts, or run as the user who may write there; no key was pinned",
+        ) from None
+
+
+def _write(path: Path, replaced: Iterable[str], lines: Iterable[str]) -> None:
     names = set(replaced)
     old = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
     kept = [line for line in old if not names & set(line.split(" ", 1)[0].split(","))]

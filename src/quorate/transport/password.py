@@ -6,40 +6,42 @@ import os
 import stat
 from pathlib import Path
 
-from quorate.core import TransportError
+from quorate.core import LocalError
+from quorate.spec import regular
 
 
-def stored(path: Path) -> str:
+def stored(path: Path, field: str = "") -> str:
     """The password in a file: its first line. `env:NAME` names a variable instead, which is then removed.
 
-    Raises TransportError when it can't be read, is empty, or others may read the file.
+    Raises LocalError, with the field that names it, when it can't be read, is empty, or others may read the file.
     """
+    of = f"{field}: " if field else ""
     if str(path).startswith("env:"):
-        return _variable(str(path)[4:])
+        return _variable(str(path)[4:], of)
     try:
-        with path.open(encoding="utf-8") as file:
+        with regular.opened(path) as file:
             mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
-            line = file.readline().rstrip("\r\n")
+            line = file.readline().decode("utf-8").rstrip("\r\n")
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "not text"
-        raise TransportError(f"password file {path}: {reason}", "Give a file with one line.") from error
+        raise LocalError(f"{of}password file {path}: {reason}", "Give a file with one line.") from error
     if mode & 0o077:
-        raise TransportError(f"password file {path} has mode {mode:04o}", f"chmod 600 {path}")
+        raise LocalError(f"{of}password file {path} has mode {mode:04o}", f"chmod 600 {path}")
     if not line:
-        raise TransportError(f"password file {path} is empty", "Put the password in its first line.")
+        raise LocalError(f"{of}password file {path} is empty", "Put the password in its first line.")
     return line
 
 
 _taken: dict[str, str] = {}
 
 
-def _variable(name: str) -> str:
+def _variable(name: str, of: str) -> str:
     """The variable's value; it leaves the environment, so that no child process inherits it."""
     value = os.environ.pop(name, "")
     if value:
         _taken[name] = value
     if name not in _taken:
-        raise TransportError(f"variable {name} is not set", f"Set {name} to the password, or use a file.")
+        raise LocalError(f"{of}variable {name} is not set", f"Set {name} to the password, or name a file instead.")
     return _taken[name]
 
 
@@ -55,7 +57,7 @@ class Prompt:
         self._lock = asyncio.Lock()
 
     def read(self, question: str) -> str:
-        """Ask on the terminal without echo. Raises TransportError without a terminal."""
+        """Ask on the terminal without echo. Raises LocalError without a terminal."""
         try:
             with open("/dev/tty", "rb"):
                 pass
@@ -64,7 +66,7 @@ class Prompt:
         return getpass.getpass(f"{question}: ")
 
     async def ask(self, question: str) -> str:
-        """The answer to a question, asked at most once. Raises TransportError when asking is impossible."""
+        """The answer to a question, asked at most once. Raises LocalError when asking is impossible."""
         async with self._lock:
             if question not in self._answers:
                 if not self._allowed:
@@ -72,6 +74,6 @@ class Prompt:
                 self._answers[question] = await asyncio.to_thread(self.read, question)
             return self._answers[question]
 
-    def _refusal(self, question: str) -> TransportError:
+    def _refusal(self, question: str) -> LocalError:
         hint = "Use a terminal without --json, or ssh.password_file, ssh.sudo_password_file, a key "
-        return TransportError(f"no terminal to ask for: {question}", hint + "in the agent.")
+        return LocalError(f"no terminal to ask for: {question}", hint + "in the agent.")

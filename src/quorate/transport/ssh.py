@@ -6,12 +6,11 @@ asyncssh is imported when the first connection is made: it takes 0.3 s, which `-
 import asyncio
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from quorate.core import ArtifactError, Blob, TransportError
-from quorate.spec.cluster import Cluster, Jump
-from quorate.spec.ssh import ResolvedSsh, ssh_of
+from quorate.spec.cluster import Cluster
+from quorate.spec.ssh import ResolvedSsh, ssh_of, way
 from quorate.transport import bootstrap, sudo
 from quorate.transport.password import Prompt
 
@@ -40,11 +39,6 @@ PATIENCE = 60.0
 """Seconds for a shell to start, and for sudo to take or refuse a password (PAM delays refusals)."""
 
 
-def way(ssh: ResolvedSsh, jump: Jump) -> ResolvedSsh:
-    """How the jump host itself is reached: its own place and user, the host's key and pins."""
-    return replace(ssh, address=jump.host, port=jump.port, user=jump.user, jump=None)
-
-
 class SshTransport:
     """The hosts by name, and how each is reached.
 
@@ -63,6 +57,7 @@ class SshTransport:
         self._connects = asyncio.Semaphore(CONNECTS)
         self._uploads = asyncio.Semaphore(UPLOADS)
         self._keyring: Keyring | None = None
+        self._access: asyncio.Task[None] | None = None
 
     @classmethod
     def of(cls, cluster: Cluster, *, prompt: Prompt | None = None) -> "SshTransport":
@@ -83,8 +78,10 @@ class SshTransport:
         The shell has umask 077, LC_ALL=C, HOME=/root, a full PATH and `/` as its folder; stdin is the blob's
         gzip file or at its end. `timeout` counts from the start of the script; then its process group is
         ended and `CommandFailed` has code 124. Bytes of stdout that are not UTF-8 are surrogate escapes.
-        Raises ArtifactError when the blob can't be read, ValueError for a NUL in the script.
+        Raises ArtifactError when the blob can't be read, ValueError for a NUL in the script, and LocalError, before
+        any host is asked, for what is wrong on this machine.
         """
+        await self._demand_access()
         ssh = self._targets[host]
         link = self._link(host)
         data = bootstrap.body(script)
@@ -105,7 +102,7 @@ class SshTransport:
         await asyncio.gather(*(link.close() for link, _ in self._jumps.values()))
         if self._keyring is not None:
             await self._keyring.close()
-        self._keyring = None
+        self._keyring = self._access = None
         self._links.clear()
         self._jumps.clear()
 
@@ -218,6 +215,19 @@ class SshTransport:
             await self._converse(link, ssh, session, data, None, 5)
         return session is not None
 
+    async def _demand_access(self) -> None:
+        """Have all that the hosts are offered; what is wrong here is said once, and of no host."""
+        if self._access is None:
+            self._access = asyncio.create_task(self._keys().check(self._targets.values()))
+        await asyncio.shield(self._access)
+
+    def _keys(self) -> "Keyring":
+        from quorate.transport.keyring import Keyring
+
+        if self._keyring is None:
+            self._keyring = Keyring(self._prompt)
+        return self._keyring
+
     def _new_link(self, host: str) -> "Link":
         from quorate.transport.link import Link
 
@@ -239,14 +249,8 @@ class SshTransport:
 
     async def _open(self, host: str, ssh: ResolvedSsh) -> "asyncssh.SSHClientConnection":
         from quorate.transport.connect import connect
-        from quorate.transport.keyring import Keyring
 
-        if self._keyring is None:
-            self._keyring = Keyring(self._prompt)
-        try:
-            login = await self._keyring.login(ssh)
-        except TransportError as error:
-            raise TransportError(error.message, error.hint, host=host) from error
+        login = await self._keys().login(ssh)
         if ssh.jump is None:
             async with self._connects:
                 return await connect(host, ssh, login)

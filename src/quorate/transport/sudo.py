@@ -6,11 +6,11 @@ from quorate.transport.password import Prompt, stored
 
 
 async def password(ssh: ResolvedSsh, prompt: Prompt) -> str | None:
-    """The password for sudo; None for root, and where sudo is not to ask. Raises TransportError."""
+    """The password for sudo; None for root, and where sudo is not to ask. Raises LocalError."""
     if ssh.user == "root":
         return None
     if ssh.sudo_password_file is not None:
-        return stored(ssh.sudo_password_file)
+        return stored(ssh.sudo_password_file, "ssh.sudo_password_file")
     if ssh.ask_sudo_password:
         return await prompt.ask(f"sudo password of {ssh.user}")
     return None

@@ -9,12 +9,12 @@ from typing import Literal
 import asyncssh
 
 from quorate.core import TransportError
-from quorate.spec.ssh import ResolvedSsh
+from quorate.spec.ssh import ResolvedSsh, way
 from quorate.transport import known
 from quorate.transport.connect import Client, connect, explain
 from quorate.transport.keyring import Keyring, Login
 from quorate.transport.password import Prompt
-from quorate.transport.ssh import CONNECTS, way
+from quorate.transport.ssh import CONNECTS
 
 ALGORITHMS = (
     "ssh-ed25519",

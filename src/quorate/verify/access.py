@@ -1,5 +1,6 @@
 """Checks of who may do what, where keys lie, and what leaves a host unprotected."""
 
+import json
 from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any
@@ -13,7 +14,7 @@ from quorate.spec.cluster import Host
 from quorate.spec.ports import KUBELET
 from quorate.verify import pods
 from quorate.verify.api import CURL
-from quorate.verify.check import Skip, demand
+from quorate.verify.check import Skip, Wrong, demand
 from quorate.verify.env import Env, own_url
 
 NAMELESS = frozenset({"system:anonymous", "system:unauthenticated"})
@@ -21,6 +22,8 @@ EVERYBODY = frozenset({"system:authenticated", "system:serviceaccounts"})
 HARMLESS = frozenset({"system:public-info-viewer"})
 """ClusterRole that Kubernetes itself gives the nameless: health and version."""
 READ_ONLY_PORT = 10255
+WRITTEN = 5
+"""Seconds within which a request stands in the audit log."""
 
 
 def _subjects(binding: dict[str, Any]) -> set[str]:
@@ -125,6 +128,33 @@ async def sealed(env: Env) -> str:
     demand(head.startswith("k8s:enc:secretbox:"), f"{key} begins {head[:24]!r}, expected k8s:enc:secretbox")
     demand(found.strip() == "0", f"{key} holds the plain text")
     return f"read from {member.name}: the value begins {':'.join(head.split(':')[:5])}"
+
+
+async def audited(env: Env) -> str:
+    """Every API server writes down who asked for what: a look at a Secret that is not there."""
+    c = env.cluster
+    if c.apiserver.audit_policy is not None:
+        raise Skip("apiserver.audit_policy is the cluster file's own")
+
+    def script(master: Host) -> str:
+        name = f"{env.namespace}-{master.name}"
+        found = f"""tail -c 2000000 {layout.AUDIT_LOG} | grep -F '"name":"{name}"'"""
+        return (
+            f"{env.kubectl(own_url(c, master))} -n default get secret {name} 2>&1 | grep -q NotFound || echo unasked\n"
+            f"for i in $(seq {WRITTEN * 5}); do\n"
+            f"    line=$({found}) && break; sleep 0.2\n"
+            'done\nprintf "%s\\n" "$line" | tail -n 1'
+        )
+
+    for name, text in (await env.many(c.masters, script)).items():
+        demand("unasked" not in text, f"{name}: its API server does not answer")
+        try:
+            record = json.loads(text)
+        except ValueError:
+            raise Wrong(f"{name}: {layout.AUDIT_LOG} has no line of a request {WRITTEN} s after it") from None
+        said = (record.get("verb"), record.get("responseStatus", {}).get("code"), bool(record["user"]["username"]))
+        demand(said == ("get", 404, True), f"{name}: {layout.AUDIT_LOG} says {text.strip()[:200]}")
+    return f"{len(c.masters)} API servers wrote down who looked at a Secret"
 
 
 async def certificates(env: Env) -> str:

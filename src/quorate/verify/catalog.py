@@ -42,6 +42,7 @@ CHECKS: tuple[Check, ...] = (
     Check("keys-placed", "keys lie only where they are used", access.keys_where_needed, final=True),
     Check("keys-closed", "keys are readable by their owner alone", access.keys_closed, final=True),
     Check("sealed", "Secrets are encrypted in etcd", access.sealed),
+    Check("audited", "every API server writes down who asked for what", access.audited),
     Check("one-ca", "all hosts trust the same CA", access.ca_is_one, final=True),
     Check("certificates", "no certificate ends soon", access.certificates, final=True),
 )

@@ -73,6 +73,8 @@ async def examine(check: Check, env: Env) -> Finding:
         return found(Status.FAILED, f"{error.host}: exit {error.code}: {''.join(tail) or error.message}")
     except TransportError as error:
         return found(Status.FAILED, str(error))
+    except (ValueError, LookupError, TypeError) as error:  # what a host said is not what such a program says
+        return found(Status.FAILED, f"an answer that can't be read ({type(error).__name__}: {error})")
 
 
 def demand(good: bool, otherwise: str) -> None:

@@ -40,6 +40,8 @@ class Env:
     via: Transport
     namespace: str
     """Where all test objects are."""
+    patience: float = 0.0
+    """Seconds that a look goes on beyond what should be enough: what comes late is then slow, not broken."""
     outages: list[Outage] = field(default_factory=list)
     """What is stopped right now; see `outage`."""
     _once: dict[Callable[..., Any], asyncio.Future[Any]] = field(default_factory=dict)
@@ -47,7 +49,9 @@ class Env:
     async def once(self, make: "Callable[[Env], Coroutine[Any, Any, T]]") -> T:
         """What `make` gives, made by the first who asks; its exception is everybody's."""
         if make not in self._once:
-            self._once[make] = asyncio.ensure_future(make(self))
+            made = self._once[make] = asyncio.ensure_future(make(self))
+            # Who waited for it may be gone when it fails: then nobody else has to hear of it.
+            made.add_done_callback(lambda done: done.cancelled() or done.exception())
         return cast(T, await asyncio.shield(self._once[make]))
 
     def cancel(self) -> None:

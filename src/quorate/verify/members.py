@@ -14,6 +14,7 @@ from quorate.spec.cluster import Host
 from quorate.spec.ports import ETCD_CLIENT
 from quorate.verify.check import Skip, Wrong, demand
 from quorate.verify.env import Env, own_url, settled
+from quorate.verify.following import followed
 from quorate.verify.outage import healthy, recovered, start, stop
 
 AWAY = 60.0
@@ -61,7 +62,10 @@ async def members_die(env: Env) -> str:
 
 
 async def all_away(env: Env) -> str:
-    """All members are stopped for `AWAY` seconds; when etcd answers again every API server writes within `BACK`."""
+    """All members are stopped for `AWAY` seconds; when etcd answers again every API server writes within `BACK`.
+
+    Then workers follow, too: what comes next finds a cluster at rest.
+    """
     await healthy(env)
     await _namespace(env)
     demand(await _write(env, "before"), "no write while all members are there")
@@ -73,7 +77,8 @@ async def all_away(env: Env) -> str:
         await asyncio.shield(_start(env, env.cluster.members))
     seconds = await recovered(env)
     await _kept(env, "before")
-    return f"all {len(env.cluster.members)} away for {AWAY:.0f} s; back: {back}; all well in {seconds:.0f} s"
+    well = f"all well in {seconds:.0f} s{await followed(env)}"
+    return f"all {len(env.cluster.members)} away for {AWAY:.0f} s; back: {back}; {well}"
 
 
 async def returned(env: Env, stopped: Sequence[Host]) -> dict[str, float]:

@@ -17,6 +17,10 @@ PAUSE = 5.0
 """Seconds until a check that failed, and disturbs nobody, is done once more, when all others are over: on a machine
 that is busy, or just after an apply, what is only slow must not count as broken."""
 
+PATIENCE = 75.0
+"""Seconds more that a second look has: after an API that was away kube-proxy may wait 60 s before it asks again
+(client-go, tools/cache/reflector.go)."""
+
 
 async def verify(
     cluster: Cluster,
@@ -52,7 +56,7 @@ async def verify(
         told(_of_two(found[check.id], await examine(check, again)))
 
     tasks = [asyncio.create_task(first(check)) for check in checks if not check.disruptive]
-    again = Env(cluster, via, env.namespace)
+    again = Env(cluster, via, env.namespace, PATIENCE)
     try:
         if failed := [check for check in await asyncio.gather(*tasks) if check]:
             await asyncio.sleep(PAUSE)

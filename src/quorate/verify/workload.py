@@ -5,7 +5,7 @@ import json
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from functools import wraps
-from typing import ParamSpec, TypeVar
+from typing import Concatenate, ParamSpec, TypeVar
 
 from quorate.core import CommandFailed
 from quorate.render.sh import quote, sh
@@ -63,15 +63,15 @@ SETTLING = 15.0
 """Seconds that kube-proxies have for the rules of a service that was just made (1 s between their rounds)."""
 
 
-def settling(check: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T]]:
-    """The check, asked again until it passes or the network has had its time to settle."""
+def settling(check: Callable[Concatenate[Env, P], Awaitable[T]]) -> Callable[Concatenate[Env, P], Awaitable[T]]:
+    """The check, asked again until it passes or the network has had its time to settle: at the second look, more."""
 
     @wraps(check)
-    async def patient(*args: P.args, **more: P.kwargs) -> T:
-        end = time.monotonic() + SETTLING
+    async def patient(env: Env, /, *args: P.args, **more: P.kwargs) -> T:
+        end = time.monotonic() + SETTLING + env.patience
         while True:
             try:
-                return await check(*args, **more)
+                return await check(env, *args, **more)
             except Wrong:
                 if time.monotonic() > end:
                     raise

@@ -1,6 +1,7 @@
 """One family built: modules fetched and verified, programs compiled and named; nothing is left when it fails."""
 
 import os
+import re
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -57,9 +58,9 @@ async def build(
     linking = f"-ldflags={ldflags(family, version, lock, compiler)}"
     out = work / "bin"
     out.mkdir()
-    if family.tests and stale:
+    if family.tests and (named := _named_by(place, stale)):
         # `go test` does not tell how far it is: what its programs are made of is compiled before.
-        await toolchain.run(go, ["build", "-v", *flags, *stale], place, env=env, on_line=progress.heard)
+        await toolchain.run(go, ["build", "-v", *flags, *named], place, env=env, on_line=progress.heard)
     verb = ["test", "-c", "-vet=off"] if family.tests else ["build", "-v"]
     words = [*verb, *flags, linking, "-o", f"{out}/", *family.programs.values()]
     await toolchain.run(go, words, place, env=env, on_line=progress.heard)
@@ -74,12 +75,19 @@ def ldflags(family: Family, version: str, lock: Lock, compiler: Compiler | None)
     return " ".join(["-s", "-w", *stamps, *([compiler.ldflags] if compiler else [])])
 
 
-async def _stale(go: Go, flags: Sequence[str], family: Family, place: Path, env: Mapping[str, str]) -> list[str]:
-    """The packages that are to be compiled: those that Go's cache does not have."""
-    form = "-f={{if and .Stale (not .ForTest)}}{{.ImportPath}}{{end}}"
+async def _stale(go: Go, flags: Sequence[str], family: Family, place: Path, env: Mapping[str, str]) -> dict[str, str]:
+    """The packages that are to be compiled, for Go's cache does not have them, with their modules (Go's own: none)."""
+    form = "-f={{if and .Stale (not .ForTest)}}{{.ImportPath}} {{with .Module}}{{.Path}}{{end}}{{end}}"
     words = ["list", "-deps", *(["-test"] if family.tests else []), *flags, form]
     text = await toolchain.run(go, [*words, *family.programs.values()], place, env=env)
-    return [package for package in text.split() if not package.endswith(".test")]
+    found = (line.partition(" ") for line in text.splitlines() if line.strip())
+    return {package: module for package, _, module in found if not package.endswith(".test")}
+
+
+def _named_by(place: Path, packages: Mapping[str, str]) -> list[str]:
+    """Those that may be named to go: of modules that go.mod itself holds. What tests want may come from others."""
+    held = set(re.findall(r"^(?:require|\t)\s*(\S+) v", (place / "go.mod").read_text(), re.MULTILINE))
+    return [package for package, module in packages.items() if not module or module in held]
 
 
 class Progress:

@@ -109,6 +109,24 @@ _FAMILIES: Mapping[str, Family] = {
             stamps={},
             lock="kubernetes",
         ),
+        # Programs that some of the tests start in images of their own.
+        Family(
+            part="test_programs",
+            modules=(KUBERNETES,),
+            programs={
+                "nnp": f"{KUBERNETES}/test/images/nonewprivs",
+                "regression-issue-74839": f"{KUBERNETES}/test/images/regression-issue-74839",
+            },
+            stamps={},
+            lock="kubernetes",
+        ),
+        # The server that the aggregation's test starts. Its versions are Kubernetes' with a 0 before the minor's.
+        Family(
+            part="sample_apiserver",
+            modules=("k8s.io/sample-apiserver",),
+            programs={"sample-apiserver": "k8s.io/sample-apiserver"},
+            stamps={},
+        ),
         # The suite by which the CNCF judges. It tells its version, and chooses images by it.
         Family(
             part="e2e",

@@ -18,6 +18,7 @@ from quorate.artifact.golang import families, toolchain
 from quorate.artifact.golang.families import Family
 from quorate.artifact.golang.toolchain import Go
 from quorate.core import ArtifactError
+from quorate.spec.versions import parts
 
 SHIPPED = Path(__file__).with_name("locks")
 KEPT = "modules"
@@ -41,6 +42,13 @@ class Lock:
             if line.startswith(f"{module} v{version} h1:"):
                 return line.split()[2]
         raise ArtifactError(f"{self.folder}: no sum of {module} v{version}", f"remove {self.folder}: it is made anew")
+
+    def replaced(self, module: str) -> str:
+        """The version by which a module is replaced. Raises `ArtifactError` when it isn't."""
+        for line in (self.folder / "go.mod").read_text().splitlines():
+            if line.startswith(f"replace {module} => {module} v"):
+                return line.rpartition(" v")[2]
+        raise ArtifactError(f"{self.folder}: {module} is replaced by no version", "report this")
 
 
 def find(part: str, version: str, beside: Path | None) -> Lock | None:
@@ -71,12 +79,17 @@ async def make(family: Family, version: str, place: Path) -> Lock:
         go = toolchain.find(work)
         _vouched(go)
         first = await _upstream(go, work, family.modules[0], version)
-        (work / "go.mod").write_text("\n".join(_mod(family, version, first)) + "\n")
+        staging = {module: await _nearest(go, work, module, one) for module, one in _staging(version, first).items()}
+        (work / "go.mod").write_text("\n".join(_mod(family, version, first, staging)) + "\n")
         (work / "tools.go").write_text(source(family))
         go = toolchain.find(work)
         # Tests of modules may want some that nobody serves: that is no error here. What is built must be there.
         await toolchain.run(go, ["mod", "tidy", "-e"], work, env={"GOFLAGS": "-mod=mod"})
         await toolchain.run(go, ["list", "-deps", "-f=.", *family.programs.values()], work, env={})
+        if family.locked:
+            # Tests that are built as programs are no tests of ours to `tidy`: what they want is not looked for.
+            words = ["list", "-deps", "-test", "-f=.", *family.locked]
+            await toolchain.run(go, words, work, env={"GOFLAGS": "-mod=mod"})
         folder = place / f"{family.part}-{version}"
         return _keep(work, folder)
 
@@ -127,16 +140,34 @@ async def _upstream(go: Go, work: Path, module: str, version: str) -> Mapping[st
 
 async def _served(go: Go, work: Path, module: str, version: str) -> str:
     """Served releases of the same minor, else all; empty when nobody answers."""
-    try:
-        text = await toolchain.run(go, ["list", "-m", "-versions", module], work, env={"GOFLAGS": "-mod=mod"})
-    except ArtifactError:
-        return ""
-    released = [word.removeprefix("v") for word in text.split()[1:] if "-" not in word]
+    released = await _released(go, work, module)
     minor = version.rpartition(".")[0] + "."
     return ", ".join([one for one in released if one.startswith(minor)] or released[-12:])
 
 
-def _mod(family: Family, version: str, upstream: Mapping[str, Any]) -> Iterator[str]:
+async def _released(go: Go, work: Path, module: str) -> list[str]:
+    """Versions that the proxy lists, the lowest first; none when nobody answers."""
+    try:
+        text = await toolchain.run(go, ["list", "-m", "-versions", module], work, env={"GOFLAGS": "-mod=mod"})
+    except ArtifactError:
+        return []
+    return [word.removeprefix("v") for word in text.split()[1:] if "-" not in word]
+
+
+async def _nearest(go: Go, work: Path, module: str, version: str) -> str:
+    """The version, or where it isn't served the last before it of its minor: modules that only tests use may lack one.
+
+    Where there is none of these the version itself: only who imports the module misses it.
+    """
+    try:
+        await toolchain.run(go, ["mod", "download", f"{module}@v{version}"], work, env={"GOFLAGS": "-mod=mod"})
+    except ArtifactError:
+        earlier = [one for one in await _released(go, work, module) if parts(one)[:2] == parts(version)[:2]]
+        return max((one for one in earlier if parts(one) < parts(version)), key=parts, default=version)
+    return version
+
+
+def _mod(family: Family, version: str, upstream: Mapping[str, Any], staging: Mapping[str, str]) -> Iterator[str]:
     """Our go.mod: the module's own Go version, settings and replacements, which count in a main module alone."""
     yield f"module quorate.local/{family.part}"
     yield f"go {upstream['Go']}"
@@ -144,17 +175,18 @@ def _mod(family: Family, version: str, upstream: Mapping[str, Any]) -> Iterator[
         yield f"godebug {one['Key']}={one['Value']}"
     for module in family.modules:
         yield f"require {module} v{version}"
-    yield from _replacements(version, upstream)
+    # Replacements count in a main module alone.
+    for one in upstream.get("Replace") or ():
+        if one["New"].get("Version"):
+            yield f"replace {one['Old']['Path']} => {one['New']['Path']} {one['New']['Version']}"
+    for module, published in staging.items():
+        yield f"replace {module} => {module} v{published}"
 
 
-def _replacements(version: str, upstream: Mapping[str, Any]) -> Iterator[str]:
-    """Replacements count in a main module alone. A folder of the source tree is not in the module's archive: it is a
-    module of its own, required by its version, or as v0.0.0 and published as v0.MINOR.PATCH (Kubernetes' staging).
+def _staging(version: str, upstream: Mapping[str, Any]) -> dict[str, str]:
+    """Modules that are folders of the source tree, and so not in the module's archive, with the versions that they are
+    published as: v0.MINOR.PATCH of what is required as v0.0.0. Others are required by their version.
     """
     required = {one["Path"]: one["Version"] for one in upstream.get("Require") or ()}
-    for one in upstream.get("Replace") or ():
-        old, new = one["Old"]["Path"], one["New"]
-        if new.get("Version"):
-            yield f"replace {old} => {new['Path']} {new['Version']}"
-        elif required.get(old) == "v0.0.0":
-            yield f"replace {old} => {old} v0.{version.partition('.')[2]}"
+    folders = [one["Old"]["Path"] for one in upstream.get("Replace") or () if not one["New"].get("Version")]
+    return {folder: f"0.{version.partition('.')[2]}" for folder in folders if required.get(folder) == "v0.0.0"}

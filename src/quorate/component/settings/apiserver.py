@@ -1,7 +1,7 @@
 """kube-apiserver's settings: flags, and who may come without a name."""
 
-from quorate.component.settings import tls
-from quorate.spec import layout, pki_files
+from quorate.component.settings import merged
+from quorate.spec import layout, pki_files, tls
 from quorate.spec.cluster import Cluster, Host
 from quorate.spec.ports import ETCD_WAY
 from quorate.spec.versions import Minor
@@ -66,21 +66,20 @@ def flags(c: Cluster, h: Host, minor: Minor) -> dict[str, str]:
         flags["encryption-provider-config"] = ENCRYPTION
     if len(c.masters) > 1:
         flags["goaway-chance"] = GOAWAY_CHANCE
-    if "anonymous-auth" in c.apiserver.extra_flags:
-        flags.pop("authentication-config", None)
-    return {**flags, **c.apiserver.extra_flags}
+    return merged.flags(flags, c.apiserver.extra_flags)
 
 
-def authentication_config(minor: Minor) -> dict[str, object] | None:
+def authentication_config(c: Cluster, minor: Minor) -> dict[str, object] | None:
     """AuthenticationConfiguration: the nameless may come to `ANONYMOUS_PATHS` alone. None where not
     usable."""
     if minor.authentication_api is None:
         return None
-    return {
+    config: dict[str, object] = {
         "apiVersion": minor.authentication_api,
         "kind": "AuthenticationConfiguration",
         "anonymous": {"enabled": True, "conditions": [{"path": path} for path in ANONYMOUS_PATHS]},
     }
+    return {**config, "jwt": list(c.apiserver.jwt)} if c.apiserver.jwt else config
 
 
 def _etcd() -> dict[str, str]:

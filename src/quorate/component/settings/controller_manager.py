@@ -1,6 +1,6 @@
 """kube-controller-manager's settings."""
 
-from quorate.component.settings import election
+from quorate.component.settings import election, merged
 from quorate.spec import layout, pki_files
 from quorate.spec.cluster import Cluster
 from quorate.spec.versions import Minor
@@ -39,7 +39,7 @@ def flags(c: Cluster, minor: Minor) -> dict[str, str]:
     if minor.controller_plain_port:
         # Port 10252 stays, for `kubectl get componentstatuses` asks there, but on loopback only.
         flags["address"] = "127.0.0.1"
-    return {**flags, **c.controller_manager.extra_flags}
+    return merged.flags(flags, c.controller_manager.extra_flags)
 
 
 def delegation(kubeconfig: str) -> dict[str, str]:

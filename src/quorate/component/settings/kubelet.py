@@ -2,8 +2,8 @@
 
 from typing import Literal
 
-from quorate.component.settings import tls
-from quorate.spec import layout, pki_files
+from quorate.component.settings import merged
+from quorate.spec import layout, pki_files, resolvers, tls
 from quorate.spec.cluster import Cluster, Host
 from quorate.spec.facts import HostFacts
 from quorate.spec.versions import Minor
@@ -30,11 +30,13 @@ def flags(c: Cluster, h: Host, minor: Minor, pause_image: str | None = None) -> 
         "config": CONFIG,
         "kubeconfig": layout.kubeconfig(NAME),
         # Renewed certificates go here.
-        "cert-dir": f"{layout.KUBELET_DIR}/pki",
+        "cert-dir": f"{c.kubelet_dir(h)}/pki",
         "hostname-override": h.node,
         "node-ip": h.ip,
         **_runtime(c, minor),
     }
+    if c.kubelet_dir(h) != layout.KUBELET_DIR:
+        flags["root-dir"] = c.kubelet_dir(h)
     if minor.sandbox_image_flag:
         # For dockershim the image itself; for containerd it only keeps garbage collection off it.
         flags["pod-infra-container-image"] = c.runtime.pause_image or pause_image or minor.pause_image
@@ -42,7 +44,7 @@ def flags(c: Cluster, h: Host, minor: Minor, pause_image: str | None = None) -> 
         flags["node-labels"] = ",".join(f"{key}={value}" for key, value in labels.items())
     if h.taints:
         flags["register-with-taints"] = ",".join(f"{t.key}={t.value}:{t.effect}" for t in h.taints)
-    return {**flags, **c.kubelet.extra_flags}
+    return merged.flags(flags, c.kubelet.extra_flags)
 
 
 def own_labels(h: Host) -> dict[str, str]:
@@ -70,7 +72,7 @@ def config(
         "cgroupDriver": cgroup_driver,
         "clusterDNS": [c.dns_ip],
         "clusterDomain": c.network.dns_domain,
-        "resolvConf": facts.resolv_conf,
+        "resolvConf": resolvers.chosen(c, facts).path,
         "failSwapOn": c.os.swap == "off",
         "maxPods": c.kubelet.max_pods,
         **_status(c),
@@ -91,7 +93,7 @@ def config(
     if minor.fail_cgroup_v1_field and facts.cgroup == "v1":
         # From 1.35 kubelet refuses to start on cgroup v1 unless told so.
         config["failCgroupV1"] = False
-    return {**config, **c.kubelet.config}
+    return merged.fields(config, c.kubelet.config)
 
 
 def _status(c: Cluster) -> dict[str, object]:

@@ -1,5 +1,6 @@
 """kube-proxy's settings: KubeProxyConfiguration."""
 
+from quorate.component.settings import merged
 from quorate.spec import layout
 from quorate.spec.cluster import Cluster, Host
 from quorate.spec.facts import HostFacts
@@ -15,7 +16,7 @@ _LEAVE_CONNTRACK = {"maxPerCore": 0, "min": 0, "tcpEstablishedTimeout": "0s", "t
 
 def flags(c: Cluster) -> dict[str, str]:
     """Flags, without dashes. kube-proxy ignores nearly all others beside `--config`."""
-    return {"config": CONFIG, **c.proxy.extra_flags}
+    return merged.flags({"config": CONFIG}, c.proxy.extra_flags)
 
 
 def config(c: Cluster, h: Host, facts: HostFacts, minor: Minor) -> dict[str, object]:

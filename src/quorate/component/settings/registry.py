@@ -36,7 +36,9 @@ def hosts(c: Cluster, registry: str, logins: Mapping[str, str], authorities: Map
         parts = urlsplit(url)
         about: dict[str, object] = {"capabilities": ["pull", "resolve"]}
         # containerd appends /v2 to a path, unless it is told to leave it alone.
-        if "v2" in parts.path.split("/"):
+        access = c.runtime.registry_access.get(parts.netloc)
+        as_it_is = access.override_path if access else None
+        if "v2" in parts.path.split("/") if as_it_is is None else as_it_is and parts.path.strip("/"):
             about["override_path"] = True
         if parts.scheme == "https" and parts.netloc in insecure:
             about["skip_verify"] = True

@@ -1,6 +1,6 @@
 """kube-scheduler's settings: few flags, and KubeSchedulerConfiguration."""
 
-from quorate.component.settings import election
+from quorate.component.settings import election, merged
 from quorate.component.settings.controller_manager import delegation
 from quorate.spec import layout
 from quorate.spec.cluster import Cluster
@@ -20,7 +20,7 @@ def flags(c: Cluster) -> dict[str, str]:
         # The configuration decides; the flag is for whoever audits the command line (CIS 1.4.1).
         "profiling": "false",
     }
-    return {**flags, **c.scheduler.extra_flags}
+    return merged.flags(flags, c.scheduler.extra_flags)
 
 
 def config(c: Cluster, minor: Minor) -> dict[str, object]:

@@ -38,6 +38,11 @@ class Table:
                 break
         return now
 
+    @property
+    def ever(self) -> frozenset[str]:
+        """Every name that some version has."""
+        return frozenset(name for change in self.changes.values() for name in change.get("+", ()))
+
     def exact(self, version: str) -> bool:
         """Whether a version's list was read off its programs, so that what is not in it does not exist."""
         return _minor(version) in self.read

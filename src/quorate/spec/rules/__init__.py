@@ -7,7 +7,21 @@ one mistake is told once. Only `files` looks outside of the value, at the files 
 from collections.abc import Collection
 
 from quorate.spec.cluster import Cluster
-from quorate.spec.rules import endpoint, exist, files, hosts, network, parts, reach, registries, state, timing
+from quorate.spec.rules import (
+    endpoint,
+    exist,
+    files,
+    folders,
+    hosts,
+    network,
+    parts,
+    protection,
+    reach,
+    registries,
+    segments,
+    state,
+    timing,
+)
 from quorate.spec.tree import Fault
 
 RULES = (
@@ -15,9 +29,12 @@ RULES = (
     + reach.RULES
     + endpoint.RULES
     + network.RULES
+    + segments.RULES
     + parts.RULES
+    + folders.RULES
     + registries.RULES
     + exist.RULES
+    + protection.RULES
     + timing.RULES
     + state.RULES
     + files.RULES

@@ -7,6 +7,7 @@ from quorate.spec.cluster import Cluster, Role
 from quorate.spec.ports import listeners
 from quorate.spec.rules.rule import rule
 from quorate.spec.tree import Fault
+from quorate.spec.vip import named
 
 ASSUMED_PREFIX = 24
 """Prefix length of the balancers' network where the file says nothing; `plan` compares with the hosts."""
@@ -61,15 +62,31 @@ def vip(cluster: Cluster) -> Iterator[Fault]:
     prefix = cluster.endpoint.prefix
     length = prefix if prefix and prefix < 31 else ASSUMED_PREFIX
     for host in cluster.balancers:
-        network = IPv4Network(f"{host.ip}/{length}", strict=False)
+        if named(cluster, host):
+            # It has a network of its own, of which the file tells the prefix alone.
+            if not prefix or prefix > 30:
+                continue
+            network = IPv4Network(f"{address}/{prefix}", strict=False)
+        else:
+            network = IPv4Network(f"{host.ip}/{length}", strict=False)
         if address not in network:
             assumed = "" if prefix else f" (taking it as /{ASSUMED_PREFIX})"
             fix = f"write a free address of {network}" + ("" if prefix else ", or endpoint.prefix if it is wider")
+            fix += "; if it belongs on another interface, name that as endpoint.interface"
             yield Fault(where, f"is outside of {network}, the network of balancer {host.name}{assumed}", fix)
             return
         if address in (network.network_address, network.broadcast_address):
             yield Fault(where, f"is the first or last address of {network}", "write one between them")
             return
+
+
+def vip_interfaces(cluster: Cluster) -> Iterator[Fault]:
+    """Only a host that may hold the virtual IP has an interface for it."""
+    for index, host in enumerate(cluster.hosts):
+        if host.vip_interface and not (cluster.endpoint.vip and host.has(Role.LOAD_BALANCER)):
+            lacks = "the role load-balancer" if cluster.endpoint.vip else "an endpoint.vip"
+            fix = "remove it; for the interface of the host's own address there is `interface`"
+            yield Fault(("hosts", index, "vip_interface"), f"has no effect without {lacks}", fix)
 
 
 def outside(cluster: Cluster) -> Iterator[Fault]:
@@ -87,6 +104,31 @@ def outside(cluster: Cluster) -> Iterator[Fault]:
         if host.address == address and len(cluster.masters) > 1 and not host.has(Role.LOAD_BALANCER):
             rule_ = f"is control-plane host {host.name}: all would depend on it"
             yield Fault(where, rule_, "write the address of a balancer in front of all control-plane hosts")
+
+
+def name(cluster: Cluster) -> Iterator[Fault]:
+    """A name beside the address is one, of nothing else, and leads there."""
+    endpoint, where = cluster.endpoint, ("endpoint", "name")
+    given = endpoint.model_fields_set
+    if "name_in_hosts" in given and endpoint.name is None:
+        yield Fault(("endpoint", "name_in_hosts"), "has no effect without endpoint.name", "remove it")
+    elif "name_in_hosts" in given and endpoint.name_in_hosts and not cluster.os.hosts_file:
+        rule_ = "has no effect with os.hosts_file false: there is no block to write it into"
+        yield Fault(("endpoint", "name_in_hosts"), rule_, "remove it, and let DNS have the name; or remove hosts_file")
+    if endpoint.name is None:
+        return
+    other = next((host for host in cluster.hosts if endpoint.name in (host.name, host.node)), None)
+    if not (endpoint.vip or endpoint.address):
+        rule_ = "has no effect without endpoint.vip or endpoint.address"
+        yield Fault(where, rule_, "remove it; a name that leads to the API by itself is `endpoint.address`")
+    elif endpoint.address and not endpoint.address.rpartition(".")[2].isdigit():
+        rule_ = f"endpoint.address {endpoint.address} is a name already"
+        yield Fault(where, rule_, "remove it, or write as `address` the address that it leads to")
+    elif endpoint.name.rpartition(".")[2].isdigit():
+        yield Fault(where, "is an address, no name", "remove it: certificates have `vip` and `address` anyway")
+    elif other or endpoint.name == "localhost":
+        whose = f"the name of host {other.name}" if other else "each machine's name for itself"
+        yield Fault(where, f"is {whose}", "write a name of its own, such as api.example.org")
 
 
 def ports(cluster: Cluster) -> Iterator[Fault]:
@@ -143,7 +185,9 @@ def node_ports(cluster: Cluster) -> Iterator[Fault]:
 RULES = (
     rule("hosts endpoint apiserver", choice),
     rule("hosts endpoint", vip),
+    rule("hosts endpoint", vip_interfaces),
     rule("hosts endpoint", outside),
+    rule("hosts endpoint os", name),
     rule("hosts endpoint apiserver ssh", ports),
     rule("hosts endpoint apiserver ssh network", node_ports),
 )

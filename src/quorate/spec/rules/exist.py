@@ -24,6 +24,9 @@ PROGRAMS = {
 """By the section of the cluster file that has its `extra_flags`."""
 _GATES = "feature-gates"
 
+_ETCD_34 = frozenset({"debug", "log-output", "log-package-levels", "experimental-backend-bbolt-freelist-type"})
+"""Flags that etcd 3.4 has and no later version (etcd's CHANGELOG-3.5)."""
+
 _Told = tuple[str, str]
 """Rule and fix."""
 
@@ -114,7 +117,10 @@ def _gate(program: str, version: str, name: str, wish: bool) -> _Told | None:
 def _missing(known: Table, name: str, version: str, who: str, what: str, *, sure: bool = True) -> _Told | None:
     """Rule and fix for a name that a version does not know; None if it does, or if it may (not `sure`)."""
     now = known.at(version)
-    if now is None or name in now:
+    if now is None:
+        # No list tells of etcd 3.4. What no other version knows, and 3.5 did not take away, is a mistake all the same.
+        now, sure = dict.fromkeys(known.ever | _ETCD_34, ""), True
+    if name in now:
         return None
     owner = name[: name.find(".") + 1]
     names = [each.removeprefix(owner) for each in now if each.startswith(owner)]

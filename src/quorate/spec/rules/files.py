@@ -11,6 +11,7 @@ from quorate.spec.rules.rule import rule
 from quorate.spec.tree import Fault, Where
 
 SECRETS = ("key", "password_file", "sudo_password_file")
+SECRETS_OF_JUMP = ("key", "password_file")
 _VARIABLE = re.compile(r"env:[A-Za-z_][A-Za-z0-9_]*")
 _PUBLIC = (b"ssh-", b"ecdsa-", b"sk-", b"-----BEGIN CERTIFICATE", b"-----BEGIN PUBLIC", b"---- BEGIN SSH2 PUBLIC")
 _DER = b"\x30"
@@ -76,6 +77,10 @@ def _ssh(ssh: Ssh, around: Where) -> Iterator[Fault]:
         path: Path | None = getattr(ssh, field)
         if path is not None:
             yield from _secret(path, (*around, field))
+    for field in SECRETS_OF_JUMP:
+        path = getattr(ssh.jump, field, None)
+        if path is not None:
+            yield from _secret(path, (*around, "jump", field))
     if ssh.known_hosts is not None and ssh.known_hosts.exists():
         yield from _missing(ssh.known_hosts, (*around, "known_hosts"))
 
@@ -98,6 +103,15 @@ def _text(path: Path, where: Where, words: tuple[str, ...]) -> Iterator[Fault]:
         word for word in words if not re.search(rf"(?:^|[{{,])[ -]*['\"]?{word}['\"]?:", text, re.MULTILINE)
     ]:
         yield Fault(where, f"{path} has no `{missing[0]}:`: it is no such file", "correct the path, or the file")
+
+
+def _login(path: Path, where: Where) -> Iterator[Fault]:
+    wrong = list(_secret(path, where))
+    yield from wrong
+    if not wrong and not str(path).startswith("env:"):
+        first = path.read_text(encoding="utf-8", errors="replace").partition("\n")[0]
+        if not LOGIN.fullmatch(first.rstrip("\r")):
+            yield Fault(where, f"{path} is no login", "write USER:PASSWORD in its first line")
 
 
 def secrets(cluster: Cluster) -> Iterator[Fault]:
@@ -136,13 +150,13 @@ def registries(cluster: Cluster) -> Iterator[Fault]:
                 rule_ = f"{given.ca_file} holds no certificate in PEM"
                 yield Fault(at, rule_, "name the PEM of the authority that signed the registry's certificate")
         if given.login_file is not None:
-            at = (*where, "login_file")
-            wrong = list(_secret(given.login_file, at))
-            yield from wrong
-            if not wrong and not str(given.login_file).startswith("env:"):
-                first = given.login_file.read_text(encoding="utf-8", errors="replace").partition("\n")[0]
-                if not LOGIN.fullmatch(first.rstrip("\r")):
-                    yield Fault(at, f"{given.login_file} is no login", "write USER:PASSWORD in its first line")
+            yield from _login(given.login_file, (*where, "login_file"))
+
+
+def proxy(cluster: Cluster) -> Iterator[Fault]:
+    """The login of the hosts' proxy is one, and for its owner alone."""
+    if cluster.os.proxy and cluster.os.proxy.login_file is not None:
+        yield from _login(cluster.os.proxy.login_file, ("os", "proxy", "login_file"))
 
 
 def artifacts(cluster: Cluster) -> Iterator[Fault]:
@@ -169,5 +183,6 @@ RULES = (
     rule("network", manifest),
     rule("apiserver", audit_policy),
     rule("runtime", registries),
+    rule("os", proxy),
     rule("artifacts", artifacts),
 )

@@ -12,14 +12,24 @@ MOST_MEMBERS = 7
 """etcd's FAQ: "an etcd cluster probably should have no more than seven nodes"."""
 LONGEST_NODE = 64 - len("system:node:")
 """Characters: what X.509 leaves of a common name (RFC 5280, ub-common-name)."""
-TAINTS_OF_KUBERNETES = ("node.kubernetes.io/", "node.cloudprovider.kubernetes.io/")
-LABELS_ALLOWED = (
-    "node-role.kubernetes.io/",
-    "node-restriction.kubernetes.io/",
-    "topology.kubernetes.io/",
-    "node.kubernetes.io/",
+LONGEST_PREFIX = 253
+"""Characters of a key's prefix: what the API takes (apimachinery, IsDNS1123Subdomain)."""
+LABELS_OF_KUBELET = (
+    *("kubernetes.io/hostname", "kubernetes.io/os", "kubernetes.io/arch"),
+    *("beta.kubernetes.io/os", "beta.kubernetes.io/arch"),
 )
-"""Of the reserved `kubernetes.io` and `k8s.io` names, those that are for administrators to set."""
+"""Those that a kubelet writes anew at each start, whatever they were (its updateDefaultLabels)."""
+TAINTS_OF_KUBERNETES = (
+    *(
+        f"node.kubernetes.io/{name}"
+        for name in (
+            *("not-ready", "unreachable", "unschedulable", "network-unavailable"),
+            *("memory-pressure", "disk-pressure", "pid-pressure"),
+        )
+    ),
+    *(f"node.cloudprovider.kubernetes.io/{name}" for name in ("uninitialized", "shutdown")),
+)
+"""Those that Kubernetes' controllers set and clear (kubernetes.io, "Well-Known Labels, Annotations and Taints")."""
 
 
 def _twice(cluster: Cluster, what: str, name: Callable[[Host], object], field: str) -> Iterator[Fault]:
@@ -164,13 +174,14 @@ def node_objects(cluster: Cluster) -> Iterator[Fault]:
                 fix = f"remove {field}, or give the host the role worker"
                 yield Fault((*here, field), "a host without the role worker is no node", fix)
         for key in host.labels:
-            prefix = key.partition("/")[0] if "/" in key else ""
-            if _reserved(prefix) and not key.startswith(LABELS_ALLOWED):
-                fix = "use a prefix of your own, such as example.org/"
-                yield Fault((*here, "labels", key), "is a label that Kubernetes keeps for itself", fix)
+            yield from _prefix(key, (*here, "labels", key))
+            if key in LABELS_OF_KUBELET:
+                rule_ = "is a label that the kubelet itself writes at each start: another value would not last"
+                yield Fault((*here, "labels", key), rule_, "remove it, or use a prefix of your own")
         seen = set()
         for at, taint in enumerate(host.taints):
-            if taint.key.startswith(TAINTS_OF_KUBERNETES):
+            yield from _prefix(taint.key, (*here, "taints", at, "key"))
+            if taint.key in TAINTS_OF_KUBERNETES:
                 fix = "use a prefix of your own, such as example.org/"
                 yield Fault((*here, "taints", at, "key"), "is a taint that Kubernetes sets and clears itself", fix)
             if (taint.key, taint.effect) in seen:
@@ -178,8 +189,12 @@ def node_objects(cluster: Cluster) -> Iterator[Fault]:
             seen.add((taint.key, taint.effect))
 
 
-def _reserved(prefix: str) -> bool:
-    return any(prefix == name or prefix.endswith(f".{name}") for name in ("kubernetes.io", "k8s.io"))
+def _prefix(key: str, where: Where) -> Iterator[Fault]:
+    """A key's prefix is as short as the API wants it."""
+    length = len(key.rpartition("/")[0])
+    if length > LONGEST_PREFIX:
+        rule_ = f"has a prefix of {length} characters, the API takes {LONGEST_PREFIX}"
+        yield Fault(where, rule_, "use a short prefix, such as example.org/")
 
 
 RULES = (

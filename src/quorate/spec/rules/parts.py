@@ -1,23 +1,22 @@
-"""Rules about the parts of the cluster: versions, etcd's folder, certificates, and owned flags."""
+"""Rules about the parts of the cluster: versions, certificates, settings of hosts, and owned flags."""
 
 from collections.abc import Iterator
+from ipaddress import IPv4Network
+from urllib.parse import urlsplit
 
 from quorate.core import QuorateError
 from quorate.spec.cluster import Cluster, Daemon, Etcd
 from quorate.spec.rules.owned import FIELDS, OWNED
 from quorate.spec.rules.reach import misspelt
 from quorate.spec.rules.rule import rule
-from quorate.spec.tree import Fault
+from quorate.spec.tree import Fault, Where
 from quorate.spec.versions import ETCD_FLAWS, repaired, table
 
-_SYSTEM = ("/bin", "/boot", "/dev", "/etc", "/lib", "/proc", "/root", "/run", "/sbin", "/sys", "/tmp", "/usr")
-_SHARED = ("/opt/kubernetes", "/var/cache", "/var/lib", "/var/log", "/var/run", "/var/tmp")
-_TAKEN = (
-    *("/opt/cni", "/opt/kubernetes/bin", "/var/lib/apt", "/var/lib/cni", "/var/lib/containerd", "/var/lib/docker"),
-    *("/var/lib/dpkg", "/var/lib/kubelet", "/var/lib/quorate", "/var/lib/rpm", "/var/lib/systemd"),
+_NEEDED = (
+    *("net.ipv4.ip_forward", "net.ipv4.conf.all.forwarding"),
+    *("net.bridge.bridge-nf-call-iptables", "net.bridge.bridge-nf-call-ip6tables"),
 )
-"""Folders that belong to somebody with all that is in them."""
-_NEEDED = ("net.ipv4.ip_forward", "net.bridge.bridge-nf-call-iptables", "net.bridge.bridge-nf-call-ip6tables")
+"""The first two are one setting by two names."""
 
 
 def versions(cluster: Cluster) -> Iterator[Fault]:
@@ -66,16 +65,6 @@ def runtime(cluster: Cluster) -> Iterator[Fault]:
             yield Fault(("runtime", "insecure_registries", index), rule_, "correct the port")
 
 
-def etcd(cluster: Cluster) -> Iterator[Fault]:
-    """etcd's folder is its own: `destroy` removes it."""
-    given = cluster.etcd
-    taken = any(f"{given.data_dir}/".startswith(f"{path}/") for path in (*_SYSTEM, *_TAKEN))
-    home = given.data_dir.startswith("/home/") and given.data_dir.count("/") == 2
-    if given.data_dir in _SHARED or taken or home:
-        rule_ = "is somebody else's folder; etcd needs one of its own, which `destroy` removes"
-        yield Fault(("etcd", "data_dir"), rule_, "write /var/lib/etcd")
-
-
 def certificates(cluster: Cluster) -> Iterator[Fault]:
     """A certificate ends before its CA does, and is renewed during its life."""
     pki = cluster.pki
@@ -110,6 +99,45 @@ def sysctls(cluster: Cluster) -> Iterator[Fault]:
             yield Fault(("os", "sysctl", name), "is set to 1 by quorate: pods need it", "remove it")
 
 
+def ntp(cluster: Cluster) -> Iterator[Fault]:
+    """Servers for the time are given once, are names or addresses, and are asked."""
+    servers = cluster.os.ntp_servers
+    if servers and cluster.os.time_sync == "ignore":
+        rule_ = "has no effect with time_sync: ignore"
+        yield Fault(("os", "ntp_servers"), rule_, "remove it, or write `time_sync: install`")
+    for index, name in enumerate(servers):
+        if name in servers[:index]:
+            yield Fault(("os", "ntp_servers", index), "is given twice", "keep one of the two")
+        elif misspelt(name):
+            yield Fault(("os", "ntp_servers", index), "is neither a name nor an IPv4 address", "correct it")
+
+
+def proxy(cluster: Cluster) -> Iterator[Fault]:
+    """The hosts' proxy has an address and a port that there are, and so have those that are asked without it."""
+    if cluster.os.proxy is None:
+        return
+    at, _, port = urlsplit(cluster.os.proxy.url).netloc.partition(":")
+    where: Where = ("os", "proxy", "url")
+    if port and not 0 < int(port) < 65536:
+        yield Fault(where, f"{port} is no port", "write one from 1 to 65535")
+    if misspelt(at):
+        yield Fault(where, f"{at} is neither a name nor an IPv4 address", "correct it")
+    for index, each in enumerate(cluster.os.proxy.no_proxy):
+        here: Where = ("os", "proxy", "no_proxy", index)
+        if "/" not in each and misspelt(each.partition(":")[0]):
+            yield Fault(here, "is neither a name nor an IPv4 address", "correct it")
+        elif "/" in each and (network := _network(each)) != each:
+            yield Fault(here, "must be the first address of a network and a prefix length", f"write {network}")
+
+
+def _network(text: str) -> str:
+    """The network that is meant."""
+    try:
+        return str(IPv4Network(text, strict=False))
+    except ValueError:
+        return "a network such as 10.0.0.0/8"
+
+
 def kubelet_config(cluster: Cluster) -> Iterator[Fault]:
     """Fields of KubeletConfiguration on which other parts rely stay as they are."""
     for field, fix in FIELDS.items():
@@ -130,10 +158,11 @@ def names_in_certificate(cluster: Cluster) -> Iterator[Fault]:
 RULES = (
     rule("versions", versions),
     rule("versions runtime network", runtime),
-    rule("etcd", etcd),
     rule("pki", certificates),
     rule("etcd apiserver controller_manager scheduler kubelet proxy", flags),
     rule("os", sysctls),
+    rule("os", ntp),
+    rule("os", proxy),
     rule("kubelet", kubelet_config),
     rule("apiserver", names_in_certificate),
 )

@@ -7,6 +7,7 @@ from quorate.spec.cluster import Cluster, Ssh
 from quorate.spec.rules.rule import rule
 from quorate.spec.ssh import ssh_of
 from quorate.spec.tree import Fault, Where
+from quorate.spec.vip import named
 
 
 def misspelt(name: str) -> bool:
@@ -52,8 +53,11 @@ def jumps(cluster: Cluster) -> Iterator[Fault]:
 
 def interfaces(cluster: Cluster) -> Iterator[Fault]:
     """An interface leads to other machines."""
-    given = [(("hosts", index, "interface"), host.interface) for index, host in enumerate(cluster.hosts)]
-    for where, name in [*given, (("endpoint", "interface"), cluster.endpoint.interface)]:
+    given: list[tuple[Where, str | None]] = [(("endpoint", "interface"), cluster.endpoint.interface)]
+    for index, host in enumerate(cluster.hosts):
+        given += [(("hosts", index, "interface"), host.interface)]
+        given += [(("hosts", index, "vip_interface"), host.vip_interface)]
+    for where, name in given:
         if name == "lo":
             fix = "write the name that `ip link` shows, such as 'ens33', or leave the field out"
             yield Fault(where, "is the loopback interface, which no other machine reaches", fix)
@@ -66,7 +70,11 @@ def edges(cluster: Cluster) -> Iterator[Fault]:
         return
     for index, host in enumerate(cluster.hosts):
         network = IPv4Network(f"{host.ip}/{prefix}", strict=False)
-        if host in cluster.balancers and host.address in (network.network_address, network.broadcast_address):
+        if (
+            host in cluster.balancers
+            and not named(cluster, host)
+            and host.address in (network.network_address, network.broadcast_address)
+        ):
             yield Fault(
                 ("hosts", index, "address"),
                 f"is the first or last address of {network} (endpoint.prefix)",

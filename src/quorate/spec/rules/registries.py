@@ -19,8 +19,11 @@ def access(cluster: Cluster) -> Iterator[Fault]:
     plain = {url.netloc for url in urls if url.scheme == "http"}
     for server, given in runtime.registry_access.items():
         where: Where = ("runtime", "registry_access", server)
-        if given.ca_file is None and given.login_file is None:
+        if given.ca_file is None and given.login_file is None and given.override_path is None:
             yield Fault(where, "says nothing", "name a ca_file or a login_file, or remove it")
+        if given.override_path is not None and not any(u.netloc == server and u.path.strip("/") for u in urls):
+            rule_ = "has no effect: no mirror has a URL with a path there"
+            yield Fault((*where, "override_path"), rule_, "remove it, or write the mirror's URL with its path")
         if given.login_file is not None and (server in plain or server in runtime.insecure_registries):
             how = "without TLS" if server in plain else "without a look at its certificate"
             rule_ = f"its login would be sent to whoever answers: {server} is asked {how}"

@@ -257,4 +257,4 @@ replace k8s.io/mount-utils => k8s.io/mount-utils v0.30.14
 
 replace k8s.io/pod-security-admission => k8s.io/pod-security-admission v0.30.14
 
-replace k8s.io/sample-apiserver => k8s.io/sample-apiserver v0.30.14
+replace k8s.io/sample-apiserver => k8s.io/sample-apiserver v0.30.6

@@ -246,4 +246,4 @@ replace k8s.io/mount-utils => k8s.io/mount-utils v0.33.13
 
 replace k8s.io/pod-security-admission => k8s.io/pod-security-admission v0.33.13
 
-replace k8s.io/sample-apiserver => k8s.io/sample-apiserver v0.33.13
+replace k8s.io/sample-apiserver => k8s.io/sample-apiserver v0.33.5

@@ -1,0 +1,185 @@
+"""`quorate support`: one archive for a report of a fault."""
+
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, TypeVar
+
+from cyclopts import Parameter
+
+from quorate.cli.words import DEFAULT, File, Json
+
+if TYPE_CHECKING:
+    from quorate.cli.look import Looked
+    from quorate.cli.output import Output
+    from quorate.execute.history import Told
+    from quorate.execute.store import Store
+    from quorate.procedure.status import Status
+    from quorate.procedure.support import Hosts
+    from quorate.procedure.support_archive import Packed
+    from quorate.spec.cluster import Cluster
+
+T = TypeVar("T")
+Target = Annotated[
+    Path | None,
+    Parameter(name=("--output", "-o"), help="Write it there, instead of into this folder under a new name."),
+]
+
+PATIENCE = 120.0
+"""Seconds for the status and the plan each: without them the rest is written."""
+WIDTH = 160
+"""Columns of the texts in it."""
+
+
+def support(*, file: File = DEFAULT, output: Target = None, json: Json = False) -> int:
+    """Write one archive for a report of a fault: status, plan, versions, journals, configuration, history.
+
+    All hosts are asked side by side; nothing is changed. No key, token, password or login is in it, but names and
+    addresses are: look at it before you send it. Exit code 6 when a host did not answer; the archive is written all
+    the same. With -o an archive of ours is replaced, any other file is left alone.
+    """
+    from quorate.cli.output import Output, run
+
+    return run(_support(Output(), file, output, json=json))
+
+
+async def _support(out: "Output", file: Path, output: Path | None, *, json: bool) -> int:
+    import asyncio
+    from datetime import UTC, datetime
+
+    from quorate.cli.look import busy, door, look
+    from quorate.cli.output import dump
+    from quorate.core import TransportError
+    from quorate.execute.history import read
+    from quorate.execute.store import Store
+    from quorate.plan.redact import Redactor
+    from quorate.procedure import support, support_archive
+    from quorate.procedure.status import status
+    from quorate.spec.load import load
+
+    cluster, now = load(file), datetime.now(UTC)
+    name = f"{cluster.name}-support-{now:%Y%m%dT%H%M%SZ}"
+    path = output or Path(f"{name}.tar.gz")
+    support_archive.demand_place(path)
+    store = Store.beside(file, cluster.name)
+    redactor = Redactor(support_archive.secrets(cluster, store))
+    runs, failed = read(store.path / "journal.jsonl"), dict[str, str]()
+    async with door(cluster, file, asks=not json) as via:
+        with busy(None if json else out, "asking every host") as emit:
+            found, state, plan = await asyncio.gather(
+                support.gather(cluster, via, support.since(runs, now)),
+                _piece("status", status(cluster, via), failed),
+                _piece("plan", look(cluster, file, via, emit), failed),
+            )
+    texts = _texts(cluster, file, store, runs, found, state, plan)
+    failed |= found.lost
+    texts["failed.txt"] = "".join(f"{what}: {why}\n" for what, why in failed.items())
+    packed = support_archive.pack(name, texts, redactor)
+    support_archive.write(path, packed)
+    code = TransportError.exit_code if found.lost else 0
+    if json:
+        told = {"file": str(path), "bytes": len(packed.data), "files": dict(packed.files), "hidden": packed.hidden}
+        dump({**told, "unreachable": found.lost, "failed": failed, "exit_code": code})
+    else:
+        _tell(out, path, packed, found, failed)
+    return code
+
+
+async def _piece(name: str, work: Awaitable[T], failed: dict[str, str]) -> T | None:
+    """A piece of it; why it could not be had goes into `failed`, and the rest is written without it."""
+    import asyncio
+    import traceback
+
+    from quorate.core import QuorateError
+
+    try:
+        async with asyncio.timeout(PATIENCE):
+            return await work
+    except TimeoutError:
+        failed[name] = f"not there after {PATIENCE:g} s"
+    except QuorateError as error:
+        failed[name] = f"{error}" + (f" ({error.hint})" if error.hint else "")
+    except Exception as error:  # a bug is what such an archive is for
+        frames = "".join(traceback.format_list(traceback.extract_tb(error.__traceback__)))
+        failed[name] = f"a bug in quorate: {type(error).__name__}: {error}\n{frames}"
+    return None
+
+
+def _texts(
+    cluster: "Cluster",
+    file: Path,
+    store: "Store",
+    runs: "list[Told]",
+    found: "Hosts",
+    state: "Status | None",
+    plan: "Looked | None",
+) -> dict[str, str]:
+    """All texts by their names in the archive."""
+    import json as json_text
+
+    from quorate.cli.history import show as show_runs
+    from quorate.cli.status import show as show_status
+    from quorate.execute.bundle import tail
+
+    texts = {"cluster.yaml": file.read_text(encoding="utf-8", errors="replace"), "versions.txt": _versions(found)}
+    if state is not None:
+        texts["status.txt"] = _drawn(lambda out: show_status(out, cluster, state))
+        texts["status.json"] = json_text.dumps(state.as_dict(), indent=2, default=str)
+    if plan is not None:
+        texts["plan.txt"] = _drawn(lambda out: _plan(out, cluster, plan))
+    if runs:
+        texts["state/history.txt"] = _drawn(lambda out: show_runs(out, runs))
+    for each in ("journal.jsonl", "last-applied.yaml", "allocations.json", "endpoints", "machines.json"):
+        if content := store.read(store.path / each):
+            texts[f"state/{each}"] = tail(content).decode("utf-8", "replace")
+    for host, said in found.texts.items():
+        texts |= {f"hosts/{host}/{name}": text for name, text in said.items()}
+    return texts | {f"hosts/{host}/unreachable.txt": f"{why}\n" for host, why in found.lost.items()}
+
+
+def _drawn(draw: "Callable[[Output], None]") -> str:
+    """What a verb would print, as text."""
+    import io
+
+    from rich.console import Console
+
+    from quorate.cli.output import Output
+
+    buffer, out = io.StringIO(), Output()
+    out.console = Console(file=buffer, width=WIDTH, color_system=None, highlight=False, markup=False, emoji=False)
+    draw(out)
+    return buffer.getvalue()
+
+
+def _plan(out: "Output", cluster: "Cluster", looked: "Looked") -> None:
+    from quorate.cli.look import about
+    from quorate.report import plan as text
+
+    text.lines(out.console, looked.shown, dict(about(cluster)))
+    text.notes(out.console, looked.shown, verbose=True)
+    text.verdict(out.console, cluster.name, looked.shown)
+
+
+def _versions(found: "Hosts") -> str:
+    import platform
+    from importlib.metadata import version
+
+    here = f"quorate {version('quorate')}\npython {platform.python_version()}\nthis machine: {platform.platform()}\n"
+    hosts = (f"\n{host}:\n{said.get('versions.txt', '')}" for host, said in found.texts.items())
+    return here + "".join(hosts)
+
+
+def _tell(out: "Output", path: Path, packed: "Packed", found: "Hosts", failed: dict[str, str]) -> None:
+    from quorate.plan.words import line, many, size
+    from quorate.procedure.support_archive import CONTENTS, LOOK
+    from quorate.report.console import BAD, GOOD, NAME, WARN
+
+    out.say(
+        (str(path), NAME), (" is written", f"bold {GOOD}"), f", {size(len(packed.data))} in {len(packed.files)} files"
+    )
+    hosts = ", ".join(found.texts) or "no host"
+    out.say(f"In it: status, plan, versions, configuration, history; system, services, journals and files of {hosts}.")
+    out.say(f"{CONTENTS} names each file. {many(packed.hidden, 'secret')} hidden.")
+    for what, why in failed.items():
+        where = "unreachable  " if what in found.lost else "left out     "
+        out.say((where, BAD if what in found.lost else WARN), (what, NAME), "  ", line(why, 300))
+    out.say((LOOK, WARN))

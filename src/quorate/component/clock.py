@@ -1,0 +1,109 @@
+"""The clock: a time daemon where there is none, and the site's servers for chrony or timesyncd, whichever runs.
+
+What a host's own configuration says stays: ours stand beside it, in a drop-in where the daemon reads one. chrony
+prefers ours, timesyncd asks servers of its main file first; the preflight names both.
+"""
+
+from collections.abc import Iterator, Sequence
+
+from quorate.component.context import Context
+from quorate.render.sh import quote
+from quorate.resource.brick import Brick
+from quorate.resource.system import Setting
+from quorate.spec.cluster import Host
+from quorate.spec.facts import HostFacts
+from quorate.spec.layout import NTP_NOTE
+
+TAKES = ("chronyd", "chrony", "systemd-timesyncd")
+"""The daemons whose servers are written, by their units."""
+BEGIN, END = "# begin quorate", "# end quorate"
+
+
+def clock(context: Context, host: Host) -> Iterator[Brick]:
+    """Daemon and servers; a container has its machine's clock, and gets servers only for a daemon that it runs."""
+    os, facts = context.cluster.os, context.of(host)
+    missing = not facts.time_sync and not facts.container
+    if os.time_sync == "install" and missing:
+        yield from context.packages(host, "time", "chrony")
+        unit = "chrony" if facts.package_manager == "apt" else "chronyd"
+        yield Setting(
+            host=host.name,
+            what="time daemon",
+            want=(("active", "yes"),),
+            check=f"systemctl is-active -q {unit} && echo active=yes",
+            order=f"systemctl enable --now -q {unit}",
+        )
+    if os.ntp_servers and (missing or takes(facts)):
+        yield servers(host.name, os.ntp_servers)
+
+
+def takes(facts: HostFacts) -> bool:
+    """Whether the daemon that runs is one that we know how to tell."""
+    return facts.time_sync in TAKES
+
+
+def servers(host: str, names: Sequence[str]) -> Setting:
+    """The servers, written for the daemon that runs when it is asked for: another one may have come meanwhile."""
+    find = _FIND.format(
+        chrony=quote(_block(f"server {name} iburst prefer" for name in names)),
+        timesyncd=quote(_block(["[Time]", f"NTP={' '.join(names)}"])),
+    )
+    wanted = " ".join(names)
+    return Setting(
+        host=host,
+        what="NTP servers",
+        want=(("servers", wanted),),
+        check=f"{find}{_CUT}"
+        f'[ -n "$q_file" ] || exit 0\nif [ "$(ours "$q_file")" = "$q_want" ] && '
+        f'[ "$(cat {NTP_NOTE} 2>/dev/null)" = "$q_file" ]; then echo {quote(f"servers={wanted}")}; fi',
+        order=f"{find}{_CUT}"
+        '[ -n "$q_file" ] || { echo "neither chrony nor systemd-timesyncd runs" >&2; exit 1; }\n'
+        f'q_was=$(cat {NTP_NOTE} 2>/dev/null) || :; [ -z "$q_was" ] || [ "$q_was" = "$q_file" ] || cut "$q_was"\n'
+        'umask 022; mkdir -p -- "${q_file%/*}"; umask 077\n'
+        '{ others "$q_file"; printf "%s\\n" "$q_want"; } | settle 0644 root:root "$q_file"\n'
+        f"load\nprintf '%s\\n' \"$q_file\" | settle 0644 root:root {NTP_NOTE}",
+        undo=f"{find}{_CUT}"
+        f'q_was=$(cat {NTP_NOTE} 2>/dev/null) || :; if [ -n "$q_was" ]; then cut "$q_was"; rm -f {NTP_NOTE}; load; fi',
+        note=NTP_NOTE,
+    )
+
+
+def _block(lines: Iterator[str] | Sequence[str]) -> str:
+    return "\n".join([BEGIN, *lines, END])
+
+
+_FIND = """\
+q_file= q_want= q_unit=
+for q_each in chronyd chrony systemd-timesyncd; do
+  if systemctl is-active -q $q_each; then q_unit=$q_each; break; fi
+done
+case $q_unit in
+chron*)
+  q_want={chrony} q_conf=/etc/chrony/chrony.conf
+  [ -e "$q_conf" ] || q_conf=/etc/chrony.conf
+  folder() {{ sed -n "s|^[[:blank:]]*$1[[:blank:]]\\{{1,\\}}\\(/etc/[^[:blank:]]*\\).*|\\1|p" "$q_conf" | head -n 1; }}
+  q_sources=$(folder sourcedir) q_confs=$(folder confdir)
+  if [ -n "$q_sources" ]; then q_file=$q_sources/quorate.sources
+  elif [ -n "$q_confs" ]; then q_file=$q_confs/quorate.conf
+  else q_file=$q_conf; fi;;
+?*) q_want={timesyncd} q_file=/etc/systemd/timesyncd.conf.d/zz-quorate.conf;;
+esac
+"""
+"""Which daemon runs, which file it reads that is not somebody else's, and what has to stand there."""
+
+_CUT = f"""\
+ours() {{ sed -n '/^{BEGIN}$/,/^{END}$/p' "$1" 2>/dev/null || :; }}
+others() {{ [ ! -e "$1" ] || sed '/^{BEGIN}$/,/^{END}$/d' "$1"; }}
+cut() {{
+  [ -e "$1" ] || return 0
+  if [ -n "$(others "$1")" ]; then others "$1" | settle 0644 root:root "$1"; else rm -f -- "$1"; fi
+  case $1 in */timesyncd.conf.d/*) rmdir -- "${{1%/*}}" 2>/dev/null || :;; esac
+}}
+load() {{
+  case $q_file in
+  "") ;;
+  *.sources) chronyc reload sources >/dev/null 2>&1 || systemctl try-restart "$q_unit";;
+  *) systemctl try-restart "$q_unit";;
+  esac
+}}
+"""

@@ -1,0 +1,54 @@
+"""Upgrades that nobody watches: on all hosts at the same hour, they would restart both balancers at once.
+
+needrestart still tells that a service of ours uses old libraries, but leaves its restart to the operator; unattended
+upgrades leave the balancers' packages out, for those restart what they bring.
+"""
+
+from collections.abc import Iterator
+
+from quorate.component.context import Context
+from quorate.resource.brick import Brick
+from quorate.resource.file import Directory, File
+from quorate.spec.cluster import Cluster, Host, Role
+from quorate.spec.layout import APT_UPGRADES, NEEDRESTART, UNIT_NAMES
+
+
+def upgrades(context: Context, host: Host) -> Iterator[Brick]:
+    """The two files, where apt installs; both are read by programs that may come later."""
+    if context.of(host).package_manager != "apt":
+        return
+    yield Directory(host=host.name, path=NEEDRESTART.rpartition("/")[0])
+    yield File(host=host.name, path=NEEDRESTART, content=needrestart())
+    if names := restarting(context.cluster, host):
+        yield File(host=host.name, path=APT_UPGRADES, content=left_out(names))
+
+
+def restarting(c: Cluster, host: Host) -> tuple[str, ...]:
+    """Packages on a host that restart, when they are upgraded, what the API is reached through."""
+    names: list[str] = [c.load_balancer.kind] if host.has(Role.LOAD_BALANCER) else []
+    if host.has(Role.CONTROL_PLANE):
+        names.append("haproxy")
+    if host.has(Role.LOAD_BALANCER) and c.endpoint.vip:
+        names.append("keepalived")
+    return tuple(dict.fromkeys(names))
+
+
+def needrestart() -> str:
+    """What needrestart reads as Perl: our services are not restarted by it, but still listed."""
+    names = "|".join(name.removesuffix(".service") for name in UNIT_NAMES)
+    return (
+        "# quorate: services of the cluster are restarted one host after the other, never by the way.\n"
+        f"$nrconf{{override_rc}}->{{qr(^(?:{names})\\.service$)}} = 0;\n"
+    )
+
+
+def left_out(names: tuple[str, ...]) -> str:
+    """What apt reads: regular expressions for names of packages that unattended upgrades leave out, added to those
+    that are there already.
+    """
+    patterns = {"nginx": ("nginx(-.*)?$", "libnginx-mod-.*")}
+    lines = (f'  "{pattern}";\n' for name in names for pattern in patterns.get(name, (f"{name}$",)))
+    return (
+        "// quorate: an upgrade of these restarts the way to the Kubernetes API; do it one host after the other.\n"
+        f"Unattended-Upgrade::Package-Blacklist {{\n{''.join(lines)}}};\n"
+    )

@@ -1,0 +1,71 @@
+"""VRRP: that the balancers hear each other, before any of them may hold the virtual IP."""
+
+from collections.abc import Iterator
+
+from quorate.component.context import Context
+from quorate.core import Key
+from quorate.render import vrrp
+from quorate.render.sh import quote
+from quorate.resource.brick import Brick
+from quorate.resource.package import Packages
+from quorate.resource.system import Encounter
+from quorate.spec import vip as place
+from quorate.spec.cluster import Host
+from quorate.spec.layout import LOADED
+
+NAME = "vrrp"
+AFTER: tuple[str, ...] = ("system", "programs")
+SERIAL = False
+
+HEARD = f"{LOADED}/vrrp-heard"
+"""Whom the host has heard."""
+FRESH = 10
+"""Minutes for which that counts: an apply that failed and begins again does not ask again at once."""
+KEEPALIVED = "keepalived.service"
+
+
+def resources(context: Context, host: Host) -> Iterator[Brick]:
+    """On each balancer, as long as one of them does not run: a proof that adverts of all others arrive."""
+    c = context.cluster
+    there = [each for each in c.balancers if each.name not in context.absent]
+    if host not in there or not c.endpoint.vip or len(there) < 2:
+        return
+    running = [each for each in there if KEEPALIVED in context.of(each).running]
+    if running == there:
+        return
+    interface = place.carrier(c, host, context.of(host))
+    ask = vrrp.script(
+        address=host.ip,
+        interface=interface,
+        balancers=[each.ip for each in there],
+        router_id=place.router_id(c, context.facts.hosts),
+        listen=not running,
+    )
+    names = "\n".join(f"{quote(each.ip)}) echo {quote(f'{each.name} ({each.ip})')};;" for each in there)
+    heard = " ".join(each.name for each in there if each != host)
+    yield Encounter(
+        host=host.name,
+        what="VRRP",
+        want=(("heard", heard),),
+        check=f'[ -z "$(find {HEARD} -mmin -{FRESH} 2>/dev/null)" ] || echo "heard=$(cat {HEARD})"',
+        order=f"""\
+q_name() {{ case $1 in
+{names}
+esac; }}
+q_said=$(
+{ask})
+q_deaf=$(printf '%s\\n' "$q_said" | sed -n 's/^silent //p')
+for q_each in $q_deaf; do
+  echo "no VRRP packet of $(q_name "$q_each") arrives here on {interface}: let IP protocol 112 pass both ways between \
+the addresses of the balancers (security groups, port security, firewalls; it is neither TCP nor UDP)"
+done >&2
+case $q_said in *'keepalived tells nothing'*) printf '%s\\n' "$q_said" >&2; exit 1;; esac
+[ -z "$q_deaf" ] || exit 1
+case $q_said in *foreign*) tell 'another VRRP router in this segment has the number of this cluster: another \
+load_balancer.virtual_router_id keeps them apart';; esac
+printf '%s\\n' {quote(heard)} | settle 0600 root:root {HEARD}
+""",
+        undo=f"rm -f {HEARD}",
+        # All at once, when it is there on each: who begins earlier waits for nobody.
+        explicit=frozenset(Key(each.name, Packages.kind, "virtual IP") for each in there),
+    )
