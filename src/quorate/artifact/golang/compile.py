@@ -49,10 +49,13 @@ async def build(
     _room(go, work)
     say(f"{title}: fetching modules")
     await toolchain.run(go, ["mod", "download"], place, env=env)
+    flags = ["-trimpath", f"-tags={','.join(family.tags)}"]
+    if family.tests:
+        # What tests alone want is not in go.mod, and has come only once it was looked for.
+        await _stale(go, flags, family, place, env)
     # From here on nothing is asked of any network.
     env["GOPROXY"] = "off"
     await toolchain.run(go, ["mod", "verify"], place, env=env)
-    flags = ["-trimpath", f"-tags={','.join(family.tags)}"]
     stale = await _stale(go, flags, family, place, env)
     progress = Progress(title, len(stale), say)
     linking = f"-ldflags={ldflags(family, version, lock, compiler)}"
