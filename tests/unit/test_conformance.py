@@ -251,6 +251,13 @@ async def test_few_failures_get_a_second_try_that_is_told(program: Program) -> N
     assert "at the second try" in junit("c", found.results)
 
 
+async def test_who_fails_twice_tells_both_reasons(program: Program) -> None:
+    for what in ("slow-two", "fail-two"):
+        (program.path.parent / what).touch()
+    (bad,) = (await conform(program)).of(Outcome.FAILED)
+    assert bad.reason == "no; at the first try: late"
+
+
 async def test_many_failures_get_none(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runner, "FEW", 0)
     (program.path.parent / "fail-two").touch()

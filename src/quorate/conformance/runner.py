@@ -91,6 +91,8 @@ async def _again(session: Session, program: Program, say: Say) -> None:
         (second,) = await program.run([Case(first.name)], session.folder / SHARDS / f"{number:04d}")
         if second.outcome is Outcome.PASSED:
             second = replace(second, reason=f"at the second try; the first: {first.reason}", log=first.log)
+        elif second.reason != first.reason:
+            second = replace(second, reason=f"{second.reason}; at the first try: {first.reason}")
         session.keep(number, [second])
 
 
