@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from quorate.core import UsageError
-from quorate.drill import choose
+from quorate.drill import choose, site
 from quorate.drill.breaks import hung, killed, killed_whole, stopped, terminated
 from quorate.drill.choose import Choose
 from quorate.drill.scene import ELECTED
@@ -33,6 +33,9 @@ def _goals(new: float, kept: float, writes: float) -> Mapping[str, float]:
 
 
 _BALANCER, _KILLED, _NONE = _goals(0.15, 0.5, 0.5), _goals(0.05, 0.5, 0.5), _goals(0, 0, 0)
+_TAKEN = _goals(2, 2, 2)
+"""What others take away, keepers put back: they look every second."""
+_RENEWED = _goals(0.5, 1, 1)
 
 FAULTS: Sequence[Fault] = (
     Fault("balancer-killed", "balancer's main process killed", choose.balancer(killed), 2, _BALANCER),
@@ -41,6 +44,10 @@ FAULTS: Sequence[Fault] = (
     Fault("balancer-lost", "balancer host lost", choose.balancer_host, 4, _goals(0.4, 1, 1)),
     Fault("balancers-split", "link between balancers cut and healed", choose.balancers_split, 4, _goals(0.5, 1, 1)),
     Fault("keepalived-killed", "keepalived killed", choose.keepalived(killed_whole), 2),
+    # As long as the slowest of those who put routes and rules back, which look every 10 s.
+    Fault("network-restarted", "network service restarted", choose.network_restarted, 12, _TAKEN),
+    Fault("firewall-reloaded", "firewall reloaded", choose.firewall_reloaded, 12, _TAKEN),
+    Fault("address-renewed", "own address renewed, then balancer killed", choose.balancer(site.renewed), 5, _RENEWED),
     Fault("apiserver-killed", "API server killed", choose.apiserver(killed_whole), 2, _KILLED),
     Fault("apiserver-terminated", "API server restarted in good order", choose.apiserver(terminated), 6, _NONE),
     Fault("apiserver-hung", "API server hangs", choose.apiserver(hung), 5, _goals(1, 2, 2)),

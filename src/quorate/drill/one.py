@@ -128,6 +128,8 @@ async def run(place: Place, fault: Fault, number: int) -> Run:
     healed = time.monotonic()
     if failed:
         problem = f"not healed: {'; '.join(failed)}"
+    elif place.outages.found:
+        problem = "; ".join(place.outages.found)
     healthy = await settle(place, moment + SURE)
     place.moments[fault.name, number] = moment
     moved = await _moved(place, hit, before) if place.with_pods else ()
@@ -160,7 +162,7 @@ def _told(
     return Run(
         number=number,
         at=round(fault - place.began, 3),
-        target=hit.label,
+        target=": ".join([hit.label, *(["; ".join(place.outages.did)] if place.outages.did else [])]),
         outage=round(healed - fault, 3),
         felt=felt(result),
         disorder=result.disorder,
