@@ -48,6 +48,26 @@ class Board:
         """Host by the machine's own name."""
         self.renewed: dict[str, float] = {}
         """When a component's lease was last seen to be renewed."""
+        self._heard: dict[str, list[float]] = defaultdict(list)
+        self._ahead: dict[str, float] = {}
+
+    def hear(self, host: str, heard: float, now: float, at: float) -> None:
+        """Note when the API was last heard by a host's kubelet; `heard` and `now` by the host's clock, `at` by ours.
+
+        What is told late, as over a line that stood still, was heard all the same: the quickest line tells how far
+        the clocks are apart.
+        """
+        self._ahead[host] = min(at - now, self._ahead.get(host, at - now))
+        self._heard[host].append(heard)
+
+    @property
+    def kubelets(self) -> list[str]:
+        """Hosts whose kubelets were heard of."""
+        return sorted(self._heard)
+
+    def heard(self, host: str) -> list[float]:
+        """When the API was heard by a host's kubelet, by our clock."""
+        return [each + self._ahead[host] for each in self._heard.get(host, [])]
 
     def note(self, topic: Topic, at: float, value: str) -> None:
         """Note how it is now; nothing happens when it was so before."""

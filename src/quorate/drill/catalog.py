@@ -1,7 +1,7 @@
 """The faults, in the order in which they are tried."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from quorate.core import UsageError
 from quorate.drill import choose, site
@@ -26,6 +26,8 @@ class Fault:
     """Longest gap aimed at by stream, in seconds; 0: no request may fail. The project's own; none: it is measured."""
     loops: float | None = None
     """Seconds within which somebody else is to lead, if that is a goal."""
+    kubelets: float | None = None
+    """Seconds within which every kubelet is to hear the API again, if that is a goal."""
 
 
 def _goals(new: float, kept: float, writes: float) -> Mapping[str, float]:
@@ -36,8 +38,11 @@ _BALANCER, _KILLED, _NONE = _goals(0.15, 0.5, 0.5), _goals(0.05, 0.5, 0.5), _goa
 _TAKEN = _goals(2, 2, 2)
 """What others take away, keepers put back: they look every second."""
 _RENEWED = _goals(0.5, 1, 1)
+HEARD = 10.0
+"""A kubelet whose connection hangs finds out in 8 s (`HTTP2_IDLE_S` and `HTTP2_PING_S`) and has 2 to come again: a
+fourth of the 40 s and more after which a silent node counts as lost."""
 
-FAULTS: Sequence[Fault] = (
+_SERVING: Sequence[Fault] = (
     Fault("balancer-killed", "balancer's main process killed", choose.balancer(killed), 2, _BALANCER),
     Fault("balancer-stopped", "balancer's whole service killed", choose.balancer(killed_whole), 2, _BALANCER),
     Fault("balancer-hung", "balancer hangs", choose.balancer(hung), 4, _BALANCER),
@@ -55,6 +60,11 @@ FAULTS: Sequence[Fault] = (
     Fault("member-killed", "etcd follower killed", choose.member(killed_whole), 2),
     Fault("member-lost", "etcd follower's host lost", choose.member_host, 4),
     Fault("leader-lost", "etcd leader's host lost", choose.leader_host, 5, _goals(0.5, 1, 1.5)),
+)
+"""Faults of what stands between kubelets and etcd."""
+
+FAULTS: Sequence[Fault] = (
+    *(replace(fault, kubelets=HEARD) for fault in _SERVING),
     *(
         Fault(f"{short}-{word}", f"leading {name} {what}", choose.leading(name, how), 2, _NONE, loops)
         for short, name in (("controller-manager", CONTROLLERS), ("scheduler", SCHEDULER))

@@ -193,8 +193,11 @@ _TABLES_BACK = """\
 if [ "$(cat way)" = nftables ]; then # what others had added to the rules of the service's own file
   now=$(nft list tables)
   while read -r word family name; do
-    case "$now|$name" in *"$word $family $name"*"|"* | *"|"*kube* | *"|"*quorate*) continue ;; esac
-    grep -q 'managed by iptables' "table-$family-$name" || nft -f "table-$family-$name"
+    case $family-$name in # iptables' own, below, and those that come back by themselves
+    ip*-filter | ip*-nat | ip*-mangle | ip*-raw | ip*-security | *kube* | *quorate*) continue ;;
+    esac
+    case "$now" in *"$word $family $name"*) continue ;; esac
+    nft -f "table-$family-$name"
   done <tables
   now=$(iptables-save -t filter; iptables-save -t nat)
   site | grep '^-A ' | while read -r rule; do
