@@ -70,7 +70,7 @@ def test_seconds_until_there_is_one_owner(
     ],
 )
 def test_seconds_until_a_kubelet_hears_the_api_for_good(heard: list[float], seconds: float | None) -> None:
-    made = board(*((at, "w1", f"heard {at * 100:.0f} {at * 100:.0f}") for at in heard))
+    made = board((0, "w1", "alive 0"), *((at, "w1", f"heard {at * 100:.0f}") for at in heard))
     found = talks(made, ["w2"], since=10.5, fault=10, silence=7)
     assert found == {"w1": None if seconds is None else pytest.approx(seconds)}
     assert talks(made, ["w1"], since=10.5, fault=10, silence=7) == {}
@@ -79,13 +79,16 @@ def test_seconds_until_a_kubelet_hears_the_api_for_good(heard: list[float], seco
 def test_what_a_kubelet_heard_counts_when_it_was_heard_not_when_it_is_told() -> None:
     # The host booted 100 s before our clock began; its line stands still from 11 to 14.
     made = board(
-        (9.0, "w1", "heard 10880 10890"),
-        (10.2, "w1", "heard 11015 11020"),
-        (14.0, "w1", "heard 11160 11160"),
-        (14.0, "w1", "heard 11380 11390"),
-        (14.1, "w1", "heard what 3"),
+        (9.0, "w1", "heard 10880"),
+        (9.02, "w1", "alive 10900"),
+        (10.3, "w1", "alive 11000"),
+        (14.0, "w1", "alive 11100"),
+        (14.0, "w1", "heard 11160"),
+        (14.0, "w1", "heard 11380"),
+        (14.1, "w1", "heard what"),
+        (14.1, "w2", "heard 3"),
     )
-    assert made.heard("w1") == pytest.approx([8.8, 10.15, 11.6, 13.8], abs=0.15)
+    assert made.heard("w1") == pytest.approx([8.82, 11.62, 13.82])
     assert made.kubelets == ["w1"]
 
 

@@ -51,19 +51,18 @@ class Board:
         self._heard: dict[str, list[float]] = defaultdict(list)
         self._ahead: dict[str, float] = {}
 
-    def hear(self, host: str, heard: float, now: float, at: float) -> None:
-        """Note when the API was last heard by a host's kubelet; `heard` and `now` by the host's clock, `at` by ours.
-
-        What is told late, as over a line that stood still, was heard all the same: the quickest line tells how far
-        the clocks are apart.
-        """
+    def clock(self, host: str, now: float, at: float) -> None:
+        """Note a host's own clock at a moment of ours: the quickest of its lines tells how far they are apart."""
         self._ahead[host] = min(at - now, self._ahead.get(host, at - now))
+
+    def hear(self, host: str, heard: float) -> None:
+        """Note when the API was last heard by a host's kubelet, by the host's clock: it may be told late."""
         self._heard[host].append(heard)
 
     @property
     def kubelets(self) -> list[str]:
         """Hosts whose kubelets were heard of."""
-        return sorted(self._heard)
+        return sorted(self._heard.keys() & self._ahead.keys())
 
     def heard(self, host: str) -> list[float]:
         """When the API was heard by a host's kubelet, by our clock."""

@@ -71,7 +71,7 @@ def firewall_reloaded(scene: Scene, rng: Random) -> Hit:
     """The firewalls of the virtual IP's owner and of any worker: the way to the API, and that to services."""
     workers = _need_workers(scene) if scene.owner is None else scene.cluster.workers
     hosts = [*([scene.owner] if scene.owner else []), *([rng.choice(workers)] if workers else [])]
-    return Hit(tuple(site.reloaded(host) for host in dict.fromkeys(hosts)))
+    return Hit(tuple(site.reloaded(host) for host in {host.name: host for host in hosts}.values()))
 
 
 def apiserver(how: OfUnit) -> Choose:

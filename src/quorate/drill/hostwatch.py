@@ -76,8 +76,9 @@ def _kubelet(pods: str) -> str:
   while sleep {HEAR}; do
     read -r q_pid <"$q_file" || continue
     q_own=$(ls -l "/proc/$q_pid/fd" | sed -n 's/.*socket:\\[\\([0-9]*\\)\\].*/ \\1 /p')
-    q_said=$(ss -tineH state established "( dport = :$q_port ) and not dst {pods}")
+    # Before ss, which may have to wait for a CPU: what was heard must never seem to be later than it was.
     read -r q_up q_x </proc/uptime
+    q_said=$(ss -tineH state established "( dport = :$q_port ) and not dst {pods}")
     q_now=${{q_up%.*}}${{q_up#*.}} q_ago= q_mine=
     while read -r q_line; do
       case $q_line in *ino:*)
@@ -96,8 +97,7 @@ $q_said
 EOF
     if [ -z "$q_ago" ]; then continue; fi
     q_heard=$((q_now - q_ago / 10))
-    # Two clocks are read one after the other, and each has its own grain.
-    if [ $((q_heard - q_was)) -gt {GRAIN} ]; then echo "heard $q_heard $q_now"; q_was=$q_heard; fi
+    if [ $((q_heard - q_was)) -gt {GRAIN} ]; then echo "heard $q_heard"; q_was=$q_heard; fi
   done
 ) &
 q_all="$q_all $!\""""
@@ -194,7 +194,9 @@ while :; do
     fi
   done{more}
   q_beat=$((q_beat + 1))
-  if [ $((q_beat % {round(1 / LOOK)})) -eq 1 ]; then echo alive; fi
+  if [ $((q_beat % {round(1 / LOOK)})) -eq 1 ]; then
+    read -r q_up q_x </proc/uptime; echo alive "${{q_up%.*}}${{q_up#*.}}"
+  fi
   sleep {LOOK}
 done"""
 
@@ -210,8 +212,10 @@ def take(board: Board, host: str, line: str, at: float) -> None:
             if me != "-":
                 board.members[me] = host
             board.note(Topic(ETCD, host), at, leader if me != "-" else "")
-        case ["heard", heard, now] if heard.isdecimal() and now.isdecimal():
-            board.hear(host, int(heard) / 100, int(now) / 100, at)
+        case ["alive", now] if now.isdecimal():
+            board.clock(host, int(now) / 100, at)
+        case ["heard", heard] if heard.isdecimal():
+            board.hear(host, int(heard) / 100)
         case ["left", "out", *servers]:
             board.note(Topic(LEFT_OUT, host), at, " ".join(servers))
         case ["name", name]:
