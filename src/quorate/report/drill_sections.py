@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from math import inf
 
-from quorate.report.drill_sums import FELT, Cell, Talk, cell, led, same, signed, talk, told, total
+from quorate.report.drill_sums import FELT, Cell, Talk, cell, led, same, signed, talk, told, total, within
 from quorate.report.drill_timeline import TITLES
 from quorate.report.drilled import STREAMS, Drilled, Fault, Felt, Run
 from quorate.report.markup import Html, join, tag
@@ -157,7 +157,7 @@ def _run(fault: Fault, run: Run) -> Html:
     for felt in run.felt.values():
         words.update(felt.words)
     void = [f"does not count: {run.problem}"] if run.problem else []
-    heard = [f"{host} {told(inf if each is None else each)} s" for host, each in run.kubelets.items()]
+    heard = [f"{host} {within(inf if each is None else each)}" for host, each in run.kubelets.items()]
     void += [f"kubelets: {', '.join(heard)}"] if heard else []
     said = [run.target, *void, *(f"{word} {count}" for word, count in words.most_common())]
     return tag(

@@ -72,6 +72,11 @@ def told(seconds: float) -> str:
     return f"{up(seconds):.2f}" if seconds < 100 else f"{seconds:.0f}"
 
 
+def within(seconds: float) -> str:
+    """A time with its unit; `never` where there is none."""
+    return f"{told(seconds)} s" if math.isfinite(seconds) else told(seconds)
+
+
 def signed(change: float, minus: str = "-") -> str:
     """A change with its sign: `+` is longer than before."""
     rounded = round(change, 2)
@@ -200,7 +205,7 @@ def run_line(fault: Fault, run: Run) -> str:
         parts.append(f"{stream} {told(felt.gap)} s{aim}")
     if told_of := talk(replace(fault, runs=[run])):
         aim = f" (goal {told_of.goal:g})" if told_of.missed else ""
-        parts.append(f"kubelets {told(told_of.most)} s{aim}")
+        parts.append(f"kubelets {within(told_of.most)}{aim}")
     parts += [f"{many(run.lost, 'write')} lost"] * bool(run.lost)
     parts += [f"{run.disorder} out of order"] * bool(run.disorder)
     parts += [f"{many(len(run.moved), 'pod')} moved"] * bool(run.moved)
