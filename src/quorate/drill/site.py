@@ -10,6 +10,7 @@ from ipaddress import IPv4Address
 from quorate.component.cni import PROTOCOL, ROUTES
 from quorate.component.hostports import HOST_PORTS
 from quorate.component.keeper import check_of
+from quorate.component.proxy import RULES
 from quorate.drill.breaks import DID, FOUND, Break, killed_whole
 from quorate.drill.packets import CANNOT
 from quorate.render import token
@@ -110,7 +111,7 @@ firewalld) firewall-cmd -q --complete-reload ;;
 nftables) systemctl reload nftables.service ;;
 iptables) site | iptables-restore -w ;;
 esac"""
-    checks = " ".join(check_of(each) for each in (FIREWALL, ROUTES, HOST_PORTS))
+    checks = " ".join(check_of(each) for each in (FIREWALL, ROUTES, HOST_PORTS, RULES))
     back = f"""\
 {_SITE}
 missing() {{ for each in {checks}; do [ ! -e "$each" ] || /bin/sh "$each"; done; }}
