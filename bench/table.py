@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from weather import Weather
 
-from quorate.report.drill_sums import told
+from quorate.report.drill_sums import talk, told
 from quorate.report.drilled import Drilled, Fault, spread
 
 OURS = "quorate"
@@ -28,6 +28,8 @@ def markdown(reports: Sequence[Drilled], weathers: Sequence[Weather]) -> str:
         lines += ["", f"## {cluster}", "", mine[0].about.get("topology", ""), "", *_whose(mine)]
         for stream, title in STREAMS.items():
             lines += ["", f"### {title}", "", *_table(mine, stream)]
+        if any(fault.heard for each in mine for fault in each.faults):
+            lines += ["", "### Until kubelets heard the API again", "", *_kubelets(mine)]
         lines += ["", "### Failed requests of new connections, on average of a run", "", *_failed(mine)]
     if weathers:
         lines += ["", "## Bad weather", "", *_weather(weathers)]
@@ -91,6 +93,15 @@ def _cell(gaps: Sequence[float], report: Drilled, ours: Sequence[float]) -> str:
         text += f" (×{ratio:.1f})" if ratio < 10 else f" (×{ratio:.0f})"
     wanted = report.about.get("runs", "")
     return text if wanted == str(len(gaps)) else f"{text}, {len(gaps)} runs"
+
+
+def _kubelets(reports: Sequence[Drilled]) -> list[str]:
+    rows = _head("fault", [each.settings for each in reports])
+    for name, title in _faults(reports).items():
+        found = [talk(fault) if (fault := _named(each, name)) else None for each in reports]
+        cells = (f"{told(one.p50)} / {told(one.most)} ({one.slowest})" if one else "-" for one in found)
+        rows.append(_row(title, *cells))
+    return rows
 
 
 def _failed(reports: Sequence[Drilled]) -> list[str]:

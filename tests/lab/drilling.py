@@ -13,7 +13,7 @@ from quorate.report.drilled import Drilled
 
 RULES = f"nft list tables | grep -q {TABLE} && echo cut || :"
 TIMERS = "systemctl list-units --all --no-legend 'quorate-drill-*' | wc -l"
-ENOUGH = 15
+ENOUGH = 18
 """Faults that a simulated host can have for sure; `delay-100` needs a kernel with netem."""
 
 
@@ -40,6 +40,15 @@ def every_fault_once(deployed: Deployed, folder: Path) -> None:
     assert named["leader-lost"].takeovers["etcd"] > 0
     assert named["controller-manager-killed"].takeovers["kube-controller-manager"] > 0
     assert named["scheduler-killed"].takeovers["kube-scheduler"] > 0
+    for name in ("network-restarted", "address-renewed"):
+        # Who takes the virtual IP away is found out by the drill itself; whoever has it then, it is one.
+        assert named[name].one_owner is not None, name
+    workers = {host.name for host in deployed.cluster.workers}
+    for fault in (each for each in tried if each.kubelets):
+        # A host that was cut off says nothing of its kubelet, and each other one hears the API again.
+        assert fault.heard, fault.name
+        assert {host for _, host in fault.heard} <= workers
+        assert all(seconds < 60 for seconds, _ in fault.heard), (fault.name, fault.heard)
     assert "<svg" in page.read_text()
     settled(deployed)
 

@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import re
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from ipaddress import IPv4Address
@@ -53,6 +54,10 @@ class Hosts:
         """A unit that does not answer any more, on every host."""
         self.refuse: Callable[[str, str], None] = lambda _host, _script: None
         """May raise for a host's script."""
+        self.says: dict[str, str] = {}
+        """Lines by a word of those scripts that break or heal."""
+        self.hearing = False
+        """Whether it is known what kubelets hear."""
         self.on_break: Callable[[str], None] = lambda _host: None
         self._listeners: dict[str, Callable[[str], None]] = {}
         self._model = Model(c, lambda _host, _script, text: self._spoiled(text))
@@ -71,6 +76,9 @@ class Hosts:
     ) -> str:
         self.log.append((host, script))
         self.refuse(host, script)
+        for word, line in self.says.items():
+            if word in script and "quorate-drill-" in script and on_line:
+                on_line(line)
         if "echo alive" in script:
             assert on_line
             await self._watched(host, on_line)
@@ -92,11 +100,18 @@ class Hosts:
         self._listeners[host] = on_line
         one = self.cluster.host(host)
         on_line(f"name {host}")
+        on_line(f"alive {time.monotonic() * 100:.0f}")
+        if one in self.cluster.workers and self.hearing:
+            self.heard(host)
         if one in self.cluster.balancers:
             on_line(f"vip {'yes' if one == self.cluster.balancers[0] else 'no'}")
         if one in self.cluster.members:
             on_line(f"etcd {1 + self.cluster.members.index(one)} 2")
         await asyncio.Event().wait()
+
+    def heard(self, host: str) -> None:
+        """Its kubelet hears the API right now."""
+        self.tell(host, f"heard {time.monotonic() * 100:.0f}")
 
     def tell(self, host: str, line: str) -> None:
         """What the watch on a host sees."""

@@ -154,6 +154,7 @@ def run(random: Random, kind: Kind, number: int, at: float, slow: float) -> Run:
         {stream: felt(gap, EVERY[stream], window, kind.failing) for stream, gap in by.items()},
         one_owner=0.07 + 0.05 * random.random() if kind.vip else None,
         takeovers=takeovers,
+        kubelets={"worker01": 0.6 + 4 * random.random(), "worker02": 0.5 + 8 * random.random()},
         moved=[],
         healthy=healthy,
         ticks={stream: ticks(random, gap, EVERY[stream], window, kind.failing) for stream, gap in by.items()},
@@ -165,9 +166,10 @@ def fault(kind: Kind, runs: int = 30, slow: float = 1.0) -> Fault:
     random = Random(f"{kind.name} {slow}")
     found = [run(random, kind, number + 1, 60 + 25 * number, slow) for number in range(runs)]
     goals = dict(zip(("new", "kept", "writes"), kind.goals, strict=True)) if kind.goals else {}
-    made = Fault(kind.name, kind.title, goals, found)
+    heard = 10.0 if kind.goals else None
+    made = Fault(kind.name, kind.title, goals, found, kubelets=heard)
     kept = [each if each is made.worst else Run(**{**vars(each), "ticks": {}, "spans": []}) for each in found]
-    return Fault(kind.name, kind.title, goals, kept)
+    return Fault(kind.name, kind.title, goals, kept, kubelets=heard)
 
 
 def drilled(runs: int = 30, slow: float = 1.0, settings: str = "quorate") -> Drilled:

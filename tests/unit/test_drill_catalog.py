@@ -57,7 +57,12 @@ def test_the_goals_are_those_of_the_project() -> None:
     assert goals["apiserver-terminated"] == (0, 0, 0)
     assert goals["apiserver-hung"] == (1, 2, 2)
     assert goals["master-lost"] == goals["leader-lost"] == (0.5, 1, 1.5)
-    assert goals["balancers-split"] == (0.5, 1, 1)
+    assert goals["balancers-split"] == goals["address-renewed"] == (0.5, 1, 1)
+    assert goals["network-restarted"] == goals["firewall-reloaded"] == (2, 2, 2)
+    heard = {name: fault.kubelets for name, fault in BY_NAME.items() if fault.kubelets}
+    assert set(heard.values()) == {10}
+    # All that has goals, but for the loops: whoever leads in them, kubelets do not ask.
+    assert {name for name, fault in BY_NAME.items() if fault.goals and not fault.loops} < set(heard)
     loops = {name: fault.loops for name, fault in BY_NAME.items() if fault.loops}
     assert loops == {
         "controller-manager-killed": 6,
@@ -73,6 +78,10 @@ def test_whom_faults_hit_with_three_masters() -> None:
     assert hits("balancer-killed", one) == {"master02 haproxy"}
     assert hits("balancer-lost", one) == {"master02"}
     assert hits("keepalived-killed", one) == {"master02 keepalived"}
+    assert hits("network-restarted", one) == hits("address-renewed", one) == {"master02"}
+    assert hits("firewall-reloaded", one) == {"master02, node01", "master02, node02"}
+    renewed = BY_NAME["address-renewed"].choose(one, Random(1)).breaks[0]
+    assert "systemctl start --no-block haproxy.service" in renewed.heal
     assert hits("apiserver-hung", one) == {f"master0{number} kube-apiserver" for number in (1, 2, 3)}
     assert hits("master-lost", one) == {"master01", "master03"}
     assert hits("leader-lost", one) == {"master03"}
@@ -116,7 +125,8 @@ def test_what_is_the_only_one_is_not_broken() -> None:
         except Skip:
             skipped.add(fault.name)
     controllers = {fault.name for fault in FAULTS if fault.loops}
-    assert set(BY_NAME) - skipped == {*controllers, "kubelet-stopped"}
+    assert set(BY_NAME) - skipped == {*controllers, "kubelet-stopped", "firewall-reloaded"}
+    assert hits("firewall-reloaded", smallest) == {smallest.cluster.workers[0].name}
 
 
 def test_an_endpoint_that_is_a_master_is_not_taken_away() -> None:

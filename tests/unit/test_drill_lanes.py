@@ -4,7 +4,7 @@ import pytest
 
 from quorate.drill.board import ETCD, LEASE, UNIT, VIP, Board, Topic
 from quorate.drill.hostwatch import take
-from quorate.drill.lanes import leader, one_owner, spans, takeovers
+from quorate.drill.lanes import leader, one_owner, spans, takeovers, talks
 
 
 def board(*seen: tuple[float, str, str]) -> Board:
@@ -52,6 +52,44 @@ def test_seconds_until_there_is_one_owner(
     made = board((0, "b1", "vip yes"), (0, "b2", "vip no"), *changes)
     found = one_owner(made, ["b1", "b2"], cut, (10, 13, 15))
     assert found == (None if seconds is None else pytest.approx(seconds))
+
+
+@pytest.mark.parametrize(
+    ("heard", "seconds"),
+    [
+        # It never stops, and what comes in the very moment of the fault proves nothing.
+        ([9, 10.1, 10.8, 12, 15], 0.8),
+        # It has nothing to say for a while, as always.
+        ([9, 14.5, 19], 4.5),
+        # Its connection hangs: right after the fault something still came.
+        ([9, 10.6, 18.4, 19], 8.4),
+        # It hangs later, by another host's doing.
+        ([11, 12, 20, 22], 10),
+        # It has not come again yet.
+        ([8, 9, 10.2], None),
+    ],
+)
+def test_seconds_until_a_kubelet_hears_the_api_for_good(heard: list[float], seconds: float | None) -> None:
+    made = board((0, "w1", "alive 0"), *((at, "w1", f"heard {at * 100:.0f}") for at in heard))
+    found = talks(made, ["w2"], since=10.5, fault=10, silence=7)
+    assert found == {"w1": None if seconds is None else pytest.approx(seconds)}
+    assert talks(made, ["w1"], since=10.5, fault=10, silence=7) == {}
+
+
+def test_what_a_kubelet_heard_counts_when_it_was_heard_not_when_it_is_told() -> None:
+    # The host booted 100 s before our clock began; its line stands still from 11 to 14.
+    made = board(
+        (9.0, "w1", "heard 10880"),
+        (9.02, "w1", "alive 10900"),
+        (10.3, "w1", "alive 11000"),
+        (14.0, "w1", "alive 11100"),
+        (14.0, "w1", "heard 11160"),
+        (14.0, "w1", "heard 11380"),
+        (14.1, "w1", "heard what"),
+        (14.1, "w2", "heard 3"),
+    )
+    assert made.heard("w1") == pytest.approx([8.82, 11.62, 13.82])
+    assert made.kubelets == ["w1"]
 
 
 MEMBERS = [(0.0, "m1", "etcd 11 11"), (0.0, "m2", "etcd 22 11"), (0.0, "m3", "etcd 33 11")]

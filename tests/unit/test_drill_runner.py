@@ -127,6 +127,53 @@ async def test_leaders_and_owners_that_change_are_timed(world: World) -> None:
     assert owners == ["b1", "b2"]
 
 
+async def test_it_is_told_when_each_kubelet_hears_the_api_again(world: World) -> None:
+    hosts = Hosts(world.cluster)
+    hosts.hearing = True
+
+    def on_break(_host: str) -> None:
+        loop = asyncio.get_running_loop()
+        loop.call_later(0.1, hosts.heard, "w1")
+        loop.call_later(0.9, hosts.heard, "w2")
+
+    hosts.on_break = on_break
+    found = await drilled(world, hosts, "balancer-hung")
+    (fault,) = found.faults
+    kubelets = fault.runs[0].kubelets
+    assert set(kubelets) == {"w1", "w2"}
+    assert kubelets["w1"] is not None
+    assert kubelets["w2"] is not None
+    assert 0 <= kubelets["w1"] < 0.6 < kubelets["w2"] < 1.6
+    assert fault.kubelets == 10
+    assert not fault.unheard
+    assert Drilled.read(found.text()).faults[0].heard == fault.heard
+
+
+async def test_a_kubelet_that_hears_nothing_more_misses_its_goal(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(one, "HEARD", 0.3)
+    hosts = Hosts(world.cluster)
+    hosts.hearing = True
+    hosts.on_break = lambda _host: asyncio.get_running_loop().call_later(0.1, hosts.heard, "w1")  # type: ignore[assignment]
+    found = await drilled(world, hosts, "balancer-hung")
+    (fault,) = found.faults
+    assert fault.runs[0].kubelets["w2"] is None
+    assert fault.unheard
+    assert found.ok, "it is a goal that is missed, and nothing lost"
+
+
+async def test_what_a_host_says_of_it_is_told(world: World) -> None:
+    hosts = Hosts(world.cluster)
+    hosts.says = {"--unit=": "quorate-drill-did NetworkManager.service restarted"}
+    found = await drilled(world, hosts, "network-restarted")
+    assert found.faults[0].runs[0].target == "b1: NetworkManager.service restarted"
+    assert found.ok
+    hosts = Hosts(world.cluster)
+    hosts.says = {"systemctl stop": "quorate-drill-found the host's own address was gone, and was put back"}
+    found = await drilled(world, hosts, "address-renewed")
+    assert found.faults[0].runs[0].problem == "b1: the host's own address was gone, and was put back"
+    assert not found.ok
+
+
 async def test_pods_that_move_though_their_host_lives_are_told(world: World) -> None:
     hosts = Hosts(world.cluster)
 

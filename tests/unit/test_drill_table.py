@@ -57,6 +57,19 @@ def test_changes_have_the_sign_of_what_takes_longer() -> None:
     assert "compared with three-masters" in shown(NOW, PAST)
 
 
+def test_the_slowest_kubelet_is_named() -> None:
+    text = shown(NOW)
+    lines = text[text.index("until kubelets heard the API again") :].splitlines()[2:]
+    assert lines[0].split()[0] == "balancer-killed"
+    assert lines[0].split()[3:] == ["worker02", "10", "✓"]
+    first = NOW.faults[0]
+    never = replace(first, runs=[replace(first.runs[0], kubelets={"worker01": None, "worker02": 3.0})])
+    (row,) = [each for each in shown(replace(NOW, faults=[never])).splitlines() if "worker01" in each]
+    assert row.split() == ["balancer-killed", "3.00", "never", "worker01", "10", "✗"]
+    silent = replace(first, runs=[replace(run, kubelets={}) for run in first.runs])
+    assert "kubelets" not in shown(replace(NOW, faults=[silent]))
+
+
 def test_what_went_wrong_is_listed() -> None:
     first = NOW.faults[0]
     bad = replace(first.runs[0], lost=2, moved=["kube-system/dns-1\x1b[2J"], healthy=None, one_owner=None)

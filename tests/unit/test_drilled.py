@@ -52,6 +52,18 @@ def test_percentiles_are_by_nearest_rank() -> None:
         spread([])
 
 
+def test_kubelets_that_are_late_miss_a_goal() -> None:
+    late, never = run(0.1, kubelets={"w1": 0.6, "w2": 10.001}), run(0.1, kubelets={"w1": None})
+    fault = replace(one(late), kubelets=10.0)
+    assert fault.unheard
+    assert run_line(fault, late).endswith("new 0.10 s, kubelets 10.01 s (goal 10), healthy after 1.00 s")
+    assert "kubelets never (goal 10)" in run_line(fault, never)
+    assert goals(replace(drilled(2), faults=[fault])) == (1, 2)
+    assert not replace(fault, runs=[run(0.1)]).unheard
+    assert goals(replace(drilled(2), faults=[replace(fault, runs=[run(0.1)])])) == (1, 1)
+    assert not replace(fault, kubelets=None).unheard
+
+
 def test_no_rounding_hides_a_missed_goal() -> None:
     assert up(0.0501) == 0.06
     assert up(0.07) == 0.07

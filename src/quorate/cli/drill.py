@@ -104,16 +104,16 @@ def _list(out: "Output", *, json: bool) -> int:
 
     if json:
         rows = (vars(each) for each in FAULTS)
-        dump([{name: row[name] for name in ("name", "title", "seconds", "goals", "loops")} for row in rows])
+        dump([{name: row[name] for name in ("name", "title", "seconds", "goals", "loops", "kubelets")} for row in rows])
         return 0
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style=QUIET)
     table.add_column("fault", style=NAME, no_wrap=True)
     table.add_column("what")
-    for column in ("new", "kept", "writes", "loops"):
+    for column in ("new", "kept", "writes", "loops", "kubelets"):
         table.add_column(column, justify="right", no_wrap=True)
     for each in FAULTS:
-        goals = [each.goals.get(name) for name in ("new", "kept", "writes")]
-        table.add_row(each.name, each.title, *("" if goal is None else f"{goal:g} s" for goal in (*goals, each.loops)))
+        goals = [*(each.goals.get(name) for name in ("new", "kept", "writes")), each.loops, each.kubelets]
+        table.add_row(each.name, each.title, *("" if goal is None else f"{goal:g} s" for goal in goals))
     out.console.print(table)
     return 0
 
@@ -217,5 +217,5 @@ def _tell(out: "Output", fault: "Fault", run: "Run") -> None:
 def _code(found: "Drilled", *, strict: bool) -> int:
     from quorate.core import VerifyFailed
 
-    missed = any(fault.late or any(map(fault.missed, fault.goals)) for fault in found.faults)
+    missed = any(fault.late or fault.unheard or any(map(fault.missed, fault.goals)) for fault in found.faults)
     return 0 if found.ok and not (strict and missed) else VerifyFailed.exit_code

@@ -48,6 +48,25 @@ class Board:
         """Host by the machine's own name."""
         self.renewed: dict[str, float] = {}
         """When a component's lease was last seen to be renewed."""
+        self._heard: dict[str, list[float]] = defaultdict(list)
+        self._ahead: dict[str, float] = {}
+
+    def clock(self, host: str, now: float, at: float) -> None:
+        """Note a host's own clock at a moment of ours: the quickest of its lines tells how far they are apart."""
+        self._ahead[host] = min(at - now, self._ahead.get(host, at - now))
+
+    def hear(self, host: str, heard: float) -> None:
+        """Note when the API was last heard by a host's kubelet, by the host's clock: it may be told late."""
+        self._heard[host].append(heard)
+
+    @property
+    def kubelets(self) -> list[str]:
+        """Hosts whose kubelets were heard of."""
+        return sorted(self._heard.keys() & self._ahead.keys())
+
+    def heard(self, host: str) -> list[float]:
+        """When the API was heard by a host's kubelet, by our clock."""
+        return [each + self._ahead[host] for each in self._heard.get(host, [])]
 
     def note(self, topic: Topic, at: float, value: str) -> None:
         """Note how it is now; nothing happens when it was so before."""

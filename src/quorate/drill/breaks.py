@@ -8,6 +8,11 @@ from quorate.drill.packets import Drop
 from quorate.render.sh import quote, sh
 from quorate.spec.cluster import Host
 
+DID = "quorate-drill-did"
+"""What a line begins with by which a host says what it does, where that is its own choice."""
+FOUND = "quorate-drill-found"
+"""What a line begins with by which a host says, when it is healed, what should not have happened."""
+
 
 @dataclass(frozen=True)
 class Break:

@@ -1,10 +1,10 @@
 """The faults, in the order in which they are tried."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from quorate.core import UsageError
-from quorate.drill import choose
+from quorate.drill import choose, site
 from quorate.drill.breaks import hung, killed, killed_whole, stopped, terminated
 from quorate.drill.choose import Choose
 from quorate.drill.scene import ELECTED
@@ -26,6 +26,8 @@ class Fault:
     """Longest gap aimed at by stream, in seconds; 0: no request may fail. The project's own; none: it is measured."""
     loops: float | None = None
     """Seconds within which somebody else is to lead, if that is a goal."""
+    kubelets: float | None = None
+    """Seconds within which every kubelet is to hear the API again, if that is a goal."""
 
 
 def _goals(new: float, kept: float, writes: float) -> Mapping[str, float]:
@@ -33,14 +35,24 @@ def _goals(new: float, kept: float, writes: float) -> Mapping[str, float]:
 
 
 _BALANCER, _KILLED, _NONE = _goals(0.15, 0.5, 0.5), _goals(0.05, 0.5, 0.5), _goals(0, 0, 0)
+_TAKEN = _goals(2, 2, 2)
+"""What others take away, keepers put back: they look every second."""
+_RENEWED = _goals(0.5, 1, 1)
+HEARD = 10.0
+"""A kubelet whose connection hangs finds out in 8 s (`HTTP2_IDLE_S` and `HTTP2_PING_S`) and has 2 to come again: a
+fourth of the 40 s and more after which a silent node counts as lost."""
 
-FAULTS: Sequence[Fault] = (
+_SERVING: Sequence[Fault] = (
     Fault("balancer-killed", "balancer's main process killed", choose.balancer(killed), 2, _BALANCER),
     Fault("balancer-stopped", "balancer's whole service killed", choose.balancer(killed_whole), 2, _BALANCER),
     Fault("balancer-hung", "balancer hangs", choose.balancer(hung), 4, _BALANCER),
     Fault("balancer-lost", "balancer host lost", choose.balancer_host, 4, _goals(0.4, 1, 1)),
     Fault("balancers-split", "link between balancers cut and healed", choose.balancers_split, 4, _goals(0.5, 1, 1)),
     Fault("keepalived-killed", "keepalived killed", choose.keepalived(killed_whole), 2),
+    # As long as the slowest of those who put routes and rules back, which look every 10 s.
+    Fault("network-restarted", "network service restarted", choose.network_restarted, 12, _TAKEN),
+    Fault("firewall-reloaded", "firewall reloaded", choose.firewall_reloaded, 12, _TAKEN),
+    Fault("address-renewed", "own address renewed, then balancer killed", choose.balancer(site.renewed), 5, _RENEWED),
     Fault("apiserver-killed", "API server killed", choose.apiserver(killed_whole), 2, _KILLED),
     Fault("apiserver-terminated", "API server restarted in good order", choose.apiserver(terminated), 6, _NONE),
     Fault("apiserver-hung", "API server hangs", choose.apiserver(hung), 5, _goals(1, 2, 2)),
@@ -48,6 +60,11 @@ FAULTS: Sequence[Fault] = (
     Fault("member-killed", "etcd follower killed", choose.member(killed_whole), 2),
     Fault("member-lost", "etcd follower's host lost", choose.member_host, 4),
     Fault("leader-lost", "etcd leader's host lost", choose.leader_host, 5, _goals(0.5, 1, 1.5)),
+)
+"""Faults of what stands between kubelets and etcd."""
+
+FAULTS: Sequence[Fault] = (
+    *(replace(fault, kubelets=HEARD) for fault in _SERVING),
     *(
         Fault(f"{short}-{word}", f"leading {name} {what}", choose.leading(name, how), 2, _NONE, loops)
         for short, name in (("controller-manager", CONTROLLERS), ("scheduler", SCHEDULER))

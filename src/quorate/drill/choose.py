@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from random import Random
 
-from quorate.drill import breaks
+from quorate.drill import breaks, site
 from quorate.drill.breaks import Break
 from quorate.drill.scene import Scene, Skip
 from quorate.spec.cluster import Host, Role
@@ -58,6 +58,20 @@ def balancers_split(scene: Scene, _rng: Random) -> Hit:
     """The owner of the virtual IP, from the other balancers alone."""
     owner = scene.need_owner()
     return Hit((breaks.apart(owner, scene.cluster.balancers),))
+
+
+def network_restarted(scene: Scene, _rng: Random) -> Hit:
+    """The network service of the virtual IP's owner."""
+    owner, vip = scene.need_owner(), scene.cluster.endpoint.vip
+    assert vip
+    return Hit((site.restarted(owner, vip),))
+
+
+def firewall_reloaded(scene: Scene, rng: Random) -> Hit:
+    """The firewalls of the virtual IP's owner and of any worker: the way to the API, and that to services."""
+    workers = _need_workers(scene) if scene.owner is None else scene.cluster.workers
+    hosts = [*([scene.owner] if scene.owner else []), *([rng.choice(workers)] if workers else [])]
+    return Hit(tuple(site.reloaded(host) for host in {host.name: host for host in hosts}.values()))
 
 
 def apiserver(how: OfUnit) -> Choose:

@@ -8,10 +8,12 @@ are looked at without a process for each look, by the process that is first in t
 from collections.abc import Sequence
 
 from quorate.component.balancer import UPSTREAMS_LIST
+from quorate.component.settings.kubelet import NAME
 from quorate.drill.board import ETCD, LEFT_OUT, UNIT, VIP, Board, Topic
 from quorate.execute.survey import units
 from quorate.pki import profiles
 from quorate.render.sh import quote, sh
+from quorate.spec import layout
 from quorate.spec.cluster import Cluster, Host, Role
 
 LOOK = 0.25
@@ -20,6 +22,10 @@ ETCD_LOOKS = 5
 """Questions a second to an etcd member on one connection; each costs it about 1 ms of CPU."""
 OLD_PAUSE = 0.5
 """Seconds between them where curl is older than 7.84, and each is a process."""
+HEAR = 0.5
+"""Seconds between two looks at what kubelet hears. The kernel tells when that was; the last of two is seen."""
+GRAIN = 5
+"""Hundredths of a second."""
 UNWATCHED = (
     *("containerd.service", "docker.service", "quorate-routes.service", "quorate-upstreams.service"),
     *("quorate-pulse.service", "quorate-rules.service", "quorate-address.service"),
@@ -30,16 +36,71 @@ UNWATCHED = (
 def script(cluster: Cluster, host: Host) -> str:
     """sh for a host."""
     # It changes nothing, so nobody has to wait for its end as for that of other scripts of a run (see `lock_script`).
-    parts = ["exec 2>/dev/null 9>&-", 'echo "name $(cat /proc/sys/kernel/hostname)"', "q_all="]
+    parts = ["exec 2>/dev/null 9>&-", 'echo "name $(cat /proc/sys/kernel/hostname)"', "q_all=", _PROCESSES]
     if cluster.endpoint.vip and host.has(Role.LOAD_BALANCER):
         parts.append(_address(str(cluster.endpoint.vip)))
     if host.has(Role.ETCD):
         parts.append(_member())
     parts.append("trap 'kill $q_all' EXIT; trap exit HUP INT TERM PIPE")
+    if host.has(Role.WORKER):
+        parts.append(_kubelet(str(cluster.network.pod_cidr)))
     nginx = host.has(Role.LOAD_BALANCER) and cluster.load_balancer.kind == "nginx"
     services = [unit for unit in units(cluster, host) if unit not in UNWATCHED]
     parts.append(_services(services, _left_out() if nginx else ""))
     return "\n".join(parts)
+
+
+_PROCESSES = """\
+q_processes() { # the file that lists a service's processes, the main one first
+  q_at=$(systemctl show -p ControlGroup "$1")
+  q_at=${q_at#ControlGroup=} q_file=
+  for q_root in /sys/fs/cgroup /sys/fs/cgroup/systemd /sys/fs/cgroup/unified; do
+    if [ -e "$q_root/system.slice/cgroup.procs" ]; then
+      q_file=$q_root${q_at:-/system.slice/$1}/cgroup.procs; break
+    fi
+  done
+}"""
+
+
+def _kubelet(pods: str) -> str:
+    """sh that tells when kubelet last heard the API: of its connections, the one that was silent for longest.
+
+    A connection that hangs is still established, and hears nothing. Times are hundredths of seconds since boot.
+    Connections by which kubelet looks at pods' own ports are not meant.
+    """
+    port = f"sed -n 's/^ *\"*server.*:\\([0-9][0-9]*\\)[^0-9]*$/\\1/p' {quote(layout.kubeconfig(NAME))} | head -n 1"
+    return f"""\
+(
+  q_processes {NAME}.service
+  q_port=$({port}) q_was=0
+  while sleep {HEAR}; do
+    read -r q_pid <"$q_file" || continue
+    q_own=$(ls -l "/proc/$q_pid/fd" | sed -n 's/.*socket:\\[\\([0-9]*\\)\\].*/ \\1 /p')
+    # Before ss, which may have to wait for a CPU: what was heard must never seem to be later than it was.
+    read -r q_up q_x </proc/uptime
+    q_said=$(ss -tineH state established "( dport = :$q_port ) and not dst {pods}")
+    q_now=${{q_up%.*}}${{q_up#*.}} q_ago= q_mine=
+    while read -r q_line; do
+      case $q_line in *ino:*)
+        q_ino=${{q_line#*ino:}} q_mine=
+        case $q_own in *" ${{q_ino%% *}} "*) q_mine=yes;; esac
+        continue;;
+      esac
+      if [ -z "$q_mine" ]; then continue; fi
+      # A connection on which nothing came yet is one that the API did not answer yet.
+      case $q_line in *bytes_received:*) ;; *) q_ago=; break;; esac
+      q_ms=0
+      case $q_line in *lastrcv:*) q_ms=${{q_line#*lastrcv:}} q_ms=${{q_ms%% *}};; esac
+      if [ "$q_ms" -ge "${{q_ago:-0}}" ]; then q_ago=$q_ms; fi
+    done <<EOF
+$q_said
+EOF
+    if [ -z "$q_ago" ]; then continue; fi
+    q_heard=$((q_now - q_ago / 10))
+    if [ $((q_heard - q_was)) -gt {GRAIN} ]; then echo "heard $q_heard"; q_was=$q_heard; fi
+  done
+) &
+q_all="$q_all $!\""""
 
 
 def _address(vip: str) -> str:
@@ -113,13 +174,8 @@ def _services(watched: Sequence[str], more: str) -> str:
     return f"""\
 q_n=0
 for q_unit in {names}; do
-  q_n=$((q_n + 1)) q_at=$(systemctl show -p ControlGroup "$q_unit")
-  q_at=${{q_at#ControlGroup=}} q_file=
-  for q_root in /sys/fs/cgroup /sys/fs/cgroup/systemd /sys/fs/cgroup/unified; do
-    if [ -e "$q_root/system.slice/cgroup.procs" ]; then
-      q_file=$q_root${{q_at:-/system.slice/$q_unit}}/cgroup.procs; break
-    fi
-  done
+  q_n=$((q_n + 1))
+  q_processes "$q_unit"
   eval "q_file_$q_n=\\$q_file q_unit_$q_n=\\$q_unit q_was_$q_n="
 done
 q_all_units=$q_n q_beat=0 q_out=
@@ -138,7 +194,9 @@ while :; do
     fi
   done{more}
   q_beat=$((q_beat + 1))
-  if [ $((q_beat % {round(1 / LOOK)})) -eq 1 ]; then echo alive; fi
+  if [ $((q_beat % {round(1 / LOOK)})) -eq 1 ]; then
+    read -r q_up q_x </proc/uptime; echo alive "${{q_up%.*}}${{q_up#*.}}"
+  fi
   sleep {LOOK}
 done"""
 
@@ -154,6 +212,10 @@ def take(board: Board, host: str, line: str, at: float) -> None:
             if me != "-":
                 board.members[me] = host
             board.note(Topic(ETCD, host), at, leader if me != "-" else "")
+        case ["alive", now] if now.isdecimal():
+            board.clock(host, int(now) / 100, at)
+        case ["heard", heard] if heard.isdecimal():
+            board.hear(host, int(heard) / 100)
         case ["left", "out", *servers]:
             board.note(Topic(LEFT_OUT, host), at, " ".join(servers))
         case ["name", name]:

@@ -87,6 +87,21 @@ def takeovers(board: Board, cut: Collection[str], fault: float, end: float) -> M
     return found
 
 
+def talks(board: Board, cut: Collection[str], since: float, fault: float, silence: float) -> Mapping[str, float | None]:
+    """Seconds from the fault until each kubelet heard the API again, by host; None: not yet.
+
+    What it heard before `since` may have been on its way. It counts from when on it was never silent for longer than a
+    `silence` that is usual. Who is cut off is not told of.
+    """
+    found: dict[str, float | None] = {}
+    for host in board.kubelets:
+        if host not in cut:
+            after = [at for at in board.heard(host) if at >= since]
+            starts = [later for earlier, later in pairwise(after) if later - earlier > silence]
+            found[host] = [*after[:1], *starts][-1] - fault if after else None
+    return found
+
+
 def spans(board: Board, cut: Collection[str], fault: float, end: float) -> tuple[Span, ...]:
     """All that is shown of a run, in seconds from its fault; services only where something became of them."""
     begin = fault - BEFORE

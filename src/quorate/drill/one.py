@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import inf
 from random import Random
 
@@ -20,6 +20,7 @@ from quorate.drill.scene import ELECTED, Scene
 from quorate.execute.health import trouble
 from quorate.report.drilled import Run
 from quorate.spec.cluster import Cluster
+from quorate.spec.timing import timing
 
 PATIENCE = 90.0
 """Seconds for everything to be well again after a healing, and before a fault."""
@@ -29,6 +30,10 @@ FRESH = 5.0
 """Seconds for which a look at the cluster's health is good enough to begin a fault."""
 SURE = 0.5
 """Seconds after a fault from which on a lease that is renewed is renewed by a leader that lives: answers take time."""
+SLACK = 2.0
+"""Seconds by which a connection that is asked for a sign of life may be silent longer than until it is asked."""
+HEARD = 60.0
+"""Seconds for kubelets to hear the API again, once all else is well."""
 PAUSE = 0.3
 """Seconds between two looks at the cluster's health, and three times what a look took: looking costs CPU, too."""
 
@@ -128,10 +133,24 @@ async def run(place: Place, fault: Fault, number: int) -> Run:
     healed = time.monotonic()
     if failed:
         problem = f"not healed: {'; '.join(failed)}"
+    elif place.outages.found:
+        problem = "; ".join(place.outages.found)
     healthy = await settle(place, moment + SURE)
+    kubelets = await _kubelets(place, hit, moment)
     place.moments[fault.name, number] = moment
     moved = await _moved(place, hit, before) if place.with_pods else ()
-    return _told(place, hit, number, (moment, over, healed, healthy or time.monotonic()), healthy, moved, problem)
+    told = _told(place, hit, number, (moment, over, healed, healthy or time.monotonic()), healthy, moved, problem)
+    return replace(told, kubelets=kubelets)
+
+
+async def _kubelets(place: Place, hit: Hit, moment: float) -> Mapping[str, float | None]:
+    """When each kubelet heard the API again; waits for those that did not yet."""
+    silence, end = timing(place.cluster).http2_idle_s + SLACK, time.monotonic() + HEARD
+    while True:
+        found = lanes.talks(place.board, hit.cut, moment + SURE, moment, silence)
+        if all(each is not None for each in found.values()) or time.monotonic() > end:
+            return {host: None if each is None else round(each, 3) for host, each in found.items()}
+        await asyncio.sleep(PAUSE)
 
 
 async def _moved(place: Place, hit: Hit, before: pods.Pods) -> tuple[str, ...]:
@@ -160,7 +179,7 @@ def _told(
     return Run(
         number=number,
         at=round(fault - place.began, 3),
-        target=hit.label,
+        target=": ".join([hit.label, *(["; ".join(place.outages.did)] if place.outages.did else [])]),
         outage=round(healed - fault, 3),
         felt=felt(result),
         disorder=result.disorder,

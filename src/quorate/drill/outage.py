@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from quorate.core import CommandFailed, QuorateError, Transport
-from quorate.drill.breaks import Break
+from quorate.drill.breaks import DID, FOUND, Break
 from quorate.drill.packets import CANNOT
 from quorate.drill.scene import Skip
 from quorate.render.sh import quote, sh
@@ -57,6 +57,10 @@ class Outages:
     def __init__(self, via: Transport) -> None:
         self.open: list[Outage] = []
         """What is broken, or may be."""
+        self.did: list[str] = []
+        """What hosts said that they do, since the last beginning."""
+        self.found: list[str] = []
+        """What hosts said, when they were healed, that should not have happened; since then, too."""
         self._via = via
 
     async def begin(self, breaks: Sequence[Break], seconds: float) -> float:
@@ -66,6 +70,7 @@ class Outages:
         raises; then something may be broken all the same: `heal` is due in any case.
         """
         moments: list[float] = []
+        self.did, self.found = [], []
         guard = int(seconds) + GUARD
 
         async def one(what: Break) -> None:
@@ -77,6 +82,8 @@ class Outages:
         def note(line: str) -> None:
             if line == NOW:
                 moments.append(time.monotonic())
+            elif line.startswith(DID):
+                self.did.append(line.removeprefix(DID).strip())
 
         try:
             await _all(one, breaks)
@@ -91,9 +98,14 @@ class Outages:
         failed: list[str] = []
 
         async def one(outage: Outage) -> None:
+            def note(line: str) -> None:
+                if line.startswith(FOUND):
+                    self.found.append(f"{outage.what.label}: {line.removeprefix(FOUND).strip()}")
+
             for left in reversed(range(TRIES)):
                 try:
-                    await self._via.run(outage.what.host.name, heal_script(outage.what, outage.guard), timeout=SETUP)
+                    script = heal_script(outage.what, outage.guard)
+                    await self._via.run(outage.what.host.name, script, on_line=note, timeout=SETUP)
                 except QuorateError as error:
                     if not left:
                         wait = max(0, round(outage.late - time.monotonic()))

@@ -104,7 +104,7 @@ async def _repeat(
     place: Place, fault: Fault, runs: int, sick: str, emit: Emit, on_run: OnRun
 ) -> tuple[drilled.Fault, str]:
     """All runs of a fault, and why no other may be tried, if so."""
-    told = drilled.Fault(fault.name, fault.title, fault.goals, loops=fault.loops)
+    told = drilled.Fault(fault.name, fault.title, fault.goals, loops=fault.loops, kubelets=fault.kubelets)
     if sick:
         return replace(told, skipped=sick), sick
     found: list[Run] = []

@@ -51,6 +51,8 @@ def _parts(drilled: Drilled, before: Drilled | None) -> Sequence[Html]:
         parts.append(_section("What a client felt", _GAPS if shown else "", sections.gaps(drilled, before)))
     if shown:
         parts.append(_section("What happened inside", _INSIDE, sections.inside(drilled)))
+    if heard := sections.kubelets(drilled):
+        parts.append(_section("When kubelets heard the API again", _KUBELETS, heard))
     if drilled.survival:
         parts.append(_section("What the topology survives", sections.survival(drilled)))
     if drilled.calm:
@@ -67,6 +69,11 @@ _GAPS = (
 _INSIDE = (
     "The worst of all runs. Seconds until one balancer held the virtual IP and somebody led count from the fault, "
     "those until all was healthy from its healing."
+)
+_KUBELETS = (
+    "From the fault until the kubelet's connections received something again, and were never silent for longer than is "
+    "usual from then on. An undisturbed kubelet hears the API every few seconds: what is shorter than that tells of no "
+    "disturbance. Kubelets of hosts that were cut off themselves are not told of."
 )
 _CALM = "No number of this report can be finer than these."
 

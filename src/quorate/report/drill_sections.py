@@ -2,8 +2,9 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from math import inf
 
-from quorate.report.drill_sums import FELT, Cell, cell, led, same, signed, told, total
+from quorate.report.drill_sums import FELT, Cell, Talk, cell, led, same, signed, talk, told, total, within
 from quorate.report.drill_timeline import TITLES
 from quorate.report.drilled import STREAMS, Drilled, Fault, Felt, Run
 from quorate.report.markup import Html, join, tag
@@ -51,7 +52,7 @@ def _cells(one: Cell, calm: float, compared: bool) -> list[Html]:
     ]
     if compared:
         found.append(_NONE if one.change is None else _change(one.change, calm))
-    found.append(_goal(one))
+    found.append(_aim(one))
     failed_bad = "bad" if one.missed and not one.goal else "" if one.failed else "quiet"
     return [*found, _number(tag("span", str(one.failed), title=f"of {one.total}"), failed_bad)]
 
@@ -68,7 +69,7 @@ def _change(change: float, calm: float) -> Html:
     return _number(signed(change, "−"), style)
 
 
-def _goal(one: Cell) -> Html:
+def _aim(one: Cell | Talk) -> Html:
     if one.goal is None:
         return _NONE
     aim = f"{one.goal:g}" if one.goal else "0 failed"
@@ -98,6 +99,21 @@ def inside(drilled: Drilled) -> Html:
             )
         )
     return _table("What was lost, and seconds until all was in its place: the worst of all runs", [head], rows)
+
+
+def kubelets(drilled: Drilled) -> Html:
+    """One row per fault: when kubelets heard the API again, and the slowest of them; empty where nobody told."""
+    rows = []
+    for fault in drilled.faults:
+        if found := talk(fault):
+            most = _number(told(found.most), "most bad" if found.missed else "most")
+            name = tag("td", found.slowest, class_="prose")
+            rows.append(tag("tr", _name(fault), _number(told(found.p50), "quiet"), most, name, _aim(found)))
+    if not rows:
+        return join([])
+    heads = [tag("th", "fault", scope="col"), _head("p50"), _head("max"), tag("th", "slowest", scope="col")]
+    head = tag("tr", *heads, _head("goal"))
+    return _table("Seconds from the fault until kubelets heard the API again, over all runs", [head], rows)
 
 
 def survival(drilled: Drilled) -> Html:
@@ -141,6 +157,8 @@ def _run(fault: Fault, run: Run) -> Html:
     for felt in run.felt.values():
         words.update(felt.words)
     void = [f"does not count: {run.problem}"] if run.problem else []
+    heard = [f"{host} {within(inf if each is None else each)}" for host, each in run.kubelets.items()]
+    void += [f"kubelets: {', '.join(heard)}"] if heard else []
     said = [run.target, *void, *(f"{word} {count}" for word, count in words.most_common())]
     return tag(
         "tr",

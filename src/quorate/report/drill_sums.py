@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from quorate.plan.words import many
 from quorate.report.drilled import Drilled, Fault, Felt, Run, spread
@@ -29,6 +29,19 @@ class Cell:
 
 
 @dataclass(frozen=True)
+class Talk:
+    """When kubelets heard the API again, of all runs of a fault; seconds from it, rounded up to hundredths."""
+
+    p50: float
+    most: float
+    """Of the slowest; infinite when one did not hear it in time."""
+    slowest: str
+    """Its host."""
+    goal: float | None
+    missed: bool
+
+
+@dataclass(frozen=True)
 class Sum:
     """What a fault came to besides gaps: the worst of its runs."""
 
@@ -49,12 +62,19 @@ class Sum:
 
 def up(seconds: float) -> float:
     """Rounded up to hundredths, so that no rounding hides a missed goal."""
-    return math.ceil(round(seconds * 100, 6)) / 100
+    return math.ceil(round(seconds * 100, 6)) / 100 if math.isfinite(seconds) else seconds
 
 
 def told(seconds: float) -> str:
     """A time with the digits that mean something: a probe tries every 20 ms."""
+    if not math.isfinite(seconds):
+        return "never"
     return f"{up(seconds):.2f}" if seconds < 100 else f"{seconds:.0f}"
+
+
+def within(seconds: float) -> str:
+    """A time with its unit; `never` where there is none."""
+    return f"{told(seconds)} s" if math.isfinite(seconds) else told(seconds)
 
 
 def signed(change: float, minus: str = "-") -> str:
@@ -93,6 +113,15 @@ def cell(fault: Fault, stream: str, before: Fault | None = None) -> Cell | None:
     )
 
 
+def talk(fault: Fault) -> Talk | None:
+    """The kubelets of a fault, None when no run that counts tells of one."""
+    if not fault.heard:
+        return None
+    most, slowest = max(fault.heard)
+    p50, _, _ = spread([seconds for seconds, _ in fault.heard])
+    return Talk(up(p50), up(most), slowest, fault.kubelets, fault.unheard)
+
+
 def total(fault: Fault) -> Sum:
     """The worst of a fault's runs; what was lost or moved counts also where a run had a problem."""
     owners = [run.one_owner for run in fault.counted if run.one_owner is not None]
@@ -125,6 +154,7 @@ def goals(drilled: Drilled) -> tuple[int, int]:
         for stream in fault.goals
         if any(stream in run.felt for run in fault.counted)
     ]
+    tried += [fault.unheard for fault in drilled.faults if fault.kubelets is not None and fault.heard]
     return tried.count(False), len(tried)
 
 
@@ -173,6 +203,9 @@ def run_line(fault: Fault, run: Run) -> str:
         felt, goal = run.felt[stream], fault.goals.get(stream)
         aim = "" if not misses(felt, goal) else f" (goal {goal:g})" if goal else f" ({felt.failed} failed, goal 0)"
         parts.append(f"{stream} {told(felt.gap)} s{aim}")
+    if told_of := talk(replace(fault, runs=[run])):
+        aim = f" (goal {told_of.goal:g})" if told_of.missed else ""
+        parts.append(f"kubelets {within(told_of.most)}{aim}")
     parts += [f"{many(run.lost, 'write')} lost"] * bool(run.lost)
     parts += [f"{run.disorder} out of order"] * bool(run.disorder)
     parts += [f"{many(len(run.moved), 'pod')} moved"] * bool(run.moved)

@@ -8,7 +8,7 @@ from rich.text import Text
 
 from quorate.plan.words import clean, line, many
 from quorate.report.console import BAD, GOOD, NAME, QUIET, WARN
-from quorate.report.drill_sums import FELT, Cell, cell, led, same, signed, told, total, verdict, wrong
+from quorate.report.drill_sums import FELT, Cell, Talk, cell, led, same, signed, talk, told, total, verdict, wrong
 from quorate.report.drill_sums import run_line as run_line
 from quorate.report.drilled import Drilled, Fault
 
@@ -21,6 +21,8 @@ def table(console: Console, drilled: Drilled, before: Drilled | None) -> None:
     if tried:
         _print(console, "longest time without a success, in seconds", _gaps(tried, before))
         _print(console, "within, in seconds: the worst of all runs", _inside(tried, led(drilled)))
+    if heard := [(fault, found) for fault in tried if (found := talk(fault))]:
+        _print(console, "until kubelets heard the API again, in seconds from the fault", _kubelets(heard))
     _notes(console, "went wrong", BAD, [(fault.title, why) for fault in tried for why in wrong(fault)])
     _notes(console, "skipped", WARN, [(fault.title, fault.skipped) for fault in drilled.faults if fault.skipped])
     if before:
@@ -94,6 +96,18 @@ def _inside(tried: Sequence[Fault], names: Sequence[str]) -> Table:
             _count(len(found.moved)),
             Text("never", BAD) if found.sick else healthy,
         )
+    return rows
+
+
+def _kubelets(heard: Sequence[tuple[Fault, Talk]]) -> Table:
+    """A line per fault."""
+    rows = _new("p50", "max", "slowest", "goal", "")
+    rows.columns[3].justify = "left"
+    for fault, found in heard:
+        goal = Text() if found.goal is None else Text(f"{found.goal:g}")
+        mark = Text() if found.goal is None else Text("✗", BAD) if found.missed else Text("✓", GOOD)
+        most = Text(told(found.most), BAD if found.missed else NAME)
+        rows.add_row(fault.name, told(found.p50), most, Text(line(found.slowest), QUIET), goal, mark)
     return rows
 
 

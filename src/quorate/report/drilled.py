@@ -6,6 +6,7 @@ Seconds of a run count from its fault; those of a report from its beginning.
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from math import inf
 from typing import Any, NamedTuple, Self
 
 STREAMS = ("new", "kept", "writes", "watch")
@@ -65,6 +66,8 @@ class Run:
     """Seconds until exactly one balancer held the virtual IP, for good; None: it never was, or there is none."""
     takeovers: Mapping[str, float] = field(default_factory=dict)
     """Seconds until somebody else led, by what is led; only what lost its leader."""
+    kubelets: Mapping[str, float | None] = field(default_factory=dict)
+    """Seconds until each kubelet heard the API again, for good, by host; None: it did not in time."""
     moved: Sequence[str] = ()
     """Pods that were started again, or elsewhere, though their host lived."""
     healthy: float | None = None
@@ -89,6 +92,8 @@ class Fault:
     """Why there are no runs, if so."""
     loops: float | None = None
     """Seconds within which somebody else is to lead where the leader was lost, if that is a goal."""
+    kubelets: float | None = None
+    """Seconds within which every kubelet is to hear the API again, if that is a goal."""
 
     @property
     def counted(self) -> Sequence[Run]:
@@ -112,6 +117,20 @@ class Fault:
         """Whether somebody else led too late in one of the runs."""
         led = [seconds for run in self.counted for seconds in run.takeovers.values()]
         return self.loops is not None and any(seconds > self.loops for seconds in led)
+
+    @property
+    def heard(self) -> list[tuple[float, str]]:
+        """Seconds until a kubelet heard the API again, and its host, of all runs; infinite where it did not."""
+        return [
+            (inf if seconds is None else seconds, host)
+            for run in self.counted
+            for host, seconds in run.kubelets.items()
+        ]
+
+    @property
+    def unheard(self) -> bool:
+        """Whether a kubelet heard the API too late in one of the runs."""
+        return self.kubelets is not None and any(seconds > self.kubelets for seconds, _ in self.heard)
 
     @property
     def worst(self) -> Run | None:
