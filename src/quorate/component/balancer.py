@@ -73,12 +73,12 @@ def _pulsed(context: Context, host: Host) -> bool:
     return context.cluster.vip_moves or any(door.vip and len(door.hosts) > 1 for door in context.doors(host))
 
 
-def _ports(context: Context, host: Host) -> dict[str, list[int]]:
+def _ports(context: Context, host: Host) -> tuple[list[int], list[int]]:
     """The ports of all addresses, and those of loopback alone: the endpoint's, and those that clients still know."""
     c, doors = context.cluster, context.doors(host)
     every = [(c.endpoint.local, c.balancer_port), *((door.local, door.port) for door in doors)]
     wide = dict.fromkeys(port for local, port in every if not local)
-    return {"ports": [*wide], "local_ports": [*dict.fromkeys(port for _, port in every if port not in wide)]}
+    return [*wide], [*dict.fromkeys(port for _, port in every if port not in wide)]
 
 
 def _slower(context: Context) -> int:
@@ -100,8 +100,10 @@ def _nginx(context: Context, host: Host) -> Iterator[Brick]:
     debian = facts.package_manager == "apt"
     library = "/usr/lib/nginx" if debian else "/usr/lib64/nginx"
     limit = facts.nofile_limit
+    ports, local_ports = _ports(context, host)
     text = nginx.stream(
-        **_ports(context, host),
+        ports=ports,
+        local_ports=local_ports,
         upstreams=UPSTREAMS_LIST,
         connect_timeout_ms=timing(c).connect_timeout_ms,
         access_log=BALANCER_LOG,
@@ -159,8 +161,10 @@ def _nginx(context: Context, host: Host) -> Iterator[Brick]:
 def _haproxy(context: Context, host: Host) -> Iterator[Brick]:
     c, facts = context.cluster, context.of(host)
     limit = facts.nofile_limit
+    ports, local_ports = _ports(context, host)
     text = haproxy.config(
-        **_ports(context, host),
+        ports=ports,
+        local_ports=local_ports,
         servers={master.name: (master.ip, c.apiserver.port) for master in c.masters},
         connect_timeout_ms=timing(c).connect_timeout_ms,
         stats_socket=f"{LOADED}/haproxy.sock",
