@@ -12,7 +12,7 @@ from quorate.execute import health, survey
 from quorate.pki import profiles
 from quorate.pki.issue import issue_ca, new_key
 from quorate.spec import layout
-from quorate.spec.cluster import Cluster, Host, LOOPBACK
+from quorate.spec.cluster import LOOPBACK, Cluster, Host
 from quorate.verify.env import OBJECTS
 
 NOW = datetime.now(UTC)
