@@ -1,9 +1,11 @@
 """A balancer on every node: what hosts get, and how a cluster moves to it from a virtual IP and back."""
 
 import socket
+import subprocess
 from contextlib import closing
 from dataclasses import replace
 from ipaddress import IPv4Address
+from pathlib import Path
 
 import pytest
 from past_clusters import THREE, E, L, M, W, ancestors, brick, cluster, context, without
@@ -18,6 +20,7 @@ from quorate.resource.file import File
 from quorate.resource.removal import Removal
 from quorate.spec.cluster import Cluster, Endpoint, LoadBalancer
 from quorate.spec.facts import HostFacts
+from quorate.spec.layout import STATE
 from quorate.spec.ports import openings
 from quorate.spec.survival import Part, Reads, after
 from quorate.spec.whatif import weaknesses
@@ -91,7 +94,8 @@ def test_a_cluster_that_moves_to_it_keeps_the_virtual_ip_until_all_have_moved() 
         assert "keepalived.service" in {each.name for each in removal.bricks}
         assert gone in ancestors(compiled, Key(host, "removal", "vrrp")), "its package goes after it"
     removed = {each.name for each in compiled.resources if isinstance(each, Removal)}
-    assert removed <= {"virtual_ip", "vrrp", "system"}, "the balancers stay"
+    assert {"virtual_ip", "vrrp"} <= removed
+    assert "balancer" not in removed
 
 
 def test_the_way_back_is_one_too() -> None:
@@ -197,3 +201,17 @@ def test_the_operator_gets_a_master_that_answers() -> None:
     address = Cluster.model_validate(given | {"endpoint": {"local": True, "address": "api.example", "port": 443}})
     assert outside(address) == "https://api.example:443"
     assert address.node_url == "https://127.0.0.1:6444"
+
+
+def test_keepalived_s_package_goes_if_it_came_with_us(tmp_path: Path) -> None:
+    removal = brick(compile_cluster(context(local(), held())), Key("m1", "removal", "vrrp"))
+    (tmp_path / "made").write_text("/somewhere\n")
+
+    def left(packages: str) -> str:
+        (tmp_path / "packages").write_text(packages)
+        question = removal.probe().question.replace(STATE, str(tmp_path))
+        assert isinstance(question, str)
+        return subprocess.run(["sh", "-c", question], capture_output=True, text=True, check=True).stdout
+
+    assert left("keepalived\n") == "removed=no\n"
+    assert left("nginx\n") == left("") == "removed=yes\n"
