@@ -84,7 +84,8 @@ class Context:
 
     def doors(self, host: Host) -> tuple[Door, ...]:
         """The endpoints besides its own that the host's balancer keeps: those that it had, and of the same kind all,
-        for it may be the one that takes them over."""
+        for it may be the one that takes them over.
+        """
         same = self.cluster.endpoint.local
         return tuple(door for door in self.retiring if door.local == same or host.ip in door.hosts)
 

@@ -4,7 +4,7 @@ Firewall rules, the check for port clashes and the documentation are views of th
 those of kubernetes.io "Ports and Protocols", etcd's defaults, and VRRP (RFC 9568: IP protocol 112).
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -89,7 +89,7 @@ def listeners(cluster: Cluster, host: Host) -> tuple[Listener, ...]:
     return tuple(found)
 
 
-def openings(cluster: Cluster, host: Host, retiring: Iterable[Door] = ()) -> tuple[Opening, ...]:
+def openings(cluster: Cluster, host: Host, retiring: Sequence[Door] = ()) -> tuple[Opening, ...]:
     """What a host must let in from outside itself; nothing else is needed. SSH is not ours to open: whoever brings
     quorate to a host is let in already, and from where others may come is the host's own decision.
 
@@ -97,7 +97,6 @@ def openings(cluster: Cluster, host: Host, retiring: Iterable[Door] = ()) -> tup
     itself the endpoint or behind an address that quorate does not run, to everybody. `retiring` are endpoints that the
     host still serves.
     """
-    retiring = tuple(retiring)
     doors = [door for door in retiring if not door.local]
     masters, members, workers = _ips(cluster.masters), _ips(cluster.members), _ips(cluster.workers)
     balancers, everyone = _ips(cluster.balancers), _ips(cluster.hosts)
