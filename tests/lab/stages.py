@@ -4,7 +4,7 @@ import asyncio
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -49,10 +49,12 @@ PACE = Pace(new=0.05, kept=0.05, writes=0.1)
 
 
 def spec(roles: Mapping[str, str], *, vip: str = VIP, port: int = 8443, kind: str = "nginx", more: str = "") -> str:
-    """A cluster file."""
+    """A cluster file; with an empty `vip` each node has a balancer of its own."""
     lines = ["name: test-stages", 'versions: {kubernetes: "1.20.2"}', "hosts:"]
     lines += [f"  - {{name: {name}, address: {NET}.{HOSTS[name]}, roles: [{has}]}}" for name, has in roles.items()]
-    if any("load-balancer" in has for has in roles.values()):
+    if not vip:
+        lines += ["endpoint: {local: true}", f"load_balancer: {{kind: {kind}}}"]
+    elif any("load-balancer" in has for has in roles.values()):
         lines += [f"endpoint: {{vip: {vip}, port: {port}}}", f"load_balancer: {{kind: {kind}}}"]
     return "\n".join([*lines, "network: {service_cidr: 10.0.0.0/24}", more, ""])
 
@@ -172,3 +174,26 @@ class Stages:
         assert seen[0][1] == 0 != seen[0][2]
         assert seen[-1][2] == 0
         assert neither == []
+
+    @contextmanager
+    def nodes_reach(self, nodes: Sequence[str], *ways: str) -> Iterator[None]:
+        """At each moment of the block each of the nodes reaches an API server by one of the ways."""
+        over = "/run/stages-over"
+        asked = " || ".join(f"ask {way}" for way in ways)
+        script = f"""\
+ask() {{ curl -gsk --noproxy '*' -o /dev/null --max-time 1 "https://$1/version"; }}
+n=0 lost=0
+while [ ! -e {over} ] && [ $n -lt 6000 ]; do
+  n=$((n + 1)); {asked} || lost=$((lost + 1)); sleep 0.05
+done
+rm -f {over}; echo $n $lost"""
+        with ThreadPoolExecutor(len(nodes)) as each:
+            told = [each.submit(self.run, node, script) for node in nodes]
+            try:
+                yield
+            finally:
+                for node in nodes:
+                    self.run(node, f"touch {over}")
+        found = {node: [int(word) for word in one.result().split()] for node, one in zip(nodes, told, strict=True)}
+        print(f"looks of nodes, and those at which none of {', '.join(ways)} answered: {found}")
+        assert all(looks > 10 and not lost for looks, lost in found.values())

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 from deployed import Deployed
-from stages import DESCRIBED, EVERYBODY, HOSTS, NET, SINGLE, THREE, VIP, Stages, spec
+from stages import BALANCERS, DESCRIBED, EVERYBODY, HOSTS, NET, SINGLE, THREE, VIP, Stages, spec
 from waiting import within
 
 from quorate.drill.record import Result
@@ -277,6 +277,33 @@ def test_the_endpoint_moves_and_the_balancers_change(stages: Stages) -> None:
     )
     for balancer in ("lb01", "lb02"):
         assert "nginx" not in on(stages, balancer, left)
+
+
+def test_each_node_balances_for_itself_and_no_more(stages: Stages) -> None:
+    """From the virtual IP to a balancer on every node and back: no node is without an API server, and API servers do
+    not even restart; each way leaves nothing of the other.
+    """
+    vip, port, own = f"{NET}.101", 9443, "127.0.0.1:6444"
+    nodes = ("node01", "node02", "master01")
+    alone = {name: has for name, has in DESCRIBED.items() if name not in BALANCERS}
+    kubelet = "sed -n 's/^ *server: //p' /etc/kubernetes/kubelet.kubeconfig"
+    stages.write(spec(alone, vip="", kind="haproxy"))
+    with stages.nodes_reach(nodes, f"{vip}:{port}", own):
+        calm(stages.watched("virtual IP to a balancer on every node", stages.apply))
+    stages.verify()
+    assert on(stages, "node01", kubelet).strip() == f"https://{own}"
+    for balancer in BALANCERS:
+        assert (
+            on(stages, balancer, f"{TRACES}; systemctl is-active keepalived haproxy || :").split() == ["inactive"] * 2
+        )
+    # Asked at the master's own address: the virtual IP comes while the probe runs.
+    text = spec(DESCRIBED, vip=vip, port=port, kind="haproxy")
+    with stages.nodes_reach(nodes, own, f"{vip}:{port}"):
+        calm(stages.watched("a balancer on every node to the virtual IP", lambda: (stages.write(text), stages.apply())))
+    stages.verify()
+    assert on(stages, "node01", kubelet).strip() == f"https://{vip}:{port}"
+    for node in nodes:
+        assert own not in on(stages, node, "ss -Hltn")
 
 
 @pytest.mark.parametrize(

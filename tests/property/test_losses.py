@@ -39,13 +39,15 @@ def well(c: Cluster, lost: Parts) -> bool:
         balanced = any(runs(name, c.load_balancer.kind) for name in of[Role.LOAD_BALANCER])
         entered = balanced or not of[Role.LOAD_BALANCER]
     else:
-        entered = of[Role.CONTROL_PLANE][0] in ready
+        # Where each node has a balancer, clients outside come in at any master.
+        entered = bool(ready) if c.endpoint.local else of[Role.CONTROL_PLANE][0] in ready
+    own = (c.load_balancer.kind,) if c.endpoint.local else ()
     return (
         bool(ready)
         and entered
         and any(runs(name, "kube-controller-manager") for name in ready)
         and any(runs(name, "kube-scheduler") for name in ready)
-        and any(runs(name, "kubelet", c.runtime.kind) for name in of[Role.WORKER])
+        and any(runs(name, "kubelet", c.runtime.kind, *own) for name in of[Role.WORKER])
     )
 
 

@@ -145,6 +145,9 @@ def clusters(draw: st.DrawFn) -> Cluster:
     if balanced:
         name = draw(st.sampled_from([None, "api.example.org"]))
         endpoint = Endpoint(vip=IPv4Address("10.0.0.200"), name=name, port=8443)
+    elif draw(st.booleans()):
+        outside = draw(st.sampled_from([{}, {"address": "api.example.org", "port": 8443}]))
+        endpoint = Endpoint(local=True, **outside)
     elif several or draw(st.booleans()):
         endpoint = Endpoint(address="api.example.org", port=8443)
     else:

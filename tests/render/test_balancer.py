@@ -51,6 +51,17 @@ def test_nginx() -> None:
     ]
 
 
+def test_nginx_of_a_host_for_itself_listens_on_loopback_and_logs_it() -> None:
+    lines = bare(nginx.stream(**{**NGINX, "ports": []}, local_ports=[6444]))
+    assert [line for line in lines if line.startswith("listen")] == [
+        "listen 127.0.0.1:6444 backlog=4096 so_keepalive=10s:2s:3;"
+    ]
+    assert "access_log /var/log/nginx/k8s-access.log main;" in lines
+    assert not [line for line in lines if "from_outside" in line]
+    with pytest.raises(ValueError, match="at least one port"):
+        nginx.stream(**{**NGINX, "ports": []})
+
+
 def test_nginx_asks_nothing_that_was_not_wanted() -> None:
     assert not re.search("load_module|rlimit|http", nginx.stream(**NGINX))
 

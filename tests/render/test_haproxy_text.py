@@ -1,5 +1,6 @@
 """haproxy in front of the API servers: the exact text of a small input, and whom it leaves out."""
 
+import re
 import subprocess
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -26,6 +27,15 @@ class State(BaseHTTPRequestHandler):
 def left_out(port: int) -> list[str]:
     command = haproxy.left_out(["m1", "m2", "m3"], port)
     return subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=True).stdout.split()
+
+
+def test_haproxy_of_a_host_for_itself_listens_on_loopback_and_looks_less_often() -> None:
+    lines = bare(haproxy.config(**{**HAPROXY, "ports": []}, local_ports=[6444], slower=4))
+    binds = [line for line in lines if line.startswith("bind")]
+    assert binds == ["bind 127.0.0.1:6444 backlog 4096", "bind 127.0.0.1:2384"]
+    assert not [line for line in lines if "set-log-level silent" in line]
+    checks = [line for line in lines if "check-ssl" in line]
+    assert {word for line in checks for word in re.findall(r" inter (\S+)", line)} == {"800ms", "1000ms"}
 
 
 def test_whom_haproxy_leaves_out() -> None:

@@ -26,6 +26,7 @@ get() {
 
 get sshd openssh-server
 get haproxy haproxy
+get nginx libnginx-mod-stream
 get docker-registry docker-registry
 get chronyd chrony
 get keepalived keepalived

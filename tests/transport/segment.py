@@ -11,12 +11,12 @@ from pathlib import Path
 
 from programs import find
 
-from quorate.component import balancer, system
+from quorate.component import system, virtual_ip
 from quorate.component.context import Context
 from quorate.resource.file import File
 from quorate.spec.cluster import Cluster
 from quorate.spec.facts import Facts, HostFacts
-from quorate.spec.layout import SYSCTLS
+from quorate.spec.layout import BALANCER_DOWN, BALANCER_HUNG, ENDPOINT_CHECK, SYSCTLS
 from quorate.spec.secrets import Secrets
 from quorate.spec.supply import Supply
 from quorate.spec.versions import table
@@ -63,11 +63,11 @@ class Node:
 
     def configure(self, text: str) -> None:
         """The text with files of this folder in the place of a host's."""
-        for path in (balancer.TRACK, balancer.PULSE_TRACK):
+        for path in (BALANCER_DOWN, BALANCER_HUNG):
             own = self.folder / path.rpartition("/")[2]
             own.write_text("0\n")
             text = text.replace(path, str(own))
-        (self.folder / "conf").write_text(text.replace(balancer.CHECK, "/bin/true"))
+        (self.folder / "conf").write_text(text.replace(ENDPOINT_CHECK, "/bin/true"))
 
     def addresses(self) -> set[str]:
         return set(re.findall(r" inet (\S+)", self.sh("ip -4 -o address show scope global")))
@@ -160,7 +160,7 @@ def context(facts: Mapping[str, HostFacts] | None = None, *, lone: bool = False,
 def files(given: Context, name: str) -> dict[str, str]:
     """What the balancer has on its disk, by path."""
     host = given.cluster.host(name)
-    bricks = [*balancer.resources(given, host), *system.resources(given, host)]
+    bricks = [*virtual_ip.resources(given, host), *system.resources(given, host)]
     return {brick.path: brick.content for brick in bricks if isinstance(brick, File) and isinstance(brick.content, str)}
 
 

@@ -11,7 +11,7 @@ import own_net
 import programs
 from own_net import Net, needs_root
 
-from quorate.component import balancer, cni, firewall, hostports
+from quorate.component import cni, firewall, hostports, virtual_ip
 from quorate.component.context import Context
 from quorate.component.keeper import check_of
 from quorate.core import Blob
@@ -21,7 +21,7 @@ from quorate.resource.brick import Brick
 from quorate.resource.file import File
 from quorate.spec.cluster import Cluster
 from quorate.spec.facts import Facts, HostFacts
-from quorate.spec.layout import CNI_BIN, FIREWALL, LOADED, STATE
+from quorate.spec.layout import BALANCER_DOWN, BALANCER_HUNG, CNI_BIN, ENDPOINT_CHECK, FIREWALL, LOADED, STATE
 from quorate.spec.secrets import Secrets
 from quorate.spec.supply import Supply
 from quorate.spec.versions import table
@@ -207,10 +207,10 @@ def test_the_virtual_ip_outlives_networkmanager(tmp_path: Path) -> None:
     given = context()
     vip = str(given.cluster.endpoint.vip)
     with site(tmp_path, "NetworkManager") as net:
-        for path, text in files(balancer.resources(given, given.cluster.hosts[0])).items():
-            if path in (balancer.KEEPALIVED_CONF, balancer.CHECK, balancer.ADDRESS):
-                net.put(path, text, "755" if path != balancer.KEEPALIVED_CONF else "644")
-        net.sh(f"mkdir -p /run/quorate /run/udev/data; echo 0 >{balancer.TRACK}; echo 0 >{balancer.PULSE_TRACK}")
+        for path, text in files(virtual_ip.resources(given, given.cluster.hosts[0])).items():
+            if path in (virtual_ip.KEEPALIVED_CONF, ENDPOINT_CHECK, virtual_ip.ADDRESS):
+                net.put(path, text, "755" if path != virtual_ip.KEEPALIVED_CONF else "644")
+        net.sh(f"mkdir -p /run/quorate /run/udev/data; echo 0 >{BALANCER_DOWN}; echo 0 >{BALANCER_HUNG}")
         net.sh("ip link add eth9 type veth peer name eth8; ip link set eth8 up")
         net.sh("for i in $(ip -o link | cut -d: -f1); do printf 'I:1\\n' >/run/udev/data/n$i; done")
         net.put("/etc/NetworkManager/system-connections/lan.nmconnection", LAN, "600")
@@ -229,9 +229,9 @@ def test_the_virtual_ip_outlives_networkmanager(tmp_path: Path) -> None:
         path, needs = programs.find("keepalived")
         argv = [*(f"{name}={value}" for name, value in needs.items()), path]
         net.begin(
-            "env", *argv, "--dont-fork", "--vrrp", "--log-console", "--no-syslog", f"-f{balancer.KEEPALIVED_CONF}"
+            "env", *argv, "--dont-fork", "--vrrp", "--log-console", "--no-syslog", f"-f{virtual_ip.KEEPALIVED_CONF}"
         )
-        net.begin("/bin/sh", balancer.ADDRESS)
+        net.begin("/bin/sh", virtual_ip.ADDRESS)
         assert net.within(60, held)
         for harm in ("nmcli c up lan", "nmcli c down lan; nmcli c up lan", "nmcli d reapply eth9"):
             net.sh(harm)

@@ -10,7 +10,7 @@ import pytest
 from own_net import needs_root
 from segment import Node, Segment, context, files, segment, settings, soon
 
-from quorate.component import balancer
+from quorate.component import virtual_ip
 from quorate.component.context import Context
 from quorate.spec.facts import Address, HostFacts
 
@@ -27,7 +27,7 @@ def net(tmp_path: Path) -> Iterator[Segment]:
 
 
 def conf(given: Context, name: str) -> str:
-    return files(given, name)[balancer.KEEPALIVED_CONF]
+    return files(given, name)[virtual_ip.KEEPALIVED_CONF]
 
 
 def bare(node: Node) -> set[str]:
@@ -132,6 +132,6 @@ def test_whatever_a_killed_keepalived_left_is_taken_away(net: Segment, tmp_path:
     net.cable("m1", "eth1")
     m1.sh(f"ip address add {VIP}/24 dev eth0; ip address add {VIP}/32 dev eth1")
     script = tmp_path / "drop"
-    script.write_text(files(context(), "m1")[balancer.DROP])
+    script.write_text(files(context(), "m1")[virtual_ip.DROP])
     m1.sh(f"sh {script}; sh {script}")
     assert m1.addresses() == {f"{m1.ip}/24"}

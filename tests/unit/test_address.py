@@ -7,7 +7,7 @@ import own_net
 import pytest
 from own_net import Net, needs_root
 
-from quorate.component import balancer
+from quorate.component import virtual_ip
 from quorate.component.context import Context
 from quorate.execute.survey import units
 from quorate.render import address
@@ -28,7 +28,7 @@ def bricks() -> tuple[Cluster, list[object]]:
     cluster = Cluster.model_validate({"name": "c", "hosts": hosts, "endpoint": {"vip": VIP, "port": 8443}})
     known = Facts({"m": HostFacts(interface="e0", prefix=24)})
     context = Context(cluster, known, Supply(), Secrets({}, {}), table("1.36"))
-    return cluster, list(balancer.resources(context, cluster.hosts[0]))
+    return cluster, list(virtual_ip.resources(context, cluster.hosts[0]))
 
 
 class Held(Net):
@@ -37,8 +37,8 @@ class Held(Net):
     def prepare(self) -> None:
         _, found = bricks()
         files = {brick.path: brick.content for brick in found if isinstance(brick, File)}
-        (self.folder / "conf").write_text(files[balancer.KEEPALIVED_CONF])
-        text = files[balancer.ADDRESS].replace(balancer.KEEPALIVED_CONF, f"{self.folder}/conf")
+        (self.folder / "conf").write_text(files[virtual_ip.KEEPALIVED_CONF])
+        text = files[virtual_ip.ADDRESS].replace(virtual_ip.KEEPALIVED_CONF, f"{self.folder}/conf")
         (self.folder / "address").write_text(text.replace(f"sleep {address.LOOK_S}", "sleep 0.1"))
         self.sh("ip link set lo up; ip link add e0 type veth peer name e1; ip link set e0 up; ip link set e1 up")
         self.sh("ip addr add 10.0.0.1/24 dev e0")

@@ -3,7 +3,7 @@
 import subprocess
 from pathlib import Path
 
-from quorate.component import balancer
+from quorate.component import balancer, virtual_ip
 from quorate.component.context import Context
 from quorate.execute.survey import units
 from quorate.resource.brick import Brick
@@ -34,7 +34,8 @@ def context(masters: int = 2, **changes: object) -> Context:
 
 
 def bricks(given: Context) -> dict[str, Brick]:
-    return {brick.name: brick for brick in balancer.resources(given, given.cluster.host("b"))}
+    host = given.cluster.host("b")
+    return {brick.name: brick for part in (balancer, virtual_ip) for brick in part.resources(given, host)}
 
 
 def test_other_masters_change_the_script_which_both_services_load() -> None:
@@ -89,7 +90,7 @@ def test_haproxy_has_nothing_of_it_and_nginx_takes_it_away() -> None:
 
 def test_keepalived_is_before_the_others_at_the_cpu_and_has_no_real_time() -> None:
     given = bricks(context())
-    unit, config = given[f"{UNITS}/keepalived.service"], given[balancer.KEEPALIVED_CONF]
+    unit, config = given[f"{UNITS}/keepalived.service"], given[virtual_ip.KEEPALIVED_CONF]
     assert isinstance(unit, File)
     assert isinstance(config, File)
     assert "CPUWeight=10000\n" in unit.content

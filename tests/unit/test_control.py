@@ -20,7 +20,8 @@ from own_root import Root
 from peer_conf import FOLDER, Spot
 from peers import LOCAL_PORT, PEERS, UNITS, Peer
 
-from quorate.component.balancer import HAPROXY_CONF, KEEPALIVED_CONF, NGINX_CONF
+from quorate.component.balancer import HAPROXY_CONF, NGINX_CONF
+from quorate.component.virtual_ip import KEEPALIVED_CONF
 from quorate.core import QuorateError
 from quorate.drill.catalog import FAULTS, named
 from quorate.report.drilled import Drilled

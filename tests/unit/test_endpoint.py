@@ -153,6 +153,8 @@ def test_preflight_asks_where_the_endpoint_is_there_already() -> None:
     assert seen("silent", established=True) == (Status.WARNED, f"{words} (no answer)")
     nobody = seen("silent", holder=GOOD["b2"]["addresses"], established=True, facts=new)
     assert nobody == (Status.UNCHECKED, f"nobody holds {VIP} at the moment")
+    own = seen("silent", endpoint=Endpoint(local=True), established=True, facts=new)
+    assert own is None, "a host's own balancer comes with the host"
     assert seen("silent", endpoint=Endpoint(address="192.0.2.1")) == (
         Status.WARNED,
         "can't reach 192.0.2.1:6443 (no answer)",

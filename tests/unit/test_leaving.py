@@ -26,7 +26,7 @@ def test_who_leaves() -> None:
 
 def test_the_old_endpoint_is_kept_meanwhile() -> None:
     old, new = cluster(THREE), cluster(THREE, vip="10.0.9.101")
-    assert retiring(new, [old, new]) == (Door("10.0.9.100", 6443),)
+    assert retiring(new, [old, new]) == (Door("10.0.9.100", 6443, hosts=("10.0.9.16", "10.0.9.17")),)
     compiled = compile_cluster(context(new, old))
     conf = brick(compiled, Key("b1", "file", "/etc/quorate/keepalived.conf"))
     last = brick(compiled, Key("b1", "file", "/etc/quorate/keepalived.conf in the end"))

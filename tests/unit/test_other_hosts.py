@@ -16,6 +16,7 @@ from quorate.resource.system import Setting
 from quorate.resource.unit import Unit
 from quorate.spec.cluster import Cluster, Host
 from quorate.spec.facts import Facts, HostFacts
+from quorate.spec.layout import ENDPOINT_CHECK
 from quorate.spec.secrets import Secrets
 from quorate.spec.supply import Supply
 from quorate.spec.versions import table
@@ -67,7 +68,7 @@ def test_selinux_is_told_of_the_balancer_before_it_starts(kind: str) -> None:
     [first, *_] = [brick for brick in bricks if isinstance(brick, Unit)]
     assert names.index(setting.name) < names.index(first.name)
     assert ("httpd_t" in policy.content, "haproxy_t" in policy.content) == (kind == "nginx", kind == "haproxy")
-    assert balancer.CHECK in policy.content
+    assert ENDPOINT_CHECK in policy.content
     assert ("allow httpd_t pidfile (file" in policy.content) == (kind == "nginx"), "it may read its list"
 
 

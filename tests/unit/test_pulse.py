@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from quorate.component import balancer
+from quorate.component import balancer, virtual_ip
 from quorate.component.context import Context
 from quorate.execute.survey import units
 from quorate.render import haproxy, nginx, pulse
@@ -19,6 +19,7 @@ from quorate.resource.brick import Brick
 from quorate.resource.file import File
 from quorate.spec.cluster import Cluster
 from quorate.spec.facts import Facts
+from quorate.spec.layout import BALANCER_HUNG
 from quorate.spec.ports import BALANCER_STATE, Listener, listeners
 from quorate.spec.secrets import Secrets
 from quorate.spec.supply import Supply
@@ -210,7 +211,8 @@ def bricks(kind: str, balancers: int, **endpoint: str) -> tuple[Cluster, dict[st
     given = {"name": "c", "hosts": hosts, "endpoint": endpoint, "load_balancer": {"kind": kind}}
     cluster = Cluster.model_validate(given)
     context = Context(cluster, Facts(), Supply(), Secrets({}, {}), table("1.36"))
-    return cluster, {brick.name: brick for brick in balancer.resources(context, cluster.host("b0"))}
+    host = cluster.host("b0")
+    return cluster, {brick.name: brick for part in (balancer, virtual_ip) for brick in part.resources(context, host)}
 
 
 def content(brick: Brick) -> str:
@@ -222,14 +224,14 @@ def content(brick: Brick) -> str:
 def test_balancers_with_a_peer_have_it(kind: str) -> None:
     cluster, found = bricks(kind, 2, vip="10.0.0.200")
     conf = content(found[balancer.NGINX_CONF if kind == "nginx" else balancer.HAPROXY_CONF])
-    script, unit = content(found[balancer.PULSE]), content(found["/etc/systemd/system/quorate-pulse.service"])
+    script, unit = content(found[virtual_ip.PULSE]), content(found["/etc/systemd/system/quorate-pulse.service"])
     assert f"127.0.0.1:{BALANCER_STATE}" in conf
     assert f"http://127.0.0.1:{BALANCER_STATE}/" in script
     assert "peers=10.0.1.1:6443\n" in script
     assert f"system.slice/{kind}.service/" in script
-    assert f"echo 0 >{balancer.PULSE_TRACK}" in unit.partition("ExecStopPost=")[2]
+    assert f"echo 0 >{BALANCER_HUNG}" in unit.partition("ExecStopPost=")[2]
     assert "CapabilityBoundingSet=CAP_NET_ADMIN\n" in unit
-    assert f"    file {balancer.PULSE_TRACK}\n" in content(found[balancer.KEEPALIVED_CONF])
+    assert f"    file {BALANCER_HUNG}\n" in content(found[virtual_ip.KEEPALIVED_CONF])
     names = list(found)
     assert names.index(f"{kind}.service") < names.index("quorate-pulse.service") < names.index("keepalived.service")
     host = cluster.host("b0")

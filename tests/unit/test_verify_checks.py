@@ -14,7 +14,7 @@ from verify_model import Model
 from quorate.core import TransportError
 from quorate.execute import survey
 from quorate.render import yaml
-from quorate.spec.cluster import Cluster, Dns, Host, Metrics, Role, Versions
+from quorate.spec.cluster import Cluster, Dns, Endpoint, Host, Metrics, Role, Versions
 from quorate.verify import api, failover, members, outage, pods, vip, workload
 from quorate.verify.catalog import CHECKS
 from quorate.verify.check import Finding, Status, Wrong, examine
@@ -145,6 +145,39 @@ async def test_what_is_not_in_the_cluster_is_not_run_and_says_why() -> None:
     named = {"metrics": Metrics(image="r.example/metrics:1"), "dns": Dns(image="r.example/dns:1")}
     found = await run_on(Model(cluster().model_copy(update=named), without))
     assert {found[id].status for id in ("dns", "metrics", "aggregation")} == {Status.FAILED}
+
+
+def local() -> Cluster:
+    return cluster(vip=None).model_copy(update={"endpoint": Endpoint(local=True)})
+
+
+async def test_where_each_node_has_a_balancer_those_are_asked() -> None:
+    model = Model(local())
+    model.syntax = True
+    found = await run_on(model)
+    skipped = {id: each.detail for id, each in found.items() if each.status is not Status.PASSED}
+    why = "no virtual IP in the cluster file: each node has a balancer of its own"
+    assert skipped == {"5": why, "one-answer": why}
+    assert found["1"].detail.startswith("12 of 12 answers from 3 hosts")
+    assert found["2"].detail.count("to 10.0.9.1") == 3, "the master's own, too"
+    assert found["3"].detail == "API servers by worker: w1 to 1, w2 to 1"
+    assert found["independent"].detail == "1 masters each at their own API server, 2 workers at https://127.0.0.1:6444"
+
+
+@pytest.mark.parametrize(
+    ("id", "old", "new", "detail"),
+    [
+        ("1", 'https://127.0.0.1:6444 "gitVersion"', "https://127.0.0.1:6444 none", "127.0.0.1:6444: 0 of 12"),
+        ("2", "10.0.9.1:6443 - [", "10.0.9.9:6443 - [", "no line names 10.0.9.1"),
+        ("3", "127.0.0.1 10.0.9.1:6443", "127.0.0.1 10.0.9.2:6443", "no line from w1 to 10.0.9.1; w2 to 10.0.9.1"),
+        ("independent", "kubelet.kubeconfig https://127.0.0.1:6444", "kubelet.kubeconfig https://10.0.9.1:6443",
+         "kubelet of w1 asks https://10.0.9.1:6443, not https://127.0.0.1:6444"),
+    ],
+)  # fmt: skip
+async def test_faults_where_each_node_has_a_balancer_are_seen(id: str, old: str, new: str, detail: str) -> None:
+    found = await run_on(Model(local(), lambda _host, _script, text: text.replace(old, new)))
+    assert found[id].status is Status.FAILED
+    assert detail in found[id].detail
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from quorate.execute.facts import parse
 from quorate.plan.compile import compile_cluster
 from quorate.preflight import vip as judges
 from quorate.preflight.check import Status, World
+from quorate.resource.package import Packages
 from quorate.resource.system import Setting
 from quorate.spec import rules
 from quorate.spec import vip as place
@@ -114,6 +115,8 @@ def asked(given: Context) -> dict[str, str]:
     found = {}
     for host in given.cluster.hosts:
         for brick in part.resources(given, host):
+            if isinstance(brick, Packages):
+                continue
             assert isinstance(brick, Setting)
             found[host.name] = brick.desired["heard"]
     return found

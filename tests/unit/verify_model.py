@@ -12,7 +12,7 @@ from quorate.execute import health, survey
 from quorate.pki import profiles
 from quorate.pki.issue import issue_ca, new_key
 from quorate.spec import layout
-from quorate.spec.cluster import Cluster, Host
+from quorate.spec.cluster import LOOPBACK, Cluster, Host
 from quorate.verify.env import OBJECTS
 
 NOW = datetime.now(UTC)
@@ -91,7 +91,7 @@ class Model:
             urls = re.findall(r"https://[\w.:]+", script.split(";")[0])
             return "".join(f'{url} "gitVersion":"v1.20.2"\n' * 4 for url in urls)
         if "tail -c +" in script:
-            clients = [each.ip for each in (*c.workers, *c.masters)]
+            clients = [LOOPBACK] if c.endpoint.local else [each.ip for each in (*c.workers, *c.masters)]
             lines = (f"{ip} {each.ip}:6443 - [x] 200 1280\n" for ip in clients for each in c.masters)
             return "".join(lines)
         return self._talk(host, script)
@@ -147,10 +147,10 @@ class Model:
         servers = {}
         if host in c.masters:
             files.append(("600", layout.kubeconfig("admin")))
-            servers = {"kube-controller-manager": f"https://{host.ip}:6443", "admin": c.server_url}
+            servers = {"kube-controller-manager": f"https://{host.ip}:6443", "admin": c.node_url}
             servers["kube-scheduler"] = servers["kube-controller-manager"]
         if host in c.workers:
-            servers |= {"kubelet": c.server_url, "kube-proxy": c.server_url}
+            servers |= {"kubelet": c.node_url, "kube-proxy": c.node_url}
         trust = host in (*c.masters, *c.workers)
         certificates = [layout.PKI + "/ca.crt"] if trust else []
         certificates += [layout.PKI + "/apiserver.crt"] if host in c.masters else []

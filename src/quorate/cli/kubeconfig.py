@@ -13,7 +13,8 @@ Target = Annotated[
 
 
 def kubeconfig(*, file: File = DEFAULT, output: Target = None, json: Json = False) -> int:
-    """Print a kubeconfig for the cluster's administrator; it holds a private key. No host is asked.
+    """Print a kubeconfig for the cluster's administrator; it holds a private key. No host is asked; with
+    `endpoint.local` and no address, it names the first master that takes a connection from here.
 
     With -o a kubeconfig that is there is replaced, any other file is left alone.
     """
@@ -21,11 +22,13 @@ def kubeconfig(*, file: File = DEFAULT, output: Target = None, json: Json = Fals
     from quorate.core import QuorateError
     from quorate.execute import atomic
     from quorate.execute.store import Store
-    from quorate.procedure.kubeconfig import operator_kubeconfig
+    from quorate.procedure.kubeconfig import operator_kubeconfig, outside
     from quorate.spec.load import load
 
     cluster = load(file)
-    text = operator_kubeconfig(cluster, Store.beside(file, cluster.name))
+    store = Store.beside(file, cluster.name)
+    server = outside(cluster)
+    text = operator_kubeconfig(cluster, store, server)
     if output is None:
         print(text, end="")
         return 0
@@ -37,7 +40,7 @@ def kubeconfig(*, file: File = DEFAULT, output: Target = None, json: Json = Fals
     except OSError as error:
         raise QuorateError(f"{output}: can't be written: {error.strerror}", "name another place with -o") from None
     if json:
-        dump({"file": str(output), "server": cluster.server_url})
+        dump({"file": str(output), "server": server})
     else:
-        print(f"{output} is written for {cluster.server_url}: export KUBECONFIG={output}")
+        print(f"{output} is written for {server}: export KUBECONFIG={output}")
     return 0

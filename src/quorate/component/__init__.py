@@ -21,6 +21,7 @@ from quorate.component import (
     scheduler,
     system,
     trust,
+    virtual_ip,
     vrrp,
 )
 from quorate.component.context import Component
@@ -37,6 +38,7 @@ COMPONENTS: tuple[Component, ...] = (
     programs,
     vrrp,
     balancer,
+    virtual_ip,
     endpoint,
     runtime,
     images,

@@ -58,7 +58,7 @@ def resources(context: Context, host: Host) -> Iterator[Brick]:
     yield tried(file, APISERVER, "kube-apiserver", flags, c.versions.kubernetes, flag="audit-policy-file")
     yield Directory(host=name, path=layout.AUDIT_LOG.rpartition("/")[0], mode="0700", purge=True)
     admin = kubeconfig(
-        c.server_url,
+        c.node_url,
         context.secrets.cert("ca"),
         "kubernetes-admin",
         cert_pem=context.secrets.cert("admin", name),

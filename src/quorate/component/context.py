@@ -82,6 +82,13 @@ class Context:
         going = (each.host for each in self.leaving if each.loses(Role.WORKER) and each.host.name not in self.absent)
         return (*self.cluster.workers, *going)
 
+    def doors(self, host: Host) -> tuple[Door, ...]:
+        """The endpoints besides its own that the host's balancer keeps: those that it had, and of the same kind all,
+        for it may be the one that takes them over.
+        """
+        same = self.cluster.endpoint.local
+        return tuple(door for door in self.retiring if door.local == same or host.ip in door.hosts)
+
     def serves_as(self, host: Host) -> Cluster:
         """The cluster by whose flags the host's API server runs: that of before as long as it is the endpoint."""
         was = self.standing

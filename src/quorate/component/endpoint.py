@@ -10,7 +10,7 @@ from quorate.resource.unit import Ready
 from quorate.spec.cluster import Cluster, Host, Role
 
 NAME = "endpoint"
-AFTER: tuple[str, ...] = ("balancer", "apiserver")
+AFTER: tuple[str, ...] = ("balancer", "virtual_ip", "apiserver")
 SERIAL = False
 
 FIRST, THEN = 60, 15
@@ -26,7 +26,7 @@ def asks(host: Host) -> bool:
 
 def reaches(cluster: Cluster) -> str:
     """sh that prints whether the endpoint is `reached` or `silent`: opens a connection, whatever comes next, or not."""
-    url = f"{cluster.server_url}/readyz"
+    url = f"{cluster.node_url}/readyz"
     connect = "curl -gsk --noproxy '*' --connect-timeout 2 --max-time 3 -o /dev/null -w '%{time_connect}'"
     return f"case $({connect} {url}) in *[1-9]*) echo reached;; ?*) echo silent;; esac"
 
@@ -34,38 +34,44 @@ def reaches(cluster: Cluster) -> str:
 def resources(context: Context, host: Host) -> Iterator[Brick]:
     """Each host that uses the endpoint asks it for /readyz, all the way round; a control-plane host goes first.
 
-    Another host that can't reach it stops what is to be done there, and nothing elsewhere.
+    Another host that can't reach it stops what is to be done there, and nothing elsewhere. Where each has a balancer of
+    its own, none goes first.
     """
     if not asks(host):
         return
-    c, first = context.cluster, context.spokesman
-    url = f"{c.server_url}/readyz"
+    c = context.cluster
+    first, url = None if c.endpoint.local else context.spokesman, f"{c.node_url}/readyz"
     yield Ready(
         host=host.name,
         what="endpoint",
         check=f"{ASK} -f {url}",
-        within=FIRST if host == first else THEN,
+        within=FIRST if first in (host, None) else THEN,
         evidence=_evidence(c, url),
         own=host != first,
         witnesses=tuple(
             (other.name, _holder(c, other)) for other in c.balancers if c.endpoint.vip and other.name != host.name
         ),
-        explicit=frozenset() if host == first else frozenset({Key(first.name, Ready.kind, "endpoint")}),
+        explicit=frozenset({Key(first.name, Ready.kind, "endpoint")}) if first and host != first else frozenset(),
     )
 
 
 def _evidence(c: Cluster, url: str) -> str:
     """sh that prints what the way to the endpoint looks like from a host, and whether that to its balancers is open."""
-    way, asked = "", " ".join(host.ip for host in c.balancers)
+    way, port, asked = "", c.endpoint.port, c.balancers
+    whose, why = "the balancers'", "what is on the way stops the endpoint's alone:"
+    what = "port security, ARP inspection, a route, a firewall"
+    if c.endpoint.local:
+        port, asked = c.apiserver.port, c.masters
+        whose, why, what = "API servers'", "it is this host's balancer:", f"journalctl -u {c.load_balancer.kind}"
     if c.endpoint.vip:
         way = f'vip={c.endpoint.vip}; echo "the way: $(ip -4 route get $vip | head -n 1) $(ip -4 neigh show $vip)"\n'
     return f"""\
 open= said=$({ASK} -f {url} 2>&1) || :; echo "this host can't reach {url}: ${{said:-it answers just now}}"
-{way}for a in {asked}; do
-  if {ASK} "https://$a:{c.endpoint.port}/readyz" 2>/dev/null; then open="$open $a"; fi
+{way}for a in {" ".join(host.ip for host in asked)}; do
+  if {ASK} "https://$a:{port}/readyz" 2>/dev/null; then open="$open $a"; fi
 done
-[ -z "$open" ] || echo "the balancers' own addresses answer:$open; so what is on the way stops the endpoint's alone:" \\
-  "port security, ARP inspection, a route, a firewall\""""
+[ -z "$open" ] || echo "{whose} own addresses answer:$open; so {why}" \\
+  "{what}\""""
 
 
 def _holder(c: Cluster, host: Host) -> str:

@@ -34,7 +34,7 @@ def firewall(context: Context, host: Host) -> Iterator[Brick]:
     if choice != "open-ports" or kind == "none":
         return
     cluster = context.cluster
-    wanted = openings(cluster, host, [door.port for door in context.retiring])
+    wanted = openings(cluster, host, context.doors(host))
     named = host.ssh.port or cluster.ssh.port or 22
     ssh = context.of(host).ssh_ports or (named,)
     if kind == "firewalld":

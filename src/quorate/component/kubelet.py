@@ -32,7 +32,7 @@ def resources(context: Context, host: Host) -> Iterator[Brick]:
     yield from context.binaries(host, "kubelet")
     own = layout.kubeconfig(kubelet.NAME)
     text = kubeconfig(
-        c.server_url,
+        c.node_url,
         context.secrets.cert("ca"),
         f"system:node:{host.node}",
         cert_file=pki_files.KUBELET_CLIENT,
@@ -71,7 +71,7 @@ def resources(context: Context, host: Host) -> Iterator[Brick]:
         environment={"PATH": client.SERVICE_PATH, **client.environment(c)},
         limit_nofile=min(1048576, context.of(host).nofile_limit),
     )
-    url = f"{c.server_url}/api/v1/nodes/{host.node}"
+    url = f"{c.node_url}/api/v1/nodes/{host.node}"
     status = f"curl -gsf --noproxy '*' --connect-timeout 1 --max-time 3 --cacert {pki_files.CA} "
     status += f"--cert {pki_files.KUBELET_CLIENT} --key {pki_files.KUBELET_CLIENT_KEY} {url}"
     yield Ready(

@@ -19,7 +19,8 @@ from quorate.spec.leaving import Leaving
 NAME = "leaving"
 AFTER: tuple[str, ...] = (
     *("system", "trust", "etcd", "etcd_way", "apiserver", "controller_manager", "scheduler", "access"),
-    *("balancer", "endpoint", "programs", "runtime", "images", "cni", "kubelet", "proxy", "dns", "metrics", "nodes"),
+    *("balancer", "virtual_ip", "endpoint", "programs", "runtime", "images", "cni", "kubelet", "proxy", "dns"),
+    *("metrics", "nodes"),
 )
 SERIAL = False
 EVERYTHING = "everything"

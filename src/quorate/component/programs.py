@@ -1,4 +1,4 @@
-"""Programs that kubelet, kube-proxy and Docker call, and keepalived; not in `system`, so that etcd does not wait."""
+"""Programs that kubelet, kube-proxy and Docker call; not in `system`, so that etcd does not wait."""
 
 from collections.abc import Iterator
 
@@ -25,8 +25,6 @@ def names(c: Cluster, manager: str) -> tuple[str, ...]:
 
 
 def resources(context: Context, host: Host) -> Iterator[Brick]:
-    """The packages, on workers; that of the virtual IP on balancers."""
-    if host.has(Role.LOAD_BALANCER) and context.cluster.endpoint.vip:
-        yield from context.packages(host, "virtual IP", "keepalived")
+    """The packages, on workers."""
     if host.has(Role.WORKER):
         yield from context.packages(host, "programs", *names(context.cluster, context.of(host).package_manager))

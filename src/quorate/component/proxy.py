@@ -37,7 +37,7 @@ def resources(context: Context, host: Host) -> Iterator[Brick]:
     yield from context.binaries(host, "kube-proxy")
     own = layout.kubeconfig(proxy.NAME)
     text = kubeconfig(
-        c.server_url,
+        c.node_url,
         context.secrets.cert("ca"),
         "system:kube-proxy",
         cert_pem=context.secrets.cert("kube-proxy", name),

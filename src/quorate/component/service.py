@@ -13,6 +13,13 @@ from quorate.spec.cluster import Host
 from quorate.spec.layout import BIN, UNITS
 
 ONLINE = ("network-online.target",)
+SANDBOX = {
+    "ProtectSystem": "full",
+    "ProtectHome": True,
+    "PrivateTmp": True,
+    "InaccessiblePaths": ["-/etc/kubernetes", "-/etc/etcd"],
+}
+"""Of scripts beside the balancer: what they can't see or change."""
 
 
 def service(

@@ -25,7 +25,7 @@ def upgrades(context: Context, host: Host) -> Iterator[Brick]:
 
 def restarting(c: Cluster, host: Host) -> tuple[str, ...]:
     """Packages on a host that restart, when they are upgraded, what the API is reached through."""
-    names: list[str] = [c.load_balancer.kind] if host.has(Role.LOAD_BALANCER) else []
+    names: list[str] = [c.load_balancer.kind] if c.balances(host) else []
     if host.has(Role.CONTROL_PLANE):
         names.append("haproxy")
     if host.has(Role.LOAD_BALANCER) and c.endpoint.vip:

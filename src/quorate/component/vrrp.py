@@ -14,7 +14,7 @@ from quorate.spec.cluster import Host
 from quorate.spec.layout import LOADED
 
 NAME = "vrrp"
-AFTER: tuple[str, ...] = ("system", "programs")
+AFTER: tuple[str, ...] = ("system",)
 SERIAL = False
 
 HEARD = f"{LOADED}/vrrp-heard"
@@ -25,10 +25,13 @@ KEEPALIVED = "keepalived.service"
 
 
 def resources(context: Context, host: Host) -> Iterator[Brick]:
-    """On each balancer, as long as one of them does not run: a proof that adverts of all others arrive."""
+    """On each balancer keepalived's package; as long as one does not run, a proof that adverts of all others arrive."""
     c = context.cluster
     there = [each for each in c.balancers if each.name not in context.absent]
-    if host not in there or not c.endpoint.vip or len(there) < 2:
+    if host not in there or not c.endpoint.vip:
+        return
+    yield from context.packages(host, "virtual IP", "keepalived")
+    if len(there) < 2:
         return
     running = [each for each in there if KEEPALIVED in context.of(each).running]
     if running == there:

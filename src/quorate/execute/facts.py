@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from ipaddress import IPv4Interface, IPv4Network
 from itertools import pairwise
 
-from quorate.component.balancer import KEEPALIVED_CONF
 from quorate.component.cni import PROTOCOL
 from quorate.component.etcd_disk import has_log
+from quorate.component.virtual_ip import KEEPALIVED_CONF
 from quorate.core import Transport, TransportError
 from quorate.execute import mounts
 from quorate.pki import profiles

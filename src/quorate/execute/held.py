@@ -3,8 +3,8 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
-from quorate.component.balancer import KEEPALIVED_CONF
 from quorate.component.context import Context
+from quorate.component.virtual_ip import KEEPALIVED_CONF
 from quorate.core import CommandFailed, Key, Transport, TransportError
 from quorate.render import journal, vrrp
 from quorate.spec import vip as place

@@ -83,7 +83,7 @@ def units(cluster: Cluster, host: Host) -> tuple[str, ...]:
     if host.has(Role.CONTROL_PLANE):
         found += [layout.ETCD_WAY_UNIT.removesuffix(".service")]
         found += ["kube-apiserver", "kube-controller-manager", "kube-scheduler"]
-    if host.has(Role.LOAD_BALANCER):
+    if cluster.balances(host):
         kind = cluster.load_balancer.kind
         found += [kind, *(["quorate-upstreams"] if kind == "nginx" else [])]
         found += ["quorate-pulse"] if cluster.vip_moves else []
@@ -107,7 +107,7 @@ def health(cluster: Cluster, host: Host) -> dict[str, str]:
         "kube-scheduler.service": f"{get} https://127.0.0.1:{scheduler.PORT}/healthz",
         "kubelet.service": f"{get} {kubelet.HEALTH}",
         "kube-proxy.service": f"{get} http://{host.ip}:{proxy.HEALTH_PORT}/healthz",
-        f"{cluster.load_balancer.kind}.service": f"{get} https://127.0.0.1:{cluster.endpoint.port}/readyz",
+        f"{cluster.load_balancer.kind}.service": f"{get} https://127.0.0.1:{cluster.balancer_port}/readyz",
     }
     return {unit: checks[unit] for unit in units(cluster, host) if unit in checks}
 
@@ -120,7 +120,7 @@ def questions(cluster: Cluster, host: Host) -> dict[str, str]:
         for unit, check in health(cluster, host).items()
     )
     left_out = ":"
-    if host.has(Role.LOAD_BALANCER):
+    if cluster.balances(host):
         masters = [master.name for master in cluster.masters]
         nginx = cluster.load_balancer.kind == "nginx"
         left_out = upstreams.left_out(UPSTREAMS_LIST) if nginx else haproxy.left_out(masters, BALANCER_STATE)

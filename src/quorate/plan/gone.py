@@ -135,7 +135,7 @@ def _alone(bricks: Sequence[Brick], wanted: set[str], stay: set[str]) -> Iterato
 
 def _first(part: Part, bricks: Sequence[Brick]) -> Part:
     """The part with the removal of its old things before anything of it runs."""
-    if not any(brick.traces for brick in bricks):
+    if not any(brick.traces or brick.brought for brick in bricks):
         return part
     goes = Removal(host=part.host, what=part.component, bricks=tuple(_backwards(bricks)))
     first = next((n for n, brick in enumerate(part.resources) if not brick.passive), len(part.resources))
@@ -146,7 +146,7 @@ def _last(context: Context, each: Leaving, mine: Mapping[str, Sequence[Brick]]) 
     """The removals of a host that loses roles or parts, one part of the cluster after the other."""
     before: frozenset[Key] = frozenset()
     for component, bricks in mine.items():
-        if any(brick.traces for brick in bricks):
+        if any(brick.traces or brick.brought for brick in bricks):
             needs = leaving.waits_for(context, each, component) | before
             goes = Removal(host=each.host.name, what=component, bricks=tuple(_backwards(bricks)), explicit=needs)
             before = frozenset({goes.key})

@@ -49,6 +49,7 @@ def refusals(context: Context, machines: Mapping[str, str]) -> list[Refusal]:
         *far,
         *_folders(context),
         *_fixed(context.established, context.cluster, context.replaced),
+        *_listens(context),
         *_identity(context, machines),
         *_members(context),
         *_last(context),
@@ -119,6 +120,22 @@ def _fixed(was: Cluster, now: Cluster, replaced: frozenset[str]) -> Iterator[Ref
                 f"host {host.name}: node_name {nodes[host.name]} -> {host.node}: a node can't be renamed",
                 "take the host out, apply, and add it again under the new name",
             )
+
+
+def _listens(context: Context) -> Iterator[Refusal]:
+    """A balancer keeps the old port until everybody has moved, and takes the new one before: on all addresses and on
+    loopback alone they can't be the same.
+    """
+    now, was = context.cluster, context.established
+    assert was is not None
+    both = [host.name for host in was.balancing if any(host.name == n.name and now.balances(n) for n in now.hosts)]
+    if both and was.endpoint.local != now.endpoint.local and was.balancer_port == now.balancer_port:
+        field = "local_port" if now.endpoint.local else "port"
+        yield Refusal(
+            f"endpoint.{field}: the balancers of {', '.join(both)} can't serve {now.balancer_port} on loopback and on "
+            "all addresses while clients move from one to the other",
+            f"write another `endpoint.{field}`",
+        )
 
 
 def _folders(context: Context) -> Iterator[Refusal]:

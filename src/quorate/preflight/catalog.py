@@ -175,7 +175,7 @@ CHECKS: tuple[Check, ...] = (
     Check(
         "ports", "the cluster's ports are free or ours",
         "A service whose port is taken does not start.",
-        "stop what listens there, or choose another endpoint.port or apiserver.port",
+        "stop what listens there, or choose another endpoint.port, endpoint.local_port or apiserver.port",
         network.ports, (network.PORTS,),
     ),
     Check(

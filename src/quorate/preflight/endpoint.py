@@ -9,8 +9,13 @@ from quorate.spec.cluster import Host
 
 
 def _there(world: World) -> bool:
-    """Whether somebody should answer by now: the cluster has this endpoint already, or it is one outside of it."""
+    """Whether somebody should answer by now: the cluster has this endpoint already, or it is one outside of it.
+
+    Never where each node has a balancer of its own: that comes with the host, and needs API servers' ports alone.
+    """
     cluster, was = world.cluster, world.context.established
+    if cluster.endpoint.local:
+        return False
     return bool(cluster.endpoint.address) or (was is not None and was.server_url == cluster.server_url)
 
 

@@ -36,7 +36,7 @@ def _ask_names(world: World, host: Host) -> str:
     """Addresses of names, each looked up beside the others."""
     if world.settled(host):
         return ""
-    endpoint = world.cluster.endpoint.address
+    endpoint = _outside(world)
     names = ["localhost", *([endpoint] if endpoint and not _is_address(endpoint) else [])]
     names += [] if world.cluster.os.hosts_file else [other.name for other in world.cluster.hosts]
     words = " ".join(quote(name) for name in dict.fromkeys(names))
@@ -135,7 +135,7 @@ def names(world: World, host: Host) -> Verdict | None:
     if not own:
         return unchecked("there is no getent")
     found = {words[1]: set(words[2:]) for words in lines if words[:1] == ["name"] and len(words) > 1}
-    endpoint = world.cluster.endpoint.address
+    endpoint = _outside(world)
     if endpoint in found and not found[endpoint]:
         return failed(f"endpoint.address {endpoint} is not found")
     right = {other.name: {other.ip} for other in world.cluster.hosts} | {"localhost": set()}
@@ -150,6 +150,12 @@ def names(world: World, host: Host) -> Verdict | None:
     if "localhost" in found and not found["localhost"]:
         odd.append("localhost leads nowhere")
     return warned("; ".join(odd)) if odd else passed(own)
+
+
+def _outside(world: World) -> str | None:
+    """The existing endpoint, where hosts use it."""
+    endpoint = world.cluster.endpoint
+    return None if endpoint.local else endpoint.address
 
 
 def _is_address(text: str) -> bool:

@@ -40,7 +40,7 @@ def releases(world: World, host: Host) -> Verdict | None:
 
 def _runs_haproxy(world: World, host: Host) -> bool:
     """API servers go to etcd by one, and a balancer may be one."""
-    balances = host.has(Role.LOAD_BALANCER) and world.cluster.load_balancer.kind == "haproxy"
+    balances = world.cluster.balances(host) and world.cluster.load_balancer.kind == "haproxy"
     return host.has(Role.CONTROL_PLANE) or balances
 
 

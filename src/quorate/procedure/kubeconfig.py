@@ -1,5 +1,6 @@
-"""The operator's own kubeconfig, from the keys in the state folder: no host is asked."""
+"""The operator's own kubeconfig, from the keys in the state folder: no host is asked for them."""
 
+import socket
 from datetime import UTC, datetime
 
 from quorate.core import QuorateError
@@ -22,6 +23,30 @@ def administrator(cluster: Cluster, store: Store) -> Secrets:
             "run `quorate apply` first, from the machine and folder that hold the cluster's state",
         )
     return secrets
+
+
+PATIENCE = 1.0
+"""Seconds for a master to take a connection."""
+
+
+def outside(cluster: Cluster) -> str:
+    """URL of the API for a client outside: the endpoint's.
+
+    Where each node has a balancer of its own and the file names no address, that of the first master that takes a
+    connection from here; of the first of all when none does.
+    """
+    if not cluster.endpoint.local or cluster.endpoint.address or len(cluster.masters) == 1:
+        return cluster.server_url
+    found = next((master for master in cluster.masters if _answers(master.ip, cluster.apiserver.port)), None)
+    return f"https://{(found or cluster.masters[0]).ip}:{cluster.apiserver.port}"
+
+
+def _answers(address: str, port: int) -> bool:
+    try:
+        with socket.create_connection((address, port), timeout=PATIENCE):
+            return True
+    except OSError:
+        return False
 
 
 def operator_kubeconfig(cluster: Cluster, store: Store, server: str = "") -> str:

@@ -235,7 +235,7 @@ def _problems(cluster: Cluster, found: Status) -> list[str]:
     if found.vip and len(found.vip_owners) != 1:
         said.append(f"{found.vip} is held by {', '.join(found.vip_owners) or 'nobody'}")
     held = f", held by {found.vip_owners[0]}" if found.vip_owners else ""
-    said += [f"{host}: can't reach the endpoint {found.endpoint}{held}" for host in found.without_endpoint]
+    said += [f"{host}: can't reach the endpoint {cluster.node_url}{held}" for host in found.without_endpoint]
     said += [f"node {node.name} is NotReady" for node in found.nodes if not node.ready]
     known = {node.name for node in found.nodes}
     if found.nodes or not cluster.workers:

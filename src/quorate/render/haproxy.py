@@ -36,6 +36,12 @@ SESSION_TIMEOUT = "4h"
 """Silence after which a session is cut; that of the kubelet for `exec` and `attach`."""
 
 
+QUIET = (
+    "    # The health check asks from here once a second; its lines would fill the disk.",
+    "    tcp-request content set-log-level silent if { src 127.0.0.1 }",
+)
+
+
 def left_out(names: Sequence[str], state_port: int) -> str:
     """sh that prints the API servers that get no new sessions, by name; nothing where haproxy does not answer.
 
@@ -49,7 +55,8 @@ def left_out(names: Sequence[str], state_port: int) -> str:
 
 def config(
     *,
-    ports: Sequence[int],
+    ports: Sequence[int] = (),
+    local_ports: Sequence[int] = (),
     servers: Mapping[str, tuple[str, int]],
     connect_timeout_ms: int,
     address: str = "0.0.0.0",
@@ -62,6 +69,7 @@ def config(
     max_connections: int = 8192,
     nofile: int | None = None,
     state_port: int,
+    slower: int = 1,
 ) -> str:
     """The whole haproxy.cfg; haproxy 2.2 or later.
 
@@ -72,27 +80,32 @@ def config(
     of nginx'. `nofile` is set where the host can't raise RLIMIT_NOFILE, to keep haproxy from trying. `state_port` is
     the port of loopback on which haproxy itself answers HTTP: to `/` always 200, to `/<name>` whether a server is
     alive and ready (200), only alive (404) or neither (503).
-    Raises ValueError for what is no plain address, port, name or path.
+    `local_ports` are of loopback alone; where there are any, its sessions are logged, too. `slower`: how many times
+    less often than usual API servers are checked, once a second at least.
+    Raises ValueError for what is no plain address, port, number, name or path.
     """
-    if not servers or not expect or not ports:
+    if not servers or not expect or not (ports or local_ports):
         raise ValueError("a balancer needs at least one server, one port and one status to expect")
     targets = {token.name(name): f"{token.address(ip)}:{token.port(number)}" for name, (ip, number) in servers.items()}
     verify = f"verify required ca-file {token.path(ca_file)}" if ca_file else "verify none"
     identity = f" crt {token.path(client_pem)}" if client_pem else ""
     tls = f"check-ssl {verify}{identity}"
     statuses = "|".join(str(token.number(status, 100, 599)) for status in expect)
+    alive_ms, ready_ms = (
+        min(max(1000, each), each * token.number(slower, 1, 10**6)) for each in (CHECK_INTERVAL_MS, READY_INTERVAL_MS)
+    )
     alive = Check(
         name="alive",
         get="/livez/ping",
         expect="rstatus ^[1-5]",
-        how=f"{tls} inter {CHECK_INTERVAL_MS}ms fastinter {AGAIN_MS}ms fall {FALL} rise {RISE}",
+        how=f"{tls} inter {alive_ms}ms fastinter {AGAIN_MS}ms fall {FALL} rise {RISE}",
         comment="Costs an API server nothing but TLS; any answer will do.",
     )
     ready = Check(
         name="ready",
         get="/readyz",
         expect=f"rstatus ^({statuses})$",
-        how=f"{tls} inter {READY_INTERVAL_MS}ms fastinter {AGAIN_MS}ms fall {READY_FALL} rise {RISE}",
+        how=f"{tls} inter {ready_ms}ms fastinter {AGAIN_MS}ms fall {READY_FALL} rise {RISE}",
         keeps=True,
     )
     checks = (alive, ready)
@@ -123,9 +136,9 @@ def config(
         "",
         f"frontend {NAME}-in",
         *(f"    bind {token.address(address)}:{token.port(port)} backlog 4096" for port in ports),
+        *(f"    bind 127.0.0.1:{token.port(port)} backlog 4096" for port in local_ports),
         '    log-format "%ci %si:%sp - [%t] %ts %B"',
-        "    # The health check asks from here once a second; its lines would fill the disk.",
-        "    tcp-request content set-log-level silent if { src 127.0.0.1 }",
+        *([] if local_ports else QUIET),
         f"    default_backend {NAME}",
         "",
         f"backend {NAME}",

@@ -31,9 +31,19 @@ connections).
 """
 
 
+QUIET = (
+    "    # The health check asks from here once a second; its lines would fill the disk.",
+    "    map $remote_addr $from_outside {",
+    "        127.0.0.1 0;",
+    "        default 1;",
+    "    }",
+)
+
+
 def stream(
     *,
-    ports: Sequence[int],
+    ports: Sequence[int] = (),
+    local_ports: Sequence[int] = (),
     upstreams: str,
     connect_timeout_ms: int,
     access_log: str,
@@ -49,15 +59,18 @@ def stream(
 ) -> str:
     """The whole nginx.conf.
 
-    `upstreams` is the path of the list of API servers. `user`: www-data on Debian, nginx on RPM
+    `local_ports` are of loopback alone; where there are any, its sessions are logged, too. `upstreams` is the path of
+    the list of API servers. `user`: www-data on Debian, nginx on RPM
     distributions. `module` is the path of ngx_stream_module.so where it is not built in. `workers`: None is
     one for each CPU. `connections` is per worker and counts both sides of a session. `nofile` raises the
     workers' RLIMIT_NOFILE, where the host allows that. `pulse` is the port of loopback on which nginx itself answers
     HTTP. Raises ValueError for what is no plain address, port, name or path.
     """
-    if not ports:
+    if not (ports or local_ports):
         raise ValueError("a balancer needs at least one port")
     listens = [f"{token.address(address)}:{token.port(port)}" for port in ports]
+    listens += [f"127.0.0.1:{token.port(port)}" for port in local_ports]
+    log = f"    access_log {token.path(access_log)} main"
     lines = [
         *([f"load_module {token.path(module)};"] if module else []),
         f"user {token.name(user)};",
@@ -73,12 +86,7 @@ def stream(
         "",
         "stream {",
         "    log_format main '$remote_addr $upstream_addr - [$time_local] $status $upstream_bytes_sent';",
-        "    # The health check asks from here once a second; its lines would fill the disk.",
-        "    map $remote_addr $from_outside {",
-        "        127.0.0.1 0;",
-        "        default 1;",
-        "    }",
-        f"    access_log {token.path(access_log)} main if=$from_outside;",
+        *([f"{log};"] if local_ports else [*QUIET, f"{log} if=$from_outside;"]),
         "",
         f"    upstream {NAME} {{",
         "        # In turn; the zone lets all workers share the turn and what they know of failures.",

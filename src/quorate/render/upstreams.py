@@ -50,12 +50,14 @@ def left_out(path: str) -> str:
     return f"sed -n 's/^server \\([^ ]*\\) down;$/\\1/p' {quote(token.path(path))}"
 
 
-def script(servers: Sequence[tuple[str, int]], path: str) -> str:
+def script(servers: Sequence[tuple[str, int]], path: str, *, slower: int = 1) -> str:
     """A sh script that keeps the list of upstream servers at `path`; nginx.conf includes it.
 
     `servers` are addresses and ports of the API servers. With `init` it only makes a list that is missing, or that
-    names others than these, and ends. Raises ValueError for what is no plain address, port or path.
+    names others than these, and ends. `slower`: how many times less often than usual it asks, once
+    a second at least. Raises ValueError for what is no plain address, port, number or path.
     """
+    per_s = max(1, CHECKS_PER_S // token.number(slower, 1, 10**6))
     return f"""\
 #!/bin/sh
 # Which API servers does nginx use? Asks each for /readyz, and keeps the list that nginx.conf includes.
@@ -184,8 +186,8 @@ fi
 pace= times= out=
 # curl 7.84 and later asks in a row, on one connection; older ones are started for each check, at 25 times the cost.
 # What it says on stderr is written at once.
-if curl --rate {CHECKS_PER_S}/s -V </dev/null >/dev/null 2>&1; then
-  pace='--rate {CHECKS_PER_S}/s' times='#[1-{3600 * CHECKS_PER_S}]' out='%{{stderr}}'
+if curl --rate {per_s}/s -V </dev/null >/dev/null 2>&1; then
+  pace='--rate {per_s}/s' times='#[1-{3600 * per_s}]' out='%{{stderr}}'
 fi
 taken=$have todo=0 hold=0 n=0
 {{

@@ -43,6 +43,11 @@ class Brick:
         return ()
 
     @property
+    def brought(self) -> tuple[str, ...]:
+        """Packages that its removal takes, if the host's notes say that they came with us."""
+        return ()
+
+    @property
     def secrets(self) -> tuple[str, ...]:
         """Texts in its orders that no output may show."""
         return ()

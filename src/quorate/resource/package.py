@@ -81,6 +81,11 @@ class Packages(Brick):
         return self.purpose
 
     @property
+    def brought(self) -> tuple[str, ...]:
+        """These, where others stay; the whole of them goes with the host's notes."""
+        return self.packages if self.alone else ()
+
+    @property
     def secrets(self) -> tuple[str, ...]:
         """The proxy's URL, if there is a login in it."""
         return tuple(text for _, text in self.proxy if "@" in text)

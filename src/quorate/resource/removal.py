@@ -61,15 +61,17 @@ class Removal(Brick):
         return {"removed": "yes"}
 
     def probe(self) -> Probe:
-        """Ask the host's notes: of the whole they are gone themselves, of a part none of its paths is in them."""
+        """Ask the host's notes: of the whole they are gone themselves, of a part no path and no package is in them."""
         if self.whole:
             return Probe("script", f"[ -e {STATE}/made ] || echo removed=yes")
         traces = [path for brick in self.bricks for path in brick.traces]
         noted = " ".join(f"-e {quote(path)}" for path in traces)
         there = " ".join(quote(path if path.startswith(f"{STATE}/") else f"{STATE}/found{path}") for path in traces)
+        came = " ".join(f"-e {quote(name)}" for brick in self.bricks for name in brick.brought)
+        packages = f"if grep -qxF {came} {STATE}/packages 2>/dev/null; then r=no; fi\n" if came else ""
         return Probe(
             "script",
-            f"r=yes; if grep -qxF {noted} {STATE}/made 2>/dev/null; then r=no; fi\n"
+            f"r=yes; if grep -qxF {noted or '-e /'} {STATE}/made 2>/dev/null; then r=no; fi\n{packages}"
             f'for p in {there}; do if [ -e "$p" ] || [ -L "$p" ]; then r=no; fi; done; echo removed=$r',
         )
 

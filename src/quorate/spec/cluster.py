@@ -66,6 +66,7 @@ __all__ = [
     "Versions",
 ]
 
+LOOPBACK = "127.0.0.1"
 RUNTIMES: Mapping[str, str] = {"containerd": "/var/lib/containerd", "docker": "/var/lib/docker"}
 """Where each container runtime keeps images and containers by itself."""
 
@@ -217,6 +218,22 @@ class Cluster(Model):
         return self.having(Role.LOAD_BALANCER)
 
     @property
+    def balancing(self) -> tuple[Host, ...]:
+        """The hosts that run a balancer."""
+        return tuple(host for host in self.hosts if self.balances(host))
+
+    def balances(self, host: Host) -> bool:
+        """Whether a host runs a balancer: by its role, or with `endpoint.local` each that uses the API, for itself."""
+        if self.endpoint.local:
+            return host.has(Role.WORKER) or host.has(Role.CONTROL_PLANE)
+        return host.has(Role.LOAD_BALANCER)
+
+    @property
+    def balancer_port(self) -> int:
+        """The port on which balancers listen."""
+        return self.endpoint.local_port if self.endpoint.local else self.endpoint.port
+
+    @property
     def vip_moves(self) -> bool:
         """Whether there is a virtual IP, and more than one balancer to hold it."""
         return self.endpoint.vip is not None and len(self.balancers) > 1
@@ -230,7 +247,7 @@ class Cluster(Model):
 
     @property
     def front(self) -> str:
-        """Where the API endpoint is: VIP, existing address (or name), or the only master."""
+        """Where the API endpoint is: VIP, existing address (or name), or the first master."""
         return str(self.endpoint.vip or self.endpoint.address or self.masters[0].address)
 
     @property
@@ -253,8 +270,13 @@ class Cluster(Model):
 
     @property
     def server_url(self) -> str:
-        """URL of the API endpoint."""
+        """URL of the API endpoint, for clients outside."""
         return f"https://{self.server}:{self.server_port}"
+
+    @property
+    def node_url(self) -> str:
+        """By which URL workers and masters find the API: the endpoint's, or that of each one's own balancer."""
+        return f"https://{LOOPBACK}:{self.balancer_port}" if self.endpoint.local else self.server_url
 
     def runtime_dir(self, host: Host) -> str:
         """A worker's folder of images and containers."""

@@ -48,14 +48,15 @@ def _left(cluster: Cluster, now: Outcome, lost: Parts) -> Iterator[str]:
         beside = "" if "kube-apiserver" in gone else ", the one beside it is left out"
         yield f"{have} of {of} API servers {'serves' if have == 1 else 'serve'} on{beside}"
     have, of = len(now.doors), len(doors(cluster))
-    if have < of:
+    if have < of and not cluster.endpoint.local:
         yield f"{have} of {of} balancers {'goes' if have == 1 else 'go'} on"
     if gone <= {*LOOPS}:
         yield "another one leads when its lease has ended"
     have, of = len(now.workers), len(cluster.workers)
     if have < of:
+        own = {cluster.load_balancer.kind} if cluster.endpoint.local else set()
         where = f"its pods start again on {have} other worker{'' if have == 1 else 's'}"
-        yield f"containers run on; if it stays away, {where}" if gone == {"kubelet"} else where
+        yield f"containers run on; if it stays away, {where}" if gone <= {"kubelet", *own} else where
 
 
 def _more(count: int) -> str:

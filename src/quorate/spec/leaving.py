@@ -1,7 +1,7 @@
 """Who leaves: hosts and roles that the cluster had when it was applied before, and that the file has no more."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from quorate.spec.cluster import Cluster, Host, Role
 
@@ -46,15 +46,28 @@ class Door:
     vip: str
     """Empty when the balancers never held it."""
     port: int
+    local: bool = False
+    """On loopback alone: each host's own."""
+    hosts: tuple[str, ...] = ()
+    """Addresses of those that had it."""
+
+
+def _door(cluster: Cluster) -> Door:
+    hosts = tuple(host.ip for host in cluster.balancing)
+    return Door(str(cluster.endpoint.vip or ""), cluster.balancer_port, cluster.endpoint.local, hosts)
 
 
 def retiring(now: Cluster, former: Sequence[Cluster]) -> tuple[Door, ...]:
     """The endpoints that the balancers of former clusters held, and that are not the one of now."""
-    if not now.balancers:
+    if not now.balancing:
         return ()
-    found = (Door(str(was.endpoint.vip or ""), was.endpoint.port) for was in former if was.balancers)
-    here = Door(str(now.endpoint.vip or ""), now.endpoint.port)
-    return tuple(dict.fromkeys(door for door in found if door != here))
+    found: dict[Door, Door] = {}
+    for door in (_door(was) for was in former if was.balancing):
+        place = replace(door, hosts=())
+        before = found[place].hosts if place in found else ()
+        found[place] = replace(door, hosts=tuple(dict.fromkeys((*before, *door.hosts))))
+    found.pop(replace(_door(now), hosts=()), None)
+    return tuple(found.values())
 
 
 def retiring_lines(now: Cluster, former: Sequence[Cluster]) -> tuple[str, ...]:
@@ -64,12 +77,12 @@ def retiring_lines(now: Cluster, former: Sequence[Cluster]) -> tuple[str, ...]:
 
 
 def standing(now: Cluster, established: Cluster | None) -> Cluster | None:
-    """The cluster as it was, when clients find it at its first master and are about to find it elsewhere."""
-    if established is None or established.endpoint.vip or established.endpoint.address:
+    """The cluster as it was, when its nodes find it at its first master and are about to find it elsewhere."""
+    if established is None or established.balancing or established.endpoint.vip or established.endpoint.address:
         return None
     door = established.masters[0]
     stays = any(host.name == door.name and host.ip == door.ip for host in now.masters)
-    return established if stays and now.server_url != established.server_url else None
+    return established if stays and now.node_url != established.node_url else None
 
 
 def everybody(now: Cluster, former: Sequence[Cluster]) -> Cluster:

@@ -4,12 +4,13 @@ Firewall rules, the check for port clashes and the documentation are views of th
 those of kubernetes.io "Ports and Protocols", etcd's defaults, and VRRP (RFC 9568: IP protocol 112).
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from quorate.spec import metrics_server
 from quorate.spec.cluster import Cluster, Host, Role
+from quorate.spec.leaving import Door
 
 ETCD_CLIENT = 2379
 ETCD_PEER = 2380
@@ -81,18 +82,22 @@ def listeners(cluster: Cluster, host: Host) -> tuple[Listener, ...]:
         found += [Listener(metrics_server.HOST_PORT, "metrics-server")]
     if host.has(Role.LOAD_BALANCER):
         found += [Listener(cluster.endpoint.port, "endpoint.port")]
-    if host.has(Role.LOAD_BALANCER) and (cluster.vip_moves or cluster.load_balancer.kind == "haproxy"):
+    if cluster.endpoint.local and cluster.balances(host):
+        found += [Listener(cluster.endpoint.local_port, "endpoint.local_port", local=True)]
+    if cluster.balances(host) and (cluster.vip_moves or cluster.load_balancer.kind == "haproxy"):
         found += [Listener(BALANCER_STATE, "balancer's state", local=True)]
     return tuple(found)
 
 
-def openings(cluster: Cluster, host: Host, retiring: Iterable[int] = ()) -> tuple[Opening, ...]:
+def openings(cluster: Cluster, host: Host, retiring: Sequence[Door] = ()) -> tuple[Opening, ...]:
     """What a host must let in from outside itself; nothing else is needed. SSH is not ours to open: whoever brings
     quorate to a host is let in already, and from where others may come is the host's own decision.
 
     kube-apiserver is open to all hosts, to pods (which reach it as the `kubernetes` service) and, where it is
-    itself the endpoint or behind an address that quorate does not run, to everybody.
+    itself the endpoint or behind an address that quorate does not run, to everybody. `retiring` are endpoints that the
+    host still serves.
     """
+    doors = [door for door in retiring if not door.local]
     masters, members, workers = _ips(cluster.masters), _ips(cluster.members), _ips(cluster.workers)
     balancers, everyone = _ips(cluster.balancers), _ips(cluster.hosts)
     pods = str(cluster.network.pod_cidr)
@@ -101,13 +106,15 @@ def openings(cluster: Cluster, host: Host, retiring: Iterable[int] = ()) -> tupl
         found.append(_tcp(ETCD_CLIENT, [*masters, *members], "etcd clients"))
         found.append(_tcp(ETCD_PEER, members, "etcd peers"))
     if host.has(Role.CONTROL_PLANE):
-        fronted = bool(cluster.endpoint.vip or (cluster.endpoint.address and balancers))
+        fronted = bool(cluster.endpoint.vip or (cluster.endpoint.address and balancers)) and len(doors) == len(retiring)
         found.append(_tcp(cluster.apiserver.port, [*everyone, pods] if fronted else ANY, "kube-apiserver"))
     if host.has(Role.LOAD_BALANCER):
-        ports = dict.fromkeys([cluster.endpoint.port, *retiring])
+        ports = dict.fromkeys([cluster.endpoint.port, *(door.port for door in doors)])
         found += [_tcp(port, ANY, "API endpoint") for port in ports]
         if cluster.endpoint.vip and len(balancers) > 1:
             found.append(Opening("vrrp", (), _sorted(balancers), "VRRP of the balancers"))
+    else:
+        found += [opening for door in doors for opening in _held(door)]
     if host.has(Role.WORKER):
         found.append(_tcp(KUBELET, [*masters, *workers, pods], "kubelet"))
         if _metrics_on_hosts(cluster):
@@ -118,6 +125,13 @@ def openings(cluster: Cluster, host: Host, retiring: Iterable[int] = ()) -> tupl
     own = host.ip
     peers = (_without(opening, own) for opening in found)
     return tuple(opening for opening in peers if opening.sources)
+
+
+def _held(door: Door) -> Iterable[Opening]:
+    """What a balancer of before goes on letting in until nobody is pointed at it any more."""
+    yield _tcp(door.port, ANY, "API endpoint")
+    if door.vip and len(door.hosts) > 1:
+        yield Opening("vrrp", (), _sorted(door.hosts), "VRRP of the balancers")
 
 
 def _metrics_on_hosts(cluster: Cluster) -> bool:

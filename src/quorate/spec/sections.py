@@ -55,18 +55,24 @@ class Versions(Model):
 
 
 class Endpoint(Model):
-    """Where everybody finds the API: a virtual IP of the balancers, or an address that exists already."""
+    """Where everybody finds the API: a virtual IP of the balancers, an address that exists already, or a balancer on
+    every node."""
 
     vip: IPv4Address | None = None
     """Virtual IP held by one of the load-balancer hosts."""
     address: DnsName | None = None
-    """An existing address or name (a hardware balancer, DNS), instead of `vip`."""
+    """An existing address or name (a hardware balancer, DNS), instead of `vip`; with `local`, for clients outside."""
+    local: bool = False
+    """A balancer on each worker and master, for that host alone, instead of `vip`: where no virtual IP can be, as in
+    clouds. No host has the role load-balancer then. Clients outside use `address`, or any master's own address."""
+    local_port: Port = 6444
+    """Port of loopback on which a host's own balancer listens, with `local`."""
     name: DnsName | None = None
     """A name for `vip` or `address`, by which kubeconfigs find the API; the certificates have both."""
     name_in_hosts: bool = True
     """Write `name` into the hosts' block in /etc/hosts (`os.hosts_file`): they need no DNS for it then."""
     port: Port = 6443
-    """Port of the endpoint."""
+    """Port of `vip` or `address`."""
     interface: Interface = "auto"
     """Interface for the VIP on the balancers; `auto` is the one that carries the host's address. VRRP goes by that one
     in any case; `vip_interface` of a host overrides this."""

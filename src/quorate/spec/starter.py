@@ -20,7 +20,7 @@ hosts: # replace the addresses; a host can have several roles
   - {{name: node01, address: 192.168.109.141, roles: [worker]}}
   - {{name: node02, address: 192.168.109.142, roles: [worker]}}
 
-endpoint:
+endpoint: # where no virtual IP can be (clouds): `local: true` alone, and no load-balancer above
   vip: 192.168.109.200 # a free address in the network of the load-balancer hosts
   port: 8443 # 6443 is free only where balancers are hosts of their own
 

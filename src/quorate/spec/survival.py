@@ -90,7 +90,8 @@ def processes(cluster: Cluster, role: Role) -> tuple[str, ...]:
         case Role.LOAD_BALANCER:
             return (cluster.load_balancer.kind, *(("keepalived",) if cluster.endpoint.vip else ()))
         case Role.WORKER:
-            return ("kubelet", cluster.runtime.kind)
+            own = (cluster.load_balancer.kind,) if cluster.endpoint.local else ()
+            return ("kubelet", cluster.runtime.kind, *own)
 
 
 def parts(cluster: Cluster, host: Host, roles: Iterable[Role] = tuple(Role)) -> Parts:
@@ -106,9 +107,14 @@ def needed(cluster: Cluster) -> int:
 
 
 def doors(cluster: Cluster) -> tuple[Host, ...]:
-    """The hosts at which clients come in; none where the address leads to something that is not in the file."""
+    """The hosts at which clients come in; none where the address leads to something that is not in the file.
+
+    Where nodes have balancers of their own those are not among them: they are part of what makes a worker.
+    """
     if cluster.endpoint.vip:
         return cluster.balancers
+    if cluster.endpoint.local and not cluster.endpoint.address:
+        return cluster.masters
     fronts = (*cluster.balancers, *cluster.masters)
     return tuple(host for host in cluster.hosts if host.ip == cluster.front and host in fronts) or cluster.balancers
 

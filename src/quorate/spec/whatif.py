@@ -136,6 +136,8 @@ def weaknesses(cluster: Cluster) -> list[str]:
         told.append(f"{members} etcd members survive the loss of {most}, as {members - 1} do: an even one adds nothing")
     if len(cluster.masters) == 2:
         told.append("two masters: while one is away or restarts, the other must not fail")
+    if cluster.endpoint.local and not cluster.endpoint.address and len(cluster.masters) > 1:
+        told.append("clients outside come in at one master each: while it is away they need another's address")
     if cluster.endpoint.address and cluster.front not in {host.ip for host in doors(cluster)}:
         told.append(f"{cluster.server} is yours: that it leads past whatever does not answer is taken for granted")
     return told

@@ -195,12 +195,12 @@ async def independent(env: Env) -> str:
             f"kube-apiserver of {master.name} uses {', '.join(sorted(used))}, not its way to etcd",
         )
     admin = {views[master.name].servers.get(layout.kubeconfig("admin"), "") for master in c.masters}
-    demand(admin == {c.server_url}, f"kubectl on the masters asks {', '.join(sorted(admin))}, not {c.server_url}")
+    demand(admin == {c.node_url}, f"kubectl on the masters asks {', '.join(sorted(admin))}, not {c.node_url}")
     for worker in c.workers:
         for component in ("kubelet", "kube-proxy"):
             server = views[worker.name].servers.get(layout.kubeconfig(component), "nobody")
-            demand(server == c.server_url, f"{component} of {worker.name} asks {server}, not {c.server_url}")
-    return f"{len(c.masters)} masters each at their own API server, {len(c.workers)} workers at {c.server_url}"
+            demand(server == c.node_url, f"{component} of {worker.name} asks {server}, not {c.node_url}")
+    return f"{len(c.masters)} masters each at their own API server, {len(c.workers)} workers at {c.node_url}"
 
 
 async def ca_is_one(env: Env) -> str:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from quorate.render.sh import heredoc, quote
 from quorate.resource.ask import MARK
 from quorate.spec import pki_files
-from quorate.spec.cluster import Host
+from quorate.spec.cluster import LOOPBACK, Host
 from quorate.spec.layout import BALANCER_LOG
 from quorate.verify import pods
 from quorate.verify.check import Skip, Wrong, demand
@@ -61,30 +61,41 @@ def _log_since(env: Env, position: str) -> str:
 
 
 async def traffic(env: Env) -> Traffic:
-    """Ask the endpoint and every balancer, from here if they can be reached, and from every worker."""
+    """Ask the endpoint and every balancer, from here if they can be reached, and from every worker; where balancers
+    are hosts' own, each host asks its own, and this machine API servers.
+    """
     c = env.cluster
-    urls = [c.server_url, *(f"https://{balancer.ip}:{c.endpoint.port}" for balancer in c.balancers)]
-    urls = list(dict.fromkeys(urls))
-    before = await env.many(c.balancers, lambda _host: _log_position(env))
+    balancers = [f"https://{balancer.ip}:{c.endpoint.port}" for balancer in c.balancers]
+    inside = list(dict.fromkeys([c.node_url, *balancers]))
+    urls = list(dict.fromkeys([c.server_url, *balancers]))
+    if c.endpoint.local and not c.endpoint.address:
+        urls = [own_url(c, master) for master in c.masters]
+    before = await env.many(c.balancing, lambda _host: _log_position(env))
     askers = [host for host in c.workers if host not in c.balancers] or list(c.masters)
+    askers = list(c.balancing) if c.endpoint.local else askers
     outside, said = await asyncio.gather(
-        _from_here(env, urls), env.many(askers, lambda _host: version_script(urls, pki_files.CA))
+        _from_here(env, urls), env.many(askers, lambda _host: version_script(inside, pki_files.CA))
     )
     counts: dict[str, int] = dict(outside or {})
     for text in said.values():
         for line in text.splitlines():
             url, _, answer = line.partition(" ")
             counts[url] = counts.get(url, 0) + ('"gitVersion"' in answer)
-    each = TIMES * (len(askers) + (outside is not None))
+    due = dict.fromkeys(inside, TIMES * len(askers))
+    for url in urls if outside is not None else ():
+        due[url] = due.get(url, 0) + TIMES
     where = f"{len(askers)} hosts" + (" and this machine" if outside is not None else " (this machine can't reach it)")
-    after = await env.many(c.balancers, lambda host: _log_since(env, before[host.name].strip() or "0"))
+    after = await env.many(c.balancing, lambda host: _log_since(env, before[host.name].strip() or "0"))
     lines = {
         name: [match.group(1, 2) for line in text.splitlines() if (match := _LINE.match(line))]
         for name, text in after.items()
     }
-    wrong = tuple(f"{url}: {counts.get(url, 0)} of {each}" for url in urls if counts.get(url, 0) < each)
-    pairs = {name: [(client, server) for client, server in found] for name, found in lines.items()}
-    return Traffic(sum(counts.values()), each * len(urls), where, wrong, pairs)
+    wrong = tuple(f"{url}: {counts.get(url, 0)} of {each}" for url, each in due.items() if counts.get(url, 0) < each)
+    pairs = {
+        name: [(c.host(name).ip if client == LOOPBACK else client, server) for client, server in found]
+        for name, found in lines.items()
+    }
+    return Traffic(sum(counts.values()), sum(due.values()), where, wrong, pairs)
 
 
 async def _from_here(env: Env, urls: list[str]) -> dict[str, int] | None:
@@ -179,7 +190,7 @@ def _lacking(env: Env, askers: list[Host], pairs: list[tuple[str, str]]) -> list
 
 
 async def _logged(env: Env) -> dict[str, list[tuple[str, str]]]:
-    if not env.cluster.balancers:
+    if not env.cluster.balancing:
         raise Skip("quorate runs no load balancer in this cluster")
     return (await env.once(traffic)).lines
 
@@ -195,7 +206,7 @@ async def authenticated(env: Env) -> str:
     match = re.search(r'"token":\s*"([A-Za-z0-9._-]+)"', reply)
     if match is None:
         raise Wrong("the API server gives no token for a service account")
-    worker, url = env.cluster.workers[0], f"{env.cluster.server_url}/api"
+    worker, url = env.cluster.workers[0], f"{env.cluster.node_url}/api"
     code = f"{CURL} --cacert {pki_files.CA} -o /dev/null -w '%{{http_code}} ' -H @- {url}"
     script = "\n".join(
         f"{code} {heredoc(f'Authorization: Bearer {token}{chr(10)}')}" for token in (match[1], "not-a-token")

@@ -77,7 +77,7 @@ class Env:
 
     def kubectl(self, server: str | None = None) -> str:
         """kubectl as the admin at the endpoint, or at another server, to append arguments to."""
-        return kubectl(server or self.cluster.server_url)
+        return kubectl(server or self.cluster.node_url)
 
     async def speaker(self) -> Host:
         """A control-plane host that answers: from it kubectl is run. Raises what the last of them says."""

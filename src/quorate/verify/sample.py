@@ -49,7 +49,7 @@ async def sampling(env: Env, host: Host, path: str = "/version") -> AsyncIterato
     script = (
         f'end=$(( $(date +%s) + {LIMIT} )); while [ "$(date +%s)" -lt $end ]; do\n'
         "c=$(curl -gsk --noproxy '*' -o /dev/null --max-time 2 -w '%{http_code}' "
-        f"{env.cluster.server_url}{path})\n"
+        f"{env.cluster.node_url}{path})\n"
         'echo "$(date +%s%N) $c"; sleep 0.05; done'
     )
 

@@ -23,7 +23,8 @@ def address(env: Env) -> str:
     """The virtual IP; raises Skip in a cluster without one."""
     vip = env.cluster.endpoint.vip
     if vip is None:
-        raise Skip("no virtual IP in the cluster file")
+        own = ": each node has a balancer of its own" if env.cluster.endpoint.local else ""
+        raise Skip(f"no virtual IP in the cluster file{own}")
     return str(vip)
 
 

@@ -22,22 +22,41 @@ def choice(cluster: Cluster) -> Iterator[Fault]:
             "endpoint.vip and endpoint.address exclude each other",
             "keep `vip` for a virtual IP of the load-balancer hosts, `address` for one that exists already",
         )
-    if endpoint.vip and not balancers:
+    yield from _local(cluster)
+    if endpoint.vip and not balancers and not endpoint.local:
         fix = "give two hosts the role load-balancer; they may be control-plane hosts"
         yield Fault(("endpoint", "vip"), "no host has the role load-balancer to hold the virtual IP", fix)
-    if balancers and not endpoint.vip and not endpoint.address:
+    if balancers and not (endpoint.vip or endpoint.address or endpoint.local):
         index = cluster.hosts.index(balancers[0])
         fix = "write `endpoint: {vip: <a free address of their network>}`"
         rule_ = f"load-balancer host {balancers[0].name} has no virtual IP to hold"
         yield Fault(("hosts", index, "roles"), rule_, fix)
-    elif len(masters) > 1 and not endpoint.vip and not endpoint.address:
+    elif len(masters) > 1 and not (endpoint.vip or endpoint.address or endpoint.local):
         rule_ = f"{len(masters)} control-plane hosts without an endpoint: everything would depend on the first"
-        fix = "give the API an endpoint: `vip`, with two hosts of the role load-balancer, or `address`"
+        fix = "give the API an endpoint: `vip`, with two hosts of the role load-balancer, `address`, or `local: true`"
         yield Fault(("endpoint",), rule_, fix)
     alone = not (endpoint.vip or endpoint.address)
     if alone and "port" in endpoint.model_fields_set and endpoint.port != cluster.apiserver.port:
         rule_ = "has no effect without endpoint.vip or endpoint.address"
-        yield Fault(("endpoint", "port"), rule_, "remove it; the one API server's port is `apiserver.port`")
+        fix = "remove it; the port of API servers is `apiserver.port`"
+        yield Fault(("endpoint", "port"), rule_, fix + (", that of nodes' balancers `local_port`" * endpoint.local))
+
+
+def _local(cluster: Cluster) -> Iterator[Fault]:
+    """Nodes with balancers of their own need no others."""
+    endpoint, balancers = cluster.endpoint, cluster.balancers
+    if not endpoint.local:
+        if "local_port" in endpoint.model_fields_set:
+            yield Fault(("endpoint", "local_port"), "has no effect without endpoint.local", "remove it")
+        return
+    if endpoint.vip:
+        rule_ = "endpoint.vip and endpoint.local exclude each other"
+        fix = "remove it, or remove `vip` and the role load-balancer of all hosts"
+        yield Fault(("endpoint", "local"), rule_, fix)
+    elif balancers:
+        rule_ = f"load-balancer host {balancers[0].name} has nothing to do: endpoint.local gives each node a balancer"
+        fix = "take the role load-balancer away, or write `vip` instead of `local`"
+        yield Fault(("hosts", cluster.hosts.index(balancers[0]), "roles"), rule_, fix)
 
 
 def vip(cluster: Cluster) -> Iterator[Fault]:
@@ -99,9 +118,11 @@ def outside(cluster: Cluster) -> Iterator[Fault]:
             yield Fault(where, "localhost is another machine on each host", "write a name that all hosts resolve")
         return
     if address.is_loopback or address.is_unspecified or address.is_multicast:
-        yield Fault(where, "is no address that all hosts can reach", "write the address of the balancer")
+        fix = "write the address of the balancer; a balancer on each host is `local: true`"
+        yield Fault(where, "is no address that all hosts can reach", fix)
     for host in cluster.masters:
-        if host.address == address and len(cluster.masters) > 1 and not host.has(Role.LOAD_BALANCER):
+        alone = len(cluster.masters) > 1 and not host.has(Role.LOAD_BALANCER) and not cluster.endpoint.local
+        if host.address == address and alone:
             rule_ = f"is control-plane host {host.name}: all would depend on it"
             yield Fault(where, rule_, "write the address of a balancer in front of all control-plane hosts")
 
@@ -162,7 +183,7 @@ def _free(cluster: Cluster, port: int) -> int:
 
 def _rank(field: str) -> int:
     """Rank of a field by how likely it is the one to change; processes with a fixed port have no field."""
-    order = ("endpoint.port", "apiserver.port", "ssh.port")
+    order = ("endpoint.local_port", "endpoint.port", "apiserver.port", "ssh.port")
     return order.index(field) if field in order else len(order)
 
 
