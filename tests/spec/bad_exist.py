@@ -50,6 +50,7 @@ EXIST = (
     flag("1.37.2", "proxy", "conntrack-min", "must be a whole number", value="many"),
     flag("1.37.2", "proxy", "ipvs-strict-arp", "must be true or false", value="yes"),
     flag("1.37.2", "proxy", "iptables-sync-period", "must be a duration", value="30"),
+    flag("1.37.2", "kubelet", "eviction-hard", "items such as memory.available<100Mi", value="memory.available=1Gi"),
     flag("1.37.2", "scheduler", "kube-api-qps", "must be a number", value="fast"),
     flag("1.20.2", "scheduler", "scheduler-name", "not read beside", value="mine"),
     config("1.37.2", "maxParalelImagePulls", "5", "did you mean `maxParallelImagePulls`?"),

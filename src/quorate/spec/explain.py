@@ -13,7 +13,7 @@ from pydantic_core import ErrorDetails
 
 from quorate.spec.cluster import Cluster
 from quorate.spec.tree import Fault, Tree, Where
-from quorate.spec.words import BY_PATTERN, DNS_LABEL, REGISTRY
+from quorate.spec.words import BY_PATTERN, DATA_DIR, DNS_LABEL, REGISTRY
 
 SYNONYMS = {
     "addr": "address",
@@ -172,9 +172,11 @@ def _mended(given: str, pattern: str) -> str:
     plain = given.strip()
     low = plain.lower()
     flag = low.lstrip("-").replace("_", "-")
-    texts = [plain, plain.removeprefix("v"), plain.rstrip("/"), low, flag, low.rstrip(".")]
+    texts = [plain, plain.removeprefix("v"), low, flag, low.rstrip(".")]
     if pattern == DNS_LABEL.pattern:
         texts.append(low.split(".")[0])
+    elif pattern == DATA_DIR.pattern:
+        texts.append(plain.rstrip("/"))
     elif pattern == REGISTRY.pattern:
         texts.append(low.rpartition("://")[2].split("/")[0])
     for text in texts:

@@ -114,7 +114,8 @@ def value(text: str, kind: str) -> object:
     if kind == "map[string]bool":
         return {name: value(wish, "bool") for _, name, wish in pairs(text)}
     if kind == "map[string]string":
-        return {name.strip(): amount.strip() for item in items(text) for name, _, amount in [item.partition("<")]}
+        given = [item.partition("<") for item in items(text)]
+        return {name.strip(): amount.strip() for name, _, amount in given} if all(part[2] for part in given) else text
     if kind == "[]string":
         return items(text)
     try:

@@ -87,9 +87,11 @@ def flags_fit(cluster: Cluster) -> Iterator[Fault]:
             for flag, text in given.extra_flags.items():
                 # Gates are told by `gates_exist`.
                 found = flag_fields.path(part, flag, version) if flag != _GATES else None
-                for misfit in misfits(flag_fields.value(text, found[1]), found[1], types) if found else ():
-                    rule_, fix = f"must be {misfit.wanted}", "correct it, or remove it for its default"
-                    yield Fault((part, "extra_flags", flag), rule_, fix)
+                type_ = found[1] if found else ""
+                for misfit in misfits(flag_fields.value(text, type_), type_, types):
+                    wanted = "items such as memory.available<100Mi" if type_.startswith("map") else misfit.wanted
+                    fix = "correct it, or remove it for its default"
+                    yield Fault((part, "extra_flags", flag), f"must be {wanted}", fix)
 
 
 def fields_exist(cluster: Cluster) -> Iterator[Fault]:
