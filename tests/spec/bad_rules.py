@@ -118,6 +118,12 @@ PART_RULES = (
     ),
     Bad(hosts(A, "name: b, address: 192.168.2.2, roles: [worker]"), 1, "network", "no way to each other's pods"),
     Bad(HOSTS + "network: {gateways: {192.168.1.0/24: 192.168.1.2}}\n", 5, "network.gateways.192.168.1.0/24", "host b"),
+    Bad(
+        HOSTS + "network: {gateways: {192.168.1.7/24: 192.168.1.9}}\n",
+        5,
+        "network.gateways.192.168.1.7/24",
+        "write 192.168.1.0/24",
+    ),
     Bad(HOSTS + "network: {gateways: {192.168.2.0/24: 192.168.2.1}}\n", 3, "hosts[0].address", "in no subnet"),
     Bad(HOSTS + "os: {proxy: {url: 'http://10.96.0.5:3128'}}\n", 5, "os.proxy.url", "10.96.0.5 is in service_cidr"),
     Bad(HOSTS + "network: {pod_cidr: 127.0.0.0/16}\n", 5, "network.pod_cidr", "loopback"),
@@ -143,6 +149,21 @@ PART_RULES = (
     Bad(HOSTS + "versions: {containerd: 1.5.9}\n", 5, "versions.containerd", "does not fit"),
     Bad(HOSTS + "versions: {docker: 20.10.1}\n", 5, "versions.docker", "no effect"),
     Bad(HOSTS + "runtime: {insecure_registries: ['x:0']}\n", 5, "runtime.insecure_registries[0]", "1 to 65535"),
+    Bad(
+        HOSTS + "runtime: {registry_mirrors: {docker.io: ['https://m.example:99999/x']}}\n",
+        5,
+        "runtime.registry_mirrors.docker.io[0]",
+        "99999 is no port",
+    ),
+    Bad(
+        HOSTS + "runtime: {insecure_registries: ['10.0.0:5']}\n", 5, "runtime.insecure_registries[0]", "neither a name"
+    ),
+    Bad(
+        HOSTS + "runtime:\n  registry_mirrors:\n    registry-1.docker.io: ['https://m.example']\n",
+        7,
+        "runtime.registry_mirrors.registry-1.docker.io",
+        "write docker.io",
+    ),
     Bad(HOSTS + "runtime: {registry_access: {r: {}}}\n", 5, "runtime.registry_access.r", "says nothing"),
     Bad(
         HOSTS + "runtime: {insecure_registries: [r], registry_access: {r: {login_file: 'env:R'}}}\n",

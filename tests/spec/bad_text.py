@@ -100,6 +100,7 @@ SHAPE = (
     Bad(hosts(A, "name: b, ip: 192.168.1.2, roles: [worker]"), 4, "hosts[1].ip", "did you mean `address`?"),
     Bad(hosts(A, B + ", labls: {}"), 4, "hosts[1].labls", "did you mean `labels`?"),
     Bad(hosts(A, B + ", labels: {'a b': x}"), 4, "hosts[1].labels.a b", "label key"),
+    Bad(hosts(A, B + ", labels: {example.org/: x}"), 4, "hosts[1].labels.example.org/", "such as 'example.org/disk'"),
     Bad(hosts(A, B + ", labels: {a: 'x y'}"), 4, "hosts[1].labels.a", "label value"),
     Bad(hosts(A, B + ", ssh: {password: hunter2}"), 4, "hosts[1].ssh.password", "mode 0600"),
     Bad(HOSTS + "endpont: {vip: 192.168.1.9}\n", 5, "endpont", "did you mean `endpoint`?"),
@@ -143,6 +144,19 @@ SHAPE = (
     Bad(HOSTS + "artifacts: {mirrors: {etcd: 'https://user:word@x/'}}\n", 5, "artifacts.mirrors.etcd", "without user"),
     Bad(HOSTS + "etcd: {data_dir: /}\n", 5, "etcd.data_dir", "two deep"),
     Bad(HOSTS + "etcd: {data_dir: /var/lib/../../etc}\n", 5, "etcd.data_dir", "absolute folder"),
+    Bad(
+        HOSTS + "runtime: {registry_mirrors: {docker.io: ['https://m.example/x?y=z']}}\n",
+        5,
+        "runtime.registry_mirrors.docker.io[0]",
+        "write a URL such as",
+    ),
+    Bad(
+        HOSTS + "runtime: {insecure_registries: ['docker.io/library']}\n",
+        5,
+        "runtime.insecure_registries[0]",
+        "write 'docker.io'",
+    ),
+    Bad(HOSTS + "runtime: {data_dir: /data/pods/}\n", 5, "runtime.data_dir", "write '/data/pods'"),
     Bad(
         HOSTS + "runtime: {registry_mirrors: {docker.io: [ftp://x]}}\n",
         5,

@@ -32,7 +32,7 @@ FREE = {
         audit-log-batch-max-wait audit-log-batch-throttle-burst audit-log-batch-throttle-enable
         audit-log-batch-throttle-qps audit-log-compress audit-log-format audit-log-maxage audit-log-maxbackup
         audit-log-maxsize audit-log-truncate-enabled audit-log-truncate-max-batch-size
-        audit-log-truncate-max-event-size audit-log-version audit-webhook-batch-buffer-size
+        audit-log-version audit-webhook-batch-buffer-size
         audit-webhook-batch-initial-backoff audit-webhook-batch-max-size audit-webhook-batch-max-wait
         audit-webhook-batch-throttle-burst audit-webhook-batch-throttle-enable audit-webhook-batch-throttle-qps
         audit-webhook-config-file audit-webhook-initial-backoff audit-webhook-mode
@@ -44,8 +44,8 @@ FREE = {
         coordinated-leadership-retry-period default-not-ready-toleration-seconds
         default-unreachable-toleration-seconds default-watch-cache-size delete-collection-workers
         disable-http2-serving disabled-metrics egress-selector-config-file emulated-version
-        emulation-forward-compatible enable-garbage-collector enable-priority-and-fairness
-        encryption-provider-config-automatic-reload etcd-compaction-interval etcd-count-metric-poll-period
+        emulation-forward-compatible enable-priority-and-fairness
+        encryption-provider-config-automatic-reload etcd-count-metric-poll-period
         etcd-db-metric-poll-interval etcd-healthcheck-timeout etcd-readycheck-timeout event-ttl
         experimental-logging-sanitization goaway-chance http2-max-streams-per-connection
         identity-lease-duration-seconds identity-lease-renew-interval-seconds kubelet-preferred-address-types
@@ -77,7 +77,7 @@ FREE = {
         configure-cloud-routes controller-shutdown-timeout controller-start-interval
         deployment-controller-sync-period disable-attach-detach-reconcile-sync disable-force-detach-on-timeout
         disable-http2-serving disabled-metrics emulated-version enable-dynamic-provisioning
-        enable-garbage-collector enable-leader-migration enable-taint-manager endpoint-updates-batch-period
+        enable-leader-migration endpoint-updates-batch-period
         endpointslice-updates-batch-period experimental-logging-sanitization external-cloud-volume-plugin
         flex-volume-plugin-dir horizontal-pod-autoscaler-cpu-initialization-period
         horizontal-pod-autoscaler-downscale-delay horizontal-pod-autoscaler-downscale-stabilization
@@ -103,13 +103,13 @@ FREE = {
     "scheduler": """
         add-dir-header algorithm-provider allow-metric-labels allow-metric-labels-manifest alsologtostderr
         azure-container-registry-config disable-http2-serving disabled-metrics emulated-version
-        experimental-logging-sanitization hard-pod-affinity-symmetric-weight http2-max-streams-per-connection
+        experimental-logging-sanitization http2-max-streams-per-connection
         kube-api-burst kube-api-content-type kube-api-qps leader-elect-lease-duration
         leader-elect-renew-deadline leader-elect-retry-period log-backtrace-at log-dir log-file
         log-file-max-size log-flush-frequency log-json-info-buffer-size log-json-split-stream
         log-text-info-buffer-size log-text-split-stream logging-format logtostderr min-compatibility-version
         one-output permit-address-sharing permit-port-sharing pod-max-in-unschedulable-pods-duration
-        policy-config-file policy-configmap policy-configmap-namespace scheduler-name
+        policy-config-file policy-configmap policy-configmap-namespace
         show-hidden-metrics-for-version skip-headers skip-log-headers stderrthreshold tls-curve-preferences
         tls-sni-cert-key use-legacy-policy-config
     """,
@@ -174,7 +174,7 @@ FREE_FIELDS = """
     maxOpenFiles maxParallelImagePulls memoryManagerPolicy memoryReservationPolicy memorySwap
     memoryThrottlingFactor mergeDefaultEvictionSettings nodeLeaseDurationSeconds nodeStatusMaxImages
     nodeStatusReportFrequency nodeStatusUpdateFrequency oomScoreAdj podLogsDir podPidsLimit podsPerCore
-    preloadedImagesVerificationAllowlist protectKernelDefaults providerID qosReserved registerWithTaints
+    preloadedImagesVerificationAllowlist protectKernelDefaults providerID qosReserved
     registryBurst registryPullQPS reservedMemory reservedSystemCPUs resolvConf runtimeRequestTimeout
     seccompDefault serializeImagePulls showHiddenMetricsForVersion shutdownGracePeriod
     shutdownGracePeriodByPodPriority shutdownGracePeriodCriticalPods singleProcessOOMKill staticPodPath

@@ -7,13 +7,13 @@ from bad_file import HOSTS
 from free_flags import FREE, FREE_FIELDS
 
 from quorate.component import etcd
-from quorate.component.settings import apiserver, controller_manager, kubelet, scheduler
+from quorate.component.settings import apiserver, controller_manager, kubelet, proxy, scheduler
 from quorate.spec.cluster import Cluster
 from quorate.spec.facts import HostFacts
+from quorate.spec.flag_text import duration
 from quorate.spec.known import fields, flags, gates
 from quorate.spec.load import load
 from quorate.spec.rules.exist import PROGRAMS
-from quorate.spec.rules.guard import duration
 from quorate.spec.rules.guarded import GATES_OFF, GATES_ON, GUARDED, GUARDED_FIELDS
 from quorate.spec.rules.owned import FIELDS, OWNED
 from quorate.spec.versions import table
@@ -74,6 +74,9 @@ def test_feature_gates_that_are_judged_exist() -> None:
         "apiserver: {jwt: [{issuer: {url: 'https://idp.example', audiences: [k]}}]}",
         "versions: {kubernetes: 1.31.2}\napiserver: {extra_flags: {oidc-issuer-url: 'https://idp.example'}}",
         "controller_manager: {extra_flags: {controllers: '*,bootstrapsigner,-ttl-after-finished-controller'}}",
+        "apiserver: {extra_flags: {cors-allowed-origins: '//.*[.]example[.]org(:|$),^https://a[.]example[.]org$'}}",
+        "apiserver: {extra_flags: {runtime-config: 'api/alpha = true', feature-gates: 'AllAlpha = F'}}",
+        "controller_manager: {extra_flags: {controllers: '*,-nodeipam,-endpointslicemirroring'}}",
         "kubelet: {config: {tlsMinVersion: VersionTLS13, streamingConnectionIdleTimeout: 1h, podsPerCore: 9}}",
         "kubelet: {config: {logging: {verbosity: 4}, featureGates: {AllAlpha: false}, maxOpenFiles: 99999}}",
         "etcd: {extra_flags: {tls-min-version: TLS1.3, unsafe-no-fsync: 'false', snapshot-count: '5000'}}",
@@ -106,6 +109,48 @@ def test_a_map_of_the_users_keeps_what_it_does_not_name(tmp_path: Path) -> None:
     assert isinstance(evicted, dict)
     assert (evicted["memory.available"], evicted["nodefs.available"]) == ("500Mi", "10%")
     assert config["maxParallelImagePulls"] == 3
+
+
+def test_null_leaves_what_quorate_sets(tmp_path: Path) -> None:
+    bare = loaded(tmp_path, "")
+    given = "{rotateCertificates: null, tlsCipherSuites: ~, evictionHard: {memory.available: null}, logging: null}"
+    nulls = loaded(tmp_path, f"kubelet: {{config: {given}}}")
+    assert kubelet.config(nulls, nulls.hosts[1], HostFacts(), NEW) == kubelet.config(
+        bare, bare.hosts[1], HostFacts(), NEW
+    )
+
+
+def test_thresholds_of_a_flag_come_beside_the_others(tmp_path: Path) -> None:
+    cluster = loaded(tmp_path, "kubelet: {extra_flags: {eviction-hard: 'memory.available<1Gi, nodefs.available<5%'}}")
+    evicted = kubelet.config(cluster, cluster.hosts[1], HostFacts(), NEW)["evictionHard"]
+    assert isinstance(evicted, dict)
+    assert (evicted["memory.available"], evicted["nodefs.available"]) == ("1Gi", "5%")
+    assert evicted["imagefs.available"] == "15%"
+    assert "eviction-hard" not in kubelet.flags(cluster, cluster.hosts[1], NEW)
+
+
+def test_flags_that_are_not_read_beside_a_configuration_are_in_it(tmp_path: Path) -> None:
+    flags_ = "{ipvs-strict-arp: T, conntrack-min: '9', nodeport-addresses: '10.0.0.0/8,10.1.0.1/32', v: '2'}"
+    cluster = loaded(
+        tmp_path,
+        f"network: {{proxy_mode: ipvs}}\nproxy: {{extra_flags: {flags_}}}\n"
+        "scheduler: {extra_flags: {kube-api-qps: '100', leader-elect-retry-period: 3s}}",
+    )
+    config = proxy.config(cluster, cluster.hosts[1], HostFacts(), NEW)
+    assert config["ipvs"] == {"strictARP": True}
+    assert config["nodePortAddresses"] == ["10.0.0.0/8", "10.1.0.1/32"]
+    assert proxy.flags(cluster) == {"config": proxy.CONFIG, "v": "2"}
+    scheduled = scheduler.config(cluster, NEW)
+    assert scheduled["clientConnection"] == {"kubeconfig": "/etc/kubernetes/kube-scheduler.kubeconfig", "qps": 100.0}
+    assert "kube-api-qps" not in scheduler.flags(cluster)
+
+
+def test_what_the_flags_call_iptables_has_its_own_section_in_nftables_mode(tmp_path: Path) -> None:
+    own = "proxy: {extra_flags: {masquerade-all: 'true', iptables-localhost-nodeports: 'false'}}"
+    cluster = loaded(tmp_path, f"network: {{proxy_mode: nftables}}\n{own}")
+    config = proxy.config(cluster, cluster.hosts[1], HostFacts(), NEW)
+    assert config["nftables"] == {"masqueradeAll": True}
+    assert config["iptables"] == {"localhostNodePorts": False}
 
 
 def test_etcd_with_nothing_older_than_tls_1_3_is_told_no_suites(tmp_path: Path) -> None:

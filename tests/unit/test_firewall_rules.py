@@ -1,5 +1,6 @@
 """A host's firewall is reloaded: the cluster's ports come back, with the real iptables; nobody's SSH is widened."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -219,3 +220,22 @@ def test_a_firewall_that_is_just_reloaded_is_still_one(tmp_path: Path) -> None:
     assert f"elif [ -e {layout.FIREWALL} ]; then" in script
     said = "ssh_port=2222\nssh_port=22\nssh_port=22\n"
     assert facts.parse(said).ssh_ports == (22, 2222)
+
+
+def test_sshd_is_found_where_systemd_listens_for_it(tmp_path: Path) -> None:
+    programs = {
+        "systemctl": """case "$*" in
+  *"-p Listen"*" ssh.socket") echo "Listen=0.0.0.0:30022 (Stream)"; echo "Listen=[::]:22 (Stream)";;
+  *"-p Listen"*) echo "Listen=[::]:2200 (Stream)";;
+  *) echo Id=ssh.socket; echo ActiveState=active; echo; echo Id=dropbear.socket; echo ActiveState=inactive;;
+esac""",
+        "ss": """echo 'LISTEN 0 9 *:22 *:* users:(("systemd",pid=1,fd=9))'
+echo 'LISTEN 0 9 0.0.0.0:2222 0.0.0.0:* users:(("dropbear",pid=7,fd=3))'""",
+    }
+    for name, text in programs.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\n{text}\n")
+        (tmp_path / name).chmod(0o755)
+    script = facts.script(context().cluster, context().cluster.host("m"))
+    env = {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    said = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True, env=env).stdout
+    assert facts.parse(said).ssh_ports == (22, 2222, 30022)

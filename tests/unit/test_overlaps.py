@@ -55,6 +55,10 @@ def seen(*given: str | Route, host: str = "n1", has: dict[str, Any] | None = Non
         ("10.244.3.1/24 flannel.1", "10.244.3.1/24 on flannel.1 is in"),
         (route("10.244.0.0/16"), "the route 10.244.0.0/16 via 10.0.9.1 dev eth0 is in network.pod_cidr"),
         (route("10.96.4.0/24", "", "wg0", table="52"), "the route 10.96.4.0/24 dev wg0 table 52 is in"),
+        (
+            route("10.244.7.0/26", "", "", proto="bird", nowhere="blackhole"),
+            "the route blackhole 10.244.7.0/26 is in network.pod_cidr",
+        ),
         ("server 10.96.0.53", "the name server 10.96.0.53 (/etc/resolv.conf) is in network.service_cidr"),
         ("server 10.96.0.10", "the name server 10.96.0.10"),
         ("server 10.244.1.1", "the name server 10.244.1.1"),
@@ -78,6 +82,10 @@ def test_what_must_not_be(given: str | Route, words: str) -> None:
         (
             route("10.240.0.0/12"),
             "10.240.0.0/12 via 10.0.9.1 dev eth0 contains network.pod_cidr 10.244.0.0/16: what is",
+        ),
+        (
+            route("10.0.0.0/8", "", "", nowhere="unreachable"),
+            "the route unreachable 10.0.0.0/8 contains network.pod_cidr 10.244.0.0/16: what is",
         ),
         (route("10.0.9.96/28", "10.0.9.7"), "10.0.9.100 goes by the route 10.0.9.96/28 via 10.0.9.7 dev eth0"),
         (route("10.0.9.100/32", "", "eth1"), "its balancer b1 (10.0.9.16) by 10.0.9.0/24 dev eth0"),
@@ -139,7 +147,7 @@ def test_what_the_file_names_outside_of_the_cluster() -> None:
         found = world(**more).cluster
         return [f"{'.'.join(map(str, each.where))}: {each.rule}" for each in rules.named(found)]
 
-    from quorate.spec.cluster import Os, Runtime
+    from quorate.spec.cluster import Dns, Os, Runtime
     from quorate.spec.sections import Proxy
 
     assert not faults(os=Os(proxy=Proxy(url="http://proxy.example:3128")))
@@ -150,6 +158,13 @@ def test_what_the_file_names_outside_of_the_cluster() -> None:
     assert faults(runtime=Runtime(registry_mirrors=mirrors)) == [
         "runtime.registry_mirrors.docker.io.1: 10.244.0.9 is in pod_cidr 10.244.0.0/16"
     ]
+    assert faults(os=Os(ntp_servers=("ntp.example", "10.96.0.7"))) == [
+        "os.ntp_servers.1: 10.96.0.7 is in service_cidr 10.96.0.0/16"
+    ]
+    images = {"runtime": Runtime(pause_image="10.96.0.9:5000/pause:3.9"), "dns": Dns(image="coredns/coredns:1.11")}
+    assert faults(**images) == ["runtime.pause_image: 10.96.0.9 is in service_cidr 10.96.0.0/16"]
+    # A registry may be a service; who asks it then waits until there are pods.
+    assert not faults(runtime=Runtime(insecure_registries=("10.96.0.9:5000",)))
 
 
 @needs_root
@@ -163,6 +178,7 @@ def test_a_real_host_says_all_of_it(tmp_path: Path) -> None:
             f"ip addr add {host.ip}/24 dev eth0; ip addr add 10.244.5.1/24 dev eth1\n"
             "for d in lo eth0 p0 eth1 p1; do ip link set $d up; done\n"
             "ip route add default via 10.0.9.1; ip route add 10.96.3.0/24 via 10.0.9.7\n"
+            "ip route add blackhole 10.96.200.0/26\n"
             "ip route add 10.244.6.0/24 via 10.0.9.8 table 52; ip route add 10.244.1.0/24 via 10.0.9.15 proto 109"
         )
         facts, said = parse(net.sh(script(given.cluster, host))), net.sh(ADDRESSES.sh(given, host))
@@ -174,7 +190,7 @@ def test_a_real_host_says_all_of_it(tmp_path: Path) -> None:
     assert words == (
         "10.244.5.1/24 on eth1 is in network.pod_cidr 10.244.0.0/16; "
         "the route 10.244.6.0/24 via 10.0.9.8 dev eth0 table 52 is in network.pod_cidr 10.244.0.0/16; "
-        "the route 10.96.3.0/24 via 10.0.9.7 dev eth0 is in network.service_cidr 10.96.0.0/16; "
+        "the route 10.96.3.0/24 via 10.0.9.7 dev eth0 is in network.service_cidr 10.96.0.0/16; and 1 more; "
         "free on all hosts is 172.30.0.0/16"
     )
     wide = replace(seen, context=replace(context, cluster=world(network=Network(

@@ -120,7 +120,11 @@ BAD: tuple[tuple[str, dict[str, Any], str], ...] = (
     (API, extra("apiserver", oidc_issuer_url="https://idp.example", oidc_client_id="k"), "mutually exclusive"),
     (MANAGER, extra("controller_manager", controllers="*,no-such"), "no-such"),
     (MANAGER, extra("controller_manager", node_eviction_rate="few"), "few"),
-    (SCHEDULER, extra("scheduler", kube_api_qps="x"), "kube-api-qps"),
+    (
+        SCHEDULER,
+        extra("scheduler", pod_max_in_unschedulable_pods_duration="x"),
+        "pod-max-in-unschedulable-pods-duration",
+    ),
     (KUBELET, extra("kubelet", image_gc_high_threshold="150"), "HighThreshold"),
     (PROXY, extra("proxy", ipvs_scheduler="rr", no_such_flag="1"), "unknown flag"),
     (f"{UNITS}/etcd.service", extra("etcd", auto_compaction_mode="no-such"), "no-such"),

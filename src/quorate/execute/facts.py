@@ -15,7 +15,7 @@ from quorate.pki import profiles
 from quorate.render.sh import quote, sh
 from quorate.spec import resolvers
 from quorate.spec.cluster import Cluster, Host, Role
-from quorate.spec.facts import Address, HostFacts, Member, Resolver, Route
+from quorate.spec.facts import NOWHERE, Address, HostFacts, Member, Resolver, Route
 from quorate.spec.layout import COPY, FIREWALL, UNIT_NAMES
 
 _ARCHES = {"x86_64": "amd64", "aarch64": "arm64", "ppc64le": "ppc64le", "s390x": "s390x"}
@@ -45,12 +45,15 @@ MODULES = (
     "nf_tables",
 )
 
+_OWN_ROUTES = "local|broadcast|multicast|anycast"
+"""Kinds of routes that lead to the host itself, or to all on a wire."""
 ROUTES = 1000
 """Routes that a host tells; one that speaks BGP to the world has a million."""
 
 TIME_DAEMONS = ("chronyd", "chrony", "systemd-timesyncd", "ntpd", "ntpsec", "ntp", "openntpd")
 
 
+SSH_SOCKETS = ("ssh.socket", "sshd.socket", "dropbear.socket")
 MANAGERS = ("systemd-networkd.service", "NetworkManager.service")
 
 
@@ -58,8 +61,9 @@ def script(cluster: Cluster, host: Host) -> str:
     """The questions, as sh that prints `name=value` lines and never fails."""
     keys = " ".join(quote(key.replace(".", "/")) for key in sorted({*SYSCTLS, *cluster.os.sysctl}))
     units = " ".join(UNIT_NAMES)
-    files = " ".join(quote(path) for path in resolvers.places(cluster))
-    asked = " ".join((*UNIT_NAMES, "firewalld.service", *MANAGERS, *(f"{daemon}.service" for daemon in TIME_DAEMONS)))
+    files = " ".join(map(quote, dict.fromkeys((*resolvers.places(cluster), *resolvers.PLACES))))
+    others = ("firewalld.service", *MANAGERS, *SSH_SOCKETS, *(f"{daemon}.service" for daemon in TIME_DAEMONS))
+    asked = " ".join((*UNIT_NAMES, *others))
     return f"""\
 if [ -r /etc/os-release ]; then . /etc/os-release; fi
 read -r id 2>/dev/null </etc/machine-id && echo "machine_id=$id"
@@ -73,8 +77,8 @@ ip -4 -o addr show 2>/dev/null | while read -r n dev fam cidr rest; do
   echo "address=${{dev%%@*}} $cidr"
   case "$cidr" in {quote(host.ip)}/*) echo "interface=${{dev%%@*}}"; echo "prefix=${{cidr#*/}}";; esac
 done
-ip -4 -o route show table all type unicast 2>/dev/null | grep -vw 'proto {PROTOCOL}' | head -n {ROUTES} |
-  sed 's/^/route=/'
+ip -4 -o route show table all 2>/dev/null | grep -vE '^({_OWN_ROUTES}) ' | grep -vw 'proto {PROTOCOL}' |
+  head -n {ROUTES} | sed 's/^/route=/'
 while read -r k v u; do case "$k" in MemTotal:) echo "memory_kib=$v";; esac; done </proc/meminfo
 echo "cpus=$(nproc)"
 if systemd-detect-virt -c -q 2>/dev/null; then echo container=yes; fi
@@ -117,7 +121,12 @@ if running systemd-networkd; then
   done
 fi
 if running NetworkManager; then echo network_manager=yes; fi
-ss -Hltnp 2>/dev/null | grep -v -e ' 127[.]' -e ' \\[::1\\]' | sed -n 's/.*:\\([0-9]*\\) .*"sshd".*/ssh_port=\\1/p'
+ss -Hltnp 2>/dev/null | grep -v -e ' 127[.]' -e ' \\[::1\\]' |
+  sed -nE 's/.*:([0-9]*) .*"(sshd|dropbear)".*/ssh_port=\\1/p'
+# Where systemd listens for it, sshd runs for a connection alone.
+for s in ssh sshd dropbear; do
+  case "$active" in *"Id=$s.socket ActiveState=active "*) systemctl show -p Listen -- $s.socket;; esac
+done 2>/dev/null | sed -nE 's/.*[:=]([0-9]+) \\(Stream\\)$/ssh_port=\\1/p'
 if [ -e /sys/fs/selinux/enforce ]; then
   if [ "$(cat /sys/fs/selinux/enforce)" = 1 ]; then echo selinux=enforcing; else echo selinux=permissive; fi
 elif [ -e /etc/selinux/config ]; then echo selinux=disabled; fi
@@ -177,15 +186,16 @@ def _addresses(lines: list[str]) -> tuple[Address, ...]:
 
 
 def _route(line: str) -> Route | None:
-    """A line of `ip route`; None for one that is none."""
-    to, *words = line.split()
+    """A line of `ip route`; None for one that is none. One that leads nowhere begins with how: `blackhole`."""
+    first, *words = line.split()
+    to, *words = words if (nowhere := first in NOWHERE) and words else (first, *words)
     given = dict(reversed([*pairwise(words)]))  # of several next hops the first
     try:
         net = IPv4Network("0.0.0.0/0" if to == "default" else to)
     except ValueError:
         return None
     via, dev = given.get("via", ""), given.get("dev", "")
-    return Route(net, via, dev, given.get("proto", ""), given.get("table", "main"))
+    return Route(net, via, dev, given.get("proto", ""), given.get("table", "main"), first if nowhere else "")
 
 
 def _managed(line: str) -> tuple[str, str, str]:

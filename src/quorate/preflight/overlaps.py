@@ -26,6 +26,8 @@ class Taken:
     what: str
     wire: bool = True
     """Those machines are on a wire of the host, or the host itself: nothing in them can be pods or services."""
+    nowhere: bool = False
+    """There is no way to them."""
 
 
 def apart(world: World, host: Host) -> Verdict | None:
@@ -59,8 +61,9 @@ def _clash(taken: Taken, cidr: IPv4Network, name: str, *, hard: bool) -> str:
         return ""
     if taken.wire:
         return f"{taken.what} contains network.{name} {cidr}" if hard else ""
-    whole = any(block.subnet_of(taken.net) for block in PRIVATE)
-    return "" if hard or whole else f"{taken.what} contains network.{name} {cidr}: what is there can't be reached"
+    # By a route for all private addresses services are reached, unless it leads nowhere: they have none of their own.
+    harmless = not taken.nowhere and any(block.subnet_of(taken.net) for block in PRIVATE)
+    return "" if hard or harmless else f"{taken.what} contains network.{name} {cidr}: what is there can't be reached"
 
 
 def _taken(world: World, host: Host) -> Iterator[Taken]:
@@ -72,7 +75,7 @@ def _taken(world: World, host: Host) -> Iterator[Taken]:
     for route in facts.routes:
         known = route.to.prefixlen == 0 or (route.dev, route.to) in own
         if not known and not _ours(world, host, route.dev, route.to):
-            yield Taken(route.to, f"the route {route}", wire=route.proto == "kernel")
+            yield Taken(route.to, f"the route {route}", wire=route.proto == "kernel", nowhere=bool(route.nowhere))
     asked = {server: file.path for file in reversed(facts.resolvers) for server in file.servers}
     for server, path in sorted(asked.items()):
         if (

@@ -13,7 +13,7 @@ from pydantic_core import ErrorDetails
 
 from quorate.spec.cluster import Cluster
 from quorate.spec.tree import Fault, Tree, Where
-from quorate.spec.words import BY_PATTERN
+from quorate.spec.words import BY_PATTERN, DATA_DIR, DNS_LABEL, REGISTRY
 
 SYNONYMS = {
     "addr": "address",
@@ -172,7 +172,14 @@ def _mended(given: str, pattern: str) -> str:
     plain = given.strip()
     low = plain.lower()
     flag = low.lstrip("-").replace("_", "-")
-    for text in (plain, plain.removeprefix("v"), low, flag, low.rstrip("."), low.split(".")[0]):
+    texts = [plain, plain.removeprefix("v"), low, flag, low.rstrip(".")]
+    if pattern == DNS_LABEL.pattern:
+        texts.append(low.split(".")[0])
+    elif pattern == DATA_DIR.pattern:
+        texts.append(plain.rstrip("/"))
+    elif pattern == REGISTRY.pattern:
+        texts.append(low.rpartition("://")[2].split("/")[0])
+    for text in texts:
         if text and re.search(pattern, text):
             return text
     return ""
@@ -205,7 +212,8 @@ def _listed(given: object) -> str:
 
 
 def _address(given: str, where: Where, said: str) -> tuple[str, str]:
-    if str(where[-1:]).find("cidr") < 0:
+    keys = where[-2:-1] == ("gateways",) and where[-1] == given
+    if not keys and str(where[-1:]).find("cidr") < 0:
         return "must be an IPv4 address", "write four numbers from 0 to 255, such as 192.168.109.131"
     try:
         network = IPv4Network(given, strict=False)

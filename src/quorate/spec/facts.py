@@ -36,6 +36,10 @@ class Address:
     """With the length of its prefix."""
 
 
+NOWHERE = ("blackhole", "unreachable", "prohibit")
+"""Kinds of routes that say that there is no way."""
+
+
 @dataclass(frozen=True)
 class Route:
     """A way to other machines, as the kernel knows it."""
@@ -47,10 +51,13 @@ class Route:
     proto: str = ""
     """Who made it: `kernel` with an address, `static`, a daemon."""
     table: str = "main"
+    nowhere: str = ""
+    """The kind of a route by which nothing is reached, one of NOWHERE."""
 
     def __str__(self) -> str:
         ways = (("via", self.via), ("dev", self.dev), ("table", self.table if self.table != "main" else ""))
-        return " ".join([str(self.to), *(f"{word} {value}" for word, value in ways if value)])
+        told = [f"{word} {value}" for word, value in ways if value]
+        return " ".join(filter(None, [self.nowhere, str(self.to), *told]))
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,8 @@ PLACES = (
 
 
 def places(c: Cluster) -> tuple[str, ...]:
-    """The files to look at: those of PLACES, or the one of `kubelet.config.resolvConf`."""
-    given = c.kubelet.config.get("resolvConf")
+    """The files to choose from: those of PLACES, or the one that the cluster file sets for kubelets."""
+    given = c.kubelet.extra_flags.get("resolv-conf") or c.kubelet.config.get("resolvConf")
     return (given,) if isinstance(given, str) and given.startswith("/") else PLACES
 
 

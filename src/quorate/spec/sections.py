@@ -195,7 +195,7 @@ class Etcd(Model):
     quota_bytes: Annotated[int, Field(ge=2**28, le=2**34)] = 8 * 2**30
     """Size of the store at which writes are refused."""
     extra_flags: Flags = Field(default_factory=dict)
-    """Further flags, without their dashes: `{v: "2"}`."""
+    """Further flags, without their dashes: `{snapshot-count: "20000"}`."""
 
 
 class ApiServer(Model):

@@ -3,12 +3,13 @@
 from typing import Literal
 
 from quorate.component.settings import merged
-from quorate.spec import layout, pki_files, resolvers, tls
+from quorate.spec import flag_fields, layout, pki_files, resolvers, tls
 from quorate.spec.cluster import Cluster, Host
 from quorate.spec.facts import HostFacts
 from quorate.spec.versions import Minor
 
 NAME = "kubelet"
+SECTION = "kubelet"
 CONFIG = f"{layout.KUBERNETES}/{NAME}.yaml"
 PORT = 10250
 HEALTH = "http://127.0.0.1:10248/healthz"
@@ -44,7 +45,7 @@ def flags(c: Cluster, h: Host, minor: Minor, pause_image: str | None = None) -> 
         flags["node-labels"] = ",".join(f"{key}={value}" for key, value in labels.items())
     if h.taints:
         flags["register-with-taints"] = ",".join(f"{t.key}={t.value}:{t.effect}" for t in h.taints)
-    return merged.flags(flags, c.kubelet.extra_flags)
+    return merged.flags(flags, flag_fields.rest(SECTION, c.kubelet.extra_flags, c.versions.kubernetes))
 
 
 def own_labels(h: Host) -> dict[str, str]:
@@ -93,7 +94,9 @@ def config(
     if minor.fail_cgroup_v1_field and facts.cgroup == "v1":
         # From 1.35 kubelet refuses to start on cgroup v1 unless told so.
         config["failCgroupV1"] = False
-    return merged.fields(config, c.kubelet.config)
+    config = merged.fields(config, c.kubelet.config)
+    # A flag goes before a field, as it does for kubelet.
+    return merged.fields(config, flag_fields.given(SECTION, c.kubelet.extra_flags, c.versions.kubernetes))
 
 
 def _status(c: Cluster) -> dict[str, object]:

@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 
+from quorate.spec.flag_text import items
+
 _DEFAULTS = {
     # A list of one's own replaces the program's, and health is asked without a certificate.
     "authorization-always-allow-paths": "/healthz,/readyz,/livez",
@@ -15,18 +17,20 @@ def flags(ours: Mapping[str, str], theirs: Mapping[str, str]) -> dict[str, str]:
     joined = dict(ours)
     for name, value in theirs.items():
         given = joined.get(name, _DEFAULTS.get(name, ""))
-        joined[name] = ",".join(dict.fromkeys([*_items(given), *_items(value)])) if name in _LISTS else value
+        joined[name] = ",".join(dict.fromkeys([*items(given), *items(value)])) if name in _LISTS else value
     return joined
 
 
 def fields(ours: Mapping[str, object], theirs: Mapping[str, object]) -> dict[str, object]:
-    """All fields of a configuration; of a map, such as `evictionHard`, theirs beside those of ours not named there."""
+    """All fields of a configuration; of a map, such as `evictionHard`, theirs beside those of ours not named there.
+
+    Null is not given, as Kubernetes reads it: else the program's default would take the place of ours.
+    """
     joined = dict(ours)
     for name, value in theirs.items():
         given = joined.get(name)
-        joined[name] = {**given, **value} if isinstance(given, dict) and isinstance(value, dict) else value
+        if isinstance(value, Mapping):
+            joined[name] = fields(given if isinstance(given, Mapping) else {}, value)
+        elif value is not None:
+            joined[name] = value
     return joined
-
-
-def _items(text: str) -> list[str]:
-    return [item for each in text.split(",") if (item := each.strip())]

@@ -1,12 +1,13 @@
 """kube-proxy's settings: KubeProxyConfiguration."""
 
 from quorate.component.settings import merged
-from quorate.spec import layout
+from quorate.spec import flag_fields, layout
 from quorate.spec.cluster import Cluster, Host
 from quorate.spec.facts import HostFacts
 from quorate.spec.versions import Minor
 
 NAME = "kube-proxy"
+SECTION = "proxy"
 CONFIG = f"{layout.KUBERNETES}/{NAME}.yaml"
 HEALTH_PORT = 10256
 
@@ -15,8 +16,8 @@ _LEAVE_CONNTRACK = {"maxPerCore": 0, "min": 0, "tcpEstablishedTimeout": "0s", "t
 
 
 def flags(c: Cluster) -> dict[str, str]:
-    """Flags, without dashes. kube-proxy ignores nearly all others beside `--config`."""
-    return merged.flags({"config": CONFIG}, c.proxy.extra_flags)
+    """Flags, without dashes. kube-proxy ignores nearly all others beside `--config`: they are fields of it."""
+    return merged.flags({"config": CONFIG}, flag_fields.rest(SECTION, c.proxy.extra_flags, c.versions.kubernetes))
 
 
 def config(c: Cluster, h: Host, facts: HostFacts, minor: Minor) -> dict[str, object]:
@@ -38,4 +39,4 @@ def config(c: Cluster, h: Host, facts: HostFacts, minor: Minor) -> dict[str, obj
         config["conntrack"] = dict(_LEAVE_CONNTRACK)
     if mode == "nftables" and minor.nftables_gate:
         config["featureGates"] = {"NFTablesProxyMode": True}
-    return config
+    return merged.fields(config, flag_fields.given(SECTION, c.proxy.extra_flags, c.versions.kubernetes, mode))

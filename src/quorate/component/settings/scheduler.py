@@ -2,11 +2,12 @@
 
 from quorate.component.settings import election, merged
 from quorate.component.settings.controller_manager import delegation
-from quorate.spec import layout
+from quorate.spec import flag_fields, layout
 from quorate.spec.cluster import Cluster
 from quorate.spec.versions import Minor
 
 NAME = "kube-scheduler"
+SECTION = "scheduler"
 CONFIG = f"{layout.KUBERNETES}/{NAME}.yaml"
 PORT = 10259
 """HTTPS on 127.0.0.1: /healthz, /metrics."""
@@ -20,7 +21,7 @@ def flags(c: Cluster) -> dict[str, str]:
         # The configuration decides; the flag is for whoever audits the command line (CIS 1.4.1).
         "profiling": "false",
     }
-    return merged.flags(flags, c.scheduler.extra_flags)
+    return merged.flags(flags, flag_fields.rest(SECTION, c.scheduler.extra_flags, c.versions.kubernetes))
 
 
 def config(c: Cluster, minor: Minor) -> dict[str, object]:
@@ -29,7 +30,7 @@ def config(c: Cluster, minor: Minor) -> dict[str, object]:
     plain = "127.0.0.1:10251"
     ports = {"healthzBindAddress": plain, "metricsBindAddress": plain} if minor.scheduler_plain_port else {}
     lease, renew, retry = election.durations(c)
-    return {
+    config = {
         "apiVersion": minor.scheduler_api,
         "kind": "KubeSchedulerConfiguration",
         "clientConnection": {"kubeconfig": layout.kubeconfig(NAME)},
@@ -42,3 +43,4 @@ def config(c: Cluster, minor: Minor) -> dict[str, object]:
         "enableProfiling": False,
         **ports,
     }
+    return merged.fields(config, flag_fields.given(SECTION, c.scheduler.extra_flags, c.versions.kubernetes))

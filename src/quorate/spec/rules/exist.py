@@ -4,7 +4,9 @@ from collections.abc import Iterator
 from difflib import get_close_matches
 
 from quorate.core import QuorateError
+from quorate.spec import flag_fields
 from quorate.spec.cluster import Cluster, Daemon, Etcd
+from quorate.spec.flag_text import pairs, truth
 from quorate.spec.known import Table, fields, flags, gates
 from quorate.spec.known.fit import misfits
 from quorate.spec.rules.owned import FIELDS, OWNED
@@ -60,11 +62,13 @@ def gates_exist(cluster: Cluster) -> Iterator[Fault]:
         if not (version and text and _GATES in (flags(program).at(version) or {})):
             continue
         where = (part, "extra_flags", _GATES)
-        for pair in filter(None, map(str.strip, text.split(","))):
-            name, _, value = pair.partition("=")
-            if value.lower() not in ("true", "false"):
+        for pair, name, value in pairs(text):
+            if (wish := truth(value)) is None:
                 yield Fault(where, "is not NAME=true or NAME=false", f"write {name}=true", value=pair)
-            elif told := _gate(program, version, name, value.lower() == "true"):
+            elif name != (plain := name.removeprefix("kube:")):
+                rule_ = "has the prefix of a component, which few programs and versions read"
+                yield Fault(where, rule_, f"write {plain}={value}", value=pair)
+            elif told := _gate(program, version, name, wish):
                 yield Fault(where, *told, value=pair)
     version, gated = _version(cluster, "kubelet"), cluster.kubelet.config.get("featureGates")
     if version and isinstance(gated, dict):
@@ -72,6 +76,22 @@ def gates_exist(cluster: Cluster) -> Iterator[Fault]:
             # Another value than true or false is told by `fields_exist`.
             if isinstance(wish, bool) and (told := _gate("kubelet", version, name, wish)):
                 yield Fault(("kubelet", "config", "featureGates", name), *told, value=name)
+
+
+def flags_fit(cluster: Cluster) -> Iterator[Fault]:
+    """A flag that becomes a field of the configuration says something of that field's type."""
+    for part, kind in flag_fields.KINDS.items():
+        given: Daemon = getattr(cluster, part)
+        if version := _version(cluster, part):
+            types = fields(kind).at(version) or {}
+            for flag, text in given.extra_flags.items():
+                # Gates are told by `gates_exist`.
+                found = flag_fields.path(part, flag, version) if flag != _GATES else None
+                type_ = found[1] if found else ""
+                for misfit in misfits(flag_fields.value(text, type_), type_, types):
+                    wanted = "items such as memory.available<100Mi" if type_.startswith("map") else misfit.wanted
+                    fix = "correct it, or remove it for its default"
+                    yield Fault((part, "extra_flags", flag), f"must be {wanted}", fix)
 
 
 def fields_exist(cluster: Cluster) -> Iterator[Fault]:
@@ -123,8 +143,15 @@ def _missing(known: Table, name: str, version: str, who: str, what: str, *, sure
     if name in now:
         return None
     owner = name[: name.find(".") + 1]
+    # What some version has beside this name is no other spelling of it, unless that is it without `experimental-`.
+    both = [have for each in known.changes if name in (have := known.at(each) or {})]
+    beside = {each for have in both for each in have}
     names = [each.removeprefix(owner) for each in now if each.startswith(owner)]
-    close = get_close_matches(name.removeprefix(owner), names, 1, 0.75)
+    close = [
+        each
+        for each in get_close_matches(name.removeprefix(owner), names, 3, 0.75)
+        if f"{owner}{each}" not in beside or name.endswith(f"-{each}")
+    ]
     fix = f"did you mean `{close[0]}`?" if close else "remove it"
     gone, comes = known.gone(name, version), known.comes(name, version)
     if (gone or comes) and not sure:
@@ -146,5 +173,6 @@ def _called(program: str, version: str) -> str:
 RULES = (
     rule("versions etcd apiserver controller_manager scheduler kubelet proxy", flags_exist),
     rule("versions etcd apiserver controller_manager scheduler kubelet proxy", gates_exist),
+    rule("versions scheduler kubelet proxy", flags_fit),
     rule("versions kubelet", fields_exist),
 )

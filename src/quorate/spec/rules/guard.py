@@ -4,15 +4,16 @@ import re
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
+from quorate.spec.flag_text import duration, items, pairs, truth
 from quorate.spec.tls import HTTP2_SUITES, STRONG_SUITES
 
-_TRUE = frozenset({"1", "t", "T", "TRUE", "true", "True"})
-_FALSE = frozenset({"0", "f", "F", "FALSE", "false", "False"})
-"""What Go's strconv.ParseBool reads."""
-_STEP = re.compile(r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)(ns|us|µs|ms|s|m|h)")
-_SECONDS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1, "m": 60, "h": 3600}
-_STRANGER = "https://stranger.invalid"
-"""An origin that no operator means."""
+_TOPS = ("com", "dev", "example", "io", "net", "org")
+_STRANGERS = tuple(
+    f"{scheme}://{host}"
+    for scheme in ("http", "https")
+    for host in ("stranger", "203.0.113.9:8443", *(f"a.stranger.{top}" for top in _TOPS))
+)
+"""Origins that no operator means."""
 
 
 @dataclass(frozen=True)
@@ -28,12 +29,12 @@ class Guard:
 
 def on(why: str) -> Guard:
     """Only true."""
-    return Guard(_TRUE.__contains__, why)
+    return Guard(lambda value: truth(value) is True, why)
 
 
 def off(why: str) -> Guard:
     """Only false."""
-    return Guard(_FALSE.__contains__, why)
+    return Guard(lambda value: truth(value) is False, why)
 
 
 def one_of(values: Collection[str], why: str) -> Guard:
@@ -51,8 +52,13 @@ def at_most(seconds: int, why: str) -> Guard:
     return Guard(lambda value: (given := duration(value)) is not None and given <= seconds, why, f"write {seconds}s")
 
 
+def at_least(number: int, why: str) -> Guard:
+    """A whole number from this one on."""
+    return Guard(lambda value: value.isdecimal() and int(value) >= number, why, f"write '{number}'")
+
+
 def lasting(why: str) -> Guard:
-    """A duration other than 0, which would mean for ever."""
+    """A duration other than 0, which would mean for ever, or never."""
     return Guard(lambda value: bool(duration(value)), why)
 
 
@@ -73,9 +79,17 @@ def quiet(most: int) -> Callable[[str], bool]:
 
 
 def no_stranger(value: str) -> bool:
-    """Whether none of the patterns of origins fits just any: they are regular expressions."""
+    """Whether none of the patterns of origins fits just any: they are regular expressions, and must fit a host's name
+    from its begin to its end. What Go reads otherwise than Python (`[[:alnum:]]`) is no good.
+    """
     try:
-        return not any(re.search(pattern, _STRANGER) for pattern in items(value))
+        return all(
+            (pattern.startswith("^") or "//" in pattern)
+            and pattern.endswith(("$", ":", "(:|$)"))
+            and "[[" not in pattern
+            and not any(re.search(pattern, stranger) for stranger in _STRANGERS)
+            for pattern in items(value)
+        )
     except re.error:
         return False
 
@@ -94,21 +108,7 @@ def serves(names: Collection[str]) -> Callable[[str], bool]:
     """Whether `--runtime-config` leaves these APIs, and all resources in them, as they are."""
 
     def judge(value: str) -> bool:
-        gone = [item.partition("=")[0] for item in items(value) if item.partition("=")[2] in _FALSE]
+        gone = [name for _, name, wish in pairs(value) if truth(wish) is False]
         return not any(f"{each}/".startswith(f"{name}/") for each in gone for name in names)
 
     return judge
-
-
-def duration(value: str) -> float | None:
-    """Seconds of a duration as Go writes it; None for anything else."""
-    if value in ("0", "+0", "-0"):
-        return 0
-    text = value.removeprefix("+")
-    steps = _STEP.findall(text)
-    return sum(float(n) * _SECONDS[unit] for n, unit in steps) if "".join(map("".join, steps)) == text != "" else None
-
-
-def items(value: str) -> list[str]:
-    """The items of a list that is one text."""
-    return [item for each in value.split(",") if (item := each.strip())]

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 from quorate.spec.rules.guard import (
     Guard,
+    at_least,
     at_most,
     keeps,
     lasting,
@@ -36,6 +37,8 @@ _PROFILING = off("nobody is told what a program has in its memory")
 _SUITES = Guard(suites, "suites have forward secrecy, and HTTP/2 works")
 _VERSIONS = one_of(("VersionTLS12", "VersionTLS13"), "nothing older than TLS 1.2 is spoken")
 _CACHED = at_most(_TTL, "rights that are taken away are gone within minutes")
+_AUDIT = "the audit log has every write"
+_COLLECTED = on("what belongs to something deleted is deleted, too")
 _QUIET = Guard(quiet(_MOST_VERBOSE), "logs hold no Secrets", f"write at most {_MOST_VERBOSE}")
 
 _LOGS = {"v": _QUIET, "vmodule": _QUIET}
@@ -75,18 +78,26 @@ _APISERVER = {
                 *("api/all", "api/ga", "api/legacy", "v1", "admissionregistration.k8s.io/v1"),
                 *("apiregistration.k8s.io/v1", "authentication.k8s.io/v1", "authorization.k8s.io/v1"),
                 *("certificates.k8s.io/v1", "coordination.k8s.io/v1", "networking.k8s.io/v1", "policy/v1"),
-                *("rbac.authorization.k8s.io/v1",),
+                *("rbac.authorization.k8s.io/v1", "apps/v1", "discovery.k8s.io/v1", "discovery.k8s.io/v1beta1"),
             )
         ),
-        "the APIs of rights and policies are served",
+        "the APIs of rights and policies, and those that the cluster itself uses, are served",
     ),
     "service-account-lookup": on("tokens of accounts that are deleted end with them"),
     "service-account-extend-token-expiration": off("tokens of pods end within the hour"),
     "enable-bootstrap-token-auth": off("there are no bootstrap tokens"),
     "enable-logs-handler": off("files of the masters' /var/log are not served"),
     "aggregator-reject-forwarding-redirect": on("APIs behind the API server can't send it elsewhere"),
-    "cors-allowed-origins": Guard(no_stranger, "pages of strangers can't use a browser's login"),
-    "audit-log-mode": one_of(("blocking", "blocking-strict"), "the audit log has every write"),
+    "cors-allowed-origins": Guard(
+        no_stranger,
+        "pages of strangers can't use a browser's login",
+        "remove it, or name hosts from begin to end, such as ^https://board[.]example[.]org$",
+    ),
+    "audit-log-mode": one_of(("blocking", "blocking-strict"), _AUDIT),
+    # What is larger after truncating is dropped.
+    "audit-log-truncate-max-event-size": at_least(102400, _AUDIT),
+    "enable-garbage-collector": _COLLECTED,
+    "etcd-compaction-interval": lasting("etcd's store does not grow until it is full"),
     "authentication-token-webhook-cache-ttl": _CACHED,
     "authorization-webhook-cache-authorized-ttl": _CACHED,
     "authorization-webhook-cache-unauthorized-ttl": _CACHED,
@@ -94,6 +105,8 @@ _APISERVER = {
 _CONTROLLER_MANAGER = {
     **_CONTROL,
     "enable-hostpath-provisioner": off("no claim becomes a folder of a host"),
+    "enable-garbage-collector": _COLLECTED,
+    "enable-taint-manager": on("pods leave a node that is gone"),
     "controllers": Guard(
         keeps(
             (
@@ -111,9 +124,13 @@ _CONTROLLER_MANAGER = {
                 *("garbage-collector-controller", "garbagecollector"),
                 *("clusterrole-aggregation-controller", "clusterrole-aggregation"),
                 *("validatingadmissionpolicy-status-controller",),
+                *("pod-garbage-collector-controller", "podgc", "disruption-controller", "disruption"),
+                # CoreDNS and metrics-server, and the way to all services.
+                *("deployment-controller", "deployment", "replicaset-controller", "replicaset"),
+                *("endpointslice-controller", "endpointslice"),
             )
         ),
-        "certificates, tokens, quotas and what is deleted are seen to",
+        "certificates, tokens, quotas, services and what is deleted are seen to",
         "keep `*`, and take off none that these need; or remove it",
     ),
 }

@@ -47,6 +47,13 @@ def named(cluster: Cluster) -> Iterator[Fault]:
     given: list[tuple[Where, str]] = [(("os", "proxy", "url"), cluster.os.proxy.url)] if cluster.os.proxy else []
     for registry, urls in cluster.runtime.registry_mirrors.items():
         given += [(("runtime", "registry_mirrors", registry, n), url) for n, url in enumerate(urls)]
+    # Asked before there are services: a registry in the cluster is another matter.
+    images: tuple[tuple[Where, str | None], ...] = (
+        (("runtime", "pause_image"), cluster.runtime.pause_image),
+        (("dns", "image"), cluster.dns.image),
+    )
+    given += [(where, f"//{image}") for where, image in images if image]
+    given += [(("os", "ntp_servers", n), f"//{name}") for n, name in enumerate(cluster.os.ntp_servers)]
     for where, url in given:
         for field in ("pod_cidr", "service_cidr"):
             cidr: IPv4Network = getattr(cluster.network, field)
@@ -148,7 +155,7 @@ def cni(cluster: Cluster) -> Iterator[Fault]:
 
 RULES = (
     rule("hosts endpoint network", overlaps),
-    rule("hosts endpoint network os runtime", named, first=True),
+    rule("hosts endpoint network os runtime dns", named, first=True),
     rule("hosts network kubelet", node_parts),
     rule("network", service_size),
     rule("network dns", dns),

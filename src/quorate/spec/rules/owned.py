@@ -92,6 +92,7 @@ _SCHEDULER = {
     ),
     **_LOOKUP,
     **_all(_SAFE, "address bind-address"),
+    **_all("remove it: it is not read beside the configuration", "scheduler-name hard-pod-affinity-symmetric-weight"),
     "write-config-to": _ENDS,
     "leader-elect": _LEADER,
 }
@@ -184,6 +185,7 @@ FIELDS: Mapping[str, str] = {
     "podCIDR": "remove it: write network.pod_cidr",
     "port": "remove it: the API reaches kubelets at 10250",
     "registerNode": "remove it: a worker is a node",
+    "registerWithTaints": "remove it: write taints of the host",
     "runOnce": "remove it: the kubelet would run once and end",
     "readOnlyPort": "remove it: the unprotected port stays closed",
     "tlsCertFile": "remove it: quorate issues the certificate",

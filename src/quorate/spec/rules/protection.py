@@ -4,8 +4,9 @@ from collections.abc import Iterator, Mapping
 
 from quorate.core import QuorateError
 from quorate.spec.cluster import Cluster, Daemon, Etcd
+from quorate.spec.flag_text import pairs, truth
 from quorate.spec.rules import exist
-from quorate.spec.rules.guard import Guard, items
+from quorate.spec.rules.guard import Guard
 from quorate.spec.rules.guarded import GATES_OFF, GATES_ON, GUARDED, GUARDED_FIELDS, PROTECTING
 from quorate.spec.rules.rule import rule
 from quorate.spec.tree import Fault, Where
@@ -32,9 +33,8 @@ def _flags(cluster: Cluster) -> Iterator[Fault]:
         for flag, value in given.extra_flags.items():
             if guard := guards.get(flag):
                 yield from _judged(guard, value, (part, "extra_flags", flag))
-        for pair in items(given.extra_flags.get(_GATES, "")) if part in PROTECTING else ():
-            name, _, wish = pair.partition("=")
-            yield from _gate(name, wish.strip().lower(), (part, "extra_flags", _GATES), pair)
+        for pair, name, wish in pairs(given.extra_flags.get(_GATES, "")) if part in PROTECTING else ():
+            yield from _gate(name, truth(wish), (part, "extra_flags", _GATES), pair)
 
 
 def _fields(cluster: Cluster) -> Iterator[Fault]:
@@ -48,7 +48,7 @@ def _fields(cluster: Cluster) -> Iterator[Fault]:
             yield from _judged(guard, _as_flag(value), ("kubelet", "config", *names))
     gates = config.get("featureGates")
     for name, wish in gates.items() if isinstance(gates, dict) else ():
-        yield from _gate(name, str(wish).lower(), ("kubelet", "config", "featureGates", name), None)
+        yield from _gate(name, truth(str(wish)), ("kubelet", "config", "featureGates", name), None)
 
 
 def exclusive(cluster: Cluster) -> Iterator[Fault]:
@@ -78,9 +78,9 @@ def _judged(guard: Guard, value: str, where: Where) -> Iterator[Fault]:
         yield Fault(where, f"takes away the protection by which {guard.why}", guard.fix, value=value)
 
 
-def _gate(name: str, wish: str, where: Where, value: str | None) -> Iterator[Fault]:
-    if (name in GATES_ON and wish == "false") or (name in GATES_OFF and wish == "true"):
-        rule_ = f"feature gate {name}={wish} takes a protection away"
+def _gate(name: str, wish: bool | None, where: Where, value: str | None) -> Iterator[Fault]:
+    if (name in GATES_ON and wish is False) or (name in GATES_OFF and wish):
+        rule_ = f"feature gate {name}={str(wish).lower()} takes a protection away"
         yield Fault(where, rule_, "remove it", value=value)
 
 

@@ -4,12 +4,37 @@ from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 from quorate.spec.cluster import Cluster
+from quorate.spec.rules.reach import misspelt
 from quorate.spec.rules.rule import rule
 from quorate.spec.sections import RegistryAccess
 from quorate.spec.tree import Fault, Where
 
 HUB = "docker.io"
+_HUB_SERVERS = ("hub.docker.com", "index.docker.io", "registry-1.docker.io", "registry.hub.docker.com")
+"""Who answers for it. Images have its own name, and what is said of a server of it is not found."""
 _REMOVE = "remove it, or use `kind: containerd`"
+
+
+def servers(cluster: Cluster) -> Iterator[Fault]:
+    """Every registry and mirror is a server that there may be, by the name that images have for it."""
+    runtime, around = cluster.runtime, "runtime"
+    named: list[tuple[Where, str]] = [((around, "registry_mirrors", name), name) for name in runtime.registry_mirrors]
+    named += [((around, "registry_access", name), name) for name in runtime.registry_access]
+    named += [((around, "insecure_registries", n), name) for n, name in enumerate(runtime.insecure_registries)]
+    urls: list[tuple[Where, str]] = [
+        ((around, "registry_mirrors", registry, n), urlsplit(url).netloc)
+        for registry, urls in runtime.registry_mirrors.items()
+        for n, url in enumerate(urls)
+    ]
+    for where, server in (*named, *urls):
+        name, _, port = server.partition(":")
+        if port and not (port.isdecimal() and 0 < int(port) < 65536):
+            yield Fault(where, f"{port} is no port", "correct it: ports go from 1 to 65535", value=server)
+        elif misspelt(name):
+            yield Fault(where, "is neither a name nor an IPv4 address", "correct it", value=server)
+        elif server in _HUB_SERVERS and (where, server) in named:
+            rule_ = f"has no effect: images are those of {HUB}, of which it is a server"
+            yield Fault(where, rule_, f"write {HUB}", value=server)
 
 
 def access(cluster: Cluster) -> Iterator[Fault]:
@@ -59,6 +84,7 @@ def _login(server: str, given: RegistryAccess) -> Where:
 
 
 RULES = (
+    rule("runtime", servers),
     rule("runtime", access),
     rule("runtime", docker),
 )
