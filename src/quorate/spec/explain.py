@@ -125,11 +125,11 @@ def _choice(given: object, expected: str) -> tuple[str, str]:
 
 def _filled(where: Where, root: type[BaseModel], given: object) -> str:
     """How to write fields where a single value stands: by name where it is clear which of them is meant."""
-    if isinstance(given, str) and (where == ("os", "proxy") or (where == ("proxy",) and "/" in given)):
-        return out(given)  # `proxy` at the top is kube-proxy
     if meant := alone(where, root, given):
         name = "" if isinstance(where[-1], int) else f"{where[-1]}: "
         return f"write `{name}{flow(meant)}`"
+    if isinstance(given, str) and (where == ("os", "proxy") or (where == ("proxy",) and "/" in given)):
+        return out(given)  # `proxy` at the top is kube-proxy
     return "write `field: value` lines, indented"
 
 
