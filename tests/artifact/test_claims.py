@@ -78,3 +78,14 @@ def test_for_another_processor_the_version_must_be_in_the_program(cache: Cache, 
     prove(good, cache, arch="s390x")
     with pytest.raises(ArtifactError, match=r"kubelet does not mention 1\.37\.9"):
         prove(good, cache, {"kubernetes": "1.37.9"}, arch="s390x")
+
+
+@pytest.mark.parametrize("said", ["1.37.2-rc.1", "1.37.2-alpha.0.12+abc", "1.37.2-beta.2"])
+def test_what_comes_before_a_release_is_not_the_release(cache: Cache, tmp_path: Path, said: str) -> None:
+    with pytest.raises(ArtifactError, match=r"kubelet says 1\.37\.2-(rc|alpha|beta)"):
+        prove(supply(cache, tmp_path, kubelet=f"echo Kubernetes v{said}"), cache)
+
+
+@pytest.mark.parametrize("said", ["1.37.2", "1.37.2-0ubuntu1", "1.37.2+really1.2.3", "1.37.2-dirty"])
+def test_what_a_distribution_adds_does_not_matter(cache: Cache, tmp_path: Path, said: str) -> None:
+    prove(supply(cache, tmp_path, kubelet=f"echo Kubernetes v{said}"), cache)

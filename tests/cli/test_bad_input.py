@@ -82,6 +82,10 @@ def test_every_verb_refuses_a_bad_file(quorate: Quorate, hosts: Hosts, tmp_path:
         ("lab", "cut"),
         ("apply", "--yes", "--replace"),
         ("kubeconfig", "-o"),
+        ("adopt", "192.0.2.1", "--port", "0"),
+        ("adopt", "192.0.2.1", "--port", "65536"),
+        ("adopt", "192.0.2.1", "--user", "a b"),
+        ("adopt", "192.0.2.1", "--user", ""),
     ],
     ids=" ".join,
 )
@@ -231,3 +235,24 @@ def test_an_unknown_lab(
     one_line(code, err)
     assert code == 9
     assert "\x1b" not in err
+
+
+@pytest.mark.usefixtures("hosts")
+def test_a_fifo_keeps_no_verb_waiting(quorate: Quorate, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for words in (("support", "-o", "pipe"), ("passphrase", "--from", "pipe")):
+        code, _, err = quorate(*words)
+        assert code == 1
+        one_line(code, err)
+    assert stat.S_ISFIFO((tmp_path / "pipe").stat().st_mode)
+
+
+@pytest.mark.parametrize("words", [("-f", "-"), ("--file", "-"), ("-f=-",)], ids=" ".join)
+def test_a_first_file_is_printed_where_a_dash_is_its_name(
+    quorate: Quorate, tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    before = tree(tmp_path)
+    code, out, err = quorate("init", "mine", *words)
+    assert (code, err) == (0, "")
+    assert "name: mine" in out
+    assert tree(tmp_path) == before

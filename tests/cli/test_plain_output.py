@@ -46,3 +46,26 @@ def test_a_fifo_is_no_cluster_file(tmp_path: Path) -> None:
     done = ran(tmp_path, "validate", "-f", "pipe")
     assert done.returncode == 3
     assert "it is a FIFO" in done.stderr.decode()
+
+
+@pytest.mark.parametrize(
+    "words", [("--help",), ("apply", "--help"), ("lab",), ("--version",), ("schema",)], ids=" ".join
+)
+def test_help_that_nobody_reads_to_its_end_is_no_error(tmp_path: Path, words: tuple[str, ...]) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "wb") as gone:
+        done = ran(tmp_path, *words, out=gone)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_a_picture_takes_the_place_of_nothing_else(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for place in ("cluster.yaml", "pipe", ".", "none/x.svg", "/dev/full"):
+        done = ran(tmp_path, "explain", "--svg", place)
+        assert done.returncode == 1, place
+        assert done.stderr.decode().startswith(f"error: {place} is no place for a picture"), place
+    assert (tmp_path / "cluster.yaml").read_text() == CLUSTER
+    assert [ran(tmp_path, "explain", "--svg", "new.svg").returncode for _ in range(2)] == [0, 0]
+    assert (tmp_path / "new.svg").read_bytes().startswith(b"<svg")
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["cluster.yaml", "new.svg", "pipe"]

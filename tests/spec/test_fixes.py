@@ -40,6 +40,29 @@ FOREIGN = tuple(
         HOSTS + "etcd: {external: true}\n",
         HOSTS + "etcd: {data_directory: [a]}\n",
         HOSTS + "vip: 192.168.1.9\nendpoint: {}\n",
+        HOSTS + "kubernetes_version: v1.36\n",
+        HOSTS + "k8s_version: latest\nversions: {etcd: 3.6.1}\n",
+        HOSTS + "etcd: {version: v3.6.1}\n",
+        hosts(A, B + ", user: ubuntu"),
+        hosts(A, B + ", ssh_port: 2222"),
+        hosts(A, B + ", taints: [NoSchedule]"),
+        hosts(A, B + ", taints: ['gpu=yes:NoSchedule']"),
+        hosts(A, B + ", taints: NoSchedule"),
+        hosts(A, B + ", ssh: {jump: 'me@bastion:2222'}"),
+        hosts(A, B + ", interface: eth0.7@eth0"),
+        HOSTS + "endpoint: {address: 'https://api.example.com:8443/'}\n",
+        HOSTS + "runtime: docker\nversions: {kubernetes: 1.20.2}\n",
+        HOSTS + "runtime: {data_dir: /data//docker/}\n",
+        HOSTS + "runtime: {proxy: {http: 'http://x:3128'}}\n",
+        HOSTS + "runtime: {registry_mirrors: {'https://docker.io/': [x.example]}}\n",
+        HOSTS + "runtime: {registry_mirrors: {docker.io: x.example}}\n",
+        HOSTS + "runtime: {log_max_size: 50 MB}\n",
+        HOSTS + "os: {proxy: 'x:3128'}\n",
+        HOSTS + "no_proxy: [localhost]\n",
+        HOSTS + "network: {gateways: {192.168.1.7/24: 192.168.1.1}}\n",
+        HOSTS + "network: {node_ports: '30000:32767'}\n",
+        HOSTS + "network: {max_pods: 50}\n",
+        HOSTS + "dns: false\n",
     )
 )
 CASES = (*YAML, *SHAPE, *HOST_RULES, *END_RULES, *PART_RULES, *EXIST, *PROTECTION, *FOREIGN)
@@ -77,6 +100,9 @@ def done(data: Any, problem: Problem) -> Any | None:
         values = parse(found[1]).data
         if not isinstance(values, dict) or re.search(r"\.\.\.|<|^field:", found[1]):
             return None
+        if isinstance(last, int):
+            place[last] = values
+            return data
         if "is no field" in problem.rule:
             place.pop(last)
         for name, value in values.items():
@@ -92,8 +118,8 @@ def done(data: Any, problem: Problem) -> Any | None:
             place[last] = value
     elif "belongs at the top" in fix:
         data[last] = place.pop(last)
-    elif found := re.match(r"it belongs in `(\w+)`", fix):
-        data.setdefault(found[1], {})[last] = place.pop(last)
+    elif found := re.match(r"it belongs in `(\w+)`(, at the top)?.*\{(\w+): ", fix):
+        (data if found[2] else place).setdefault(found[1], {})[found[3]] = place.pop(last)
     else:
         return None
     return data
@@ -118,3 +144,35 @@ def test_a_fix_that_can_be_done_leads_out(tmp_path: Path, bad: Bad) -> None:
         left = [each for each in problems(other) if each.field == problem.field and "already that of" not in each.rule]
         worse = [each for each in left if (each.field, each.rule) not in known - {(problem.field, problem.rule)}]
         assert not worse, f"{problem} led to {worse[0]}"
+
+
+@pytest.mark.parametrize(
+    ("text", "fix"),
+    [
+        (HOSTS + "os: {swap: on}\n", "write keep"),
+        (HOSTS + "os: {firewall: disabled}\n", "write off"),
+        (HOSTS + "os: {selinux: disabled}\n", "write permissive"),
+        (HOSTS + "os: {time_sync: chrony}\n", "write install"),
+        (HOSTS + "network: {cluster_cidr: 10.9.0.0/16}\n", "did you mean `pod_cidr`?"),
+        (HOSTS + "runtime: {name: containerd}\n", "remove it; known here: "),
+        (HOSTS + "endpoint: {address: 'api.example.com:8443'}\n", "write 'api.example.com'"),
+        (HOSTS + "ssh: {private_key: /x}\n", "remove it: never write a secret here; name the key's file in `key`"),
+        (HOSTS + "os: {proxy: 'http://me:word@x:3128'}\n", "write `os: {proxy: {url: 'http://HOST:PORT'}}`"),
+        (hosts(A, B + ", private_ip: 10.0.0.9"), "remove it: `address` is there already"),
+    ],
+    ids=lambda text: text.splitlines()[-1],
+)
+def test_a_fix_means_what_was_meant(tmp_path: Path, text: str, fix: str) -> None:
+    (tmp_path / "cluster.yaml").write_text(text)
+    assert problems(tmp_path / "cluster.yaml")[0].fix.startswith(fix)
+
+
+@pytest.mark.parametrize(
+    "url", ["https://me:hunter2@x", "//me:hunter2@x", "me:hunter2@x", ":hunter2@x", "https://x/?token=hunter2"]
+)
+def test_a_mirror_that_is_wrong_is_named_without_its_password(tmp_path: Path, url: str) -> None:
+    (tmp_path / "cluster.yaml").write_text(HOSTS + f"runtime: {{registry_mirrors: {{docker.io: ['{url}']}}}}\n")
+    told = problems(tmp_path / "cluster.yaml")
+    assert told
+    assert "(secret)" in str(told[0])
+    assert "hunter2" not in repr(told)

@@ -203,6 +203,7 @@ ANSWERS: list[tuple[str, str, str, str, dict[str, Any], Status, str]] = [
         WARN,
         "/etc/environment:2: http://(se",
     ),
+    ("proxies", "n1", "proxies", "asked\nnamed login:http_proxy=me:word@h:1", {}, WARN, "the login: (secret)@h:1;"),
     ("proxies", "n1", "proxies", f"asked\nnamed login:{PROXY}", {}, WARN, "the login: http://(secret)@10.0.9.5:3128;"),
     ("proxies", "n1", "proxies", "", {}, U, ""),
     ("sysctl", "n1", "sysctl", "asked", SYSCTLS, P, "no other"),

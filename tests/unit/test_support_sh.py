@@ -1,17 +1,21 @@
 """What `quorate support` asks a host, by a real shell, real files and a real journal; and what it hides in texts."""
 
+import json
 import os
+import shlex
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from urllib.parse import quote, quote_plus
 
 import pytest
 from own_journal import THERE, said
 from own_root import OURS, Root
 
 from quorate.execute.history import Told
+from quorate.execute.store import Store
 from quorate.plan.redact import Redactor
-from quorate.procedure import support
+from quorate.procedure import support, support_archive
 from quorate.spec.cluster import Cluster, Host, Role
 from quorate.spec.logins import HIDDEN
 
@@ -115,3 +119,45 @@ def test_a_known_secret_is_hidden_in_every_form(form: Callable[[str], str]) -> N
 
 def test_a_key_without_its_end_is_hidden_to_the_last() -> None:
     assert Redactor([]).clean("a\n-----BEGIN RSA PRIVATE KEY-----\nMII\nmore") == f"a\n{HIDDEN}"
+
+
+PASSWORD = "p\u00e4ss w/or'd\"%$x"
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        PASSWORD,
+        json.dumps(PASSWORD)[1:-1],
+        json.dumps(PASSWORD, ensure_ascii=False)[1:-1],
+        repr(PASSWORD)[1:-1],
+        shlex.quote(PASSWORD),
+        quote(PASSWORD, safe=""),
+        quote(PASSWORD, safe="").replace("%", "%%"),
+        quote_plus(PASSWORD).lower(),
+        r"p\303\244ss w/or'd\"%$x",
+    ],
+)
+def test_a_password_is_hidden_as_programs_write_it(form: str) -> None:
+    assert Redactor([PASSWORD]).clean(f"said <{form}> there").strip("'") in (
+        f"said <{HIDDEN}> there",
+        f"said <'{HIDDEN}'> there",
+    )
+
+
+def test_what_follows_an_option_for_a_secret_is_hidden() -> None:
+    assert Redactor([]).clean("docker login --password hunter2 --username me r") == (
+        f"docker login --password {HIDDEN} --username me r"
+    )
+    assert Redactor([]).clean("curl --auth-token 'abc' x") == f"curl --auth-token '{HIDDEN}' x"
+    assert Redactor([]).clean("the password is wrong") == "the password is wrong"
+
+
+def test_passwords_of_the_way_to_hosts_are_known(tmp_path: Path) -> None:
+    way = tmp_path / "way"
+    way.write_text("correct-horse\n")
+    way.chmod(0o600)
+    ssh = {"jump": {"host": "bastion", "password_file": str(way)}}
+    host = {"name": "m1", "address": "10.77.1.11", "roles": ["control-plane", "etcd"]}
+    cluster = Cluster.model_validate_json(json.dumps({"name": "tiny", "hosts": [host], "ssh": ssh}))
+    assert "correct-horse" in set(support_archive.secrets(cluster, Store(tmp_path / "state")))

@@ -30,7 +30,8 @@ QUESTIONS: Mapping[str, Sequence[str]] = {
     "crictl": ("--version",),
 }
 """How each program is asked. The CNI plugins of distributions do not know."""
-_VERSION = re.compile(r"(?<![\d.])(\d+\.\d+\.\d+)(?![\d.])")
+_VERSION = re.compile(r"(?<![\d.])(\d+\.\d+\.\d+(?:-(?:alpha|beta|rc)[\w.]*)?)(?![\d.])")
+"""What comes before a release is not the release; what distributions add to its name does not matter."""
 _OWN = {"x86_64": "amd64", "aarch64": "arm64"}
 
 

@@ -56,12 +56,27 @@ def adopt(
     not pinned in the copy are shown and pinned after a yes. What is in the folder already is never overwritten.
     """
     from quorate.cli.output import Output, run
-    from quorate.spec.cluster import Ssh
 
     asked = {"ask_password": ask_password or None, "ask_sudo_password": ask_sudo_password or None}
     flags = {"user": user, "port": port, "key": key and str(key.expanduser().absolute()), **asked}
-    ssh = Ssh.model_validate({name: value for name, value in flags.items() if value is not None})
+    ssh = _ssh({name: value for name, value in flags.items() if value is not None})
     return run(_adopt(Output(), host, into.absolute(), ssh, identity, passphrase_from, yes=yes, json=json))
+
+
+def _ssh(flags: "Mapping[str, object]") -> "Ssh":
+    """What was said on the command line, by the rules of the cluster file's `ssh`. Raises UsageError."""
+    from pydantic import ValidationError
+
+    from quorate.core import UsageError
+    from quorate.spec.cluster import Ssh
+    from quorate.spec.explain import fault
+    from quorate.spec.tree import Tree
+
+    try:
+        return Ssh.model_validate(flags)
+    except ValidationError as error:
+        found = fault(error.errors(include_url=False)[0], Tree(), Ssh)
+        raise UsageError(f"--{found.where[0]} {flags[str(found.where[0])]!a} {found.rule}", found.fix) from None
 
 
 def open_door(targets: "Mapping[str, ResolvedSsh]", *, asks: bool) -> "Transport":
@@ -215,12 +230,13 @@ async def _opener(sealed: "Sealed", identity: Path | None, passphrase_from: Path
     from quorate.core import LocalError, QuorateError
     from quorate.execute import age
     from quorate.procedure.adopt import Opener
+    from quorate.spec import regular
     from quorate.transport.password import Prompt, stored
 
     prompt = Prompt(allowed=asks)
     if identity is not None:
         try:
-            content = identity.read_bytes()
+            content = regular.content(identity)
         except OSError as error:
             raise QuorateError(f"{identity}: can't be read: {error.strerror}", "name a private key") from None
         return Opener(age.identities(content, str(identity), lambda: prompt.read(f"Passphrase of {identity}")))

@@ -86,7 +86,7 @@ def run(words: Sequence[str]) -> int:
     before = words[: list(words).index("--")] if "--" in words else words
     as_json = "--json" in before
     try:
-        code = app(list(words), exit_on_error=False, print_error=False)
+        code = app(_joined(words), exit_on_error=False, print_error=False)
     except CycloptsError as error:
         verb = " ".join(["quorate", *(word for word in words[:1] if word in VERBS or word == "lab")])
         usage = UsageError(" ".join(str(error).split()), f"`{verb} --help` lists what it takes")
@@ -96,8 +96,8 @@ def run(words: Sequence[str]) -> int:
     except KeyboardInterrupt:
         print("\ninterrupted", file=sys.stderr)
         return problem.INTERRUPTED
-    except BrokenPipeError:
-        # Whoever read us has seen enough.
+    except (BrokenPipeError, SystemExit):
+        # Whoever read us has seen enough; while it prints help, rich ends the process for that.
         plain.silence()
         return 0
     except OSError as error:
@@ -109,6 +109,17 @@ def run(words: Sequence[str]) -> int:
     except Exception as error:  # the last net: a bug
         return problem.bug(error, as_json=as_json)
     return code if isinstance(code, int) else 0
+
+
+def _joined(words: Sequence[str]) -> list[str]:
+    """The words with a `-` by itself joined to its option: `-f -` is `-f=-`, or it would be taken for an option."""
+    joined: list[str] = []
+    for word in words:
+        if word == "-" and joined and joined[-1].startswith("-") and "=" not in joined[-1] and "--" not in joined:
+            joined[-1] += "=-"
+        else:
+            joined.append(word)
+    return joined
 
 
 def main() -> None:

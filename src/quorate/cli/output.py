@@ -13,8 +13,10 @@ from rich.console import Console
 
 from quorate.cli.interrupt import as_interrupt
 from quorate.core import QuorateError
+from quorate.execute import atomic
 from quorate.report import console as terminal
 from quorate.spec.logins import without_logins
+from quorate.spec.regular import opened
 
 T = TypeVar("T")
 
@@ -47,11 +49,14 @@ class Output:
         self._svg, self._title = svg, title
 
     def __enter__(self) -> Self:
+        if self._svg is not None:
+            _demand_picture(self._svg)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
         if self._svg is not None:
-            self.console.save_svg(str(self._svg), title=self._title)
+            _demand_picture(self._svg)
+            atomic.write(self._svg, self.console.export_svg(title=self._title).encode(), mode=0o644)
 
     @property
     def lively(self) -> bool:
@@ -84,6 +89,19 @@ class Output:
         finally:
             loop.remove_reader(sys.stdin.fileno())
         return sys.stdin.readline().strip().lower() in ("yes", "y")
+
+
+def _demand_picture(path: Path) -> None:
+    """Refuse a place where something else is than a picture: it would be gone. Raises QuorateError."""
+    try:
+        with opened(path) as file:
+            ours = file.read(4) == b"<svg"
+    except FileNotFoundError:
+        ours = path.absolute().parent.is_dir()
+    except OSError:
+        ours = False
+    if not ours:
+        raise QuorateError(f"{path} is no place for a picture", "name another with --svg: a new file in a folder")
 
 
 def demand_terminal(what: str, hint: str) -> None:

@@ -5,9 +5,12 @@ Rather one word too many is hidden than one too few: what a reader of logs misse
 
 import base64
 import binascii
+import json
 import re
+import shlex
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from urllib.parse import quote, quote_plus
 
 from quorate.plan.discreet import hide
 from quorate.spec.logins import HIDDEN
@@ -21,9 +24,9 @@ _HARMLESS = re.compile(r"true|false|null|none|yes|no|[~0-9.]+[smh]?", re.IGNOREC
 _NAMES = (
     "passw(?:or)?d|passwd|passphrase|tokens?|secrets?|credentials?|api[-_]?key|access[-_]?key|key-data|auth[-_]?pass"
 )
-_NAMED = re.compile(
-    rf"((?:{_NAMES}|(?<![\w-])auth)\\*[\"']?\s*[:=]\s*\\*[\"']?)((?:bearer |basic )?[^\s\"',;}}\]]+)", re.IGNORECASE
-)
+_SAID = rf"(?:{_NAMES}|(?<![\w-])auth)\\*[\"']?\s*[:=]\s*\\*[\"']?|--[\w-]*(?:{_NAMES})\s+[\"']?"
+"""What stands before it: the name with a colon or `=`, or an option of a command."""
+_NAMED = re.compile(rf"({_SAID})((?:bearer |basic )?[^\s\"',;}}\]]+)", re.IGNORECASE)
 _LOOKS = tuple(
     re.compile(pattern, flags)
     for pattern, flags in (
@@ -72,9 +75,22 @@ def _forms(secret: str) -> Iterator[str]:
     if _PEM not in secret:
         raw = secret.encode()
         yield from (secret, base64.b64encode(raw).decode(), raw.hex(), raw.hex().upper())
+        yield from _escaped(secret)
         return
     lines = secret.splitlines()[1:-1]
     yield from lines[-1:]
     with suppress(binascii.Error):
         within = base64.b64decode("".join(lines)).hex()
         yield from (within, within.upper())
+
+
+def _escaped(secret: str) -> Iterator[str]:
+    """A password with more than letters and digits, as it stands in URLs, units, scripts, JSON, TOML and logs."""
+    for url in (quote(secret, safe=""), quote(secret), quote_plus(secret)):
+        yield from (url, url.replace("%", "%%"), url.lower())
+    yield json.dumps(secret)[1:-1]
+    yield json.dumps(secret, ensure_ascii=False)[1:-1]
+    yield repr(secret)[1:-1]
+    yield shlex.quote(secret).strip("'")
+    quoted = secret.replace("\\", "\\\\").replace('"', '\\"')
+    yield "".join(chr(each) if 32 <= each < 127 else f"\\{each:03o}" for each in quoted.encode())

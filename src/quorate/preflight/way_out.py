@@ -6,7 +6,7 @@ from quorate.preflight.check import Question, Verdict, World, failed, passed, un
 from quorate.render.sh import quote
 from quorate.spec import resolvers
 from quorate.spec.cluster import Host, Role
-from quorate.spec.logins import without_logins
+from quorate.spec.logins import of_value
 
 WAIT = 3
 """Seconds for a connection to the proxy."""
@@ -56,7 +56,7 @@ def proxies(world: World, host: Host) -> Verdict | None:
         return passed("none")
     where = ", ".join(dict.fromkeys("the login" if each[1] == "login" else each[1] for each in named))
     at = re.search(r"_proxy=\"?([^\s\"']+)", named[0][2], re.IGNORECASE)
-    return warned(f"{where}: {without_logins(at[1]) if at else 'a proxy'}; neither image pulls nor packages use it")
+    return warned(f"{where}: {of_value(at[1]) if at else 'a proxy'}; neither image pulls nor packages use it")
 
 
 def name_servers(world: World, host: Host) -> Verdict | None:

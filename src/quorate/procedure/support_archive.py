@@ -15,6 +15,7 @@ from quorate.execute.store import Store
 from quorate.plan.redact import Redactor
 from quorate.plan.words import many
 from quorate.spec.cluster import Cluster
+from quorate.spec.regular import opened
 from quorate.spec.ssh import ssh_of
 from quorate.transport.password import stored
 
@@ -54,6 +55,7 @@ def secrets(cluster: Cluster, store: Store) -> Iterator[str]:
     yield from store.confidential()
     ssh = [ssh_of(cluster, host) for host in cluster.hosts]
     files = [path for each in ssh for path in (each.password_file, each.sudo_password_file)]
+    files += [each.jump.password_file for each in ssh if each.jump]
     files += [access.login_file for access in cluster.runtime.registry_access.values()]
     files += [cluster.os.proxy.login_file] if cluster.os.proxy else []
     for path in dict.fromkeys(path for path in files if path):
@@ -98,7 +100,7 @@ def demand_place(path: Path) -> None:
 
 def _ours(path: Path) -> bool:
     try:
-        with tarfile.open(path, "r:gz") as archive:
+        with opened(path) as file, tarfile.open(fileobj=file, mode="r:gz") as archive:
             first = archive.next()
             content = archive.extractfile(first) if first and first.isreg() else None
             return content is not None and content.read(len(_TITLE)) == _TITLE.encode()

@@ -2,9 +2,6 @@
 
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 
 from rich.console import Console
 from rich.text import Text
@@ -42,13 +39,3 @@ def say(console: Console, *parts: str | tuple[str, str], indent: int = 0) -> Non
 def lively(console: Console) -> bool:
     """Whether something may move on the screen."""
     return console.is_terminal and not console.is_dumb_terminal and sys.stdout.isatty()
-
-
-@contextmanager
-def pictured(console: Console, svg: Path | None, title: str) -> Iterator[None]:
-    """Keep what is printed meanwhile as an SVG file, when one is named; the console must be recording."""
-    try:
-        yield
-    finally:
-        if svg is not None:
-            console.save_svg(str(svg), title=title)

@@ -12,7 +12,8 @@ from pydantic_core import ErrorDetails
 from quorate.core import Problem, SpecError
 from quorate.spec import explain, rules
 from quorate.spec.cluster import Cluster, Ssh
-from quorate.spec.logins import without_logins
+from quorate.spec.foreign import secret
+from quorate.spec.logins import of_value
 from quorate.spec.regular import opened
 from quorate.spec.ssh import over
 from quorate.spec.tree import Fault, Tree, Where, parse
@@ -191,11 +192,9 @@ def _value(fault: Fault, tree: Tree) -> str:
     if fault.value is None and not fault.where:  # the file as a whole: who knows what it is
         return ""
     given = fault.value if fault.value is not None else tree.raw.get(fault.where, "")
-    if explain.secret(fault.where):
+    if secret(fault.where):
         return ""
-    return (
-        "(a private key: not shown)" if re.search("(?i)PRIVATE KEY|SECRET-KEY", given) else shown(without_logins(given))
-    )
+    return "(a private key: not shown)" if re.search("(?i)PRIVATE KEY|SECRET-KEY", given) else shown(of_value(given))
 
 
 def shown(text: str) -> str:

@@ -130,7 +130,7 @@ DATA_DIR = Word(
     "absolute path",
     r"^(/[A-Za-z0-9_-][A-Za-z0-9._-]*){2,}$",
     "must be an absolute folder at least two deep, of letters, digits, '.', '_' and '-'",
-    "write a folder such as '/srv/cluster'",
+    "write a folder such as '/data/cluster'",
 )
 SYSCTL = Word(
     "sysctl name",

@@ -61,7 +61,7 @@ def write(path: Path, replaced: Iterable[str], lines: Iterable[str]) -> None:
 
 def _write(path: Path, replaced: Iterable[str], lines: Iterable[str]) -> None:
     names = set(replaced)
-    old = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    old = content(path).decode().splitlines() if path.exists() else []
     kept = [line for line in old if not names & set(line.split(" ", 1)[0].split(","))]
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     # A name as `execute.atomic` gives it, which sweeps the state folder.
