@@ -49,8 +49,10 @@ def text(compiled: Compiled, host: str, path: str, *, later: bool = False) -> st
 
 
 def listens(conf: str) -> list[str]:
+    """Where clients come in."""
     words = [line.split() for line in conf.splitlines()]
-    return [each[1].rstrip(";") for each in words if each[:1] in (["listen"], ["bind"])]
+    found = [each[1].rstrip(";") for each in words if each[:1] in (["listen"], ["bind"])]
+    return [each for each in found if each != f"127.0.0.1:{BALANCER_STATE}"]
 
 
 @pytest.mark.parametrize("kind", ["nginx", "haproxy"])

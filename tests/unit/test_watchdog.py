@@ -1,4 +1,4 @@
-"""The watchdog of a host's own balancer: the script with a real shell, among a curl and a /proc as a test wants them."""
+"""The watchdog of a host's own balancer: the script with a real shell, a made up curl and a made up /proc."""
 
 import os
 import signal
