@@ -1,6 +1,7 @@
 """The words that every room speaks: keys, states, actions, the resource and transport protocols, errors."""
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -115,6 +116,13 @@ class Transport(Protocol):
         `blob`: its gzip file is the script's stdin. `on_line` is told each stdout line as it comes.
         `timeout` is in seconds. Raises `TransportError` when the host can't be reached or is lost,
         `CommandFailed` when the script's exit code is not 0.
+        """
+        ...
+
+    def forward(self, host: str, port: int) -> AbstractAsyncContextManager[int]:
+        """A port of this machine that leads to one of the host's loopback, as long as the block runs.
+
+        Raises `TransportError` where there is no such way.
         """
         ...
 

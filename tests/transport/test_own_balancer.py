@@ -17,7 +17,7 @@ import programs
 import pytest
 
 from quorate.pki.issue import issue_ca, new_key
-from quorate.render import haproxy, nginx
+from quorate.render import haproxy, nginx, watchdog
 
 SERVERS = ("127.0.9.1", "127.0.9.2", "127.0.9.3")
 SERVER = """\
@@ -88,7 +88,12 @@ class Own:
                 module=f"{root}/usr/lib/nginx/modules/ngx_stream_module.so",
                 workers=1,
                 connections=64,
+                pulse=self.state,
             )
+            # Where its package would keep what it never does.
+            kinds = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+            places = " ".join(f"{kind}_temp_path {folder}/{kind};" for kind in kinds)
+            text = text.replace("http {", f"http {{ {places}")
         else:
             text = haproxy.config(
                 ports=ports,
@@ -108,6 +113,36 @@ class Own:
         conf = str(self.folder / "conf")
         flags = ["-g", "daemon off;", "-c", conf] if self.kind == "nginx" else ["-W", "-f", conf]
         self.process = self.run(self.program, *flags)
+
+    def processes(self) -> list[int]:
+        """The balancer's, as its cgroup would list them."""
+        pids = [self.process.pid]
+        for pid in pids:
+            with suppress(OSError):
+                pids += map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())
+        return pids
+
+    def stop(self) -> None:
+        for pid in self.processes():
+            os.kill(pid, signal.SIGSTOP)
+
+    def watched(self) -> None:
+        """Its watchdog, with the list of processes and a systemctl of the test's; both note what is done."""
+        folder = self.folder
+        (folder / "systemctl").write_text(f'#!/bin/sh\necho "$*" >>{folder}/asked\nkill -KILL $(cat {folder}/procs)\n')
+        (folder / "systemctl").chmod(0o755)
+        text = watchdog.script(unit=f"{self.kind}.service", port=self.state)
+        (folder / "watchdog").write_text(text.replace('"/sys/fs/cgroup/$group"', f"{folder}/procs"))
+        self.list()
+        self.run("env", f"PATH={folder}:{os.environ['PATH']}", "/bin/sh", str(folder / "watchdog"))
+
+    def list(self) -> None:
+        (self.folder / "procs").write_text("".join(f"{pid}\n" for pid in self.processes()))
+
+    @property
+    def asked(self) -> str:
+        path = self.folder / "asked"
+        return path.read_text() if path.exists() else ""
 
     def reload(self) -> None:
         self.process.send_signal(signal.SIGHUP if self.kind == "nginx" else signal.SIGUSR2)
@@ -170,3 +205,27 @@ def test_it_is_moved_to_and_away_from_by_reloads_that_refuse_nobody(own: Own) ->
         for _ in range(10):
             assert not ports or own.ask(wide, "127.0.0.5") in SERVERS
             assert not local_ports or own.ask(port) in SERVERS
+
+
+def test_one_that_hangs_is_killed_and_answers_again(own: Own) -> None:
+    port = free()
+    own.configure([], [port])
+    own.start()
+    assert within(20, lambda: own.ask(port) in SERVERS)
+    own.watched()
+    # As busy as a host can be: its threads wait for CPUs, and are not hung.
+    for pid in own.processes():
+        os.sched_setscheduler(pid, os.SCHED_IDLE, os.sched_param(0))
+    for _ in range(30):
+        own.ask(port)
+        time.sleep(0.1)
+    assert own.asked == ""
+    own.stop()
+    assert listens("127.0.0.1", port), "the kernel goes on accepting"
+    assert within(30, lambda: own.process.poll() is not None)
+    assert own.asked == f"kill -s KILL {own.kind}.service\n"
+    # What its unit does: Restart=always.
+    own.start()
+    own.list()
+    assert within(20, lambda: own.ask(port) in SERVERS)
+    assert own.asked.count("\n") == 1

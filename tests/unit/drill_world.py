@@ -4,7 +4,8 @@ import asyncio
 import itertools
 import re
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from ipaddress import IPv4Address
 from typing import Any
@@ -58,6 +59,9 @@ class Hosts:
         """Lines by a word of those scripts that break or heal."""
         self.hearing = False
         """Whether it is known what kubelets hear."""
+        self.api_port = 0
+        """Where each host's own balancer leads."""
+        self.forwarded: list[tuple[str, int]] = []
         self.on_break: Callable[[str], None] = lambda _host: None
         self._listeners: dict[str, Callable[[str], None]] = {}
         self._model = Model(c, lambda _host, _script, text: self._spoiled(text))
@@ -116,6 +120,11 @@ class Hosts:
     def tell(self, host: str, line: str) -> None:
         """What the watch on a host sees."""
         self._listeners[host](line)
+
+    @asynccontextmanager
+    async def forward(self, host: str, port: int) -> AsyncIterator[int]:
+        self.forwarded.append((host, port))
+        yield self.api_port
 
     async def close(self) -> None:
         pass

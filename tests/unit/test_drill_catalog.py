@@ -12,9 +12,9 @@ from worlds import contexts
 
 from quorate.component.context import Context
 from quorate.core import QuorateError
-from quorate.drill.catalog import FAULTS, Fault, named
+from quorate.drill.catalog import FAULTS, Fault, fitted, named
 from quorate.drill.choose import Hit
-from quorate.drill.scene import ELECTED, Scene, Skip
+from quorate.drill.scene import ELECTED, Scene, Skip, probed
 from quorate.spec.cluster import Cluster, Endpoint, Role
 from quorate.spec.load import load
 
@@ -136,6 +136,47 @@ def test_an_endpoint_that_is_a_master_is_not_taken_away() -> None:
             hits(fault, scene(c))
     with pytest.raises(Skip, match="no virtual IP"):
         hits("balancer-lost", scene(c))
+
+
+def test_where_each_node_has_a_balancer_that_of_the_probe_is_hit() -> None:
+    c = cluster()
+    c = Cluster(**{**dict(c), "hosts": (*c.masters, *c.workers), "endpoint": Endpoint(local=True)})
+    one = scene(c, leader=c.host("m2"))
+    for fault in ("balancer-killed", "balancer-stopped", "balancer-hung"):
+        assert hits(fault, one) == {"w1 nginx"}
+    assert hits("apiserver-hung", one) == {f"m{number} kube-apiserver" for number in (1, 2, 3)}
+    assert hits("master-lost", one) == {"m1", "m2", "m3"}
+    assert hits("leader-lost", one) == {"m2"}
+    assert hits("worker-lost", one) == hits("network-restarted", one) == hits("address-renewed", one) == {"w2"}
+    assert hits("firewall-reloaded", one) == {f"m{m}, w{w}" for m in (1, 2, 3) for w in (1, 2)}
+    for fault in ("balancer-lost", "balancers-split", "keepalived-killed"):
+        with pytest.raises(Skip, match="each node has a balancer of its own"):
+            hits(fault, one)
+    renewed = BY_NAME["address-renewed"].choose(one, Random(1)).breaks[0]
+    assert "nginx" not in renewed.begin + renewed.heal + renewed.prepare
+
+
+def test_the_probe_s_own_host_is_never_taken_away() -> None:
+    c = cluster()
+    hosts = tuple(host.model_copy(update={"roles": (*host.roles, Role.WORKER)}) for host in c.masters)
+    c = Cluster(**{**dict(c), "hosts": hosts, "endpoint": Endpoint(local=True)})
+    one = scene(c, leader=c.host("m2"))
+    assert probed(c) == c.host("m1")
+    assert hits("master-lost", one) == hits("worker-lost", one) == {"m2", "m3"}
+    assert hits("member-lost", one) == {"m3"}
+    with pytest.raises(Skip, match="the probe goes through the balancer of m1"):
+        hits("leader-lost", scene(c))
+
+
+def test_nobody_takes_the_place_of_a_node_s_own_balancer() -> None:
+    c = cluster()
+    own = Cluster(**{**dict(c), "hosts": (*c.masters, *c.workers), "endpoint": Endpoint(local=True)})
+    assert all(fitted(fault, c) is fault for fault in FAULTS)
+    hung = fitted(BY_NAME["balancer-hung"], own)
+    assert (hung.seconds, hung.goals["new"], hung.kubelets) == (10, 6, 10)
+    assert fitted(BY_NAME["balancer-killed"], own).goals["writes"] == 2
+    assert fitted(BY_NAME["address-renewed"], own).title == "own address renewed"
+    assert fitted(BY_NAME["master-lost"], own) == BY_NAME["master-lost"]
 
 
 def test_what_is_not_known_is_not_guessed() -> None:

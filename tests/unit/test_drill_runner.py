@@ -14,6 +14,7 @@ from quorate.drill import catalog, one, runner, watchers
 from quorate.drill.order import Pace, Target
 from quorate.drill.packets import CANNOT
 from quorate.report.drilled import Drilled, Run
+from quorate.spec.cluster import Cluster, Endpoint
 
 PACE = Pace(new=0.02, kept=0.02, writes=0.02, watch=0.02, timeout=1, patience=5)
 
@@ -159,6 +160,24 @@ async def test_a_kubelet_that_hears_nothing_more_misses_its_goal(world: World, m
     assert fault.runs[0].kubelets["w2"] is None
     assert fault.unheard
     assert found.ok, "it is a goal that is missed, and nothing lost"
+
+
+async def test_where_nodes_have_balancers_the_probe_goes_through_one(world: World) -> None:
+    c = cluster()
+    world.cluster = Cluster(**{**dict(c), "hosts": (*c.masters, *c.workers), "endpoint": Endpoint(local=True)})
+    hosts = Hosts(world.cluster)
+    hosts.api_port = world.port
+    found = await drilled(world, hosts, "balancer-hung", "keepalived-killed", seconds={"balancer-hung": 0.3})
+    assert hosts.forwarded == [("w1", 6444)]
+    assert found.about["probe"] == "by SSH to w1, through its own balancer"
+    hung, skipped = found.faults
+    assert hung.runs[0].target == "w1 nginx"
+    assert hung.runs[0].felt["new"].total > 0
+    assert hung.goals["new"] == 6
+    assert hung.runs[0].one_owner is None
+    assert skipped.skipped == "there is no virtual IP: each node has a balancer of its own"
+    assert found.ok
+    assert "left out" in next(script for host, script in hosts.log if host == "w2" and "echo alive" in script)
 
 
 async def test_what_a_host_says_of_it_is_told(world: World) -> None:

@@ -111,6 +111,19 @@ def test_an_address_is_renewed_and_the_host_stays(net: Site, takes: bool) -> Non
     assert "kill -s KILL nginx.service" in net.sh("cat /run/asked")
 
 
+def test_a_worker_without_a_virtual_ip_has_only_its_own_to_lose(net: Site) -> None:
+    before, what = net.routes, site.renewed(HOST)
+    assert net.broken(what) == "address renewed"
+    assert net.within(2, lambda: " 10.0.0.1/24 " in net.sh("ip -4 -o addr show dev eth9") and net.routes == before)
+    assert net.healed(what) == []
+    assert net.sh("cat /run/asked", check=False).count("kill") == 0
+    net.sh("ip route replace 10.244.2.0/24 via 10.0.0.2 proto 109")
+    what = site.restarted(HOST)
+    assert net.broken(what) == "no network manager runs: pod routes taken away"
+    assert net.within(5, lambda: "proto 109" not in net.sh("ip -4 route"))
+    assert net.healed(what) == ["the route 10.244.2.0/24 via 10.0.0.2 did not come back"]
+
+
 def test_an_address_with_all_that_dhcp_gave_it(net: Site) -> None:
     net.sh("ip addr del 10.0.0.1/24 dev eth9; ip addr add 10.0.0.1/24 brd + dev eth9 metric 100 noprefixroute "
            "valid_lft 600 preferred_lft 500; ip route add 10.0.0.0/24 dev eth9 src 10.0.0.1 metric 100; "

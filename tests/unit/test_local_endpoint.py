@@ -21,7 +21,7 @@ from quorate.resource.removal import Removal
 from quorate.spec.cluster import Cluster, Endpoint, LoadBalancer
 from quorate.spec.facts import HostFacts
 from quorate.spec.layout import STATE
-from quorate.spec.ports import openings
+from quorate.spec.ports import BALANCER_STATE, Listener, listeners, openings
 from quorate.spec.survival import Part, Reads, after
 from quorate.spec.whatif import weaknesses
 
@@ -49,8 +49,10 @@ def text(compiled: Compiled, host: str, path: str, *, later: bool = False) -> st
 
 
 def listens(conf: str) -> list[str]:
+    """Where clients come in."""
     words = [line.split() for line in conf.splitlines()]
-    return [each[1].rstrip(";") for each in words if each[:1] in (["listen"], ["bind"])]
+    found = [each[1].rstrip(";") for each in words if each[:1] in (["listen"], ["bind"])]
+    return [each for each in found if each != f"127.0.0.1:{BALANCER_STATE}"]
 
 
 @pytest.mark.parametrize("kind", ["nginx", "haproxy"])
@@ -64,6 +66,14 @@ def test_each_node_has_one_for_itself_and_nothing_of_a_virtual_ip(kind: str) -> 
         assert "0.0.0.0" not in written
         assert f"{kind}.service" in units(c, host)
         assert "127.0.0.1:6444" in health(c, host)[f"{kind}.service"]
+        assert "quorate-watchdog.service" in units(c, host)
+        assert f"127.0.0.1:{BALANCER_STATE}" in written
+        assert Listener(BALANCER_STATE, "balancer's state", local=True) in listeners(c, host)
+        assert f"systemctl kill -s KILL {kind}.service" in text(compiled, host.name, balancer.WATCHDOG)
+        unit = text(compiled, host.name, "/etc/systemd/system/quorate-watchdog.service")
+        assert "CapabilityBoundingSet=\n" in unit
+        needs = ancestors(compiled, Key(host.name, "unit", "quorate-watchdog.service"))
+        assert Key(host.name, "file", balancer.WATCHDOG) in needs
         assert not [each for each in openings(c, host) if each.purpose in ("API endpoint", "VRRP of the balancers")]
     assert not {each.name for each in compiled.resources} & {"keepalived.service", "quorate-pulse.service", "VRRP"}
     for node in ("m3", "n1", "n2"):

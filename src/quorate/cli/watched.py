@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 
 from quorate.core import Blob, Transport
 
@@ -35,6 +36,10 @@ class Watched:
             return await self._inner.run(host, script, blob=blob, on_line=on_line, timeout=timeout)
         finally:
             span[1] = self._now()
+
+    def forward(self, host: str, port: int) -> AbstractAsyncContextManager[int]:
+        """See `core.Transport`."""
+        return self._inner.forward(host, port)
 
     async def close(self) -> None:
         """Close it."""

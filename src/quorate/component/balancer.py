@@ -6,7 +6,7 @@ from quorate.component.context import Context
 from quorate.component.policy import policy_module
 from quorate.component.service import SANDBOX, service
 from quorate.component.settings import selinux
-from quorate.render import haproxy, journal, keepalived, nginx, upstreams
+from quorate.render import haproxy, journal, keepalived, nginx, upstreams, watchdog
 from quorate.resource.brick import Brick
 from quorate.resource.file import File
 from quorate.resource.system import Setting
@@ -26,13 +26,14 @@ HAPROXY_CONF = f"{BALANCER}/haproxy.cfg"
 UPSTREAMS = f"{BALANCER}/upstreams"
 UPSTREAMS_LIST = f"{LOADED}/upstreams.conf"
 """The API servers that nginx uses, as the script of that name finds them."""
+WATCHDOG = f"{BALANCER}/watchdog"
 SELINUX = f"{BALANCER}/selinux.cil"
 FEW = 25
 """As many balancers ask each API server at full pace, 200 times a second together; twice as many ask half as often."""
 
 
 def resources(context: Context, host: Host) -> Iterator[Brick]:
-    """Packages, balancer, and beside nginx the checks of the API servers."""
+    """Packages, balancer, beside nginx the checks of the API servers, and the watchdog of one that is a host's own."""
     if not context.cluster.balances(host):
         return
     c, facts = context.cluster, context.of(host)
@@ -43,6 +44,8 @@ def resources(context: Context, host: Host) -> Iterator[Brick]:
     if facts.selinux == "enforcing" and c.os.selinux == "keep":
         yield from _selinux(context, host)
     yield from (_nginx if kind == "nginx" else _haproxy)(context, host)
+    if c.endpoint.local:
+        yield from _watchdog(context, host)
     # 7: nobody listens. Anything else is the balancer's doing, with or without API servers behind it.
     check = (
         f"curl -sk --noproxy '*' --connect-timeout 1 --max-time 3 https://127.0.0.1:{c.balancer_port}/readyz || "
@@ -68,9 +71,10 @@ def _vip(context: Context, host: Host) -> bool:
     return context.cluster.endpoint.vip is not None or any(door.vip for door in context.doors(host))
 
 
-def _pulsed(context: Context, host: Host) -> bool:
-    """Whether the pulse asks the balancer, perhaps for a virtual IP that is about to go."""
-    return context.cluster.vip_moves or any(door.vip and len(door.hosts) > 1 for door in context.doors(host))
+def _asked(context: Context, host: Host) -> bool:
+    """Whether watchdog or pulse ask the balancer, that one perhaps for a virtual IP that is about to go."""
+    c, doors = context.cluster, context.doors(host)
+    return c.endpoint.local or c.vip_moves or any(door.vip and len(door.hosts) > 1 for door in doors)
 
 
 def _ports(context: Context, host: Host) -> tuple[list[int], list[int]]:
@@ -111,7 +115,7 @@ def _nginx(context: Context, host: Host) -> Iterator[Brick]:
         module=f"{library}/modules/ngx_stream_module.so",
         nofile=65536 if limit >= 65536 else None,
         connections=8192 if limit >= 65536 else max(512, limit // 4),
-        pulse=BALANCER_STATE if _pulsed(context, host) else None,
+        pulse=BALANCER_STATE if _asked(context, host) else None,
     )
     yield File(host=host.name, path=NGINX_CONF, content=text)
     script = upstreams.script(_servers(context), UPSTREAMS_LIST, slower=_slower(context))
@@ -191,4 +195,20 @@ def _haproxy(context: Context, host: Host) -> Iterator[Brick]:
         kill_mode="mixed",
         loads=[HAPROXY_CONF],
         limit_nofile=min(65536, limit),
+    )
+
+
+def _watchdog(context: Context, host: Host) -> Iterator[Brick]:
+    unit = f"{context.cluster.load_balancer.kind}.service"
+    yield File(host=host.name, path=WATCHDOG, content=watchdog.script(unit=unit, port=BALANCER_STATE), mode="0755")
+    yield from service(
+        context,
+        host,
+        "quorate-watchdog.service",
+        description="ends this host's balancer of the Kubernetes API when it hangs",
+        exec_start=["/bin/sh", WATCHDOG],
+        loads=[WATCHDOG],
+        after=[unit],
+        # Root, for systemd lets nobody else kill a service; it needs none of root's rights.
+        extra={"CapabilityBoundingSet": "", **SANDBOX},
     )

@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from quorate.core import UsageError
-from quorate.drill import choose, site
+from quorate.drill import choose
 from quorate.drill.breaks import hung, killed, killed_whole, stopped, terminated
 from quorate.drill.choose import Choose
 from quorate.drill.scene import ELECTED
+from quorate.spec.cluster import Cluster
 
 CONTROLLERS, SCHEDULER = ELECTED
 
@@ -52,7 +54,7 @@ _SERVING: Sequence[Fault] = (
     # As long as the slowest of those who put routes and rules back, which look every 10 s.
     Fault("network-restarted", "network service restarted", choose.network_restarted, 12, _TAKEN),
     Fault("firewall-reloaded", "firewall reloaded", choose.firewall_reloaded, 12, _TAKEN),
-    Fault("address-renewed", "own address renewed, then balancer killed", choose.balancer(site.renewed), 5, _RENEWED),
+    Fault("address-renewed", "own address renewed, then balancer killed", choose.address_renewed, 5, _RENEWED),
     Fault("apiserver-killed", "API server killed", choose.apiserver(killed_whole), 2, _KILLED),
     Fault("apiserver-terminated", "API server restarted in good order", choose.apiserver(terminated), 6, _NONE),
     Fault("apiserver-hung", "API server hangs", choose.apiserver(hung), 5, _goals(1, 2, 2)),
@@ -79,6 +81,24 @@ FAULTS: Sequence[Fault] = (
     Fault("loss-30", f"a master loses {choose.LOSS} % of its packets", choose.master_lossy, 8),
     Fault("delay-100", f"a master's packets are {choose.DELAY} ms late", choose.master_slow, 6),
 )
+
+
+_BACK = _goals(2, 2, 2)
+"""Nobody takes its place: its unit starts it after 0.5 s, and a busy core takes as long again for it."""
+_OWN: Mapping[str, Mapping[str, Any]] = {
+    "balancer-killed": {"goals": _BACK},
+    "balancer-stopped": {"goals": _BACK},
+    # Left for as long as its watchdog needs and more: 3.5 s until it is sure, and the start.
+    "balancer-hung": {"goals": _goals(6, 6, 6), "seconds": 10},
+    # With a host's last address all its routes go; those to pods come back as after network-restarted.
+    "address-renewed": {"title": "own address renewed", "goals": _TAKEN, "seconds": 12},
+}
+"""What is different where each node has a balancer of its own."""
+
+
+def fitted(fault: Fault, cluster: Cluster) -> Fault:
+    """The fault as it is tried on a cluster."""
+    return replace(fault, **_OWN.get(fault.name, {})) if cluster.endpoint.local else fault
 
 
 def named(names: Sequence[str]) -> tuple[Fault, ...]:

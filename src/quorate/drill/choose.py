@@ -38,8 +38,8 @@ OfUnit = Callable[[Host, str], Break]
 
 
 def balancer(how: OfUnit) -> Choose:
-    """The balancing program of the virtual IP's owner."""
-    return lambda scene, _rng: Hit((how(scene.need_owner(), f"{scene.cluster.load_balancer.kind}.service"),))
+    """The balancing program of the virtual IP's owner, or where nodes have their own that of the probe's node."""
+    return lambda scene, _rng: Hit((how(scene.need_balancer(), f"{scene.cluster.load_balancer.kind}.service"),))
 
 
 def keepalived(how: OfUnit) -> Choose:
@@ -60,17 +60,30 @@ def balancers_split(scene: Scene, _rng: Random) -> Hit:
     return Hit((breaks.apart(owner, scene.cluster.balancers),))
 
 
-def network_restarted(scene: Scene, _rng: Random) -> Hit:
-    """The network service of the virtual IP's owner."""
+def network_restarted(scene: Scene, rng: Random) -> Hit:
+    """The network service of the virtual IP's owner; of any worker where each has its own way to the API."""
+    if scene.cluster.endpoint.local:
+        return Hit((site.restarted(_unprobed(scene, rng)),))
     owner, vip = scene.need_owner(), scene.cluster.endpoint.vip
-    assert vip
     return Hit((site.restarted(owner, vip),))
 
 
+def address_renewed(scene: Scene, rng: Random) -> Hit:
+    """The own address of the virtual IP's owner, whose balancer then ends; else that of any worker, which has no more
+    to lose by it.
+    """
+    if scene.cluster.endpoint.local:
+        return Hit((site.renewed(_unprobed(scene, rng)),))
+    return Hit((site.renewed(scene.need_owner(), f"{scene.cluster.load_balancer.kind}.service"),))
+
+
 def firewall_reloaded(scene: Scene, rng: Random) -> Hit:
-    """The firewalls of the virtual IP's owner and of any worker: the way to the API, and that to services."""
-    workers = _need_workers(scene) if scene.owner is None else scene.cluster.workers
-    hosts = [*([scene.owner] if scene.owner else []), *([rng.choice(workers)] if workers else [])]
+    """The firewalls of the virtual IP's owner, or of any master where there is none but each node finds all masters,
+    and of any worker: the way to the API, and that to services.
+    """
+    front = rng.choice(scene.cluster.masters) if scene.cluster.endpoint.local else scene.owner
+    workers = _need_workers(scene) if front is None else scene.cluster.workers
+    hosts = [*([front] if front else []), *([rng.choice(workers)] if workers else [])]
     return Hit(tuple(site.reloaded(host) for host in {host.name: host for host in hosts}.values()))
 
 
@@ -145,6 +158,12 @@ def _follower(scene: Scene, rng: Random) -> Host:
     if scene.leader is None:
         raise Skip("it is not known which etcd member leads")
     return _any(scene, rng, [host for host in scene.cluster.members if host != scene.leader])
+
+
+def _unprobed(scene: Scene, rng: Random) -> Host:
+    """Any worker, if possible not the one by whose SSH the probe goes: what SSH does then is not the balancer's."""
+    workers = _need_workers(scene)
+    return rng.choice([host for host in workers if host != scene.probed] or workers)
 
 
 def _need_workers(scene: Scene) -> tuple[Host, ...]:

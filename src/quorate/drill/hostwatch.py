@@ -28,7 +28,7 @@ GRAIN = 5
 """Hundredths of a second."""
 UNWATCHED = (
     *("containerd.service", "docker.service", "quorate-routes.service", "quorate-upstreams.service"),
-    *("quorate-pulse.service", "quorate-rules.service", "quorate-address.service"),
+    *("quorate-pulse.service", "quorate-watchdog.service", "quorate-rules.service", "quorate-address.service"),
 )
 """Services that no fault hits."""
 
@@ -44,7 +44,7 @@ def script(cluster: Cluster, host: Host) -> str:
     parts.append("trap 'kill $q_all' EXIT; trap exit HUP INT TERM PIPE")
     if host.has(Role.WORKER):
         parts.append(_kubelet(str(cluster.network.pod_cidr)))
-    nginx = host.has(Role.LOAD_BALANCER) and cluster.load_balancer.kind == "nginx"
+    nginx = cluster.balances(host) and cluster.load_balancer.kind == "nginx"
     services = [unit for unit in units(cluster, host) if unit not in UNWATCHED]
     parts.append(_services(services, _left_out() if nginx else ""))
     return "\n".join(parts)

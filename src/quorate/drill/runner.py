@@ -5,7 +5,8 @@ import os
 import platform
 import time
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -15,18 +16,18 @@ from quorate.core import Transport
 from quorate.drill import pods
 from quorate.drill.api import Api
 from quorate.drill.blame import blamed
-from quorate.drill.catalog import Fault, named
+from quorate.drill.catalog import Fault, fitted, named
 from quorate.drill.felt import felt
 from quorate.drill.one import Place, Sick, run
 from quorate.drill.order import Pace, Target
 from quorate.drill.outage import Outages
 from quorate.drill.probe import Probe
-from quorate.drill.scene import Skip
+from quorate.drill.scene import Skip, probed
 from quorate.drill.watchers import watching
 from quorate.report import drilled
 from quorate.report.drilled import Drilled, Run
 from quorate.report.event import Emit, Said
-from quorate.spec.cluster import Cluster
+from quorate.spec.cluster import LOOPBACK, Cluster, Host
 from quorate.spec.secrets import Secrets
 from quorate.spec.whatif import rows
 
@@ -60,31 +61,33 @@ async def drill(
     not its own time; and `target`, another way to the API than the endpoint.
     Raises QuorateError for a fault that does not exist, and when the cluster can't be probed.
     """
-    wanted, pace, left = named(faults), pace or Pace(), seconds or {}
-    target, outages = target or Target.of(cluster, secrets), Outages(via)
+    pace, left, outages = pace or Pace(), seconds or {}, Outages(via)
+    wanted = [fitted(fault, cluster) for fault in named(faults)]
     began, since, namespace = datetime.now(UTC), time.monotonic(), f"quorate-drill-{uuid.uuid4().hex[:6]}"
     tried: list[drilled.Fault] = []
-    api, sick = Api(target), ""
-    try:
-        async with Probe(target, pace, namespace=namespace) as probe, watching(cluster, via, target) as board:
-            emit(Said("starting pods"))
-            without = await pods.start(api, cluster, namespace)
-            place = Place(
-                cluster, via, probe, board, api, outages, Random(seed), namespace, since, with_pods=not without
-            )
-            emit(Said("calm: measuring without a fault"))
-            first = time.monotonic()
-            await asyncio.sleep(CALM)
-            calm = felt(probe.window(first, time.monotonic()))
-            for fault in wanted:
-                fault = replace(fault, seconds=left.get(fault.name, fault.seconds))
-                found, sick = await _repeat(place, fault, runs, sick, emit, on_run)
-                tried.append(found)
-    finally:
-        # Nothing is open here unless something above was cut off.
-        for said in await asyncio.shield(outages.heal()):
-            emit(Said(f"not healed: {said}"))
-        api.close()
+    sick = ""
+    async with _way(cluster, secrets, via, target) as way:
+        api = Api(way)
+        try:
+            async with Probe(way, pace, namespace=namespace) as probe, watching(cluster, via, way) as board:
+                emit(Said("starting pods"))
+                without = await pods.start(api, cluster, namespace)
+                place = Place(
+                    cluster, via, probe, board, api, outages, Random(seed), namespace, since, with_pods=not without
+                )
+                emit(Said("calm: measuring without a fault"))
+                first = time.monotonic()
+                await asyncio.sleep(CALM)
+                calm = felt(probe.window(first, time.monotonic()))
+                for fault in wanted:
+                    fault = replace(fault, seconds=left.get(fault.name, fault.seconds))
+                    found, sick = await _repeat(place, fault, runs, sick, emit, on_run)
+                    tried.append(found)
+        finally:
+            # Nothing is open here unless something above was cut off.
+            for said in await asyncio.shield(outages.heal()):
+                emit(Said(f"not healed: {said}"))
+            api.close()
     assert probe.result is not None
     return Drilled(
         cluster=cluster.name,
@@ -92,12 +95,23 @@ async def drill(
         began=began.isoformat(timespec="seconds"),
         seconds=round(time.monotonic() - since, 1),
         version=version("quorate"),
-        about=_about(cluster, pace, runs, seed, without),
+        about=_about(cluster, pace, runs, seed, without, None if target else probed(cluster)),
         calm=calm,
         faults=blamed(tried, {key: at - probe.began for key, at in place.moments.items()}, probe.result),
         survival=rows(cluster),
         problem="; ".join(filter(None, (sick, probe.result.problem))),
     )
+
+
+@asynccontextmanager
+async def _way(cluster: Cluster, secrets: Secrets, via: Transport, given: Target | None) -> AsyncIterator[Target]:
+    """Where the probe comes in: as given, at the endpoint, or where nodes have balancers of their own through one."""
+    host = probed(cluster)
+    if given or not host:
+        yield given or Target.of(cluster, secrets)
+        return
+    async with via.forward(host.name, cluster.balancer_port) as port:
+        yield replace(Target.of(cluster, secrets), host=LOOPBACK, port=port, server_name=LOOPBACK)
 
 
 async def _repeat(
@@ -124,15 +138,16 @@ async def _repeat(
     return replace(told, runs=found), ""
 
 
-def _about(cluster: Cluster, pace: Pace, runs: int, seed: int, without: str) -> Mapping[str, str]:
+def _about(cluster: Cluster, pace: Pace, runs: int, seed: int, without: str, through: Host | None) -> Mapping[str, str]:
     count = {"masters": cluster.masters, "etcd members": cluster.members, "workers": cluster.workers}
     hosts = ", ".join(f"{len(found)} {what}" for what, found in count.items())
     return {
-        "topology": f"{hosts}, {len(cluster.balancers)} balancers ({cluster.load_balancer.kind})",
+        "topology": f"{hosts}, {len(cluster.balancing)} balancers ({cluster.load_balancer.kind})",
         "kubernetes": cluster.versions.kubernetes,
         "pace": f"new {pace.new:g} s, kept {pace.kept:g} s, writes {pace.writes:g} s",
         "runs": str(runs),
         "seed": str(seed),
         "machine": f"{os.cpu_count()} CPUs, {platform.system()} {platform.release().partition('-')[0]}",
         "pods": without or "two on each worker",
+        **({"probe": f"by SSH to {through.name}, through its own balancer"} if through else {}),
     }

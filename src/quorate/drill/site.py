@@ -30,42 +30,42 @@ _PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _END = "QUORATE_END"
 
 
-def renewed(host: Host, unit: str) -> Break:
-    """The host's own address goes and comes again, as in a DHCP renewal; then the balancer ends by signal 9.
+def renewed(host: Host, unit: str = "") -> Break:
+    """The host's own address goes and comes again, as in a DHCP renewal; then a balancer, if named, ends by signal 9.
 
     With the balancer the virtual IP goes, and must not take the address along: whichever came first is the primary one.
     """
-    kill = killed_whole(host, unit)
+    kill = killed_whole(host, unit) if unit else None
+    then = f", then {unit.removesuffix('.service')} killed" if unit else ""
     do = f"""\
 set -- $(cat own)
 ip -4 addr del "$4" dev "${{2%@*}}"
 own_back
-{kill.begin}
+{kill.begin if kill else ":"}
 own_stays"""
-    said = quote(f"{DID} address renewed, then {unit.removesuffix('.service')} killed")
-    return _alone(host, f"{_own(host)}echo {said}", do, _ADDRESS_BACK, also=kill.heal)
+    said = quote(f"{DID} address renewed{then}")
+    return _alone(host, f"{_own(host)}echo {said}", do, _ADDRESS_BACK, also=kill.heal if kill else "")
 
 
-def restarted(host: Host, vip: IPv4Address) -> Break:
-    """The host's network service starts anew; where there is none, what that takes away goes: virtual IP, pod routes.
+def restarted(host: Host, vip: IPv4Address | None = None) -> Break:
+    """The host's network service starts anew; where there is none, what that takes away goes: pod routes, and a
+    virtual IP.
 
     Rules of routing stay then: the cluster has none of its own.
     """
     units = " ".join(f"{each}.service" for each in MANAGERS)
+    goes = "virtual IP and pod routes" if vip else "pod routes"
     save = f"""\
 {_own(host)}ip -4 route show proto {PROTOCOL} >pods
 for q_unit in {units}; do
   if systemctl is-active -q "$q_unit"; then echo "$q_unit" >manager; break; fi
 done
 if [ -e manager ]; then echo "{DID} $(cat manager) restarted"
-else echo '{DID} no network manager runs: virtual IP and pod routes taken away'; fi"""
+else echo '{DID} no network manager runs: {goes} taken away'; fi"""
     do = f"""\
 if [ -e manager ]; then timeout 60 systemctl restart "$(cat manager)"
 else
-  ip -4 -o addr show | grep -F {quote(f" inet {vip}/")} | while read -r n dev inet address rest; do
-    ip -4 addr del "$address" dev "${{dev%@*}}"
-  done
-  ip -4 route flush proto {PROTOCOL}
+{_without(vip) if vip else ""}  ip -4 route flush proto {PROTOCOL}
 fi
 own_stays"""
     back = f"""\
@@ -83,6 +83,14 @@ gone | while read -r route; do
   ip -4 route replace $route proto {PROTOCOL}
 done"""
     return _alone(host, save, do, back)
+
+
+def _without(vip: IPv4Address) -> str:
+    return f"""\
+  ip -4 -o addr show | grep -F {quote(f" inet {vip}/")} | while read -r n dev inet address rest; do
+    ip -4 addr del "$address" dev "${{dev%@*}}"
+  done
+"""
 
 
 def reloaded(host: Host) -> Break:

@@ -8,7 +8,7 @@ hosts' own uptime, the lock is free to take. A holder that comes back after that
 import asyncio
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 
 from quorate.core import Blob, CommandFailed, LockHeld, LockLost, PlanError, QuorateError, Transport, TransportError
@@ -105,6 +105,10 @@ class Locked:
         """
         async with self._room[host]:
             return await self._fenced(host, script, blob=blob, on_line=on_line, timeout=timeout)
+
+    def forward(self, host: str, port: int) -> AbstractAsyncContextManager[int]:
+        """Nothing is changed by it; see `core.Transport`."""
+        return self._via.forward(host, port)
 
     async def close(self) -> None:
         """Close the door behind this one."""

@@ -86,6 +86,7 @@ def units(cluster: Cluster, host: Host) -> tuple[str, ...]:
     if cluster.balances(host):
         kind = cluster.load_balancer.kind
         found += [kind, *(["quorate-upstreams"] if kind == "nginx" else [])]
+        found += ["quorate-watchdog"] if cluster.endpoint.local else []
         found += ["quorate-pulse"] if cluster.vip_moves else []
         found += ["keepalived", "quorate-address"] if cluster.endpoint.vip else []
     if host.has(Role.WORKER):

@@ -46,26 +46,10 @@ export LC_ALL=C
 own={quote(f"http://127.0.0.1:{token.port(port)}/")}
 peers={quote(others)}
 file={quote(token.path(track_file))}
-group={quote(f"system.slice/{token.name(unit)}/cgroup.procs")}
 ask() {{
   curl -s --noproxy '*' -o /dev/null "$@" </dev/null
 }}
-look() {{ # what its threads have run until now; fails when one wants a CPU or a disk, or can't be seen
-  seen=
-  for procs in "/sys/fs/cgroup/$group" "/sys/fs/cgroup/systemd/$group" "/sys/fs/cgroup/unified/$group"; do
-    [ ! -r "$procs" ] || break
-  done
-  while read -r pid; do
-    for task in /proc/"$pid"/task/*; do
-      read -r state <"$task/stat" || return
-      case ${{state##*') '}} in R* | D*) return 1 ;; esac
-      # Nanoseconds on a CPU, in the queue for one, and how often it got one.
-      read -r ran <"$task/schedstat" || ran=
-      seen="$seen$task $ran;"
-    done
-  done <"$procs"
-  [ "$seen" ]
-}} 2>/dev/null
+{look(unit)}
 better() {{ # whether a peer's balancer answers; the first that does is enough
   for peer in $peers; do
     ask -k --max-time {PEER_S} -w '%{{http_code}}\n' "https://$peer/livez/ping" &
@@ -111,3 +95,25 @@ while :; do
   esac
 done
 """
+
+
+def look(unit: str) -> str:
+    """sh of `look`, which tells in `seen` what a service's threads have run until now. Raises ValueError."""
+    return f"""\
+group={quote(f"system.slice/{token.name(unit)}/cgroup.procs")}
+look() {{ # what its threads have run until now; fails when one wants a CPU or a disk, or can't be seen
+  seen=
+  for procs in "/sys/fs/cgroup/$group" "/sys/fs/cgroup/systemd/$group" "/sys/fs/cgroup/unified/$group"; do
+    [ ! -r "$procs" ] || break
+  done
+  while read -r pid; do
+    for task in /proc/"$pid"/task/*; do
+      read -r state <"$task/stat" || return
+      case ${{state##*') '}} in R* | D*) return 1 ;; esac
+      # Nanoseconds on a CPU, in the queue for one, and how often it got one.
+      read -r ran <"$task/schedstat" || ran=
+      seen="$seen$task $ran;"
+    done
+  done <"$procs"
+  [ "$seen" ]
+}} 2>/dev/null"""

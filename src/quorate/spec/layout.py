@@ -78,6 +78,7 @@ UNIT_NAMES = (
     "quorate-upstreams.service",
     "haproxy.service",
     "quorate-pulse.service",
+    "quorate-watchdog.service",
     "keepalived.service",
     "quorate-address.service",
     "quorate-routes.service",

@@ -84,7 +84,8 @@ def listeners(cluster: Cluster, host: Host) -> tuple[Listener, ...]:
         found += [Listener(cluster.endpoint.port, "endpoint.port")]
     if cluster.endpoint.local and cluster.balances(host):
         found += [Listener(cluster.endpoint.local_port, "endpoint.local_port", local=True)]
-    if cluster.balances(host) and (cluster.vip_moves or cluster.load_balancer.kind == "haproxy"):
+    asked = cluster.vip_moves or cluster.endpoint.local
+    if cluster.balances(host) and (asked or cluster.load_balancer.kind == "haproxy"):
         found += [Listener(BALANCER_STATE, "balancer's state", local=True)]
     return tuple(found)
 

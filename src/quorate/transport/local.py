@@ -4,7 +4,8 @@ import asyncio
 import contextlib
 import os
 import signal
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from quorate.core import ArtifactError, Blob, TransportError
@@ -63,6 +64,13 @@ class LocalTransport:
         if code != 0:
             raise output.failed(host, code if code > 0 else 128 - code)
         return output.stdout()
+
+    @asynccontextmanager
+    async def forward(self, host: str, port: int) -> AsyncIterator[int]:
+        """The port itself, where the host is this machine; see `core.Transport`."""
+        if host in self._prefixes:
+            raise TransportError("its loopback can't be reached from here", host=host)
+        yield port
 
     async def close(self) -> None:
         """Nothing is kept open."""

@@ -4,8 +4,8 @@ asyncssh is imported when the first connection is made: it takes 0.3 s, which `-
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
-from contextlib import nullcontext
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager, nullcontext
 from typing import TYPE_CHECKING
 
 from quorate.core import ArtifactError, Blob, TransportError
@@ -95,6 +95,22 @@ class SshTransport:
                     session = await self._start(link, ssh, command, password, on_line)
                     if session is not None:
                         return await self._converse(link, ssh, session, data, blob, timeout)
+
+    @asynccontextmanager
+    async def forward(self, host: str, port: int) -> AsyncIterator[int]:
+        """A port here that leads to one of a host's loopback; see `core.Transport`.
+
+        By a connection of its own, so that scripts are not in its way.
+        """
+        from quorate.transport.forward import forwarded
+
+        await self._demand_access()
+        link = self._new_link(host)
+        try:
+            async with forwarded(link, port) as here:
+                yield here
+        finally:
+            await link.close()
 
     async def close(self) -> None:
         """Close every connection, those to jump hosts last."""
