@@ -82,7 +82,8 @@ def flags_fit(cluster: Cluster) -> Iterator[Fault]:
     """A flag that becomes a field of the configuration says something of that field's type."""
     for part, kind in flag_fields.KINDS.items():
         given: Daemon = getattr(cluster, part)
-        if version := _version(cluster, part):
+        # No list of fields is read for nothing.
+        if given.extra_flags and (version := _version(cluster, part)):
             types = fields(kind).at(version) or {}
             for flag, text in given.extra_flags.items():
                 # Gates are told by `gates_exist`.
