@@ -75,7 +75,11 @@ class Own:
         """The text of ours, with files of the test's folder."""
         folder = self.folder
         if self.kind == "nginx":
-            root = programs.root("nginx") or Path("/")
+            # A link, for where programs are kept may be a hidden folder, which no file of ours names.
+            module = folder / "stream.so"
+            if not module.exists():
+                root = programs.root("nginx") or Path("/")
+                module.symlink_to(root / "usr/lib/nginx/modules/ngx_stream_module.so")
             text = nginx.stream(
                 ports=ports,
                 local_ports=local_ports,
@@ -85,7 +89,7 @@ class Own:
                 error_log=f"{folder}/error.log",
                 pid=f"{folder}/pid",
                 user=getpass.getuser(),
-                module=f"{root}/usr/lib/nginx/modules/ngx_stream_module.so",
+                module=str(module),
                 workers=1,
                 connections=64,
                 pulse=self.state,
