@@ -69,7 +69,7 @@ def test_another_router_with_the_number_is_heard_without_tcpdump(net: Segment, v
 
 
 def brick(given: Context, name: str) -> Setting | None:
-    found = list(part.resources(given, given.cluster.host(name)))
+    found = [each for each in part.resources(given, given.cluster.host(name)) if isinstance(each, Setting)]
     assert len(found) < 2
     return found[0] if found and isinstance(found[0], Setting) else None
 
