@@ -90,11 +90,10 @@ def test_an_api_server_that_stops_in_order_cuts_nobody_off(modern: Deployed, tmp
     runs = {fault.name: fault.runs for fault in found.faults}
     for run in runs["apiserver-terminated"]:
         # Nobody has to wait either, but two cores for five hosts and all clients are no proof of that: not even that
-        # the announcement of the end overtakes a request that is then told to come again. Of new connections, a few may
-        # come to a server whose end its balancer, which waits for a core, has not yet heard of.
-        failed = {word.removeprefix("unknown-") for stream in ("kept", "writes") for word in run.felt[stream].words}
-        new = run.felt["new"]
-        assert (new.gap < 1, new.failed <= new.total / 20) == (True, True), run.felt
+        # the announcement of the end overtakes a request that is then told to come again.
+        failed = {
+            word.removeprefix("unknown-") for stream in ("new", "kept", "writes") for word in run.felt[stream].words
+        }
         assert not failed - {"timeout", "put-off"}, run.felt
     for run in runs["apiserver-hung"]:
         assert run.felt["kept"].gap < run.outage, "its clients went on before it did"
