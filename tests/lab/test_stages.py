@@ -300,7 +300,7 @@ def test_each_node_balances_for_itself_and_no_more(stages: Stages) -> None:
     text = spec(DESCRIBED, vip=vip, port=port, kind="haproxy")
     with stages.nodes_reach(nodes, own, f"{vip}:{port}"):
         calm(stages.watched("a balancer on every node to the virtual IP", lambda: (stages.write(text), stages.apply())))
-    stages.healthy(60)
+    stages.verify()
     assert on(stages, "node01", kubelet).strip() == f"https://{vip}:{port}"
     for node in nodes:
         assert own not in on(stages, node, "ss -Hltn")
