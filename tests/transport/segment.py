@@ -3,13 +3,13 @@
 import os
 import re
 import subprocess
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from programs import find
+from waiting import within
 
 from quorate.component import system, virtual_ip
 from quorate.component.context import Context
@@ -79,16 +79,6 @@ class Node:
         return (self.folder / log).read_text()
 
 
-def soon(condition: Callable[[], bool], seconds: float = 20) -> bool:
-    """Whether something becomes true."""
-    end = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > end:
-            return False
-        time.sleep(0.1)
-    return True
-
-
 class Segment:
     """The wires, in a namespace of their own, and who is on them."""
 
@@ -120,7 +110,7 @@ def segment(folder: Path, *names: str) -> Iterator[Segment]:
     made = Segment(holders[0].pid)
     try:
         for holder in holders:
-            assert soon(lambda at=f"/proc/{holder.pid}/ns/net": os.readlink(at) != own)  # type: ignore[misc]
+            assert within(20, lambda at=f"/proc/{holder.pid}/ns/net": os.readlink(at) != own)  # type: ignore[misc]
         for number, (name, holder) in enumerate(zip(names, holders[1:], strict=True), 11):
             (folder / name).mkdir()
             node = made.nodes[name] = Node(name, number, holder.pid, folder / name)

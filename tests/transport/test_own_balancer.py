@@ -8,13 +8,14 @@ import ssl
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
 import programs
 import pytest
+from waiting import within
 
 from quorate.pki.issue import issue_ca, new_key
 from quorate.render import haproxy, nginx, watchdog
@@ -38,15 +39,6 @@ server.serve_forever()
 def free(address: str = "127.0.0.1") -> int:
     with socket.create_server((address, 0)) as found:
         return int(found.getsockname()[1])
-
-
-def within(seconds: float, true: Callable[[], bool]) -> bool:
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if true():
-            return True
-        time.sleep(0.05)
-    return False
 
 
 class Own:

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 from own_net import needs_root
-from segment import Node, Segment, context, files, segment, settings, soon
+from segment import Node, Segment, context, files, segment, settings
+from waiting import within
 
 from quorate.component import virtual_ip
 from quorate.component.context import Context
@@ -41,15 +42,15 @@ def test_a_failover_after_a_renewal_leaves_the_host_its_own_address(net: Segment
     for node in (m1, m2):
         node.keepalived(conf(given, node.name))
         # One after the other, so that the test knows who holds it.
-        assert soon(lambda: VIP in bare(m1))
+        assert within(20, lambda: VIP in bare(m1))
     m1.sh(RENEWED.format(m1.ip))
     assert bare(m1) == {m1.ip, VIP}, "the virtual IP stays"
     # With a moment between the two the other order is certain: what is added last would be the secondary one.
     m1.sh(f"ip address del {m1.ip}/24 dev eth0")
-    assert soon(lambda: VIP in bare(m1))
+    assert within(20, lambda: VIP in bare(m1))
     m1.sh(f"ip address add {m1.ip}/24 dev eth0")
     m1.running[0].terminate()
-    assert soon(lambda: VIP in bare(m2))
+    assert within(20, lambda: VIP in bare(m2))
     assert m1.addresses() == {f"{m1.ip}/24"}
 
 
@@ -61,18 +62,18 @@ def test_a_running_cluster_moves_to_it_without_letting_go(net: Segment, renewed:
     given = context()
     new = conf(given, "m1")
     service = m1.keepalived(new.replace(f"{VIP}/32", f"{VIP}/24"))
-    assert soon(lambda: f"{VIP}/24" in m1.addresses())
+    assert within(20, lambda: f"{VIP}/24" in m1.addresses())
     if renewed:
         # Without the pause keepalived would add the virtual IP after the address once more.
         m1.sh(f"ip address del {m1.ip}/24 dev eth0")
-        assert soon(lambda: f"{VIP}/24" in m1.addresses())
+        assert within(20, lambda: f"{VIP}/24" in m1.addresses())
         m1.sh(f"ip address add {m1.ip}/24 dev eth0")
         assert f"{m1.ip}/24 scope global secondary" in m1.sh("ip -4 -o address")
     m1.sh(settings(given, "m1"))
     before = m1.said().count("STATE")
     m1.configure(new)
     service.send_signal(signal.SIGHUP)
-    assert soon(lambda: f"{VIP}/32" in m1.addresses())
+    assert within(20, lambda: f"{VIP}/32" in m1.addresses())
     assert m1.addresses() == {f"{m1.ip}/24", f"{VIP}/32"}
     assert m1.said().count("STATE") == before, "it stayed the holder"
     assert f"10.77.1.0/24 dev eth0 proto kernel scope link src {m1.ip}" in m1.sh("ip route")
@@ -101,14 +102,14 @@ def test_the_virtual_ip_is_on_the_nic_that_the_file_names_and_adverts_on_that_of
     held = f"{OTHER}/{32 if addressed else 24}"
     m1, m2 = net.nodes.values()
     m1.keepalived(conf(given, "m1"))
-    assert soon(lambda: held in m1.on("eth1"))
+    assert within(20, lambda: held in m1.on("eth1"))
     m2.keepalived(conf(given, "m2"))
-    assert soon(lambda: "Entering BACKUP STATE" in m2.said())
+    assert within(20, lambda: "Entering BACKUP STATE" in m2.said())
     # Three adverts and more.
-    assert not soon(lambda: "Entering MASTER STATE" in m2.said(), 5)
+    assert not within(5, lambda: "Entering MASTER STATE" in m2.said())
     assert (m1.on("eth0"), m2.on("eth0")) == ({f"{m1.ip}/24"}, {f"{m2.ip}/24"})
     m1.sh("ip link set eth1 down")
-    assert soon(lambda: held in m2.on("eth1")), "who has lost that NIC's link yields"
+    assert within(20, lambda: held in m2.on("eth1")), "who has lost that NIC's link yields"
     assert held not in m1.on("eth1")
 
 
@@ -119,11 +120,11 @@ def test_a_balancer_without_others_listens_to_nobody(net: Segment) -> None:
     given = context(lone=True)
     text = conf(given, "m1")
     m1.keepalived(text)
-    assert soon(lambda: f"{VIP}/32" in m1.addresses())
+    assert within(20, lambda: f"{VIP}/32" in m1.addresses())
     foreign = re.sub(r"unicast_src_ip[^}]*\}", "", text)
     m2.keepalived(foreign.replace("priority 250", "priority 254").replace(VIP, "10.77.1.101"))
-    assert soon(lambda: "10.77.1.101/32" in m2.addresses())
-    assert not soon(lambda: f"{VIP}/32" not in m1.addresses(), 2)
+    assert within(20, lambda: "10.77.1.101/32" in m2.addresses())
+    assert not within(2, lambda: f"{VIP}/32" not in m1.addresses())
 
 
 @needs_root

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from own_net import needs_root
 from programs import find
-from segment import Node, Segment, context, segment, soon
+from segment import Node, Segment, context, segment
+from waiting import within
 
 from quorate.component import vrrp as part
 from quorate.component.context import Context
@@ -64,7 +65,7 @@ def test_another_router_with_the_number_is_heard_without_tcpdump(net: Segment, v
         f"virtual_router_id {ROUTER}\n priority 100\n advert_int 1\n "
         "virtual_ipaddress {\n  10.77.1.50/24\n }\n}\n"
     )
-    assert soon(lambda: "10.77.1.50/24" in router.addresses())
+    assert within(20, lambda: "10.77.1.50/24" in router.addresses())
     assert found(net) == (["heard 10.77.1.12", "foreign"], ["heard 10.77.1.11", "foreign"])
 
 

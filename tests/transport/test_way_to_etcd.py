@@ -10,7 +10,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
 from ipaddress import IPv4Address
@@ -18,6 +18,7 @@ from pathlib import Path
 
 import programs
 import pytest
+from waiting import within
 
 from quorate.pki.keyring import Keyring
 from quorate.render import etcd_way
@@ -153,15 +154,6 @@ class Way:
         for name in MEMBERS:
             mark = self.folder / name / "sick"
             mark.touch() if name in names else mark.unlink(missing_ok=True)
-
-
-def within(seconds: float, true: Callable[[], bool]) -> bool:
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if true():
-            return True
-        time.sleep(0.02)
-    return False
 
 
 def cut(tls: ssl.SSLSocket, seconds: float) -> float | None:

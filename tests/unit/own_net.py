@@ -4,12 +4,12 @@ import contextlib
 import os
 import signal
 import subprocess
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
 import pytest
+from waiting import within
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root for a network namespace")
 
@@ -49,12 +49,7 @@ class Net:
 
     def within(self, seconds: float, condition: Callable[[], bool]) -> bool:
         """Whether something becomes true in time."""
-        deadline = time.monotonic() + seconds
-        while not condition():
-            if time.monotonic() > deadline:
-                return False
-            time.sleep(0.02)
-        return True
+        return within(seconds, condition)
 
 
 N = TypeVar("N", bound=Net)

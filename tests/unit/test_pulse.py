@@ -5,11 +5,12 @@ import re
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from waiting import within
 
 from quorate.component import balancer, virtual_ip
 from quorate.component.context import Context
@@ -103,20 +104,11 @@ class Pulse:
         os.write(self.pipe, f"{code}\n".encode())
 
     def asked(self, rows: int) -> bool:
-        return within(lambda: self.said("curl.row").count("\n") >= rows)
+        return within(20, lambda: self.said("curl.row").count("\n") >= rows)
 
     def said(self, name: str) -> str:
         path = self.folder / name
         return path.read_text() if path.exists() else ""
-
-
-def within(condition: Callable[[], bool], seconds: float = 20) -> bool:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.01)
-    return True
 
 
 @pytest.fixture(params=[("/bin/sh", False), ("/bin/sh", True), ("bash", False)], ids=["sh", "sh, old curl", "bash"])
@@ -138,10 +130,10 @@ def test_a_balancer_that_hangs_is_told_until_it_answers(heart: Pulse) -> None:
         heart.put("curl.back", "28")
         began = time.monotonic()
         heart.ends(28)
-        assert within(lambda: heart.file.read_text() == "1\n")
+        assert within(20, lambda: heart.file.read_text() == "1\n")
         assert time.monotonic() - began < 1.5, "a lost peer is not waited for"
         heart.put("curl.back", "0")
-        assert within(lambda: heart.file.read_text() == "0\n")
+        assert within(20, lambda: heart.file.read_text() == "0\n")
     assert heart.said("out") == "the balancer hangs\nthe balancer answers again\n" * 2
     cut = "-Ktn ( sport = :6443 or sport = :7443 )"
     assert heart.said("ss.cut").splitlines() == [f"{cut} 0", f"{cut} 1"] * 2, "before the address goes, and once more"

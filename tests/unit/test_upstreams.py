@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from upstreams_watch import ABSENT, BAD, GOOD, HUNG, REFUSED, SILENT, A, B, C, Watch, up
+from waiting import within
 
 from quorate.render import upstreams
 
@@ -116,13 +117,13 @@ def test_the_sessions_of_a_silent_server_are_cut_when_another_one_is_good(
     watch.say(B, GOOD)
     assert watch.stays()
     watch.say(A, silences[-1])
-    assert watch.within(lambda: watch.said("ss.log") == f"-Ktn dst {A}\n")
+    assert within(20, lambda: watch.said("ss.log") == f"-Ktn dst {A}\n")
     # Once for each time, and never while it answers, whatever.
     watch.say(A, BAD, BAD, BAD, *[SILENT] * 7, BAD, *[SILENT] * 7)
     assert watch.stays()
     assert watch.said("ss.log").count("\n") == 1
     watch.say(A, SILENT)
-    assert watch.within(lambda: watch.said("ss.log").count("\n") == 2)
+    assert within(20, lambda: watch.said("ss.log").count("\n") == 2)
 
 
 def test_who_falls_often_has_to_be_good_for_longer(watch: Watch) -> None:
@@ -148,15 +149,15 @@ def test_what_nginx_did_not_take_is_tried_again(watch: Watch) -> None:
     watch.start()
     watch.say(B, GOOD)
     watch.say(A, GOOD, *[SILENT] * 8)
-    assert watch.within(lambda: watch.reloads() == 1)
+    assert within(20, lambda: watch.reloads() == 1)
     assert watch.stays()
     assert not watch.said("ss.log"), "nginx still goes there"
     (watch.folder / "systemctl.fails").unlink()
     watch.say(B, *[GOOD] * 70)
-    assert watch.within(lambda: watch.reloads() == 2)
+    assert within(20, lambda: watch.reloads() == 2)
     assert watch.has(B, C)
     watch.say(A, SILENT)
-    assert watch.within(lambda: watch.said("ss.log") == f"-Ktn dst {A}\n")
+    assert within(20, lambda: watch.said("ss.log") == f"-Ktn dst {A}\n")
 
 
 def test_another_start_goes_on_from_the_list(watch: Watch) -> None:

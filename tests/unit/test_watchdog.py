@@ -3,11 +3,11 @@
 import os
 import signal
 import subprocess
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from waiting import within
 
 from quorate.render import watchdog
 
@@ -54,7 +54,7 @@ class Watchdog:
         """The questions in a row end like this; back when they are asked again."""
         rows = self.said("curl.row").count("\n")
         os.write(self.pipe, f"{code}\n".encode())
-        assert within(lambda: self.said("curl.row").count("\n") > max(rows, 1))
+        assert within(20, lambda: self.said("curl.row").count("\n") > max(rows, 1))
 
     def said(self, name: str) -> str:
         path = self.folder / name
@@ -66,20 +66,11 @@ class Watchdog:
         os.close(self.pipe)
 
 
-def within(condition: Callable[[], bool], seconds: float = 20) -> bool:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.01)
-    return True
-
-
 @pytest.fixture
 def dog(tmp_path: Path) -> Iterator[Watchdog]:
     made = Watchdog(tmp_path)
     try:
-        assert within(lambda: made.said("curl.row") != "")
+        assert within(20, lambda: made.said("curl.row") != "")
         yield made
     finally:
         made.close()

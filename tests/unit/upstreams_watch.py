@@ -7,8 +7,9 @@ import signal
 import subprocess
 import termios
 import time
-from collections.abc import Callable
 from pathlib import Path
+
+from waiting import within
 
 from quorate.render import upstreams
 
@@ -73,7 +74,7 @@ class Watch:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGTERM)
             process.wait()
-        assert self.within(lambda: not self.states())
+        assert within(20, lambda: not self.states())
         self.running.clear()
 
     def close(self) -> None:
@@ -108,19 +109,11 @@ class Watch:
         path = self.folder / name
         return path.read_text() if path.exists() else ""
 
-    def within(self, condition: Callable[[], bool], seconds: float = 20) -> bool:
-        deadline = time.monotonic() + seconds
-        while not condition():
-            if time.monotonic() > deadline:
-                return False
-            time.sleep(0.01)
-        return True
-
     def has(self, *servers: str) -> bool:
         """Whether the list soon says so, and nginx took it over in that form."""
         shown = "".join(f"...{line}\n" for line in up(*servers).splitlines())
         taken = f"reload nginx.service\n{shown}"
-        return self.within(lambda: self.said("list") == up(*servers) and self.said("systemctl.log").endswith(taken))
+        return within(20, lambda: self.said("list") == up(*servers) and self.said("systemctl.log").endswith(taken))
 
     def reloads(self) -> int:
         return self.said("systemctl.log").count("reload nginx.service")

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 
 
-def within(seconds: float, condition: Callable[[], bool], pause: float = 0.1) -> bool:
+def within(seconds: float, condition: Callable[[], bool], pause: float = 0.05) -> bool:
     """Whether it holds before so many seconds are over."""
     deadline = time.monotonic() + seconds
     while not condition():
