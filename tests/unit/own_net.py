@@ -4,7 +4,7 @@ import contextlib
 import os
 import signal
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -13,19 +13,25 @@ from waiting import within
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root for a network namespace")
 
+OPTIONS = {"net": "net", "mnt": "mount"}
+"""Of unshare and nsenter, by kind of namespace."""
+
 
 class Net:
     """A network namespace, held by a process, and a folder of this machine."""
 
+    spaces: Sequence[str] = ("net",)
+    """Kinds of namespaces, as /proc calls them: with "mnt" one of mounts, too."""
+
     def __init__(self, holder: int, folder: Path) -> None:
         self.holder, self.folder = holder, folder
         self.running: list[subprocess.Popen[str]] = []
+        self.enter = ["nsenter", *(f"--{OPTIONS[each]}=/proc/{holder}/ns/{each}" for each in self.spaces), "--"]
 
     def begin(self, *argv: str) -> subprocess.Popen[str]:
         """A process in the namespace, in a group of its own as in a service's control group."""
-        command = ["nsenter", f"--net=/proc/{self.holder}/ns/net", "--", *argv]
         process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+            [*self.enter, *argv], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
         )
         self.running.append(process)
         return process
@@ -38,12 +44,7 @@ class Net:
 
     def sh(self, script: str, check: bool = True) -> str:
         """What a script says; without `check` its exit code."""
-        done = subprocess.run(
-            ["nsenter", f"--net=/proc/{self.holder}/ns/net", "--", "/bin/sh", "-ec", script],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        done = subprocess.run([*self.enter, "/bin/sh", "-ec", script], capture_output=True, text=True, check=False)
         assert not check or done.returncode == 0, (script, done.stdout, done.stderr)
         return done.stdout if check else str(done.returncode)
 
@@ -56,11 +57,9 @@ N = TypeVar("N", bound=Net)
 
 
 @contextlib.contextmanager
-def own_net(kind: type[N], folder: Path, *, mounts: bool = False) -> Iterator[N]:
-    """A namespace that is gone afterwards, with all that was begun in it; skips where there are none. With `mounts`
-    there is one of mounts, too.
-    """
-    spaces = ["--net", *(["--mount"] if mounts else [])]
+def own_net(kind: type[N], folder: Path) -> Iterator[N]:
+    """A namespace that is gone afterwards, with all that was begun in it; skips where there are none."""
+    spaces = [f"--{OPTIONS[each]}" for each in kind.spaces]
     holder = subprocess.Popen(["unshare", *spaces, "sleep", "600"], stderr=subprocess.DEVNULL)
     made = kind(holder.pid, folder)
     try:

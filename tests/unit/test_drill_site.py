@@ -1,6 +1,5 @@
 """What a site does to a host's network, by `drill`, in namespaces of their own: with the real ip, iptables and nft."""
 
-import subprocess
 from collections.abc import Iterator
 from ipaddress import IPv4Address
 from pathlib import Path
@@ -48,11 +47,7 @@ COMMIT
 class Site(Net):
     """A host with an address, a way out, and a systemctl that only notes what it is asked."""
 
-    def begin(self, *argv: str) -> "subprocess.Popen[str]":
-        return super().begin("nsenter", f"--mount=/proc/{self.holder}/ns/mnt", "--", *argv)
-
-    def sh(self, script: str, check: bool = True) -> str:
-        return super().sh(f"exec nsenter --mount=/proc/{self.holder}/ns/mnt -- /bin/sh -ec {quote(script)}", check)
+    spaces = ("net", "mnt")
 
     def put(self, path: str, text: str) -> None:
         self.sh(f"mkdir -p {path.rpartition('/')[0]}; printf %s {quote(text)} >{path}; chmod 755 {path}")
@@ -93,7 +88,7 @@ class Site(Net):
 def net(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
     monkeypatch.setattr(site, "KEEPERS", 1)
     monkeypatch.setattr(site, "WATCH", 2)
-    with own_net.own_net(Site, tmp_path, mounts=True) as made:
+    with own_net.own_net(Site, tmp_path) as made:
         made.prepare()
         yield made
 

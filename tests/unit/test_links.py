@@ -61,11 +61,7 @@ def files(found: HostFacts, **more: object) -> dict[str, str]:
 class Managed(Net):
     """Namespaces of network and mounts, with networkd's folders empty but for a site's files."""
 
-    def begin(self, *argv: str) -> "subprocess.Popen[str]":
-        return super().begin("nsenter", f"--mount=/proc/{self.holder}/ns/mnt", "--", *argv)
-
-    def sh(self, script: str, check: bool = True) -> str:
-        return super().sh(f"exec nsenter --mount=/proc/{self.holder}/ns/mnt -- /bin/sh -ec {quote(script)}", check)
+    spaces = ("net", "mnt")
 
     def put(self, path: str, text: str) -> None:
         self.sh(f"mkdir -p {os.path.dirname(path)}; printf %s {quote(text)} >{path}")
@@ -106,7 +102,7 @@ class Managed(Net):
 
 @pytest.fixture
 def net(tmp_path: Path) -> Iterator[Managed]:
-    with own_net.own_net(Managed, tmp_path, mounts=True) as made:
+    with own_net.own_net(Managed, tmp_path) as made:
         made.prepare()
         yield made
 

@@ -12,7 +12,7 @@ import pytest
 from hosts_in_memory import Gate, Hosts, Thing, gzipped
 from test_walk import chain, names, plan
 
-from quorate.core import Action, Blob, CommandFailed, LockLost, State, TransportError
+from quorate.core import Action, Blob, CommandFailed, Key, LockLost, State, TransportError
 from quorate.execute import apply as module
 from quorate.execute import once
 from quorate.execute.apply import UPLOADS_OF_HOST, Walk
@@ -235,3 +235,21 @@ async def test_no_file_of_a_step_is_under_way_when_another_of_it_is_sent_again(t
 
     door = Uneven(cut_before={("a", "@set l 1")})
     assert (await Walk(await plan([Two(host="a", thing="l")], door), door, lambda event: None).run()).ok
+
+
+async def test_nobody_waits_for_a_proof_after_an_abort() -> None:
+    asked = asyncio.Event()
+
+    async def proof() -> dict[Key, str]:
+        asked.set()
+        await asyncio.Event().wait()
+        return {}
+
+    hosts = Hosts()
+    walking = Walk(await plan(chain("x"), hosts), hosts, lambda event: None, proof)
+    running = asyncio.create_task(walking.run())
+    await asked.wait()
+    walking.abort()
+    outcome = await asyncio.wait_for(running, 5)
+    assert (outcome.stopped, outcome.ok, names(outcome.changed)) == (True, False, ["x"])
+    assert len(asyncio.all_tasks()) == 1, "nothing asks on"

@@ -5,6 +5,7 @@ import re
 import time
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
+from typing import Literal
 
 from quorate.core import CommandFailed, Key, QuorateError, State, Transport, TransportError
 from quorate.execute import batch
@@ -53,6 +54,7 @@ class Walk:
         self._zero = time.monotonic()
         self.outcome = Outcome()
         self._stop, self._abort = asyncio.Event(), asyncio.Event()
+        self._unproved = False
 
     def stop(self) -> None:
         """Begin no further step; those under way end, and no host is waited for that was lost."""
@@ -72,21 +74,32 @@ class Walk:
                 for task in self._running.keys() & done:
                     del self._running[task]
                     task.result()
+            if self._proof and not self._order.open and not self._stop.is_set():
+                await self._prove(self._proof, aborted)
         finally:
             aborted.cancel()
             for task in self._running:
                 task.cancel()
         if self._running:
             await asyncio.wait(self._running, timeout=LEAVE)
-        if self._proof and not self._order.open and not self._stop.is_set():
-            for key, error in (await self._proof()).items():
-                self._fail(key, error)
         self._sum_up()
         return self.outcome
 
+    async def _prove(self, proof: Proof, aborted: asyncio.Task[Literal[True]]) -> None:
+        """Ask the proof, as long as somebody waits for it."""
+        asking = asyncio.ensure_future(proof())
+        try:
+            await asyncio.wait({asking, aborted}, return_when=asyncio.FIRST_COMPLETED)
+            self._unproved = not asking.done()
+            for key, error in (asking.result() if asking.done() else {}).items():
+                self._fail(key, error)
+        finally:
+            asking.cancel()
+            await asyncio.wait({asking}, timeout=LEAVE)
+
     def _sum_up(self) -> None:
         rest = [key for key in self._order.open if key not in self.outcome.failed]
-        self.outcome.stopped = self._stop.is_set() and bool(self._order.open)
+        self.outcome.stopped = self._unproved or (self._stop.is_set() and bool(self._order.open))
         self.outcome.unchanged += self._order.untouched
         if self.outcome.stopped:
             self.outcome.left = rest

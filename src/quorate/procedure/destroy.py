@@ -47,7 +47,7 @@ async def destroy(compiled: Compiled, via: Transport, emit: Emit) -> Destroyed:
 
     async def one(host: str, bricks: Sequence[Brick]) -> None:
         def on_line(line: str) -> None:
-            if text := told(line):
+            if (text := told(line)) is not None:
                 emit(Said(text, host))
 
         try:
