@@ -79,7 +79,9 @@ def test_haproxy_has_nothing_of_it_and_nginx_takes_it_away() -> None:
     assert not [name for name in bricks(given) if "upstreams" in name]
     host = given.cluster.host("b")
     assert units(given.cluster, host) == ("haproxy.service", "keepalived.service", "quorate-address.service")
-    assert units(context().cluster, host)[-2:] == ("keepalived.service", "quorate-address.service")
+    assert units(context().cluster, host) == (
+        *("nginx.service", "quorate-upstreams.service", "keepalived.service", "quorate-address.service"),
+    )
     found = list(balancer.resources(context(), host))
     [setting] = [brick for brick in found if isinstance(brick, Setting)]
     assert setting.name not in bricks(given)

@@ -227,7 +227,7 @@ def test_balancers_with_a_peer_have_it(kind: str) -> None:
     names = list(found)
     assert names.index(f"{kind}.service") < names.index("quorate-pulse.service") < names.index("keepalived.service")
     host = cluster.host("b0")
-    assert units(cluster, host)[-3:-1] == ("quorate-pulse.service", "keepalived.service")
+    assert units(cluster, host)[-3:] == ("quorate-pulse.service", "keepalived.service", "quorate-address.service")
     assert Listener(BALANCER_STATE, "balancer's state", local=True) in listeners(cluster, host)
 
 

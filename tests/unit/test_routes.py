@@ -176,6 +176,10 @@ def test_what_somebody_takes_comes_back(net: Net) -> None:
     net.begin("/bin/sh", str(script))
     assert net.within(20, lambda: net.routes() == wanted and len(chains(net)) == 9)
     before = chains(net)
+
+    def back() -> bool:
+        return net.routes() == wanted and sorted(chains(net)) == sorted(before)
+
     for harm in (
         "ip route delete 10.244.1.0/24; ip route add 10.244.8.0/24 via 10.0.0.8 proto 109",
         "ip route replace 10.244.2.0/24 via 10.0.0.77",
@@ -186,8 +190,8 @@ def test_what_somebody_takes_comes_back(net: Net) -> None:
     ):
         net.sh(harm)
         if "replace" not in harm:
-            assert net.sh(f"/bin/sh {script}.check") or net.routes() == wanted, "the check names it until it is back"
-        assert net.within(15, lambda: net.routes() == wanted and sorted(chains(net)) == sorted(before)), harm
+            assert net.sh(f"/bin/sh {script}.check") or back(), "the check names it until it is back"
+        assert net.within(15, back), harm
     assert net.within(15, lambda: net.sh(f"/bin/sh {script}.check") == "")
     net.list.unlink()
     time.sleep(0.5)

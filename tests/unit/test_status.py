@@ -110,7 +110,9 @@ def test_a_host_that_says_nothing_is_no_crash() -> None:
 
 def test_units_follow_the_roles() -> None:
     c = cluster(load_balancer=LoadBalancer(kind="haproxy"), runtime=Runtime(kind="docker"))
-    assert units(c, c.host("b1"))[:3] == ("haproxy.service", "quorate-pulse.service", "keepalived.service")
+    assert units(c, c.host("b1")) == (
+        *("haproxy.service", "quorate-pulse.service", "keepalived.service", "quorate-address.service"),
+    )
     assert units(c, c.host("w1"))[:2] == ("etcd.service", "docker.service")
     assert "keepalived.service" not in units(cluster(endpoint=Endpoint(address="api.example")), c.host("b1"))
 

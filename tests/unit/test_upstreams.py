@@ -183,7 +183,7 @@ def test_lines_that_are_no_answers_and_a_lost_list_harm_nothing(watch: Watch) ->
     assert watch.stays()
     watch.list.unlink()
     watch.say(A, *["x"] * 5, REFUSED)
-    assert watch.within(watch.list.exists)
+    assert within(20, watch.list.exists)
     assert watch.has(B, C)
     assert not mark.exists()
     watch.end()

@@ -77,14 +77,6 @@ def _asked(context: Context, host: Host) -> bool:
     return c.endpoint.local or c.vip_moves or any(door.vip and len(door.hosts) > 1 for door in doors)
 
 
-def _ports(context: Context, host: Host) -> tuple[list[int], list[int]]:
-    """The ports of all addresses, and those of loopback alone: the endpoint's, and those that clients still know."""
-    c, doors = context.cluster, context.doors(host)
-    every = [(c.endpoint.local, c.balancer_port), *((door.local, door.port) for door in doors)]
-    wide = dict.fromkeys(port for local, port in every if not local)
-    return [*wide], [*dict.fromkeys(port for _, port in every if port not in wide)]
-
-
 def _slower(context: Context) -> int:
     """How many times slower than usual API servers are checked: where each node does it, they are asked by all."""
     return 1 + (len(context.cluster.balancing) - 1) // FEW
@@ -104,7 +96,7 @@ def _nginx(context: Context, host: Host) -> Iterator[Brick]:
     debian = facts.package_manager == "apt"
     library = "/usr/lib/nginx" if debian else "/usr/lib64/nginx"
     limit = facts.nofile_limit
-    ports, local_ports = _ports(context, host)
+    ports, local_ports = context.ports(host)
     text = nginx.stream(
         ports=ports,
         local_ports=local_ports,
@@ -165,7 +157,7 @@ def _nginx(context: Context, host: Host) -> Iterator[Brick]:
 def _haproxy(context: Context, host: Host) -> Iterator[Brick]:
     c, facts = context.cluster, context.of(host)
     limit = facts.nofile_limit
-    ports, local_ports = _ports(context, host)
+    ports, local_ports = context.ports(host)
     text = haproxy.config(
         ports=ports,
         local_ports=local_ports,

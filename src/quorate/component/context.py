@@ -89,6 +89,13 @@ class Context:
         same = self.cluster.endpoint.local
         return tuple(door for door in self.retiring if door.local == same or host.ip in door.hosts)
 
+    def ports(self, host: Host) -> tuple[list[int], list[int]]:
+        """The ports of the host's balancer at all addresses, and at loopback alone: endpoint and retiring ones."""
+        own = (self.cluster.endpoint.local, self.cluster.balancer_port)
+        every = [own, *((door.local, door.port) for door in self.doors(host))]
+        wide = dict.fromkeys(port for local, port in every if not local)
+        return [*wide], [*dict.fromkeys(port for _, port in every if port not in wide)]
+
     def serves_as(self, host: Host) -> Cluster:
         """The cluster by whose flags the host's API server runs: that of before as long as it is the endpoint."""
         was = self.standing

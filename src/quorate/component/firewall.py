@@ -10,6 +10,7 @@ from quorate.resource.system import Setting
 from quorate.spec.cluster import Host, Role
 from quorate.spec.layout import FIREWALL, FIREWALL_UNIT
 from quorate.spec.ports import openings
+from quorate.spec.ssh import ssh_of
 
 EVERY = 1
 """Seconds between two looks at the rules in iptables, 10 ms of CPU each. While they are gone etcd's members and
@@ -35,7 +36,7 @@ def firewall(context: Context, host: Host) -> Iterator[Brick]:
         return
     cluster = context.cluster
     wanted = openings(cluster, host, context.doors(host))
-    named = host.ssh.port or cluster.ssh.port or 22
+    named = ssh_of(cluster, host).port
     ssh = context.of(host).ssh_ports or (named,)
     if kind == "firewalld":
         pods = str(cluster.network.pod_cidr) if host.has(Role.WORKER) else ""

@@ -40,12 +40,6 @@ def resources(context: Context, host: Host) -> Iterator[Brick]:
     yield from _keepalived(context, host)
 
 
-def _ports(context: Context) -> list[int]:
-    """The endpoint's port, and those that clients still know."""
-    doors = (door.port for door in context.retiring if not door.local)
-    return list(dict.fromkeys([context.cluster.endpoint.port, *doors]))
-
-
 def _peers(context: Context, host: Host) -> list[str]:
     """Addresses of the other balancers."""
     return [balancer.ip for balancer in context.cluster.balancers if balancer.name != host.name]
@@ -60,7 +54,7 @@ def _pulse(context: Context, host: Host) -> Iterator[Brick]:
         peers=_peers(context, host),
         peer_port=c.endpoint.port,
         track_file=BALANCER_HUNG,
-        ports=_ports(context),
+        ports=context.ports(host)[0],
     )
     yield File(host=host.name, path=PULSE, content=text, mode="0755")
     yield from service(
@@ -90,7 +84,7 @@ def _keepalived(context: Context, host: Host) -> Iterator[Brick]:
         interface=place.carrier(c, host, facts),
         virtual_router_id=place.router_id(c, context.facts.hosts),
         # High and close together: the time that a backup waits shrinks with its priority (RFC 9568: skew).
-        priority=250 - 10 * rank,
+        priority=keepalived.TOP_PRIORITY - 10 * rank,
         advert_interval=timing(c).advert_interval,
         address=host.ip,
         peers=_peers(context, host),

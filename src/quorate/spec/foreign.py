@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from quorate.spec import words
-from quorate.spec.cluster import Cluster
+from quorate.spec.cluster import Cluster, Versions
 from quorate.spec.mend import alone, flow, mended
 from quorate.spec.shape import fields_at, fits, has, kind_of
 from quorate.spec.tree import Tree, Where
@@ -123,7 +123,8 @@ def _version(part: str, given: object, tree: Tree) -> str:
     if has(tree.data, ("versions", part)):
         return f"remove it: `versions.{part}` is there already"
     meant = mended(str(given), words.VERSION.pattern) if isinstance(given, str | float) else ""
-    return f"write `versions: {{{part}: '{meant or '1.37.2' if part == 'kubernetes' else meant or '...'}'}}`"
+    usual = Versions().kubernetes if part == "kubernetes" else "..."
+    return f"write `versions: {{{part}: '{meant or usual}'}}`"
 
 
 def _elsewhere(plain: str, around: Where, root: type[BaseModel], given: object, tree: Tree) -> str:

@@ -7,6 +7,7 @@ feature gates. What a component refuses whatever the value is in `owned`. Read f
 
 from collections.abc import Mapping
 
+from quorate.spec.flag_text import items
 from quorate.spec.rules.guard import (
     Guard,
     at_least,
@@ -36,7 +37,14 @@ _TTL = 300
 _PROFILING = off("nobody is told what a program has in its memory")
 _SUITES = Guard(suites, "suites have forward secrecy, and HTTP/2 works")
 _VERSIONS = one_of(("VersionTLS12", "VersionTLS13"), "nothing older than TLS 1.2 is spoken")
-_CACHED = at_most(_TTL, "rights that are taken away are gone within minutes")
+_CACHES = dict.fromkeys(
+    (
+        "authentication-token-webhook-cache-ttl",
+        "authorization-webhook-cache-authorized-ttl",
+        "authorization-webhook-cache-unauthorized-ttl",
+    ),
+    at_most(_TTL, "rights that are taken away are gone within minutes"),
+)
 _AUDIT = "the audit log has every write"
 _COLLECTED = on("what belongs to something deleted is deleted, too")
 _QUIET = Guard(quiet(_MOST_VERBOSE), "logs hold no Secrets", f"write at most {_MOST_VERBOSE}")
@@ -50,9 +58,7 @@ _CONTROL = {
         ("/healthz", "/healthz/*", "/livez", "/livez/*", "/readyz", "/readyz/*", "/version"),
         "strangers get health alone",
     ),
-    "authentication-token-webhook-cache-ttl": _CACHED,
-    "authorization-webhook-cache-authorized-ttl": _CACHED,
-    "authorization-webhook-cache-unauthorized-ttl": _CACHED,
+    **_CACHES,
 }
 
 HARMLESS = (
@@ -69,7 +75,7 @@ _APISERVER = {
     "profiling": _PROFILING,
     "disable-admission-plugins": within(HARMLESS, "what plugins refuse stays refused"),
     "enable-admission-plugins": Guard(
-        lambda value: not {"AlwaysAdmit", "AlwaysDeny"} & {item.strip() for item in value.split(",")},
+        lambda value: not {"AlwaysAdmit", "AlwaysDeny"} & set(items(value)),
         "requests are judged one by one",
     ),
     "runtime-config": Guard(
@@ -98,9 +104,7 @@ _APISERVER = {
     "audit-log-truncate-max-event-size": at_least(102400, _AUDIT),
     "enable-garbage-collector": _COLLECTED,
     "etcd-compaction-interval": lasting("etcd's store does not grow until it is full"),
-    "authentication-token-webhook-cache-ttl": _CACHED,
-    "authorization-webhook-cache-authorized-ttl": _CACHED,
-    "authorization-webhook-cache-unauthorized-ttl": _CACHED,
+    **_CACHES,
 }
 _CONTROLLER_MANAGER = {
     **_CONTROL,
@@ -149,9 +153,7 @@ _KUBELET = {
     "redirect-container-streaming": off("sessions in containers go through the API server"),
     "enable-cadvisor-json-endpoints": off("the kubelet shows no more than it must"),
     "manifest-url": _MANIFESTS,
-    "authentication-token-webhook-cache-ttl": _CACHED,
-    "authorization-webhook-cache-authorized-ttl": _CACHED,
-    "authorization-webhook-cache-unauthorized-ttl": _CACHED,
+    **_CACHES,
 }
 _NAMES = off("members are known by the addresses in their certificates")
 _ETCD = {
