@@ -16,6 +16,7 @@ SHARED = {
     "clock",
     "command",
     "context",
+    "turns",
     "keeper",
     "hostports",
     "links",
@@ -59,7 +60,7 @@ def test_every_part_is_in_the_table_of_contents() -> None:
 def test_parts_name_what_they_come_after() -> None:
     names = {component.NAME for component in COMPONENTS}
     for component in COMPONENTS:
-        assert set(component.AFTER) <= names - {component.NAME}
+        assert {*component.AFTER, *component.MEETS} <= names - {component.NAME}
 
 
 def test_the_independence_contract_names_every_part() -> None:

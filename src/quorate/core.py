@@ -4,15 +4,17 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import NamedTuple, Protocol, runtime_checkable
 
 State = Mapping[str, str]
 """What is known of one thing, field by field. `{}` means absent. A secret appears only as its digest."""
 
 
-@dataclass(frozen=True, order=True)
-class Key:
-    """The address of one thing, unique in a cluster; prints as `host/kind/name`."""
+class Key(NamedTuple):
+    """The address of one thing, unique in a cluster; prints as `host/kind/name`.
+
+    A tuple: a large cluster has a hundred thousand of them, and each is hashed and compared many times.
+    """
 
     host: str
     kind: str

@@ -13,6 +13,7 @@ from worlds import contexts
 
 from quorate.component import COMPONENTS
 from quorate.component.context import Context
+from quorate.component.turns import Turns
 from quorate.core import Key
 from quorate.execute import batch, observe
 from quorate.plan.compile import Compiled, compile_cluster
@@ -34,7 +35,7 @@ FOUND_ON_EVERY_HOST = {
 
 def text(compiled: Compiled) -> list[str]:
     """A plan for bare hosts as text."""
-    plan = Plan({brick.key: Step(brick, None) for brick in compiled.resources}, compiled.needs)
+    plan = Plan({brick.key: Step(brick, None) for brick in compiled.resources}, compiled.needs, gates=compiled.gates)
     return [f"{step.key} {step.diff} {sorted(plan.needs[step.key])}" for step in plan.changes]
 
 
@@ -67,8 +68,9 @@ def test_every_need_is_there_and_comes_first(context: Context) -> None:
     compiled = compile_cluster(context)
     keys = [brick.key for brick in compiled.resources]
     assert len(keys) == len(set(keys))
-    place = {key: number for number, key in enumerate(keys)}
-    assert compiled.needs.keys() == place.keys() == compiled.component_of.keys()
+    place = {key: number for number, key in enumerate(compiled.needs)}
+    assert [key for key in place if key not in compiled.gates] == keys
+    assert place.keys() - compiled.gates.keys() == compiled.component_of.keys()
     for key, needs in compiled.needs.items():
         assert all(place[need] < place[key] for need in needs)
     for brick in compiled.resources:
@@ -110,12 +112,12 @@ def test_running_hosts_change_one_at_a_time_and_others_wait_for_nobody(context: 
         for one in units:
             for two in units.keys() - {one}:
                 tied = any(key in needs[other] for key in units[one] for other in units[two])
-                if component.SERIAL and {one, two} <= runs:
+                if component.TURNS is not Turns.TOGETHER and {one, two} <= runs:
                     reverse = any(key in needs[other] for key in units[two] for other in units[one])
                     assert tied != reverse, f"{component.NAME}: {one} and {two} may change at once"
                 elif two not in runs:
                     natural = any(key in plain[other] for key in units[one] for other in units[two])
-                    direct = one in runs and component.SERIAL and tied and not natural
+                    direct = one in runs and component.TURNS is not Turns.TOGETHER and tied and not natural
                     assert not direct, f"{component.NAME}: {two} stands still and waits for {one}, which runs"
 
 

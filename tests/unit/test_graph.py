@@ -1,5 +1,6 @@
 """Edges that nobody writes: what each brick needs follows from what it is."""
 
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 import pytest
@@ -8,6 +9,8 @@ from past_clusters import THREE, ancestors, cluster, context
 from quorate.core import Key, PlanError
 from quorate.plan import graph
 from quorate.plan.compile import compile_cluster
+from quorate.plan.gate import gate
+from quorate.plan.graph import After
 from quorate.resource.brick import Brick
 from quorate.resource.file import Directory, File, Symlink
 from quorate.resource.system import User
@@ -20,8 +23,19 @@ def file(path: str, host: str = "h", owner: str = "root:root", explicit: frozens
     return File(host=host, path=path, content="", owner=owner, explicit=explicit)
 
 
-def edges(*bricks: Brick) -> dict[Key, frozenset[Key]]:
-    return graph.edges([graph.Part("one", "h", bricks)], {"one": ()})
+def edges(*bricks: Brick) -> dict[Key, set[Key]]:
+    return graph.edges([graph.Part("one", "h", bricks)], {"one": After()}).needs
+
+
+def behind(needs: Mapping[Key, Iterable[Key]], key: Key) -> set[Key]:
+    """All that comes before it."""
+    found: set[Key] = set()
+    waiting = [key]
+    while waiting:
+        new = set(needs[waiting.pop()]) - found
+        found |= new
+        waiting += new
+    return found
 
 
 def test_a_folder_comes_before_what_lies_in_it_the_nearest_first() -> None:
@@ -35,7 +49,7 @@ def test_a_folder_comes_before_what_lies_in_it_the_nearest_first() -> None:
 
 def test_a_name_that_only_begins_alike_is_no_folder() -> None:
     folder, beside = Directory(host="h", path="/a"), file("/ab/c")
-    assert edges(folder, beside)[beside.key] == frozenset()
+    assert edges(folder, beside)[beside.key] == set()
 
 
 def test_an_owner_comes_before_what_is_his() -> None:
@@ -47,18 +61,28 @@ def test_a_unit_comes_after_what_it_loads_also_of_another_part() -> None:
     early, late = file("/etc/early"), file("/etc/late")
     unit = Unit(host="h", unit="u.service", loads=("/etc/early", "/etc/late", "/etc/nobodys"))
     parts = [graph.Part("one", "h", (unit,)), graph.Part("two", "h", (early, late))]
-    assert graph.edges(parts, {"one": (), "two": ()})[unit.key] == {early.key, late.key}
+    assert graph.edges(parts, {"one": After(), "two": After()}).needs[unit.key] == {early.key, late.key}
 
 
-def test_nothing_crosses_hosts_but_the_order_of_parts() -> None:
+def test_nothing_crosses_hosts_but_at_a_gate() -> None:
     folder, other = Directory(host="h", path="/a"), file("/a/b", host="k")
     unit = Unit(host="h", unit="u.service")
-    gate, far = Ready(host="h", what="u", check=":"), Unit(host="k", unit="far.service")
-    parts = [graph.Part("one", "h", (folder, unit, gate)), graph.Part("two", "k", (other, far))]
-    needs = graph.edges(parts, {"one": (), "two": ("one",)})
-    assert needs[other.key] == frozenset()
-    assert needs[far.key] == {other.key, gate.key}
-    assert needs[gate.key] == {folder.key, unit.key}
+    ready, far = Ready(host="h", what="u", check=":"), Unit(host="k", unit="far.service")
+    parts = [graph.Part("one", "h", (folder, unit, ready)), graph.Part("two", "k", (other, far))]
+    needs = graph.edges(parts, {"one": After(), "two": After(everywhere={"one": None})}).needs
+    assert needs[other.key] == set()
+    assert needs[far.key] == {other.key, gate("one on all")}
+    assert needs[gate("one on all")] == {gate("one proven", "h")}
+    assert needs[gate("one proven", "h")] == {ready.key}
+    assert needs[ready.key] == {folder.key, unit.key}
+
+
+def test_what_comes_after_a_part_of_its_host_waits_for_that_of_no_other() -> None:
+    parts = [
+        graph.Part(part, host, (Unit(host=host, unit=f"{part}.service"),)) for part in ("one", "two") for host in "hk"
+    ]
+    needs = graph.edges(parts, {"one": After(), "two": After(here=("one", "nobody's"))}).needs
+    assert behind(needs, Key("h", "unit", "two.service")) == {gate("one", "h"), Key("h", "unit", "one.service")}
 
 
 def test_two_of_one_name_are_refused() -> None:
@@ -70,8 +94,8 @@ def test_two_of_one_name_are_refused() -> None:
 def test_a_circle_is_refused_and_shown() -> None:
     one = file("/a", explicit=frozenset({Key("h", "file", "/b")}))
     two = file("/b", explicit=frozenset({Key("h", "file", "/a")}))
-    with pytest.raises(PlanError) as error:
-        edges(one, two)
+    with pytest.raises(PlanError, match="in a circle") as error:
+        graph.order(edges(one, two))
     assert {one.key, two.key} <= set(error.value.keys)
 
 
@@ -80,13 +104,13 @@ def test_running_parts_change_one_at_a_time_after_those_that_stand_still() -> No
         return graph.Part("p", host, (Unit(host=host, unit="u.service"), Ready(host=host, what="u", check=":")))
 
     a, b, c = part("a"), part("b"), part("c")
-    needs = graph.edges([a, b, c], {"p": ()})
-    tied = graph.serial([c], [a, b], needs)
-    gate = {host: Key(host, "ready", "u") for host in "abc"}
-    assert gate["c"] in tied[Key("a", "unit", "u.service")]
-    assert gate["a"] in tied[Key("b", "unit", "u.service")]
-    assert tied[Key("c", "unit", "u.service")] == needs[Key("c", "unit", "u.service")]
-    assert graph.order(tied)[-1] == gate["b"]
+    tied = graph.edges([a, b, c], {"p": After()})
+    graph.in_turn(tied, [c], [a, b], strict=True)
+    ready = {host: Key(host, "ready", "u") for host in "abc"}
+    assert ready["c"] in behind(tied.needs, Key("a", "unit", "u.service"))
+    assert ready["a"] in behind(tied.needs, Key("b", "unit", "u.service"))
+    assert behind(tied.needs, Key("c", "unit", "u.service")) == set()
+    assert [key for key in graph.order(tied.needs) if key not in tied.gates][-1] == ready["b"]
 
 
 def test_the_order_does_not_depend_on_the_order_of_the_input() -> None:
@@ -102,10 +126,9 @@ def test_the_next_host_waits_for_what_comes_after_the_proof() -> None:
         return graph.Part("balancer", host, tuple(bricks))
 
     first, second = part("lb01"), part("lb02")
-    needs = graph.serial(
-        [], [first, second], {brick.key: frozenset() for p in (first, second) for brick in p.resources}
-    )
-    assert all(Key("lb01", "unit", "keepalived.service") in needs[brick.key] for brick in second.resources)
+    tied = graph.edges([first, second], {"balancer": After()})
+    graph.in_turn(tied, [], [first, second], strict=True)
+    assert all(Key("lb01", "unit", "keepalived.service") in behind(tied.needs, brick.key) for brick in second.resources)
 
 
 @pytest.mark.parametrize(("version", "alone"), [("1.32", False), ("1.33", True), ("1.37", True)])

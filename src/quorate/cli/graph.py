@@ -1,6 +1,11 @@
 """`quorate graph`: the components in the order in which they are built."""
 
+from typing import TYPE_CHECKING
+
 from quorate.cli.words import DEFAULT, File, Json
+
+if TYPE_CHECKING:
+    from quorate.component.context import Component
 
 
 def graph(*, file: File = DEFAULT, json: Json = False) -> int:
@@ -12,20 +17,36 @@ def graph(*, file: File = DEFAULT, json: Json = False) -> int:
 
     from quorate.cli.output import Output, dump
     from quorate.component import COMPONENTS
+    from quorate.component.turns import Enough, Turns
     from quorate.report.console import NAME, QUIET
 
     by_name = {component.NAME: component for component in COMPONENTS}
-    order = list(TopologicalSorter({name: each.AFTER for name, each in by_name.items()}).static_order())
+    needs = {name: {*each.AFTER, *each.MEETS} for name, each in by_name.items()}
+    order = list(TopologicalSorter({name: sorted(needs[name]) for name in by_name}).static_order())
     about = {name: ((each.__doc__ or "").splitlines() or [""])[0] for name, each in by_name.items()}
     if json:
-        dump([{"name": n, "after": list(by_name[n].AFTER), "serial": by_name[n].SERIAL} for n in order])
+        dump([_told(by_name[name]) for name in order])
         return 0
     out = Output()
     width = max(map(len, order))
     for name in order:
         one = by_name[name]
-        after = f"after {', '.join(one.AFTER)}" if one.AFTER else "first"
-        out.say((f"{name:<{width}}  ", NAME), f"{after:<44} ", (about[name].partition(": ")[2] or about[name], QUIET))
-        if one.SERIAL:
-            out.say(("changes one host at a time when it runs already", QUIET), indent=width + 2)
+        out.say((f"{name:<{width}}  ", NAME), (about[name].partition(": ")[2] or about[name], QUIET))
+        if one.AFTER:
+            out.say(f"after {', '.join(one.AFTER)} of its host", indent=width + 2)
+        for enough in Enough:
+            if met := [each for each, asked in one.MEETS.items() if asked is enough]:
+                out.say(f"after {', '.join(met)} {enough.value}", indent=width + 2)
+        if one.TURNS is not Turns.TOGETHER:
+            out.say((f"where it runs: {one.TURNS.value}", QUIET), indent=width + 2)
     return 0
+
+
+def _told(one: "Component") -> dict[str, object]:
+    """A component for programs."""
+    return {
+        "name": one.NAME,
+        "after": list(one.AFTER),
+        "meets": {name: enough.name.lower() for name, enough in one.MEETS.items()},
+        "turns": one.TURNS.name.lower(),
+    }

@@ -1,8 +1,9 @@
 """Who may do what in the cluster: the few RBAC objects that the parts need, and nobody else's."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from quorate.component.context import Context
+from quorate.component.turns import Enough, Turns
 from quorate.pki.profiles import ADMINS, KUBELET_CLIENTS
 from quorate.render import yaml
 from quorate.render.kubeconfig import kubeconfig
@@ -14,7 +15,8 @@ from quorate.spec.cluster import Host
 
 NAME = "access"
 AFTER: tuple[str, ...] = ("apiserver",)
-SERIAL = False
+MEETS: Mapping[str, Enough] = {}
+TURNS = Turns.TOGETHER
 
 
 def _binding(name: str, role: str, group: str) -> dict[str, object]:

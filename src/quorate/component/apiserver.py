@@ -1,11 +1,12 @@
 """kube-apiserver: one on each control-plane host, at the host's own address."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from quorate.component.command import tried
 from quorate.component.context import APISERVER, Context
 from quorate.component.service import service
 from quorate.component.settings import apiserver, audit, encryption
+from quorate.component.turns import Enough, Turns
 from quorate.render import journal, yaml
 from quorate.render.kubeconfig import kubeconfig
 from quorate.resource.brick import Brick
@@ -16,8 +17,9 @@ from quorate.spec.cluster import Host, Role
 from quorate.spec.secrets import ENCRYPTION_KEY
 
 NAME = "apiserver"
-AFTER: tuple[str, ...] = ("system", "trust", "etcd", "etcd_way")
-SERIAL = True
+AFTER: tuple[str, ...] = ("system", "trust", "etcd_way")
+MEETS: Mapping[str, Enough] = {"etcd": Enough.MOST}
+TURNS = Turns.STRICT
 
 # Not its own certificate: it takes a new one over by itself, within a minute, and loses no connection.
 CERTIFICATES = (

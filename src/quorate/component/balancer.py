@@ -1,11 +1,12 @@
 """The load balancers: nginx or haproxy in front of all API servers."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from quorate.component.context import Context
 from quorate.component.policy import policy_module
 from quorate.component.service import SANDBOX, service
 from quorate.component.settings import selinux
+from quorate.component.turns import Enough, Turns
 from quorate.render import haproxy, journal, keepalived, nginx, upstreams, watchdog
 from quorate.resource.brick import Brick
 from quorate.resource.file import File
@@ -18,8 +19,9 @@ from quorate.spec.ports import BALANCER_STATE
 from quorate.spec.timing import timing
 
 NAME = "balancer"
-AFTER: tuple[str, ...] = ("system", "vrrp")
-SERIAL = True
+AFTER: tuple[str, ...] = ("system",)
+MEETS: Mapping[str, Enough] = {}
+TURNS = Turns.STRICT
 
 NGINX_CONF = f"{BALANCER}/nginx.conf"
 HAPROXY_CONF = f"{BALANCER}/haproxy.cfg"

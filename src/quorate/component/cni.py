@@ -2,12 +2,13 @@
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from quorate.component import hostports
 from quorate.component.context import Context
 from quorate.component.keeper import check_of, kept, whole
 from quorate.component.service import service
+from quorate.component.turns import Enough, Turns
 from quorate.core import Key
 from quorate.render import journal
 from quorate.render.sh import quote
@@ -22,7 +23,8 @@ from quorate.spec.nexthop import next_hop
 
 NAME = "cni"
 AFTER: tuple[str, ...] = ("system",)
-SERIAL = False
+MEETS: Mapping[str, Enough] = {}
+TURNS = Turns.TOGETHER
 
 CONF = f"{CNI_CONF}/10-quorate.conflist"
 ROUTES = f"{BALANCER}/routes"

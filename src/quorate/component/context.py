@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from quorate.component.turns import Enough, Turns
 from quorate.core import Blob, PlanError
 from quorate.resource.brick import Brick
 from quorate.resource.file import Binary, Symlink
@@ -186,7 +187,10 @@ class Component(Protocol):
 
     NAME: str
     AFTER: tuple[str, ...]
-    SERIAL: bool
+    """Components of the same host that come first."""
+    MEETS: Mapping[str, Enough]
+    """Components of all hosts that come first, as far as they must."""
+    TURNS: Turns
 
     def resources(self, context: Context, host: Host) -> Iterator[Brick]:
         """What the host needs for this part; nothing when it has no share in it."""

@@ -1,10 +1,11 @@
 """kube-controller-manager: one on each control-plane host, talking to the API server of its own host."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from quorate.component.context import Context
 from quorate.component.service import service
 from quorate.component.settings import controller_manager, election
+from quorate.component.turns import Enough, Turns
 from quorate.render import journal
 from quorate.render.kubeconfig import kubeconfig
 from quorate.resource.brick import Brick
@@ -15,7 +16,8 @@ from quorate.spec.cluster import Host, Role
 
 NAME = "controller_manager"
 AFTER: tuple[str, ...] = ("apiserver",)
-SERIAL = True
+MEETS: Mapping[str, Enough] = {}
+TURNS = Turns.STRICT
 
 
 def resources(context: Context, host: Host) -> Iterator[Brick]:

@@ -1,8 +1,9 @@
 """Cluster DNS: CoreDNS from our own manifest, spread over nodes."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from quorate.component.context import Context
+from quorate.component.turns import Enough, Turns
 from quorate.render import yaml
 from quorate.resource.brick import Brick
 from quorate.resource.kube import Manifest
@@ -11,8 +12,9 @@ from quorate.spec.facts import Resolver
 from quorate.spec.resolvers import chosen, usable
 
 NAME = "dns"
-AFTER: tuple[str, ...] = ("access", "kubelet")
-SERIAL = False
+AFTER: tuple[str, ...] = ("access",)
+MEETS: Mapping[str, Enough] = {"kubelet": Enough.ONE}
+TURNS = Turns.TOGETHER
 
 RESOLV_CONF = "/etc/resolv.conf"
 LABELS = {"k8s-app": "kube-dns"}

@@ -1,17 +1,19 @@
 """The endpoint: nobody is pointed at it before it answers, and no host before it answers there, too."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from quorate.component.context import Context
+from quorate.component.turns import Enough, Turns
 from quorate.core import Key
 from quorate.render.sh import quote
-from quorate.resource.brick import Brick
+from quorate.resource.brick import Brick, Company
 from quorate.resource.unit import Ready
 from quorate.spec.cluster import Cluster, Host, Role
 
 NAME = "endpoint"
-AFTER: tuple[str, ...] = ("balancer", "virtual_ip", "apiserver")
-SERIAL = False
+AFTER: tuple[str, ...] = ("balancer", "virtual_ip")
+MEETS: Mapping[str, Enough] = {"apiserver": Enough.ONE, "balancer": Enough.ONE, "virtual_ip": Enough.ONE}
+TURNS = Turns.TOGETHER
 
 FIRST, THEN = 60, 15
 """Seconds for the endpoint to answer at all, and on each further host once it does: a virtual IP that moves meanwhile
@@ -32,27 +34,33 @@ def reaches(cluster: Cluster) -> str:
 
 
 def resources(context: Context, host: Host) -> Iterator[Brick]:
-    """Each host that uses the endpoint asks it for /readyz, all the way round; a control-plane host goes first.
+    """Each host that uses the endpoint asks it for /readyz, all the way round; control-plane hosts go first.
 
-    Another host that can't reach it stops what is to be done there, and nothing elsewhere. Where each has a balancer of
-    its own, none goes first.
+    The others ask when one of those has reached it. Who can't reach it stops what is to be done there, and nothing
+    elsewhere. Where each has a balancer of its own, none goes first.
     """
     if not asks(host):
         return
     c = context.cluster
-    first, url = None if c.endpoint.local else context.spokesman, f"{c.node_url}/readyz"
+    url = f"{c.node_url}/readyz"
+    masters = [] if c.endpoint.local else [each for each in c.masters if each.name not in context.absent]
+    goes_first = host in masters
     yield Ready(
         host=host.name,
-        what="endpoint",
+        what=NAME,
         check=f"{ASK} -f {url}",
-        within=FIRST if first in (host, None) else THEN,
+        within=FIRST if goes_first or c.endpoint.local else THEN,
         evidence=_evidence(c, url),
-        own=host != first,
+        own=not goes_first,
         witnesses=tuple(
             (other.name, _holder(c, other)) for other in c.balancers if c.endpoint.vip and other.name != host.name
         ),
-        explicit=frozenset({Key(first.name, Ready.kind, "endpoint")}) if first and host != first else frozenset(),
+        company=() if goes_first or not masters else (Company(frozenset(map(_key, masters)), enough=1),),
     )
+
+
+def _key(host: Host) -> Key:
+    return Key(host.name, Ready.kind, NAME)
 
 
 def _evidence(c: Cluster, url: str) -> str:

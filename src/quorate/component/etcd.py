@@ -1,17 +1,19 @@
 """etcd: the quorum store, one member on each etcd host."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from quorate.component import etcd_disk, membership
 from quorate.component.context import Context
 from quorate.component.service import service
 from quorate.component.settings import merged
+from quorate.component.turns import Enough, Turns
+from quorate.core import Key
 from quorate.pki import profiles
 from quorate.render import journal
-from quorate.resource.brick import Brick
+from quorate.resource.brick import Brick, Company
 from quorate.resource.file import DataDirectory, File
 from quorate.resource.system import User
-from quorate.resource.unit import Ready
+from quorate.resource.unit import Ready, Unit
 from quorate.spec import tls
 from quorate.spec.cluster import Cluster, Host, Role
 from quorate.spec.secrets import ETCD_TOKEN
@@ -19,8 +21,10 @@ from quorate.spec.timing import timing
 
 NAME = "etcd"
 AFTER: tuple[str, ...] = ("system", "trust")
-SERIAL = True
+MEETS: Mapping[str, Enough] = {}
+TURNS = Turns.STRICT
 
+UNIT = "etcd.service"
 BOOTSTRAP = "/etc/etcd/bootstrap.env"
 """What only a member without data reads. It names all members, so it is no reason to restart one."""
 HEALTH = "http://127.0.0.1:2381/health"
@@ -97,7 +101,7 @@ def resources(context: Context, host: Host) -> Iterator[Brick]:
     *files, unit = service(
         context,
         host,
-        "etcd.service",
+        UNIT,
         description="etcd",
         binary="etcd",
         flags=flags(c, host),
@@ -128,5 +132,15 @@ def resources(context: Context, host: Host) -> Iterator[Brick]:
         # What etcdctl asks, for a tenth of the cost: the member has a leader and commits.
         check=f"curl -gsf --noproxy '*' --max-time 3 {HEALTH} | grep -q '\"health\":\"true\"'",
         within=90,
-        evidence=journal.last("etcd.service"),
+        evidence=journal.last(UNIT),
+        company=_company(context, host),
     )
+
+
+def _company(context: Context, host: Host) -> tuple[Company, ...]:
+    """In a first build a member is asked when all have begun, or can't: alone it has no leader, whatever it does."""
+    members = (member for member in context.cluster.members if member.name not in context.absent)
+    begin = [member for member in members if UNIT not in context.of(member).running]
+    if context.established is not None or host not in begin:
+        return ()
+    return (Company(frozenset(Key(other.name, Unit.kind, UNIT) for other in begin if other != host), enough=0),)

@@ -9,12 +9,13 @@ API server along for the second in which that is found out, and the way to a mem
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from quorate.component.context import Context
 from quorate.component.policy import policy_module
 from quorate.component.service import service
 from quorate.component.settings import selinux
+from quorate.component.turns import Enough, Turns
 from quorate.render import etcd_way, journal
 from quorate.resource.brick import Brick
 from quorate.resource.file import File
@@ -26,8 +27,9 @@ from quorate.spec.ports import ETCD_CLIENT, ETCD_WAY, ETCD_WAY_ROOM, ETCD_WAY_ST
 from quorate.spec.timing import timing
 
 NAME = "etcd_way"
-AFTER: tuple[str, ...] = ("system", "trust", "etcd")
-SERIAL = True
+AFTER: tuple[str, ...] = ("system", "trust")
+MEETS: Mapping[str, Enough] = {"etcd": Enough.MOST}
+TURNS = Turns.STRICT
 
 CONF = f"{BALANCER}/etcd-way.cfg"
 SELINUX = f"{BALANCER}/etcd-way.cil"

@@ -1,15 +1,17 @@
 """Container images that workers have without asking a registry."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from quorate.component.context import Context
+from quorate.component.turns import Enough, Turns
 from quorate.resource.brick import Brick
 from quorate.resource.kube import Image
 from quorate.spec.cluster import Host, Role
 
 NAME = "images"
 AFTER: tuple[str, ...] = ("runtime",)
-SERIAL = False
+MEETS: Mapping[str, Enough] = {}
+TURNS = Turns.TOGETHER
 
 
 def resources(context: Context, host: Host) -> Iterator[Brick]:

@@ -1,12 +1,13 @@
 """kubelet: one on each worker."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from quorate.component import folder_disk
 from quorate.component.command import tried
 from quorate.component.context import Context
 from quorate.component.service import service
 from quorate.component.settings import client, kubelet, registry
+from quorate.component.turns import Enough, Turns
 from quorate.render import journal, yaml
 from quorate.render.kubeconfig import kubeconfig
 from quorate.resource.brick import Brick
@@ -16,8 +17,9 @@ from quorate.spec import layout, pki_files
 from quorate.spec.cluster import Host, Role
 
 NAME = "kubelet"
-AFTER: tuple[str, ...] = ("trust", "programs", "runtime", "images", "cni", "endpoint", "access")
-SERIAL = True
+AFTER: tuple[str, ...] = ("trust", "programs", "runtime", "images", "cni", "endpoint")
+MEETS: Mapping[str, Enough] = {"access": Enough.NONE}
+TURNS = Turns.CANARY
 
 CREDENTIALS = f"{layout.KUBELET_DIR}/config.json"
 """Where the kubelet looks for logins of registries, below its folder; it reads it again every few minutes."""

@@ -3,10 +3,11 @@
 All of it happens after everything else: what takes a host's place is there, proven, and everybody points at it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from quorate.component import membership
 from quorate.component.context import Context, address
+from quorate.component.turns import Enough, Turns
 from quorate.core import Key
 from quorate.render.sh import quote
 from quorate.resource.brick import Brick
@@ -22,7 +23,8 @@ AFTER: tuple[str, ...] = (
     *("balancer", "virtual_ip", "endpoint", "programs", "runtime", "images", "cni", "kubelet", "proxy", "dns"),
     *("metrics", "nodes"),
 )
-SERIAL = False
+MEETS: Mapping[str, Enough] = dict.fromkeys(AFTER, Enough.ALL)
+TURNS = Turns.TOGETHER
 EVERYTHING = "everything"
 
 

@@ -1,9 +1,10 @@
 """What pods and nodes use: metrics-server, an API of its own behind the API servers (aggregation)."""
 
 import base64
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from quorate.component.context import Context
+from quorate.component.turns import Enough, Turns
 from quorate.render import yaml
 from quorate.resource.brick import Brick
 from quorate.resource.kube import KeyPair, Manifest
@@ -11,8 +12,9 @@ from quorate.spec import metrics_server as server
 from quorate.spec.cluster import Cluster, Host
 
 NAME = "metrics"
-AFTER: tuple[str, ...] = ("access", "kubelet")
-SERIAL = False
+AFTER: tuple[str, ...] = ("access",)
+MEETS: Mapping[str, Enough] = {"kubelet": Enough.ONE}
+TURNS = Turns.TOGETHER
 
 LABELS = {"k8s-app": server.NAME}
 _META = {"name": server.NAME, "namespace": server.NAMESPACE}

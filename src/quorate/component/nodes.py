@@ -1,15 +1,19 @@
 """Labels and taints of nodes, as the file has them: also those that NodeRestriction lets no kubelet set itself."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from quorate.component.context import Context
+from quorate.component.turns import Enough, Turns
+from quorate.core import Key
 from quorate.resource.brick import Brick
 from quorate.resource.kube import NodeMarks
+from quorate.resource.unit import Ready
 from quorate.spec.cluster import Host
 
 NAME = "nodes"
-AFTER: tuple[str, ...] = ("access", "kubelet")
-SERIAL = False
+AFTER: tuple[str, ...] = ("access",)
+MEETS: Mapping[str, Enough] = {}
+TURNS = Turns.TOGETHER
 
 
 def resources(context: Context, host: Host) -> Iterator[Brick]:
@@ -29,6 +33,7 @@ def resources(context: Context, host: Host) -> Iterator[Brick]:
                 taints=_taints(worker),
                 gone_labels=tuple(sorted(labels)),
                 gone_taints=tuple(sorted(taints)),
+                explicit=frozenset({Key(worker.name, Ready.kind, "node")}),
                 server=f"https://{host.ip}:{c.apiserver.port}",
             )
 

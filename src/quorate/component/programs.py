@@ -1,14 +1,16 @@
 """Programs that kubelet, kube-proxy and Docker call; not in `system`, so that etcd does not wait."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from quorate.component.context import Context
+from quorate.component.turns import Enough, Turns
 from quorate.resource.brick import Brick
 from quorate.spec.cluster import Cluster, Host, Role
 
 NAME = "programs"
 AFTER: tuple[str, ...] = ("system",)
-SERIAL = False
+MEETS: Mapping[str, Enough] = {}
+TURNS = Turns.TOGETHER
 
 
 def names(c: Cluster, manager: str) -> tuple[str, ...]:

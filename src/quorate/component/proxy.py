@@ -1,13 +1,14 @@
 """kube-proxy: services' addresses, one on each worker, with a watch over its rules."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from quorate.component.command import tried
 from quorate.component.context import Context
 from quorate.component.keeper import check_of, whole
 from quorate.component.service import service
 from quorate.component.settings import client, proxy
+from quorate.component.turns import Enough, Turns
 from quorate.render import journal, yaml
 from quorate.render.kubeconfig import kubeconfig
 from quorate.render.sh import quote
@@ -20,7 +21,8 @@ from quorate.spec.cluster import Cluster, Host, Role
 
 NAME = "proxy"
 AFTER: tuple[str, ...] = ("programs", "endpoint")
-SERIAL = True
+MEETS: Mapping[str, Enough] = {}
+TURNS = Turns.CANARY
 
 RULES = f"{layout.BALANCER}/rules"
 SEEN = "/run/quorate-rules"

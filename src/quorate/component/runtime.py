@@ -1,12 +1,13 @@
 """The container runtime of the workers: containerd, or Docker (up to Kubernetes 1.23)."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from quorate.component import folder_disk
 from quorate.component.context import Context
 from quorate.component.service import service
 from quorate.component.settings import client, registry
+from quorate.component.turns import Enough, Turns
 from quorate.render import toml, yaml
 from quorate.resource.brick import Brick
 from quorate.resource.file import DataDirectory, Directory, File
@@ -18,7 +19,8 @@ from quorate.spec.versions import containerd_config
 
 NAME = "runtime"
 AFTER: tuple[str, ...] = ("system",)
-SERIAL = True
+MEETS: Mapping[str, Enough] = {}
+TURNS = Turns.CANARY
 
 CONTAINERD = "/etc/containerd/config.toml"
 HOSTS = "/etc/containerd/certs.d"

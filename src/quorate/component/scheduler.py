@@ -1,11 +1,12 @@
 """kube-scheduler: one on each control-plane host, talking to the API server of its own host."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from quorate.component.command import tried
 from quorate.component.context import Context
 from quorate.component.service import service
 from quorate.component.settings import election, scheduler
+from quorate.component.turns import Enough, Turns
 from quorate.render import journal, yaml
 from quorate.render.kubeconfig import kubeconfig
 from quorate.resource.brick import Brick
@@ -16,7 +17,8 @@ from quorate.spec.cluster import Host, Role
 
 NAME = "scheduler"
 AFTER: tuple[str, ...] = ("apiserver",)
-SERIAL = True
+MEETS: Mapping[str, Enough] = {}
+TURNS = Turns.STRICT
 
 
 def resources(context: Context, host: Host) -> Iterator[Brick]:

@@ -1,11 +1,12 @@
 """The operating system: names, kernel, packages, time, firewall; nothing is turned off unless the file says so."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from quorate.component.clock import clock
 from quorate.component.context import Context
 from quorate.component.firewall import firewall
 from quorate.component.links import links
+from quorate.component.turns import Enough, Turns
 from quorate.component.upgrades import upgrades
 from quorate.render.sh import quote
 from quorate.resource.block import Block
@@ -17,7 +18,8 @@ from quorate.spec.layout import BALANCER, BIN, STATE, SYSCTLS
 
 NAME = "system"
 AFTER: tuple[str, ...] = ()
-SERIAL = False
+MEETS: Mapping[str, Enough] = {}
+TURNS = Turns.TOGETHER
 
 
 BREAKS = {

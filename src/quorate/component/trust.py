@@ -1,8 +1,9 @@
 """Keys and certificates that lie on a host as files of their own."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from quorate.component.context import Context
+from quorate.component.turns import Enough, Turns
 from quorate.pki import profiles
 from quorate.resource.brick import Brick
 from quorate.resource.file import Directory, File
@@ -11,7 +12,8 @@ from quorate.spec.layout import ETCD_PKI, KUBERNETES, PKI
 
 NAME = "trust"
 AFTER: tuple[str, ...] = ("system",)
-SERIAL = False
+MEETS: Mapping[str, Enough] = {}
+TURNS = Turns.TOGETHER
 
 
 def resources(context: Context, host: Host) -> Iterator[Brick]:

@@ -3,11 +3,12 @@
 A part of its own, so that where it is given up it goes in the end, after all clients, though the balancer stays.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from ipaddress import IPv4Address
 
 from quorate.component.context import Context
 from quorate.component.service import SANDBOX, service
+from quorate.component.turns import Enough, Turns
 from quorate.render import address, keepalived, pulse
 from quorate.resource.brick import Brick
 from quorate.resource.file import File
@@ -19,7 +20,8 @@ from quorate.spec.timing import timing
 
 NAME = "virtual_ip"
 AFTER: tuple[str, ...] = ("system", "vrrp", "balancer")
-SERIAL = True
+MEETS: Mapping[str, Enough] = {}
+TURNS = Turns.STRICT
 
 KEEPALIVED_CONF = f"{BALANCER}/keepalived.conf"
 ADDRESS = f"{BALANCER}/address"

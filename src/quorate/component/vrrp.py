@@ -1,8 +1,9 @@
 """VRRP: that the balancers hear each other, before any of them may hold the virtual IP."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from quorate.component.context import Context
+from quorate.component.turns import Enough, Turns
 from quorate.core import Key
 from quorate.render import vrrp
 from quorate.render.sh import quote
@@ -15,7 +16,8 @@ from quorate.spec.layout import LOADED
 
 NAME = "vrrp"
 AFTER: tuple[str, ...] = ("system",)
-SERIAL = False
+MEETS: Mapping[str, Enough] = {}
+TURNS = Turns.TOGETHER
 
 HEARD = f"{LOADED}/vrrp-heard"
 """Whom the host has heard."""

@@ -47,8 +47,6 @@ class Walk:
         self._tries: dict[Key, int] = {}
         self._began: dict[Key, float] = {}
         self._scripts = Scripts()
-        self._gone: dict[str, Key] = {}
-        """Hosts that were given up, each with the step that was lost with it."""
         self._unsaid: dict[tuple[str, str], None] = {}
         """Parts and hosts in which something changed, and that are not done."""
         self._zero = time.monotonic()
@@ -98,14 +96,14 @@ class Walk:
             await asyncio.wait({asking}, timeout=LEAVE)
 
     def _sum_up(self) -> None:
-        rest = [key for key in self._order.open if key not in self.outcome.failed]
+        rest = [key for key in self._order.rest if key not in self.outcome.failed]
         self.outcome.stopped = self._unproved or (self._stop.is_set() and bool(self._order.open))
         self.outcome.unchanged += self._order.untouched
         if self.outcome.stopped:
             self.outcome.left = rest
         else:
             for key in rest:
-                cause = self._order.cause(key, self.outcome.failed, self._gone)
+                cause = self._order.cause(key)
                 self.outcome.skipped[key] = cause
                 self._emit(StepSkipped(key, self._component(key), cause))
         self.outcome.seconds = time.monotonic() - self._zero
@@ -117,8 +115,6 @@ class Walk:
         return bool(self._running)
 
     def _dispatch(self) -> None:
-        for host in self._gone:
-            self._order.ready.pop(host, None)
         self._dispatch_uploads()
         for host in self._order.ready:
             small = []
@@ -247,9 +243,9 @@ class Walk:
             stopped.cancel()
             self._emit(Said("", host))
         if isinstance(states, str):
-            self._gone.setdefault(host, steps[0].key)
             for step in steps:
                 self._fail(step.key, f"{error}; {states}")
+            self._order.lose(host, steps[0].key)
             return
         for step in steps:
             # A unit looks fine until the file that it loads is written: needs come first.

@@ -1,7 +1,7 @@
 """What may run when: steps whose needs are met, the runs of steps that fit one script, and why one never ran."""
 
-from collections import Counter
-from collections.abc import Container, Iterator, Mapping
+from collections import Counter, deque
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from quorate.core import Key
@@ -19,11 +19,11 @@ class Waiting(NamedTuple):
 
 
 class Order:
-    """The steps of a plan that are still to be done. No IO, and no clock."""
+    """The steps of a plan that are still to be done, and the gates between them. No IO, and no clock."""
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
-        self.open: dict[Key, set[Key]] = {key: set(plan.needs.get(key, ())) for key in plan.steps}
+        self.open: dict[Key, set[Key]] = {key: set(plan.needs.get(key, ())) for key in (*plan.steps, *plan.gates)}
         """What is not done, and what of its needs is not."""
         self.ready: dict[str, dict[Key, None]] = {}
         """What may begin, by host, in order."""
@@ -31,16 +31,26 @@ class Order:
         """How much is open of each part of each host, and of each host: what only follows others counts too."""
         self.untouched = 0
         """Steps for which nothing had to be done, not even a look."""
-        self._dependants: dict[Key, set[Key]] = {key: set() for key in plan.steps}
-        for key, needs in self.open.items():
-            for need in needs:
-                self._dependants[need].add(key)
+        self._dependants: dict[Key, list[Key]] = {key: [] for key in self.open}
+        for key in sorted(self.open):
+            for need in self.open[key]:
+                self._dependants[need].append(key)
         self._touched: set[Key] = set()
         self._flying: set[Key] = set()
+        self._hopeless: dict[Key, Key] = {}
+        """What never begins, and the failed step that it would have come after."""
+        self._gone: dict[str, Key] = {}
+        """Hosts that were given up, each with the step that was lost with it."""
+        self._lost: Counter[Key] = Counter()
+        """How many needs of a gate are hopeless."""
         self._large: dict[Key, bool] = {}
         self._rank = {key: rank for rank, key in enumerate(plan.urgency())}
-        for key in [key for key, needs in self.open.items() if not needs]:
-            self._free(key)
+        self._free([key for key, needs in self.open.items() if not needs])
+
+    @property
+    def rest(self) -> list[Key]:
+        """The steps that are not done."""
+        return [key for key in self.open if key in self._plan.steps]
 
     def places(self, key: Key) -> tuple[tuple[str, str], ...]:
         """What a step is a piece of: a part of a host, and all of the host (its part is empty)."""
@@ -74,63 +84,118 @@ class Order:
     def again(self, key: Key) -> None:
         """Not done, and perhaps not tried: it runs later, unless it needs what failed."""
         self._flying.discard(key)
-        if key in self.open and not self.open[key]:
+        if key.host in self._gone:
+            self._give_up([key], self._gone[key.host])
+        elif key in self.open and not self.open[key]:
             self.ready.setdefault(key.host, {})[key] = None
 
     def fail(self, key: Key) -> None:
-        """It failed, and stays open: nothing that needs it begins."""
+        """It failed, and stays open: nothing that needs it begins, and a gate that can do without it waits no more."""
         self._flying.discard(key)
+        self._give_up([key], key)
+
+    def lose(self, host: str, cause: Key) -> None:
+        """The host was given up with that step: nothing more begins there."""
+        self._gone.setdefault(host, cause)
+        self._give_up([key for key in self.rest if key.host == host and key not in self._flying], cause)
 
     def close(self, key: Key, *, changed: bool) -> None:
         """It is done; what follows a change by itself follows this one."""
         if changed:
             self._touched.add(key)
         self._flying.discard(key)
+        self._free(self._done(key))
+
+    def cause(self, key: Key) -> Key:
+        """The failed step that this one would have come after, or with which its host was lost."""
+        return self._hopeless.get(key, key)
+
+    def _done(self, key: Key) -> list[Key]:
+        """Take it out; what that leaves without needs."""
         del self.open[key]
-        self.left.subtract(self.places(key))
-        for dependant in sorted(self._dependants[key]):
+        if key in self._plan.steps:
+            self.left.subtract(self.places(key))
+        found = []
+        for dependant in self._dependants[key]:
             if dependant in self.open:
                 self.open[dependant].discard(key)
                 if not self.open[dependant]:
-                    self._free(dependant)
+                    found.append(dependant)
+        return found
 
-    def _free(self, key: Key) -> None:
-        """All needs of the step are met: it is done already, or it is ready to run."""
-        if key in self._flying:
-            return
-        step = self._plan.steps[key]
-        follows = isinstance(step.resource, Unit | Ready) and self._plan.needs.get(key, frozenset()) & self._touched
-        if step.diff or follows:
-            self.ready.setdefault(key.host, {})[key] = None
-        else:
-            self.untouched += 1
-            self.close(key, changed=False)
+    def _free(self, keys: list[Key]) -> None:
+        """All needs of these are met: each is done already, or ready to run."""
+        queue = deque(keys)
+        while queue:
+            key = queue.popleft()
+            if key in self._flying or key in self._hopeless or key not in self.open:
+                continue
+            if key in self._plan.gates:
+                if not self._touched.isdisjoint(self._plan.needs[key]):
+                    self._touched.add(key)
+            elif self._plan.steps[key].diff or self._follows(key):
+                self.ready.setdefault(key.host, {})[key] = None
+                continue
+            else:
+                self.untouched += 1
+            queue.extend(self._done(key))
+
+    def _follows(self, key: Key) -> bool:
+        """Whether something changed that it has loaded, or that its proof rests upon."""
+        resource, gates = self._plan.steps[key].resource, self._plan.gates
+        if not isinstance(resource, Unit | Ready):
+            return False
+        return any(
+            need not in gates or (gates[need].followed and isinstance(resource, Ready))
+            for need in self._plan.needs.get(key, frozenset()) & self._touched
+        )
+
+    def _give_up(self, keys: list[Key], cause: Key) -> None:
+        """These never begin, nor does what needs them; a gate opens when the rest of its needs is enough."""
+        queue, freed = deque(keys), list[Key]()
+        while queue:
+            key = queue.popleft()
+            if key in self._hopeless or key not in self.open:
+                continue
+            self._hopeless[key] = cause
+            self.ready.get(key.host, {}).pop(key, None)
+            for dependant in self._dependants[key]:
+                if self._can_do_without(dependant, key, cause):
+                    self.open[dependant].discard(key)
+                    if not self.open[dependant]:
+                        freed.append(dependant)
+                else:
+                    queue.append(dependant)
+        self._free(freed)
+
+    def _can_do_without(self, key: Key, need: Key, cause: Key) -> bool:
+        """Whether it is a gate that opens without this need, which is hopeless."""
+        gate = self._plan.gates.get(key)
+        if gate is None:
+            return False
+        if need not in gate.standing or need.host == cause.host:
+            self._lost[key] += 1
+        return len(self._plan.needs[key]) - self._lost[key] >= gate.enough
 
     def grow(self, host: str, ready: list[Key]) -> list[Key]:
         """The ready steps and all that become ready by them, as far as they can run in one script."""
         chosen = dict.fromkeys(ready)
-        queue = list(ready)
+        queue = deque(ready)
         while queue:
-            for dependant in sorted(self._dependants[queue.pop(0)]):
-                if dependant in chosen or dependant not in self.open or dependant.host != host:
-                    continue
-                resource = self._plan.steps[dependant].resource
-                waits = isinstance(resource, Brick) and resource.waits
-                if waits or self.large(dependant) or not self.open[dependant] <= chosen.keys():
-                    continue
-                if not self._plan.steps[dependant].diff and not isinstance(resource, Unit | Ready):
-                    continue
-                chosen[dependant] = None
-                queue.append(dependant)
-        return list(chosen)
+            for dependant in self._dependants[queue.popleft()]:
+                if dependant not in chosen and self._fits(dependant, host) and self.open[dependant] <= chosen.keys():
+                    chosen[dependant] = None
+                    queue.append(dependant)
+        return [key for key in chosen if key not in self._plan.gates]
 
-    def cause(self, key: Key, failed: Container[Key], gone: Mapping[str, Key]) -> Key:
-        """The failed step that this one would have come after, or with which its host was lost."""
-        seen = {key}
-        while key not in failed:
-            behind = [need for need in sorted(self.open[key]) if need not in seen]
-            if not behind:
-                return gone.get(key.host, key)
-            key = behind[0]
-            seen.add(key)
-        return key
+    def _fits(self, key: Key, host: str) -> bool:
+        """Whether it may run in a script of the host as soon as its needs are met; a gate opens by itself."""
+        if key not in self.open or key in self._hopeless:
+            return False
+        if key in self._plan.gates:
+            return True
+        resource = self._plan.steps[key].resource
+        waits = isinstance(resource, Brick) and resource.waits
+        if key.host != host or waits or self.large(key):
+            return False
+        return bool(self._plan.steps[key].diff) or isinstance(resource, Unit | Ready)

@@ -230,7 +230,7 @@ async def observe(compiled: Compiled, via: Transport, *, lost: Sequence[str] = (
     asked = [brick for brick in compiled.resources if brick.host not in lost]
     states, more = await look(asked, via)
     steps = {brick.key: Step(brick, states.get(brick.key)) for brick in compiled.resources}
-    plan = Plan(steps, compiled.needs, notes, tuple(sorted({*lost, *more})), compiled.component_of)
+    plan = Plan(steps, compiled.needs, notes, tuple(sorted({*lost, *more})), compiled.component_of, compiled.gates)
     for _ in range(LOOKS):
         if not (late := plan.late()):
             break

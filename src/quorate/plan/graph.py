@@ -1,21 +1,23 @@
 """Edges: derived from what resources are, so that authors write none; unique keys; no cycles."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
 from itertools import pairwise
 
-from quorate.core import Key, PlanError, Resource
+from quorate.core import Key, PlanError
+from quorate.plan.gate import Gate, gate
 from quorate.resource.block import Block
-from quorate.resource.brick import Brick
+from quorate.resource.brick import Brick, Company
 from quorate.resource.file import Binary, Directory, File, Symlink
 from quorate.resource.package import Packages
 from quorate.resource.system import User
 from quorate.resource.unit import Ready, Unit
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Part:
     """The resources of one component on one host, in the order in which its author yields them."""
 
@@ -23,20 +25,56 @@ class Part:
     host: str
     resources: tuple[Brick, ...]
 
-    @property
-    def gates(self) -> frozenset[Key]:
+    @cached_property
+    def proofs(self) -> frozenset[Key]:
         """What tells others that this part works: its Ready bricks, or all its active bricks when it has none."""
         ready = [brick for brick in self.resources if isinstance(brick, Ready)]
         found = [brick for brick in ready if not brick.own] if ready else self.resources
         return frozenset(brick.key for brick in found if not brick.passive)
 
+    @property
+    def alone(self) -> bool:
+        """Whether it serves its own host and nobody else: its proof is told nobody."""
+        return any(isinstance(brick, Ready) for brick in self.resources) and not self.proofs
 
-def _on_disk(bricks: Sequence[Brick]) -> dict[Key, set[Key]]:
+    @property
+    def done(self) -> Key:
+        """The gate that opens when all of the part on its host is done."""
+        return gate(self.component, self.host)
+
+
+@dataclass(frozen=True)
+class After:
+    """What a component comes after."""
+
+    here: tuple[str, ...] = ()
+    """Components of the same host, if it has them: with all that they are."""
+    everywhere: Mapping[str, int | None] = field(default_factory=dict)
+    """Components of all hosts, and on how many of them they must be proven; None: on all."""
+    felt: bool = False
+    """It is a service that others feel when it is restarted: who comes after it on its host is proven anew."""
+
+
+@dataclass(eq=False)
+class Graph:
+    """What each thing and each gate needs."""
+
+    needs: dict[Key, set[Key]] = field(default_factory=dict)
+    gates: dict[Key, Gate] = field(default_factory=dict)
+
+    def open(self, key: Key, needs: Iterable[Key], enough: int | None = None, *, followed: bool = False) -> Key:
+        """Add a gate, which opens when `enough` of its needs are done; None: all, and so if there are not as many."""
+        self.needs[key] = set(needs)
+        count = len(self.needs[key])
+        self.gates[key] = Gate(count if enough is None else min(enough, count), followed)
+        return key
+
+
+def _on_disk(bricks: Sequence[Brick], needs: dict[Key, set[Key]]) -> None:
     """Directory -> what lies in it; user -> what it owns; file -> the unit that loads it; packages first.
 
     A file that is tried before it is placed comes after the others that its unit loads.
     """
-    needs: dict[Key, set[Key]] = {brick.key: set() for brick in bricks}
     folders = {brick.path: brick.key for brick in bricks if isinstance(brick, Directory)}
     # One package manager, one lock.
     packages = [brick.key for brick in bricks if isinstance(brick, Packages)]
@@ -46,93 +84,150 @@ def _on_disk(bricks: Sequence[Brick]) -> dict[Key, set[Key]]:
     files = {brick.path: brick.key for brick in bricks if isinstance(brick, File | Binary | Symlink | Block)}
     trials = {brick.key for brick in bricks if isinstance(brick, File) and brick.trial}
     for brick in bricks:
+        key = brick.key
         if isinstance(brick, File | Directory | Symlink | Binary):
             parent = brick.path
             while parent := parent.rpartition("/")[0]:
                 if parent in folders:
-                    needs[brick.key].add(folders[parent])
+                    needs[key].add(folders[parent])
                     break
         if isinstance(brick, File | Directory) and (user := users.get(brick.owner.split(":")[0])):
-            needs[brick.key].add(user)
+            needs[key].add(user)
         if isinstance(brick, Unit):
             loads = {files[path] for path in brick.loads if path in files}
-            needs[brick.key] |= loads
-            for key in loads & trials:
-                needs[key] |= loads - trials
-    return needs
+            needs[key] |= loads
+            for tried in loads & trials:
+                needs[tried] |= loads - trials
 
 
-def edges(parts: Sequence[Part], after: Mapping[str, tuple[str, ...]]) -> dict[Key, frozenset[Key]]:
+def edges(
+    parts: Sequence[Part], after: Mapping[str, After], running: Collection[tuple[str, str]] = frozenset()
+) -> Graph:
     """All needs of all resources: explicit, on disk, within a part, and between components.
 
-    Raises PlanError when two resources have one key, or when needs go round in a circle.
+    What is of one host waits for that host alone; where it waits for others, it waits at a gate. `running` are
+    components and hosts that serve already. Raises PlanError when two resources have one key.
     """
-    bricks = [brick for part in parts for brick in part.resources]
-    _unique(bricks)
+    graph = Graph()
     by_host: dict[str, list[Brick]] = defaultdict(list)
-    for brick in bricks:
-        by_host[brick.host].append(brick)
-    needs: dict[Key, set[Key]] = {}
-    for host_bricks in by_host.values():
+    for part in parts:
+        by_host[part.host] += part.resources
+    for bricks in by_host.values():
+        for brick in bricks:
+            if brick.key in graph.needs:
+                raise PlanError(f"two resources are named {brick.key}", keys=(brick.key,))
+            graph.needs[brick.key] = set()
         for later in (False, True):
-            needs |= _on_disk([brick for brick in host_bricks if brick.later is later])
-    gates: dict[str, set[Key]] = defaultdict(set)
-    here: dict[tuple[str, str], set[Key]] = defaultdict(set)
+            _on_disk([brick for brick in bricks if brick.later is later], graph.needs)
+    known = frozenset(graph.needs)
+    _ends(parts, after, graph)
+    proofs = _proofs(parts, graph)
     for part in parts:
-        gates[part.component] |= part.gates
-        here[part.component, part.host] |= {brick.key for brick in part.resources}
-    for part in parts:
-        earlier: set[Key] = set()
-        before = {key for name in after[part.component] for key in gates[name]}
-        before |= {key for name in after[part.component] for key in here[name, part.host]}
-        for brick in part.resources:
-            needs[brick.key] |= brick.needs
-            if not brick.passive or brick.later:
-                needs[brick.key] |= earlier | before
-            elif isinstance(brick, File | Directory) and brick.owner.split(":")[0] != "root":
-                needs[brick.key] |= {key for key in earlier if key.kind == Packages.kind}
-            if isinstance(brick, File) and brick.trial:
-                needs[brick.key] |= earlier
-            earlier.add(brick.key)
-    known = {brick.key for brick in bricks}
-    result = {key: frozenset((wanted & known) - {key}) for key, wanted in needs.items()}
-    order(result)
-    return result
+        before = {key for name in after[part.component].here if (key := gate(name, part.host)) in graph.gates}
+        before |= set(_meetings(after[part.component], proofs, running, graph))
+        _within(part, before, known, graph)
+    return graph
 
 
-def serial(
-    stopped: Sequence[Part],
-    running: Sequence[Part],
-    needs: Mapping[Key, frozenset[Key]],
-    *,
-    joining: Sequence[Part] = (),
-) -> dict[Key, frozenset[Key]]:
-    """Extra edges that let running parts of one component change one at a time, each proven first.
+def _ends(parts: Sequence[Part], after: Mapping[str, After], graph: Graph) -> None:
+    """The gate of each component on each host that opens when all of it is done there."""
+    ends: dict[tuple[str, Key], set[Key]] = defaultdict(set)
+    for part in parts:
+        ends[part.component, part.done] |= {brick.key for brick in part.resources}
+    for (component, key), bricks in ends.items():
+        graph.open(key, bricks, followed=after[component].felt)
+
+
+def _proofs(parts: Sequence[Part], graph: Graph) -> Mapping[str, Mapping[str, Key]]:
+    """By component and host: the gate that opens when the component is proven there."""
+    keys: dict[str, dict[str, set[Key]]] = defaultdict(lambda: defaultdict(set))
+    for part in parts:
+        if part.proofs:
+            keys[part.component][part.host] |= part.proofs
+    return {
+        component: {
+            host: graph.open(gate(f"{component} proven", host), found, followed=True) for host, found in hosts.items()
+        }
+        for component, hosts in keys.items()
+    }
+
+
+def _meetings(
+    after: After, proofs: Mapping[str, Mapping[str, Key]], running: Collection[tuple[str, str]], graph: Graph
+) -> Iterator[Key]:
+    """The gates of the cluster at which a component waits; each is there once, whoever waits at it."""
+    for name, enough in after.everywhere.items():
+        if found := proofs.get(name):
+            key = gate(f"{name} on {'all' if enough is None else enough}")
+            if key not in graph.gates:
+                graph.open(key, found.values(), enough, followed=True)
+                # Who leaves takes the others as they were found for granted no more.
+                if enough is not None:
+                    standing = frozenset(proof for host, proof in found.items() if (name, host) in running)
+                    graph.gates[key] = replace(graph.gates[key], standing=standing)
+            yield key
+
+
+def _within(part: Part, before: set[Key], known: frozenset[Key], graph: Graph) -> None:
+    """The needs of one part: what acts comes after all that its author yields earlier, and after other parts."""
+    earlier: set[Key] = set()
+    for brick in part.resources:
+        needs = graph.needs[brick.key]
+        needs |= brick.needs & known
+        needs |= {_company(each, known, graph) for each in brick.company}
+        if not brick.passive or brick.later:
+            needs |= earlier | before
+        elif isinstance(brick, File | Directory) and brick.owner.split(":")[0] != "root":
+            needs |= {key for key in earlier if key.kind == Packages.kind}
+        if isinstance(brick, File) and brick.trial:
+            needs |= earlier
+        needs.discard(brick.key)
+        earlier.add(brick.key)
+
+
+def _company(company: Company, known: frozenset[Key], graph: Graph) -> Key:
+    keys = sorted(company.keys & known)
+    key = gate(f"{company.enough} of {', '.join(map(str, keys))}")
+    if key not in graph.gates:
+        graph.open(key, keys, company.enough, followed=True)
+    return key
+
+
+def in_turn(
+    graph: Graph, stopped: Sequence[Part], running: Sequence[Part], *, joining: Sequence[Part] = (), strict: bool
+) -> None:
+    """Let running parts of one component change one at a time, each proven first.
 
     Stopped parts wait for nobody (starting one takes nothing away, and quorum may need it); the first
     running part waits for them, each further one for the one before it; then those join that have to be let in,
     one by one too, though their files may lie there before.
+
+    `strict`: one that fails stops all that come after it. Else only the first running one does, the canary: of what
+    serves its own host alone, the next takes nothing from others.
     """
-    extra = dict(needs)
-    proven = frozenset(key for part in stopped for key in part.gates)
-    for part in (*running, *joining):
+    turns: set[Key] = set()
+    if proven := {key for part in stopped for key in part.proofs}:
+        turns = {graph.open(gate(f"{stopped[0].component}: those that stood still"), proven, None if strict else 0)}
+    canary: set[Key] = set()
+    for number, part in enumerate((*running, *joining)):
+        runs, first = number < len(running), number == 0
         for brick in part.resources:
-            if part in running or not brick.passive:
-                extra[brick.key] = extra[brick.key] | proven
-        # All that acts, not its gates alone: keepalived comes after the proof of its balancer, and two of them that
+            if runs or not brick.passive:
+                graph.needs[brick.key] |= turns | canary
+        # All that acts, not its proofs alone: keepalived comes after the proof of its balancer, and two of them that
         # change at once would leave the address with nobody for a moment.
-        proven = part.gates | {brick.key for brick in part.resources if not brick.passive}
-    return extra
+        acts = part.proofs | {brick.key for brick in part.resources if not brick.passive}
+        over = graph.open(gate(f"{part.component} is over", part.host), acts, None if strict or first else 0)
+        turns, canary = {over}, {over} if first else canary
 
 
-def ahead(first: Part, others: Sequence[Part], needs: Mapping[Key, frozenset[Key]]) -> dict[Key, frozenset[Key]]:
-    """Extra edges that let one part of a component start alone; the others, whose files may lie there before, follow
-    all at once when it is proven.
+def ahead(graph: Graph, first: Part, others: Sequence[Part]) -> None:
+    """Let one part of a component start alone; the others, whose files may lie there before, follow all at once when
+    it is proven, or can't be.
     """
-    extra = dict(needs)
+    over = graph.open(gate(f"{first.component} goes ahead"), first.proofs, 0)
     for brick in (brick for part in others for brick in part.resources if not brick.passive):
-        extra[brick.key] = extra[brick.key] | first.gates
-    return extra
+        graph.needs[brick.key].add(over)
 
 
 def order(needs: Mapping[Key, Iterable[Key]]) -> list[Key]:
@@ -142,11 +237,3 @@ def order(needs: Mapping[Key, Iterable[Key]]) -> list[Key]:
         return list(sorter.static_order())
     except CycleError as error:
         raise PlanError("needs go round in a circle", keys=tuple(error.args[1])) from error
-
-
-def _unique(resources: Iterable[Resource]) -> None:
-    seen: set[Key] = set()
-    for resource in resources:
-        if resource.key in seen:
-            raise PlanError(f"two resources are named {resource.key}", keys=(resource.key,))
-        seen.add(resource.key)

@@ -1,9 +1,10 @@
 """A plan: one step per resource, with the difference between what is and what should be."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from quorate.core import Key, Resource, State
+from quorate.plan.gate import Gate
 from quorate.resource.unit import Ready
 
 
@@ -42,6 +43,8 @@ class Plan:
     """What a reader should know: certificates about to be issued, parts left out, and why."""
     unreachable: tuple[str, ...] = ()
     component_of: Mapping[Key, str] = field(default_factory=dict)
+    gates: Mapping[Key, Gate] = field(default_factory=dict)
+    """What of `needs` is no step."""
 
     @property
     def changes(self) -> tuple[Step, ...]:
@@ -57,15 +60,19 @@ class Plan:
         there = {key: step for key, step in self.steps.items() if step.diff and key.host not in self.unreachable}
         silent = {key for key, step in there.items() if isinstance(step.resource, Ready)}
         behind = {step.key for step in self.changes} - silent
-        for key in self.steps:
+        for key in self._ordered():
             if self.needs.get(key, frozenset()) & behind:
                 behind.add(key)
         return tuple(self.steps[key].resource for key in self.steps if key in silent - behind)
 
     def urgency(self) -> list[Key]:
         """All keys, those first that the longest chain of others waits for."""
-        depth: dict[Key, int] = dict.fromkeys(self.steps, 0)
-        for key in reversed(list(self.steps)):
+        depth: dict[Key, int] = dict.fromkeys(self._ordered(), 0)
+        for key in reversed(depth):
             for need in self.needs.get(key, frozenset()):
                 depth[need] = max(depth.get(need, 0), depth[key] + 1)
         return sorted(self.steps, key=lambda key: (-depth[key], key))
+
+    def _ordered(self) -> Iterable[Key]:
+        """All steps and gates, each after what it needs."""
+        return self.needs if self.gates else self.steps

@@ -7,6 +7,15 @@ from typing import ClassVar
 from quorate.core import Action, Key, Probe, State
 
 
+@dataclass(frozen=True)
+class Company:
+    """Things of several hosts that are waited for until each is done or can't be, and of which some must be done."""
+
+    keys: frozenset[Key]
+    enough: int
+    """How many must be done; 0: it only comes after them."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Brick:
     """Base of resources. `kind` names the brick; the graph derives most edges from the class marks."""
@@ -21,6 +30,8 @@ class Brick:
     later: bool = False
     """It is the end of a transition: the same thing is in the plan before, as it must be meanwhile."""
     explicit: frozenset[Key] = field(default=frozenset(), repr=False)
+    company: tuple[Company, ...] = field(default=(), repr=False)
+    """What it waits for on other hosts, though not for all of them."""
 
     @property
     def name(self) -> str:

@@ -1,0 +1,25 @@
+"""Gates: places in the graph that are no thing on a host, where many wait for many."""
+
+from dataclasses import dataclass
+
+from quorate.core import Key
+
+KIND = "gate"
+
+
+@dataclass(frozen=True)
+class Gate:
+    """Opens when all that it needs is over, be it done or failed, and enough of it is done."""
+
+    enough: int
+    """How many of its needs must be done."""
+    followed: bool = False
+    """Who waits for it is proven anew when something behind it changed."""
+    standing: frozenset[Key] = frozenset()
+    """Which of its needs are of services that run already: one that is not touched because another host failed is as
+    good as done, for it runs on as it was."""
+
+
+def gate(name: str, host: str = "") -> Key:
+    """The key of a gate; without a host it is the cluster's."""
+    return Key(host, KIND, name)

@@ -1,0 +1,149 @@
+"""Gates in the walk: they open when enough is done and the rest is over, and say why when they can't."""
+
+import asyncio
+from dataclasses import dataclass
+
+import pytest
+from hosts_in_memory import Daemon, Gate, Hosts, Thing
+from test_walk import names
+
+from quorate.core import Key
+from quorate.execute.apply import Outcome, Walk
+from quorate.execute.observe import look
+from quorate.plan import graph
+from quorate.plan.graph import After, Part
+from quorate.plan.step import Plan, Step
+from quorate.resource.brick import Brick, Company
+
+
+@pytest.fixture(autouse=True)
+def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = asyncio.sleep
+    monkeypatch.setattr("asyncio.sleep", lambda seconds: real(0))
+
+
+@dataclass
+class World:
+    """Parts of two components on some hosts: `first` is waited for by `second`."""
+
+    enough: int | None = None
+    broken: tuple[str, ...] = ()
+
+    def parts(self, hosts: str) -> list[Part]:
+        firsts = [
+            Part("first", host, (Unit_(host, broken=host in self.broken), Gate(host=host, what="first")))
+            for host in hosts
+        ]
+        return [*firsts, Part("second", "z", (Daemon(host="z", unit="second.service"),))]
+
+    async def walk(self, hosts: str) -> tuple[Outcome, Hosts]:
+        parts = self.parts(hosts)
+        rules = {"first": After(), "second": After(everywhere={"first": self.enough})}
+        return await walk(parts, rules)
+
+
+def Unit_(host: str, *, broken: bool) -> Thing:
+    return Thing(host=host, thing="service", broken=broken)
+
+
+async def walk(parts: list[Part], rules: dict[str, After]) -> tuple[Outcome, Hosts]:
+    made, hosts = graph.edges(parts, rules), Hosts()
+    bricks: dict[Key, Brick] = {brick.key: brick for part in parts for brick in part.resources}
+    sequence = graph.order(made.needs)
+    states, _ = await look(list(bricks.values()), hosts)
+    steps = {key: Step(bricks[key], states[key]) for key in sequence if key in bricks}
+    plan = Plan(steps, {key: frozenset(made.needs[key]) for key in sequence}, gates=made.gates)
+    return await Walk(plan, hosts, lambda event: None).run(), hosts
+
+
+SECOND = Key("z", "unit", "second.service")
+
+
+@pytest.mark.parametrize(
+    ("enough", "broken", "begins"),
+    [
+        (None, (), True),
+        (None, ("b",), False),
+        (2, ("b",), True),
+        (2, ("a", "b"), False),
+        (1, ("a", "b"), True),
+        (1, ("a", "b", "c"), False),
+        (0, ("a", "b", "c"), True),
+    ],
+)
+async def test_a_gate_opens_when_enough_is_done(enough: int | None, broken: tuple[str, ...], begins: bool) -> None:
+    outcome, hosts = await World(enough, broken).walk("abc")
+    assert set(names(outcome.failed)) == ({"service"} if broken else set())
+    assert (SECOND in outcome.changed) == begins
+    assert (SECOND in outcome.skipped) != begins
+    if not begins:
+        assert outcome.skipped[SECOND] in outcome.failed, "it is said for want of whom"
+    orders = [order for _, order in hosts.ran]
+    if begins:
+        last = max(number for number, order in enumerate(orders) if "service" in order and "second" not in order)
+        assert orders.index("@start second.service conf") > last, "who can still come is waited for"
+
+
+async def test_as_many_as_there_are_is_enough() -> None:
+    outcome, _ = await World(enough=3).walk("ab")
+    assert SECOND in outcome.changed
+
+
+async def test_company_is_waited_for_and_may_fail() -> None:
+    for broken in ("", "a", "b"):
+        firsts = [Thing(host=host, thing="service", broken=host == broken) for host in "ab"]
+        ready = [
+            Gate(host=host, what="up", company=(Company(frozenset(each.key for each in firsts), 0),)) for host in "ab"
+        ]
+        parts = [Part("p", host, (first, gate)) for host, first, gate in zip("ab", firsts, ready, strict=True)]
+        outcome, hosts = await walk(parts, {"p": After()})
+        up = {host for host, order in hosts.ran if "ready-up" in order}
+        assert up == {"a", "b"} - set(broken)
+        assert {key.host for key in outcome.skipped} == set(broken)
+
+
+async def test_who_is_proven_on_a_host_is_asked_again_when_a_service_before_it_changed() -> None:
+    """But not when something else did: a list that grew is no reason to look at all nodes."""
+    for felt in (True, False):
+        parts = [
+            Part("under", "a", (Thing(host="a", thing="conf"),)),
+            Part("over", "a", (Gate(host="a", what="over"),)),
+        ]
+        made = graph.edges(parts, {"under": After(felt=felt), "over": After(here=("under",))})
+        steps = {
+            brick.key: Step(brick, None if isinstance(brick, Thing) else brick.desired)
+            for part in parts
+            for brick in part.resources
+        }
+        hosts = Hosts()
+        plan = Plan(
+            steps, {key: frozenset(made.needs[key]) for key in graph.order(made.needs)}, gates=made.gates
+        )  # fmt: skip
+        assert (await Walk(plan, hosts, lambda event: None).run()).ok
+        assert (("a", "@set ready-over yes") in hosts.ran) == felt
+
+
+async def test_a_run_of_one_host_through_its_gates_is_one_script() -> None:
+    parts = [Part(name, "a", (Thing(host="a", thing=name),)) for name in ("one", "two", "three")]
+    actives = [Part(part.component, "a", (Active(host="a", thing=part.component),)) for part in parts]
+    _, hosts = await walk(actives, {"one": After(), "two": After(here=("one",)), "three": After(here=("two",))})
+    assert hosts.scripts["a"] == 1
+    assert [order for _, order in hosts.ran] == ["@set one 1", "@set two 1", "@set three 1"]
+
+
+class Active(Thing):
+    """Something that acts."""
+
+    passive = False
+
+
+def test_a_long_cluster_of_which_nothing_changes_is_no_deep_recursion() -> None:
+    from quorate.execute.order import Order
+
+    parts = [Part("p", f"h{number:04}", (Active(host=f"h{number:04}", thing="x"),)) for number in range(3000)]
+    made = graph.edges(parts, {"p": After()})
+    graph.in_turn(made, [], parts, strict=True)
+    steps = {brick.key: Step(brick, brick.desired) for part in parts for brick in part.resources}
+    order = Order(Plan(steps, {k: frozenset(made.needs[k]) for k in graph.order(made.needs)}, gates=made.gates))
+    assert order.untouched == 3000
+    assert not order.rest

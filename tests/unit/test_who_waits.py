@@ -1,0 +1,209 @@
+"""One bad host: what must wait for it waits, and nothing else. A row each of the table in docs/architecture.md."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+from past_clusters import THREE, E, M, W, cluster, context
+
+from quorate.component.context import Context
+from quorate.core import Key
+from quorate.execute.order import Order
+from quorate.plan.compile import Compiled, compile_cluster
+from quorate.plan.step import Plan, Step
+from quorate.resource.unit import Ready, Unit
+from quorate.spec.facts import HostFacts
+
+EVERYTHING = ("etcd", "kube-apiserver", "nginx", "containerd", "kubelet", "kube-proxy", "kube-scheduler")
+
+
+def first_build(**more: object) -> Context:
+    begun = context(cluster(THREE, **more))  # type: ignore[arg-type]
+    empty = {name: HostFacts(machine_id=name) for name in begun.facts.hosts}
+    return replace(begun, established=None, former=(), facts=replace(begun.facts, hosts=empty))
+
+
+def change() -> Context:
+    begun = context(cluster(THREE))
+    running = frozenset(f"{name}.service" for name in (*EVERYTHING, "kube-controller-manager", "keepalived"))
+    hosts = {name: replace(facts, running=running) for name, facts in begun.facts.hosts.items()}
+    return replace(begun, facts=replace(begun.facts, hosts=hosts))
+
+
+def walked(compiled: Compiled, bad: Callable[[Key], bool], *, absent: bool = True) -> tuple[set[Key], dict[Key, Key]]:
+    """Do all that can be done; what failed, and what never began with its cause. All differs, or only what is bad."""
+    steps = {brick.key: Step(brick, None if absent else brick.desired) for brick in compiled.resources}
+    order = Order(Plan(steps, compiled.needs, component_of=compiled.component_of, gates=compiled.gates))
+    failed: set[Key] = set()
+    while ready := [key for found in order.ready.values() for key in found]:
+        for step in order.start(*ready):
+            if bad(step.key):
+                failed.add(step.key)
+                order.fail(step.key)
+            else:
+                order.close(step.key, changed=bool(step.diff))
+    return failed, {key: order.cause(key) for key in order.rest if key not in failed}
+
+
+def of(host: str, what: str = "") -> Callable[[Key], bool]:
+    """What runs there under that name, or its packages."""
+    kinds = (Unit.kind, Ready.kind, "setting", "packages")
+    return lambda key: (
+        key.host == host and key.kind in kinds and what in (key.name, "" if key.kind == "packages" else None)
+    )
+
+
+def skipped(given: Context, bad: Callable[[Key], bool]) -> set[str]:
+    """`host kind name` of what never began, of the kinds that run."""
+    failed, waits = walked(compile_cluster(given), bad)
+    assert failed
+    assert set(waits.values()) <= failed, "skipped without a reason"
+    return {str(key) for key in waits if key.kind in (Unit.kind, Ready.kind, "manifest")}
+
+
+def hosts(found: set[str]) -> set[str]:
+    return {each.partition("/")[0] for each in found}
+
+
+def test_nothing_waits_when_nothing_fails() -> None:
+    for given in (first_build(), change()):
+        failed, waits = walked(compile_cluster(given), lambda key: False)
+        assert (failed, waits) == (set(), {})
+
+
+@pytest.mark.parametrize("what", ["containerd.service", "kubelet.service", "node", ""])
+def test_a_bad_worker_in_a_first_build_is_alone(what: str) -> None:
+    assert hosts(skipped(first_build(), of("n1", what))) <= {"n1"}
+
+
+def test_a_bad_worker_in_a_change_is_alone_unless_it_is_the_canary() -> None:
+    six = {**THREE, "n3": (W,)}
+    given = change()
+    wide = context(cluster(six))
+    facts = {**given.facts.hosts, "n3": replace(given.facts.hosts["n1"], machine_id="id-n3")}
+    wide = replace(wide, facts=replace(wide.facts, hosts=facts))
+    assert hosts(skipped(wide, of("n2", "kubelet.service"))) == {"n2"}
+    canary = skipped(wide, of("n1", "kubelet.service"))
+    assert {"n2/unit/kubelet.service", "n3/unit/kubelet.service"} <= canary
+    assert hosts(canary) == {"n1", "n2", "n3"}
+
+
+def test_a_bad_new_worker_holds_up_none_that_runs() -> None:
+    given = change()
+    new = context(cluster({**THREE, "n3": (W,)}), cluster(THREE))
+    facts = {**given.facts.hosts, "n3": HostFacts(machine_id="id-n3")}
+    new = replace(new, facts=replace(new.facts, hosts=facts))
+    assert hosts(skipped(new, of("n3", "kubelet.service"))) == {"n3"}
+
+
+def test_a_bad_member_in_a_first_build_leaves_a_quorum() -> None:
+    """The others go on, its own API server by their members too: the way to etcd leads to all of them."""
+    found = skipped(first_build(), of("m2", "etcd.service"))
+    assert found == {"m2/ready/etcd"}
+
+
+def test_two_bad_members_in_a_first_build_are_no_quorum() -> None:
+    found = skipped(first_build(), lambda key: key.host in ("m2", "m3") and key.name == "etcd.service")
+    assert {"m1/unit/kube-apiserver.service", "n1/unit/kubelet.service", "b1/ready/endpoint"} <= found
+    assert not {"m1/ready/etcd", "b1/ready/nginx", "b1/unit/keepalived.service", "n1/ready/containerd"} & found
+
+
+def test_a_bad_member_in_a_change_stops_the_other_members() -> None:
+    found = skipped(change(), of("m1", "etcd"))
+    assert {"m2/unit/etcd.service", "m3/unit/etcd.service"} <= found
+    assert {each for each in found if "etcd" not in each} == set(), "a quorum is enough for all others"
+
+
+def test_a_bad_master_in_a_first_build_leaves_an_endpoint() -> None:
+    found = skipped(first_build(), of("m2", "kube-apiserver"))
+    assert hosts(found) == {"m2"}
+    assert found == {"m2/unit/kube-controller-manager.service", "m2/unit/kube-scheduler.service"} | {
+        each for each in found if each.startswith("m2/ready/")
+    }
+
+
+def test_the_master_that_writes_is_missed_by_what_it_writes_alone() -> None:
+    found = skipped(first_build(), of("m1", "kube-apiserver"))
+    assert hosts(found) == {"m1"}
+    assert {"m1/manifest/access"} <= found
+
+
+def test_a_bad_master_in_a_change_stops_the_other_masters() -> None:
+    found = skipped(change(), of("m1", "kube-apiserver"))
+    assert {"m2/unit/kube-apiserver.service", "m3/unit/kube-apiserver.service"} <= found
+    assert not {each for each in found if each.split("/")[0] in ("n1", "n2", "b1", "b2")}
+
+
+def test_a_bad_balancer_in_a_first_build_leaves_the_other() -> None:
+    assert hosts(skipped(first_build(), of("b1", "nginx.service"))) == {"b1"}
+
+
+def test_balancers_of_which_one_has_no_keepalived_are_not_proven_to_hear_each_other() -> None:
+    """Both might hold the virtual IP; so it and all that asks for it waits."""
+    found = skipped(first_build(), of("b1", "virtual IP"))
+    assert {"b2/unit/keepalived.service", "n1/unit/kubelet.service"} <= found
+    assert not {"m1/ready/kube-apiserver", "b2/ready/nginx"} & found
+
+
+def test_a_bad_balancer_in_a_change_stops_the_other() -> None:
+    found = skipped(change(), of("b1", "nginx"))
+    assert {"b2/unit/nginx.service", "b2/unit/keepalived.service"} <= found
+    assert hosts(found) == {"b1", "b2"}
+
+
+def test_all_masters_bad_is_no_endpoint() -> None:
+    found = skipped(first_build(), lambda key: key.name == "kube-apiserver" and key.kind == Ready.kind)
+    assert {"n1/ready/endpoint", "n1/unit/kubelet.service", "n2/unit/kube-proxy.service"} <= found
+
+
+def test_what_leaves_waits_until_all_that_stays_is_proven() -> None:
+    given = change()
+    new = context(cluster({name: roles for name, roles in THREE.items() if name != "n2"}), cluster(THREE))
+    failed, waits = walked(compile_cluster(replace(new, facts=given.facts)), of("n1", "kubelet.service"))
+    assert failed
+    assert Key("m1", "setting", "drain of n2") in waits
+
+
+def test_a_member_alone_on_its_host_goes_first() -> None:
+    """m4 is one that has to be let in: a running cluster waits for nothing of it but what comes after it."""
+    roles = {**THREE, "m4": (M, E), "n3": (E,)}
+    new = context(cluster(roles), cluster(THREE))
+    found = skipped(new, of("m4", "membership in etcd"))
+    assert {"n3/unit/etcd.service"} <= found
+    assert "m1/unit/etcd.service" not in found
+
+
+@pytest.mark.parametrize("count", [6, 60])
+def test_one_worker_more_touches_itself_and_who_writes_its_node(count: int) -> None:
+    """Of a cluster whose other hosts are as wanted, whatever its size."""
+    from ipaddress import IPv4Address
+
+    from quorate.execute.subnets import Subnets, allocate
+    from quorate.spec.cluster import Host
+
+    base = cluster(THREE)
+    more = [
+        Host(name=f"w{number:03}", address=IPv4Address(f"10.0.8.{number}"), roles=(W,)) for number in range(1, count)
+    ]
+    wide = base.model_copy(update={"hosts": (*base.hosts, *more)})
+    given = change()
+    facts = dict(given.facts.hosts)
+    for host in more:
+        facts[host.name] = replace(given.facts.hosts["n1"], machine_id=host.name)
+    new = more[-1].name
+    facts[new] = HostFacts(machine_id=new)
+    from worlds import secrets
+
+    whole = replace(
+        context(wide, base), cluster=wide, secrets=secrets(wide),
+        facts=replace(given.facts, hosts=facts, pod_cidrs=allocate(wide, Subnets({}, {})).given),
+    )  # fmt: skip
+    compiled = compile_cluster(whole)
+    steps = {brick.key: Step(brick, None if brick.host == new else brick.desired) for brick in compiled.resources}
+    order = Order(Plan(steps, compiled.needs, component_of=compiled.component_of, gates=compiled.gates))
+    touched: set[str] = set()
+    while ready := [key for found in order.ready.values() for key in found]:
+        for step in order.start(*ready):
+            touched.add(str(step.key))
+            order.close(step.key, changed=bool(step.diff))
+    assert {each for each in touched if not each.startswith(new)} == set()
