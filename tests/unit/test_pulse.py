@@ -32,6 +32,7 @@ GOOD: dict[str, Any] = {
     "peers": ["10.0.0.5", "10.0.0.4"],
     "peer_port": 6443,
     "track_file": "/run/quorate/pulse",
+    "ports": [6443, 7443],
 }
 CURL = f"""\
 case $* in
@@ -52,6 +53,10 @@ case $* in
 esac <>"$0.pipe"
 """
 HANGS = "echo 1:000; exit 28"
+SS = """\
+echo "$* $(cat "${0%/*}/pulse")" >>"$0.cut"
+"""
+"""Notes what it is to cut, and what keepalived has been told by then."""
 
 
 class Pulse:
@@ -62,8 +67,9 @@ class Pulse:
 
     def __init__(self, folder: Path, shell: tuple[str, ...], old: bool) -> None:
         self.folder, self.file = folder, folder / "pulse"
-        (folder / "curl").write_text(f"#!/bin/sh\n{CURL}")
-        (folder / "curl").chmod(0o755)
+        for name, text in {"curl": CURL, "ss": SS}.items():
+            (folder / name).write_text(f"#!/bin/sh\n{text}")
+            (folder / name).chmod(0o755)
         os.mkfifo(folder / "curl.pipe")
         self.pipe = os.open(folder / "curl.pipe", os.O_RDWR)
         for name, text in {"old": "2" if old else "0", "peer": "200\n", "again": HANGS, "back": "28"}.items():
@@ -153,6 +159,8 @@ def test_a_balancer_that_hangs_is_told_until_it_answers(heart: Pulse) -> None:
         heart.put("curl.back", "0")
         assert within(20, lambda: heart.file.read_text() == "0\n")
     assert heart.said("out") == "the balancer hangs: it is killed, and starts again\nthe balancer answers again\n" * 2
+    cut = "-Ktn exclude time-wait ( sport = :6443 or sport = :7443 )"
+    assert heart.said("ss.cut").splitlines() == [f"{cut} 0"] * 2, "listeners too, before the address goes"
     assert heart.said("curl.peers").splitlines().count("https://10.0.0.4:6443/livez/ping") == 2
 
 
@@ -239,7 +247,7 @@ def test_balancers_with_a_peer_have_it(kind: str) -> None:
     assert "peers=10.0.1.1:6443\n" in script
     assert f"system.slice/{kind}.service/" in script
     assert f"echo 0 >{BALANCER_HUNG}" in unit.partition("ExecStopPost=")[2]
-    assert "CapabilityBoundingSet=CAP_KILL\n" in unit
+    assert "CapabilityBoundingSet=CAP_KILL CAP_NET_ADMIN\n" in unit
     assert f"    file {BALANCER_HUNG}\n" in content(found[virtual_ip.KEEPALIVED_CONF])
     names = list(found)
     assert names.index(f"{kind}.service") < names.index("quorate-pulse.service") < names.index("keepalived.service")

@@ -24,24 +24,26 @@ PAUSE_S = 0.2
 """After a suspicion that came to nothing, and between the questions to one that hangs."""
 
 
-def script(*, unit: str, port: int, peers: Sequence[str], peer_port: int, track_file: str) -> str:
+def script(*, unit: str, port: int, peers: Sequence[str], peer_port: int, track_file: str, ports: Sequence[int]) -> str:
     """A sh script that kills the balancer when it hangs and a peer's does not, and writes 1 to `track_file` until it
     answers again, else 0.
 
     `unit` is the balancer's service, which answers HTTP on `port` of loopback by itself. `peers` are the other
-    balancers' addresses, `peer_port` the endpoint's. Silence alone proves nothing on a busy host. So the balancer hangs
-    only if it does not take a new connection, of which the kernel has told it, and meanwhile none of its threads has
-    run, waits for a CPU or for a disk. One that spins, or of which only one worker hangs, is left to the health script.
-    As there, the address is only given up when a peer answers, at the same moment: any HTTP status will do.
+    balancers' addresses, `peer_port` the endpoint's, `ports` all that clients use. Silence alone proves nothing on a
+    busy host. So the balancer hangs only if it does not take a new connection, of which the kernel has told it, and
+    meanwhile none of its threads has run, waits for a CPU or for a disk. One that spins, or of which only one worker
+    hangs, is left to the health script. As there, the address is only given up when a peer answers, at the same moment:
+    any HTTP status will do.
 
-    It is killed then, while the address is still here and clients can be told: their requests are with the kernel,
-    which has confirmed them, so they have nothing to send again by which another balancer could tell them, and would
-    wait for their own timeout. Nor may the kernel take in for it who was cut off and comes again at once: a client of
-    Go's library waits 10 s for a TLS handshake. The balancer's unit starts it again.
+    Its sessions are cut then: their requests are with the kernel, which has confirmed them, so clients have nothing to
+    send again by which another balancer could tell them, and would wait for their own timeout. With them go its
+    listeners, or the kernel would take in for it who comes again at once, and a client of Go's library waits 10 s for a
+    TLS handshake. So it is of no use any more, and killed; its unit starts it again.
     Raises ValueError for what is no plain address, port, name or path.
     """
     if not peers:
         raise ValueError("without a peer there is nobody to take the address")
+    sessions = " or ".join(f"sport = :{token.port(each)}" for each in ports)
     others = " ".join(f"{token.address(peer)}:{token.port(peer_port)}" for peer in peers)
     return f"""\
 #!/bin/sh
@@ -67,6 +69,9 @@ hangs() {{
   answer=$(ask --max-time {AGAIN_S} -w '%{{num_connects}}:%{{http_code}}' "$own")
   wait $! && [ "$answer" = 1:000 ] && look && [ "$seen" = "$before" ]
 }}
+cut() {{ # its sessions, and its listeners with their queues; a kernel without INET_DIAG_DESTROY cuts nothing
+  ss -Ktn exclude time-wait {quote(f"( {sessions} )")} </dev/null >/dev/null 2>&1
+}}
 end() {{ # who is stopped hears nothing but this
   while read -r pid; do kill -KILL "$pid"; done <"$procs"
 }} 2>/dev/null
@@ -82,8 +87,10 @@ while :; do
   0) [ "$pace" ] || sleep {OLD_PAUSE_S} ;;
   28)
     if hangs; then
-      end
+      # Only while the address is still here can clients be told.
+      cut
       echo 1 >"$file"
+      end
       echo 'the balancer hangs: it is killed, and starts again'
       until ask --max-time {PEER_S} "$own"; do sleep {PAUSE_S}; done
       echo 0 >"$file"
