@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from conformance import EXAMPLE, SKIP, deployed
+from conformance import EXAMPLE, SKIP, deployed, portable
 from stand import RESULTS, Stand, tell
 
 from quorate.component.settings.kubelet import CONFIG
@@ -82,7 +82,7 @@ def tried(made: Stand, fault: Break) -> dict[str, object]:
     found = quick(made)
     on(made, fault.host, fault.right)
     made.quorate("apply", "--yes")
-    failed = {each["name"]: each["reason"][:300] for each in found["failed"]}
+    failed = {each["name"]: portable(each["reason"])[:300] for each in found["failed"]}
     for name, reason in failed.items():
         tell(f"failed: {name}: {reason}")
     return {"date": date.today().isoformat(), "host": fault.host, "passed": found["passed"], "failed": failed}

@@ -110,16 +110,16 @@ def keep(document: dict[str, Any], version: str, folder: Path, *, quick: bool) -
     for failed in document["failed"]:
         failed["log"] = failed["log"][-2000:]
     KEPT.mkdir(exist_ok=True)
-    (KEPT / f"{name}.json").write_text(_portable(json.dumps(document, indent=1)) + "\n")
+    (KEPT / f"{name}.json").write_text(portable(json.dumps(document, indent=1)) + "\n")
     if not quick:
         for made in (folder / "conformance.html", folder / "junit.xml"):
-            (KEPT / f"{name}{made.suffix}").write_text(_portable(made.read_text()))
+            (KEPT / f"{name}{made.suffix}").write_text(portable(made.read_text()))
     tell(f"{version}: {document['passed']} passed, {len(document['failed'])} failed, {len(document['left'])} not run")
 
 
-def _portable(text: str) -> str:
-    """Where this checkout is says nothing of the tests."""
-    return text.replace(f"{ROOT}/", "")
+def portable(text: str) -> str:
+    """Where this checkout and the cache are says nothing of the tests."""
+    return text.replace(f"{ROOT}/", "").replace(f"{Path.home()}/", "~/")
 
 
 def kept() -> list[Mapping[str, Any]]:

@@ -60,22 +60,22 @@ echo "$* $(cat "${0%/*}/pulse")" >>"$0.cut"
 
 
 class Pulse:
-    """The script in a folder: a master and a worker of nginx, both asleep, a peer that answers and one that is lost."""
+    """The script in a folder: a master and a worker of nginx, both asleep, a peer that answers and one that is lost.
+
+    The processes are real ones, that it may kill; what is known of them is what a test says.
+    """
 
     def __init__(self, folder: Path, shell: tuple[str, ...], old: bool) -> None:
         self.folder, self.file = folder, folder / "pulse"
         for name, text in {"curl": CURL, "ss": SS}.items():
             (folder / name).write_text(f"#!/bin/sh\n{text}")
             (folder / name).chmod(0o755)
-        (folder / "curl").chmod(0o755)
         os.mkfifo(folder / "curl.pipe")
         self.pipe = os.open(folder / "curl.pipe", os.O_RDWR)
         for name, text in {"old": "2" if old else "0", "peer": "200\n", "again": HANGS, "back": "28"}.items():
             (folder / f"curl.{name}").write_text(text)
-        for pid in ("70", "71"):
-            (folder / f"proc/{pid}/task/{pid}").mkdir(parents=True)
-            self.thread(pid, "S", "900 10 3")
-        (folder / "procs").write_text("70\n71\n")
+        self.nginx: list[subprocess.Popen[bytes]] = []
+        self.start()
         self.file.write_text("1\n")
         text = pulse.script(**GOOD).replace("/run/quorate/pulse", str(self.file)).replace("/proc/", f"{folder}/proc/")
         (folder / "script").write_text(text.replace('"/sys/fs/cgroup/$group"', str(folder / "procs")))
@@ -85,7 +85,25 @@ class Pulse:
             self.process = subprocess.Popen(argv, env=env, stdout=out, stderr=out, start_new_session=True)
         assert self.asked(1)
 
-    def thread(self, pid: str, state: str, ran: str) -> None:
+    def start(self) -> None:
+        """A balancer of two processes, and a third of which nothing is known."""
+        self.nginx = [subprocess.Popen(["sleep", "600"]) for _ in range(3)]
+        for process in self.nginx[:2]:
+            (self.folder / f"proc/{process.pid}/task/{process.pid}").mkdir(parents=True)
+            self.thread(process.pid, "S", "900 10 3")
+        self.put("procs", self.named("MASTER\nWORKER\n"))
+
+    def named(self, text: str) -> str:
+        """The text with the processes' ids."""
+        for name, process in zip(("MASTER", "WORKER", "OTHER"), self.nginx, strict=True):
+            text = text.replace(name, str(process.pid))
+        return text
+
+    def killed(self) -> list[bool]:
+        """Which of the processes were ended by SIGKILL."""
+        return [process.poll() == -signal.SIGKILL for process in self.nginx]
+
+    def thread(self, pid: int, state: str, ran: str) -> None:
         for name, text in {"stat": f"{pid} (nginx) R) {state} 1 70 0\n", "schedstat": f"{ran}\n"}.items():
             self.put(f"proc/{pid}/task/{pid}/{name}", text)
 
@@ -96,7 +114,9 @@ class Pulse:
 
     def close(self) -> None:
         os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait()
+        for process in (self.process, *self.nginx):
+            process.kill()
+            process.wait()
         os.close(self.pipe)
 
     def ends(self, code: int) -> None:
@@ -126,43 +146,48 @@ def heart(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Pulse]:
 def test_a_balancer_that_hangs_is_told_until_it_answers(heart: Pulse) -> None:
     assert heart.file.read_text() == "0\n", "what a former one wrote is forgotten"
     for state in ("T", "S"):
-        heart.thread("71", state, "900 10 3")
+        heart.thread(heart.nginx[1].pid, state, "900 10 3")
         heart.put("curl.back", "28")
         began = time.monotonic()
         heart.ends(28)
         assert within(20, lambda: heart.file.read_text() == "1\n")
         assert time.monotonic() - began < 1.5, "a lost peer is not waited for"
+        assert within(5, lambda: heart.killed() == [True, True, False]), "nobody else"
+        heart.nginx[2].kill()
+        heart.nginx[2].wait()
+        heart.start()
         heart.put("curl.back", "0")
         assert within(20, lambda: heart.file.read_text() == "0\n")
-    assert heart.said("out") == "the balancer hangs\nthe balancer answers again\n" * 2
-    cut = "-Ktn ( sport = :6443 or sport = :7443 )"
-    assert heart.said("ss.cut").splitlines() == [f"{cut} 0", f"{cut} 1"] * 2, "before the address goes, and once more"
+    assert heart.said("out") == "the balancer hangs: it is killed, and starts again\nthe balancer answers again\n" * 2
+    cut = "-Ktn exclude time-wait ( sport = :6443 or sport = :7443 )"
+    assert heart.said("ss.cut").splitlines() == [f"{cut} 0"] * 2, "listeners too, before the address goes"
     assert heart.said("curl.peers").splitlines().count("https://10.0.0.4:6443/livez/ping") == 2
 
 
 @pytest.mark.parametrize(
     ("state", "again", "peer", "procs"),
     [
-        ("S", "echo 1:204", "200\n", "70\n71\n"),
-        ("S", "echo 0:000; exit 28", "200\n", "70\n71\n"),
-        ("S", HANGS, "000\n", "70\n71\n"),
-        ("R", HANGS, "200\n", "70\n71\n"),
-        ("D", HANGS, "200\n", "70\n71\n"),
-        ("S", 'echo 901 10 4 >"${0%/*}/proc/71/task/71/schedstat"; ' + HANGS, "200\n", "70\n71\n"),
-        ("S", 'echo "71 (nginx) R" >"${0%/*}/proc/71/task/71/stat"; ' + HANGS, "200\n", "70\n71\n"),
+        ("S", "echo 1:204", "200\n", "MASTER\nWORKER\n"),
+        ("S", "echo 0:000; exit 28", "200\n", "MASTER\nWORKER\n"),
+        ("S", HANGS, "000\n", "MASTER\nWORKER\n"),
+        ("R", HANGS, "200\n", "MASTER\nWORKER\n"),
+        ("D", HANGS, "200\n", "MASTER\nWORKER\n"),
+        ("S", 'echo 901 10 4 >"${0%/*}/proc/WORKER/task/WORKER/schedstat"; ' + HANGS, "200\n", "MASTER\nWORKER\n"),
+        ("S", 'echo "WORKER (nginx) R" >"${0%/*}/proc/WORKER/task/WORKER/stat"; ' + HANGS, "200\n", "MASTER\nWORKER\n"),
         ("S", HANGS, "200\n", ""),
-        ("S", HANGS, "200\n", "70\n72\n"),
+        ("S", HANGS, "200\n", "MASTER\nOTHER\n"),
     ],
     ids=["answers", "never asked", "no peer", "busy", "disk", "ran", "woke up", "ended", "unseen"],
 )
 def test_silence_that_proves_nothing(heart: Pulse, state: str, again: str, peer: str, procs: str) -> None:
-    heart.thread("71", state, "900 10 3")
+    heart.thread(heart.nginx[1].pid, state, "900 10 3")
     for name, text in {"curl.again": again, "curl.peer": peer, "procs": procs}.items():
-        heart.put(name, text)
+        heart.put(name, heart.named(text))
     heart.ends(28)
     assert heart.asked(2)
     assert heart.file.read_text() == "0\n"
     assert heart.said("out") == ""
+    assert heart.killed() == [False] * 3
 
 
 @pytest.mark.parametrize("code", [0, 7, 52], ids=["all answered", "refused", "cut off"])
@@ -222,7 +247,7 @@ def test_balancers_with_a_peer_have_it(kind: str) -> None:
     assert "peers=10.0.1.1:6443\n" in script
     assert f"system.slice/{kind}.service/" in script
     assert f"echo 0 >{BALANCER_HUNG}" in unit.partition("ExecStopPost=")[2]
-    assert "CapabilityBoundingSet=CAP_NET_ADMIN\n" in unit
+    assert "CapabilityBoundingSet=CAP_KILL CAP_NET_ADMIN\n" in unit
     assert f"    file {BALANCER_HUNG}\n" in content(found[virtual_ip.KEEPALIVED_CONF])
     names = list(found)
     assert names.index(f"{kind}.service") < names.index("quorate-pulse.service") < names.index("keepalived.service")

@@ -69,9 +69,9 @@ def _pulse(context: Context, host: Host) -> Iterator[Brick]:
         after=[unit],
         # Who does not look can't say that the balancer hangs.
         exec_stop_post=[keepalived.mark(BALANCER_HUNG, up=True)],
-        # Root for what it writes; of root's rights only that to cut sessions. First in the queue for a CPU, for it is
-        # there for moments.
-        extra={**_AT_ONCE, "Nice": -20, "CapabilityBoundingSet": "CAP_NET_ADMIN", **SANDBOX},
+        # Root for what it writes; of root's rights only those to end a balancer and its sessions. First in the queue
+        # for a CPU, for it is there for moments.
+        extra={**_AT_ONCE, "Nice": -20, "CapabilityBoundingSet": "CAP_KILL CAP_NET_ADMIN", **SANDBOX},
     )
 
 

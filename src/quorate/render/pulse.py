@@ -1,4 +1,5 @@
-"""The balancer's pulse: a script beside nginx or haproxy that finds within moments that it hangs, and tells keepalived.
+"""The balancer's pulse: a script beside nginx or haproxy that finds within moments that it hangs, ends it, and tells
+keepalived.
 
 A process that hangs keeps its sockets: the kernel goes on accepting, and the health script, which asks through the
 balancer, may be no quicker than an election of etcd and a busy host allow. The pulse asks the balancer alone.
@@ -24,15 +25,20 @@ PAUSE_S = 0.2
 
 
 def script(*, unit: str, port: int, peers: Sequence[str], peer_port: int, track_file: str, ports: Sequence[int]) -> str:
-    """A sh script that writes 1 to `track_file` while the balancer hangs and a peer's does not, else 0.
+    """A sh script that kills the balancer when it hangs and a peer's does not, and writes 1 to `track_file` until it
+    answers again, else 0.
 
     `unit` is the balancer's service, which answers HTTP on `port` of loopback by itself. `peers` are the other
     balancers' addresses, `peer_port` the endpoint's, `ports` all that clients use. Silence alone proves nothing on a
     busy host. So the balancer hangs only if it does not take a new connection, of which the kernel has told it, and
     meanwhile none of its threads has run, waits for a CPU or for a disk. One that spins, or of which only one worker
     hangs, is left to the health script. As there, the address is only given up when a peer answers, at the same moment:
-    any HTTP status will do. Its sessions are cut then: their requests are with the kernel, which has confirmed them, so
-    clients have nothing to send again by which another balancer could tell them, and would wait for their own timeout.
+    any HTTP status will do.
+
+    Its sessions are cut then: their requests are with the kernel, which has confirmed them, so clients have nothing to
+    send again by which another balancer could tell them, and would wait for their own timeout. With them go its
+    listeners, or the kernel would take in for it who comes again at once, and a client of Go's library waits 10 s for a
+    TLS handshake. So it is of no use any more, and killed; its unit starts it again.
     Raises ValueError for what is no plain address, port, name or path.
     """
     if not peers:
@@ -63,9 +69,12 @@ hangs() {{
   answer=$(ask --max-time {AGAIN_S} -w '%{{num_connects}}:%{{http_code}}' "$own")
   wait $! && [ "$answer" = 1:000 ] && look && [ "$seen" = "$before" ]
 }}
-cut() {{ # a kernel without INET_DIAG_DESTROY cuts nothing
-  ss -Ktn {quote(f"( {sessions} )")} </dev/null >/dev/null 2>&1
+cut() {{ # its sessions, and its listeners with their queues; a kernel without INET_DIAG_DESTROY cuts nothing
+  ss -Ktn exclude time-wait {quote(f"( {sessions} )")} </dev/null >/dev/null 2>&1
 }}
+end() {{ # who is stopped hears nothing but this
+  while read -r pid; do kill -KILL "$pid"; done <"$procs"
+}} 2>/dev/null
 pace= times=
 # curl 7.84 and later asks in a row, on one connection; older ones are started for each question.
 if curl --rate {ASKS_PER_S}/s -V </dev/null >/dev/null 2>&1; then
@@ -78,11 +87,11 @@ while :; do
   0) [ "$pace" ] || sleep {OLD_PAUSE_S} ;;
   28)
     if hangs; then
-      # Only while the address is still here can clients be told; who comes back before it is gone is told again.
+      # Only while the address is still here can clients be told.
       cut
       echo 1 >"$file"
-      cut
-      echo 'the balancer hangs'
+      end
+      echo 'the balancer hangs: it is killed, and starts again'
       until ask --max-time {PEER_S} "$own"; do sleep {PAUSE_S}; done
       echo 0 >"$file"
       echo 'the balancer answers again'
