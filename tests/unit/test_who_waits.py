@@ -47,10 +47,13 @@ def walked(compiled: Compiled, bad: Callable[[Key], bool], *, absent: bool = Tru
 
 def of(host: str, what: str = "") -> Callable[[Key], bool]:
     """What runs there under that name, or its packages."""
-    kinds = (Unit.kind, Ready.kind, "setting", "packages")
-    return lambda key: (
-        key.host == host and key.kind in kinds and what in (key.name, "" if key.kind == "packages" else None)
-    )
+
+    def matches(key: Key) -> bool:
+        if key.host != host or key.kind not in (Unit.kind, Ready.kind, "setting", "packages"):
+            return False
+        return key.name == what if what else key.kind == "packages"
+
+    return matches
 
 
 def skipped(given: Context, bad: Callable[[Key], bool]) -> set[str]:

@@ -212,7 +212,8 @@ def in_turn(
     for number, part in enumerate((*running, *joining)):
         runs, first = number < len(running), number == 0
         for brick in part.resources:
-            if runs or not brick.passive:
+            # A user is nothing that a service reads anew, and other parts of the host own files as him.
+            if (runs and not isinstance(brick, User)) or not brick.passive:
                 graph.needs[brick.key] |= turns | canary
         # All that acts, not its proofs alone: keepalived comes after the proof of its balancer, and two of them that
         # change at once would leave the address with nobody for a moment.
