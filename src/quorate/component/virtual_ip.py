@@ -20,7 +20,7 @@ from quorate.spec.timing import timing
 
 NAME = "virtual_ip"
 AFTER: tuple[str, ...] = ("system", "vrrp", "balancer")
-MEETS: Mapping[str, Enough] = {}
+MEETS: Mapping[str, Enough] = {"vrrp": Enough.ALL}
 TURNS = Turns.STRICT
 
 KEEPALIVED_CONF = f"{BALANCER}/keepalived.conf"
