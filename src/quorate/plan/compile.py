@@ -1,7 +1,7 @@
 """From a cluster and the facts to every resource and its needs; pure."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from quorate.component import COMPONENTS, apiserver, etcd, leaving
 from quorate.component.context import Component, Context
@@ -25,8 +25,9 @@ class Compiled:
     resources: tuple[Brick, ...]
     needs: Mapping[Key, frozenset[Key]]
     """Of things and gates, each after what it needs."""
-    gates: Mapping[Key, Gate]
     component_of: Mapping[Key, str]
+    gates: Mapping[Key, Gate] = field(default_factory=dict)
+    """What of `needs` is no thing."""
 
 
 def compile_cluster(context: Context) -> Compiled:
@@ -57,8 +58,8 @@ def compile_cluster(context: Context) -> Compiled:
     return Compiled(
         tuple(by_key[key] for key in sequence if key in by_key),
         {key: frozenset(graph.needs[key]) for key in sequence},
-        graph.gates,
         {brick.key: part.component for part in parts for brick in part.resources},
+        graph.gates,
     )
 
 
