@@ -1,7 +1,6 @@
 """Gates in the walk: they open when enough is done and the rest is over, and say why when they can't."""
 
 import asyncio
-from dataclasses import dataclass
 
 import pytest
 from hosts_in_memory import Daemon, Gate, Hosts, Thing
@@ -10,40 +9,18 @@ from test_walk import names
 from quorate.core import Key
 from quorate.execute.apply import Outcome, Walk
 from quorate.execute.observe import look
+from quorate.execute.order import Order
 from quorate.plan import graph
 from quorate.plan.graph import After, Part
 from quorate.plan.step import Plan, Step
 from quorate.resource.brick import Brick, Company
+from quorate.resource.system import Encounter
 
 
 @pytest.fixture(autouse=True)
 def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     real = asyncio.sleep
     monkeypatch.setattr("asyncio.sleep", lambda seconds: real(0))
-
-
-@dataclass
-class World:
-    """Parts of two components on some hosts: `first` is waited for by `second`."""
-
-    enough: int | None = None
-    broken: tuple[str, ...] = ()
-
-    def parts(self, hosts: str) -> list[Part]:
-        firsts = [
-            Part("first", host, (Unit_(host, broken=host in self.broken), Gate(host=host, what="first")))
-            for host in hosts
-        ]
-        return [*firsts, Part("second", "z", (Daemon(host="z", unit="second.service"),))]
-
-    async def walk(self, hosts: str) -> tuple[Outcome, Hosts]:
-        parts = self.parts(hosts)
-        rules = {"first": After(), "second": After(everywhere={"first": self.enough})}
-        return await walk(parts, rules)
-
-
-def Unit_(host: str, *, broken: bool) -> Thing:
-    return Thing(host=host, thing="service", broken=broken)
 
 
 async def walk(parts: list[Part], rules: dict[str, After]) -> tuple[Outcome, Hosts]:
@@ -59,6 +36,16 @@ async def walk(parts: list[Part], rules: dict[str, After]) -> tuple[Outcome, Hos
 SECOND = Key("z", "unit", "second.service")
 
 
+async def two(hosts: str, enough: int | None, broken: tuple[str, ...] = ()) -> tuple[Outcome, Hosts]:
+    """A component on some hosts, and one on another that waits for it at a gate."""
+    firsts = [
+        Part("first", host, (Thing(host=host, thing="service", broken=host in broken), Gate(host=host, what="first")))
+        for host in hosts
+    ]
+    parts = [*firsts, Part("second", "z", (Daemon(host="z", unit="second.service"),))]
+    return await walk(parts, {"first": After(), "second": After(everywhere={"first": enough})})
+
+
 @pytest.mark.parametrize(
     ("enough", "broken", "begins"),
     [
@@ -72,7 +59,7 @@ SECOND = Key("z", "unit", "second.service")
     ],
 )
 async def test_a_gate_opens_when_enough_is_done(enough: int | None, broken: tuple[str, ...], begins: bool) -> None:
-    outcome, hosts = await World(enough, broken).walk("abc")
+    outcome, hosts = await two("abc", enough, broken)
     assert set(names(outcome.failed)) == ({"service"} if broken else set())
     assert (SECOND in outcome.changed) == begins
     assert (SECOND in outcome.skipped) != begins
@@ -85,7 +72,7 @@ async def test_a_gate_opens_when_enough_is_done(enough: int | None, broken: tupl
 
 
 async def test_as_many_as_there_are_is_enough() -> None:
-    outcome, _ = await World(enough=3).walk("ab")
+    outcome, _ = await two("ab", 3)
     assert SECOND in outcome.changed
 
 
@@ -137,9 +124,21 @@ class Active(Thing):
     passive = False
 
 
-def test_a_long_cluster_of_which_nothing_changes_is_no_deep_recursion() -> None:
-    from quorate.execute.order import Order
+def met(host: str) -> Encounter:
+    return Encounter(host=host, what="VRRP", want=(("heard", "all"),), check="", order="")
 
+
+@pytest.mark.parametrize("again", [(), ("b",), ("a", "b")])
+def test_who_has_met_the_others_meets_them_again_when_one_has_not(again: tuple[str, ...]) -> None:
+    """One that was rebooted in the middle hears nobody, if those that have heard it say nothing."""
+    steps = {
+        met(host).key: Step(met(host), {} if host in again else {"heard": "all"}) for host in ("a", "b", "c")
+    }  # fmt: skip
+    order = Order(Plan(steps, dict.fromkeys(steps, frozenset())))
+    assert sorted(order.ready) == (["a", "b", "c"] if again else [])
+
+
+def test_a_long_cluster_of_which_nothing_changes_is_no_deep_recursion() -> None:
     parts = [Part("p", f"h{number:04}", (Active(host=f"h{number:04}", thing="x"),)) for number in range(3000)]
     made = graph.edges(parts, {"p": After()})
     graph.in_turn(made, [], parts, strict=True)

@@ -21,9 +21,8 @@ TURNS = Turns.TOGETHER
 
 HEARD = f"{LOADED}/vrrp-heard"
 """Whom the host has heard."""
-FRESH = 15
-"""Seconds for which that counts: long enough for the look after it. Who has heard all others sends nothing, so on the
-next apply all must be asked again, or one that was rebooted in the middle would never hear them."""
+FRESH = 10
+"""Minutes for which that counts: an apply that failed and begins again does not ask again at once."""
 KEEPALIVED = "keepalived.service"
 
 
@@ -53,7 +52,7 @@ def resources(context: Context, host: Host) -> Iterator[Brick]:
         host=host.name,
         what="VRRP",
         want=(("heard", heard),),
-        check=f'[ -z "$(find {HEARD} -newermt \'{FRESH} seconds ago\' 2>/dev/null)" ] || echo "heard=$(cat {HEARD})"',
+        check=f'[ -z "$(find {HEARD} -mmin -{FRESH} 2>/dev/null)" ] || echo "heard=$(cat {HEARD})"',
         order=f"""\
 q_name() {{ case $1 in
 {names}

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from quorate.core import Key
 from quorate.plan.step import Plan, Step
 from quorate.resource.brick import Brick
+from quorate.resource.system import Encounter
 from quorate.resource.unit import Ready, Unit
 
 
@@ -43,6 +44,8 @@ class Order:
         """Hosts that were given up, each with the step that was lost with it."""
         self._lost: Counter[Key] = Counter()
         """How many needs of a gate are hopeless."""
+        self._meetings = {step.key.name for step in plan.changes if isinstance(step.resource, Encounter)}
+        """What hosts are to do together: one that did its part before is met by nobody unless it does it again."""
         self._large: dict[Key, bool] = {}
         self._rank = {key: rank for rank, key in enumerate(plan.urgency())}
         self._free([key for key, needs in self.open.items() if not needs])
@@ -141,8 +144,10 @@ class Order:
             queue.extend(self._done(key))
 
     def _follows(self, key: Key) -> bool:
-        """Whether something changed that it has loaded, or that its proof rests upon."""
+        """Whether something changed that it has loaded, or that its proof rests upon, or others are to meet it."""
         resource, gates = self._plan.steps[key].resource, self._plan.gates
+        if isinstance(resource, Encounter):
+            return key.name in self._meetings
         if not isinstance(resource, Unit | Ready):
             return False
         return any(
