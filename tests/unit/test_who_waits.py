@@ -5,7 +5,7 @@ from dataclasses import replace
 from ipaddress import IPv4Address
 
 import pytest
-from past_clusters import THREE, E, M, W, cluster, context
+from past_clusters import THREE, E, M, W, ancestors, cluster, context
 from worlds import secrets
 
 from quorate.component.context import Context
@@ -14,6 +14,7 @@ from quorate.execute.order import Order
 from quorate.execute.subnets import Subnets, allocate
 from quorate.plan.compile import Compiled, compile_cluster
 from quorate.plan.step import Plan, Step
+from quorate.resource.kube import NodeMarks
 from quorate.resource.unit import Ready, Unit
 from quorate.spec.cluster import Host
 from quorate.spec.facts import HostFacts
@@ -113,6 +114,28 @@ def test_a_bad_member_in_a_first_build_leaves_a_quorum() -> None:
     assert found == {"m2/ready/etcd"}
 
 
+def test_members_of_a_first_build_are_asked_when_all_have_begun() -> None:
+    others = {Key(host, "unit", "etcd.service") for host in ("m2", "m3")}
+    asked = Key("m1", "ready", "etcd")
+    assert others <= ancestors(compile_cluster(first_build()), asked)
+    assert not others & ancestors(compile_cluster(change()), asked), "who changes first waits for none that comes later"
+
+
+def test_a_node_that_is_new_comes_after_the_old_ones_name_is_forgotten() -> None:
+    kubelet = Key("n1", "unit", "kubelet.service")
+    assert Key("m1", "manifest", "access") in ancestors(compile_cluster(first_build()), kubelet)
+
+
+def test_marks_wait_for_their_own_node_alone() -> None:
+    given = first_build()
+    marked = [
+        host.model_copy(update={"labels": {"disk": "ssd"}}) if W in host.roles else host for host in given.cluster.hosts
+    ]
+    given = replace(given, cluster=given.cluster.model_copy(update={"hosts": tuple(marked)}))
+    _, waits = walked(compile_cluster(given), of("n1", "kubelet.service"))
+    assert {key.name for key in waits if key.kind == NodeMarks.kind} == {"n1"}
+
+
 def test_two_bad_members_in_a_first_build_are_no_quorum() -> None:
     found = skipped(first_build(), lambda key: key.host in ("m2", "m3") and key.name == "etcd.service")
     assert {"m1/unit/kube-apiserver.service", "n1/unit/kubelet.service", "b1/ready/endpoint"} <= found
@@ -154,6 +177,12 @@ def test_balancers_of_which_one_has_no_keepalived_are_not_proven_to_hear_each_ot
     found = skipped(first_build(), of("b1", "virtual IP"))
     assert {"b2/unit/keepalived.service", "n1/unit/kubelet.service"} <= found
     assert not {"m1/ready/kube-apiserver", "b2/ready/nginx"} & found
+
+
+def test_a_keepalived_that_can_not_be_had_in_a_change_stops_the_other() -> None:
+    found = skipped(change(), of("b1", "virtual IP"))
+    assert "b2/unit/keepalived.service" in found
+    assert hosts(found) == {"b1", "b2"}
 
 
 def test_a_bad_balancer_in_a_change_stops_the_other() -> None:

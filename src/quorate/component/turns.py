@@ -6,7 +6,8 @@ from enum import Enum
 class Enough(Enum):
     """On how many hosts a component must be proven before those that wait for it begin.
 
-    They wait until it is proven or has failed on each: who comes in time is not left behind.
+    They wait until it is proven or has failed on each: who comes in time is not left behind. The quorum is that of
+    etcd's members.
     """
 
     NONE = "of all hosts, proven or failed"

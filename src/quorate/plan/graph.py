@@ -182,7 +182,8 @@ def _within(part: Part, before: set[Key], known: frozenset[Key], graph: Graph) -
         if isinstance(brick, File) and brick.trial:
             needs |= earlier
         needs.discard(brick.key)
-        earlier.add(brick.key)
+        if not brick.apart:
+            earlier.add(brick.key)
 
 
 def _company(company: Company, known: frozenset[Key], graph: Graph) -> Key:

@@ -26,6 +26,9 @@ class Brick:
     waits: ClassVar[bool] = False
     """Waiting bricks run alone, so that they hold nothing else up; they are the gates between components."""
 
+    apart: ClassVar[bool] = False
+    """Of bricks that are apart none comes after another of its component: each is about somebody else."""
+
     host: str
     later: bool = False
     """It is the end of a transition: the same thing is in the plan before, as it must be meanwhile."""

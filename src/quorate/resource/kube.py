@@ -182,6 +182,7 @@ class NodeMarks(Brick):
 
     kind: ClassVar[str] = "node"
     passive: ClassVar[bool] = False
+    apart: ClassVar[bool] = True
 
     node: str
     labels: Mapping[str, str]
