@@ -16,7 +16,7 @@ from quorate.plan.compile import Compiled, compile_cluster
 from quorate.plan.step import Plan, Step
 from quorate.resource.kube import NodeMarks
 from quorate.resource.unit import Ready, Unit
-from quorate.spec.cluster import Host
+from quorate.spec.cluster import Endpoint, Host
 from quorate.spec.facts import HostFacts
 
 EVERYTHING = ("etcd", "kube-apiserver", "nginx", "containerd", "kubelet", "kube-proxy", "kube-scheduler")
@@ -194,6 +194,29 @@ def test_a_bad_balancer_in_a_change_stops_the_other() -> None:
 def test_all_masters_bad_is_no_endpoint() -> None:
     found = skipped(first_build(), lambda key: key.name == "kube-apiserver" and key.kind == Ready.kind)
     assert {"n1/ready/endpoint", "n1/unit/kubelet.service", "n2/unit/kube-proxy.service"} <= found
+
+
+def test_an_endpoint_that_no_master_reaches_is_asked_by_nobody_else() -> None:
+    found = skipped(first_build(), lambda key: key.host in ("m1", "m2", "m3") and key.name == "endpoint")
+    assert {"n1/ready/endpoint", "n2/ready/endpoint", "b1/ready/endpoint"} <= found
+
+
+def test_balancers_of_their_own_hosts_alone_do_not_stop_each_other() -> None:
+    local = Endpoint(local=True)
+    given = context(cluster({name: roles for name, roles in THREE.items() if name[0] != "b"}, endpoint=local))
+    found = skipped(given, of("n1", "nginx"))
+    assert hosts(found) == {"n1"}
+
+
+def test_api_servers_are_asked_again_when_a_member_changed() -> None:
+    order = ordered(compile_cluster(change()), lambda key: key == Key("m2", "unit", "etcd.service"))
+    asked = set()
+    while ready := [key for found in order.ready.values() for key in found]:
+        for step in order.start(*ready):
+            asked.add(step.key)
+            order.close(step.key, changed=bool(step.diff))
+    assert {Key(host, "ready", "kube-apiserver") for host in ("m1", "m2", "m3")} <= asked
+    assert not {key for key in asked if key.kind == Unit.kind and key.name == "kube-apiserver.service"}
 
 
 def test_what_leaves_waits_until_all_that_stays_is_proven() -> None:

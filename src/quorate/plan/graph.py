@@ -32,6 +32,13 @@ class Part:
         found = [brick for brick in ready if not brick.own] if ready else self.resources
         return frozenset(brick.key for brick in found if not brick.passive)
 
+    @cached_property
+    def acts(self) -> frozenset[Key]:
+        """All that acts, not the proofs alone: keepalived comes after the proof of its balancer, and who waits for a part
+        is proven anew when something of it changed, not when its proof was.
+        """
+        return frozenset(brick.key for brick in self.resources if not brick.passive)
+
     @property
     def alone(self) -> bool:
         """Whether it serves its own host and nobody else: its proof is told nobody."""
@@ -143,7 +150,7 @@ def _proofs(parts: Sequence[Part], graph: Graph) -> Mapping[str, Mapping[str, Ke
     keys: dict[str, dict[str, set[Key]]] = defaultdict(lambda: defaultdict(set))
     for part in parts:
         if part.proofs:
-            keys[part.component][part.host] |= part.proofs
+            keys[part.component][part.host] |= part.acts
     return {
         component: {
             host: graph.open(gate(f"{component} proven", host), found, followed=True) for host, found in hosts.items()
@@ -161,10 +168,8 @@ def _meetings(
             key = gate(f"{name} on {'all' if enough is None else enough}")
             if key not in graph.gates:
                 graph.open(key, found.values(), enough, followed=True)
-                # Who leaves takes the others as they were found for granted no more.
-                if enough is not None:
-                    standing = frozenset(proof for host, proof in found.items() if (name, host) in running)
-                    graph.gates[key] = replace(graph.gates[key], standing=standing)
+                standing = frozenset(proof for host, proof in found.items() if (name, host) in running)
+                graph.gates[key] = replace(graph.gates[key], standing=standing)
             yield key
 
 
@@ -216,10 +221,7 @@ def in_turn(
             # A user is nothing that a service reads anew, and other parts of the host own files as him.
             if (runs and not isinstance(brick, User)) or not brick.passive:
                 graph.needs[brick.key] |= turns | canary
-        # All that acts, not its proofs alone: keepalived comes after the proof of its balancer, and two of them that
-        # change at once would leave the address with nobody for a moment.
-        acts = part.proofs | {brick.key for brick in part.resources if not brick.passive}
-        over = graph.open(gate(f"{part.component} is over", part.host), acts, None if strict or first else 0)
+        over = graph.open(gate(f"{part.component} is over", part.host), part.acts, None if strict or first else 0)
         turns, canary = {over}, {over} if first else canary
 
 
