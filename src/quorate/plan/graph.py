@@ -34,7 +34,7 @@ class Part:
 
     @cached_property
     def acts(self) -> frozenset[Key]:
-        """All that acts, not the proofs alone: keepalived comes after the proof of its balancer, and who waits for a part
+        """All that acts, not the proofs alone: keepalived comes after its balancer's proof, and who waits for a part
         is proven anew when something of it changed, not when its proof was.
         """
         return frozenset(brick.key for brick in self.resources if not brick.passive)
