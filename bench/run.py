@@ -22,10 +22,13 @@ from typing import Any
 from quorate.artifact.resolve import resolve
 from quorate.core import Blob
 from quorate.execute.facts import gather
-from quorate.execute.prepare import build, compile_cluster
+from quorate.execute.past import Past
+from quorate.execute.prepare import build
 from quorate.execute.store import Store
 from quorate.lab.record import LabError
 from quorate.lab.up import down, up
+from quorate.operation.stage import Stage
+from quorate.plan.compile import compile_stage
 from quorate.resource.file import Binary
 from quorate.resource.kube import Image
 from quorate.resource.package import Packages
@@ -115,7 +118,8 @@ async def copy(cluster: Cluster, file: Path) -> tuple[float, dict[str, int]]:
     try:
         facts, _ = await gather(cluster, via)
         store = Store.beside(file, cluster.name)
-        compiled = compile_cluster(build(cluster, store, supply, Facts(hosts=facts), persist=False))
+        given = build(cluster, store, Past(store, file, cluster), supply, Facts(hosts=facts))
+        compiled = compile_stage(Stage("as it is", given))
         blobs: dict[str, list[Blob]] = {}
         for brick in compiled.resources:
             if isinstance(brick, Binary | Image):

@@ -9,6 +9,7 @@ from random import Random
 
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
+from staging import compile_cluster
 from worlds import contexts
 
 from quorate.component import COMPONENTS
@@ -16,7 +17,7 @@ from quorate.component.context import Context
 from quorate.component.turns import Turns
 from quorate.core import Key
 from quorate.execute import batch, observe
-from quorate.plan.compile import Compiled, compile_cluster
+from quorate.plan.compile import Compiled
 from quorate.plan.step import Plan, Step
 from quorate.resource.brick import Brick
 from quorate.resource.file import Binary, Directory, File, Symlink

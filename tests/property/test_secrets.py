@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from rich.console import Console
+from staging import compile_cluster
 from worlds import secrets, supply
 
 from quorate.component.context import Context
@@ -19,7 +20,6 @@ from quorate.execute.apply import Walk
 from quorate.execute.store import Store
 from quorate.execute.subnets import Subnets, allocate
 from quorate.plan import describe
-from quorate.plan.compile import compile_cluster
 from quorate.plan.discreet import hide
 from quorate.plan.show import show
 from quorate.plan.step import Plan, Step

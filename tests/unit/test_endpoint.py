@@ -12,6 +12,7 @@ import pytest
 from own_net import Net, needs_root
 from past_clusters import THREE, E, ancestors, brick, cluster, context
 from preflight_world import GOOD, judged, spoken, world
+from staging import compile_cluster
 
 from quorate.component import endpoint
 from quorate.core import Key
@@ -19,7 +20,6 @@ from quorate.execute.apply import Walk
 from quorate.execute.observe import look
 from quorate.pki.issue import issue_ca, new_key
 from quorate.plan import graph
-from quorate.plan.compile import compile_cluster
 from quorate.plan.step import Plan, Step
 from quorate.preflight.check import Status
 from quorate.resource.unit import Ready

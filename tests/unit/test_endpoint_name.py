@@ -3,14 +3,16 @@
 from pathlib import Path
 
 import pytest
+import staging
 from past_clusters import THREE, ancestors, brick, cluster, context
 from preflight_world import judged, spoken, world
+from staging import compile_cluster
 
 from quorate.core import Key
 from quorate.execute.past import Past
 from quorate.execute.store import Store
+from quorate.operation.change import AWAY, JOIN, LEAVE
 from quorate.pki.profiles import certificates
-from quorate.plan.compile import compile_cluster
 from quorate.preflight.check import Status
 from quorate.resource.block import Block
 from quorate.spec.cluster import Cluster, Endpoint, Os
@@ -18,7 +20,6 @@ from quorate.spec.leaving import retiring_lines
 
 P, F, WARN = Status.PASSED, Status.FAILED, Status.WARNED
 HOSTS = Key("n1", "block", "/etc/hosts:c")
-LAST = Key("n1", "block", "/etc/hosts:c in the end")
 
 
 def named(name: str = "api.example.org", vip: str = "10.0.9.100", **more: object) -> Cluster:
@@ -30,8 +31,8 @@ def plain(vip: str = "10.0.9.100") -> Cluster:
     return cluster(THREE, endpoint=Endpoint(vip=vip, port=8443))  # type: ignore[arg-type]
 
 
-def lines(now: Cluster, was: Cluster, key: Key = HOSTS) -> tuple[str, ...]:
-    found = brick(compile_cluster(context(now, was)), key)
+def lines(now: Cluster, was: Cluster, stage: str = JOIN) -> tuple[str, ...]:
+    found = brick(staging.named(context(now, was), stage), HOSTS)
     assert isinstance(found, Block)
     return tuple(line for line in found.lines if "10.0.9.10" in line)
 
@@ -57,22 +58,22 @@ def test_nobody_is_pointed_at_the_name_before_it_is_in_the_certificates_and_in_h
 
 
 def test_on_the_way_back_the_name_stays_in_hosts_until_nobody_is_pointed_at_it() -> None:
-    compiled = compile_cluster(context(plain(), named()))
     assert lines(plain(), named()) == ("10.0.9.100 api.example.org",)
-    assert lines(plain(), named(), LAST) == ()
-    moved = {Key(name, "ready", part) for name in ("n1", "n2") for part in ("node", "kube-proxy")}
-    assert moved <= ancestors(compiled, LAST)
-    assert not [each for each in compile_cluster(context(plain())).resources if each.later]
+    assert lines(plain(), named(), AWAY) == lines(plain(), named(), LEAVE) == ()
+    assert staging.names(context(plain())) == [JOIN]
 
 
 def test_a_name_follows_the_virtual_ip_and_leads_to_the_old_one_first_meanwhile() -> None:
     old, new = named(), named(vip="10.0.9.101")
     both = ("10.0.9.100 api.example.org", "10.0.9.101 api.example.org")
     assert lines(new, old) == both
-    assert lines(new, old, LAST) == both[1:]
-    compiled = compile_cluster(context(new, old))
-    gone = Key("b1", "unit", "keepalived.service in the end")
-    assert LAST in ancestors(compiled, gone), "the address goes before the name leads elsewhere"
+    assert lines(new, old, AWAY) == both[1:]
+    conf = Key("b1", "file", "/etc/quorate/keepalived.conf")
+    there = [
+        "10.0.9.100/" in brick(staging.named(context(new, old), name), conf).content  # type: ignore[attr-defined]
+        for name in (JOIN, AWAY, LEAVE)
+    ]
+    assert there == [True, True, False], "the address goes before the name leads elsewhere"
 
 
 def test_hosts_files_are_left_alone_where_they_should_be() -> None:

@@ -13,12 +13,12 @@ import pytest
 from own_root import OURS, Root
 from past_clusters import THREE, E, M, W, ancestors, brick, cluster, context, ids, member, named, without
 from preflight_world import judged, world
+from staging import compile_cluster
 
 from quorate.component import etcd_disk, membership
 from quorate.core import CommandFailed, Key
 from quorate.execute import facts, mounts
 from quorate.plan import guard
-from quorate.plan.compile import compile_cluster
 from quorate.preflight import syncs
 from quorate.render.sh import sh
 from quorate.resource.file import DataDirectory, File

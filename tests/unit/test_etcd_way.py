@@ -1,14 +1,17 @@
 """The way to etcd as a part of the cluster: who has it, who waits for it, and when it goes."""
 
 import pytest
+import staging
 from past_clusters import THREE, E, L, M, W, ancestors, brick, cluster, context, named
+from staging import compile_cluster
 from verify_door import Door
 from verify_model import Model
 
 from quorate.component import etcd_way
 from quorate.core import Key
 from quorate.execute import survey
-from quorate.plan.compile import Compiled, compile_cluster
+from quorate.operation.change import AWAY, LEAVE
+from quorate.plan.compile import Compiled
 from quorate.resource.removal import Removal
 from quorate.spec.cluster import Etcd, LoadBalancer
 from quorate.spec.ports import listeners
@@ -69,11 +72,11 @@ def test_a_member_comes_to_its_host() -> None:
 
 def test_a_member_leaves_its_host() -> None:
     """The way leads past it, and only then it goes."""
-    compiled = compile_cluster(context(cluster(DESCRIBED), cluster(THREE)))
-    (out,) = named(compiled, "etcd member m2")
+    given = context(cluster(DESCRIBED), cluster(THREE))
+    compiled = compile_cluster(given)
     assert {Key("n1", "ready", "etcd"), Key("n2", "ready", "etcd")} <= ancestors(compiled, READY)
-    assert READY in ancestors(compiled, out)
-    assert out in ancestors(compiled, Key("m2", "removal", "etcd"))
+    assert named(staging.named(given, AWAY), "etcd member m2")
+    assert staging.stage_of(given, Key("m2", "removal", "etcd")) == LEAVE
 
 
 def test_it_goes_with_the_master_and_leaves_the_package_to_the_balancer() -> None:
@@ -81,7 +84,7 @@ def test_it_goes_with_the_master_and_leaves_the_package_to_the_balancer() -> Non
     for kind, left in (("haproxy", []), ("nginx", [("haproxy",)])):
         old = cluster(beside, load_balancer=LoadBalancer(kind=kind))
         new = cluster({**beside, "m2": (L,), "m3": (M,)}, load_balancer=LoadBalancer(kind=kind))
-        gone = brick(compile_cluster(context(new, old)), GONE)
+        gone = brick(staging.named(context(new, old), LEAVE), GONE)
         assert isinstance(gone, Removal)
         assert [each.packages for each in gone.bricks if each.kind == "packages"] == left  # type: ignore[attr-defined]
         assert [each.kind for each in gone.bricks][:2] == ["ready", "unit"]

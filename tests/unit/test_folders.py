@@ -8,11 +8,11 @@ import pytest
 from own_root import OURS, Root
 from past_clusters import THREE, brick, cluster, context, ids
 from preflight_world import judged, spoken, world
+from staging import compile_cluster
 
 from quorate.component import folder_disk
 from quorate.core import CommandFailed, Key, SpecError
 from quorate.plan import guard
-from quorate.plan.compile import compile_cluster
 from quorate.preflight.check import Status
 from quorate.preflight.folders import FOLDERS
 from quorate.render.sh import sh

@@ -5,10 +5,10 @@ from dataclasses import replace
 
 import pytest
 from past_clusters import THREE, ancestors, cluster, context
+from staging import compile_cluster
 
 from quorate.core import Key, PlanError
 from quorate.plan import graph
-from quorate.plan.compile import compile_cluster
 from quorate.plan.gate import gate
 from quorate.plan.graph import After
 from quorate.resource.brick import Brick

@@ -16,12 +16,12 @@ from own_net import needs_root
 from own_root import Root
 from past_clusters import context
 from preflight_world import judged, world
+from staging import compile_cluster
 
 from quorate.component.context import Context
 from quorate.conformance.leftovers import Api
 from quorate.core import PlanError, SpecError
 from quorate.execute import batch, prepare
-from quorate.plan.compile import compile_cluster
 from quorate.plan.discreet import hide
 from quorate.plan.step import Plan, Step
 from quorate.preflight.check import Status

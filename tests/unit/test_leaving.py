@@ -2,10 +2,12 @@
 
 from dataclasses import replace
 
+import staging
 from past_clusters import THREE, E, L, M, W, ancestors, brick, cluster, context, member, named, without
+from staging import compile_cluster
 
 from quorate.core import Key
-from quorate.plan.compile import compile_cluster
+from quorate.operation.change import AWAY, JOIN, LEAVE
 from quorate.resource.removal import Removal
 from quorate.spec.cluster import Endpoint, LoadBalancer
 from quorate.spec.leaving import Door, leaving, retiring
@@ -27,44 +29,36 @@ def test_who_leaves() -> None:
 def test_the_old_endpoint_is_kept_meanwhile() -> None:
     old, new = cluster(THREE), cluster(THREE, vip="10.0.9.101")
     assert retiring(new, [old, new]) == (Door("10.0.9.100", 6443, hosts=("10.0.9.16", "10.0.9.17")),)
-    compiled = compile_cluster(context(new, old))
-    conf = brick(compiled, Key("b1", "file", "/etc/quorate/keepalived.conf"))
-    last = brick(compiled, Key("b1", "file", "/etc/quorate/keepalived.conf in the end"))
+    assert staging.names(context(new, old)) == [JOIN, LEAVE]
+    conf = brick(compile_cluster(context(new, old)), Key("b1", "file", "/etc/quorate/keepalived.conf"))
+    last = brick(staging.named(context(new, old), LEAVE), conf.key)
     assert "10.0.9.100/" in conf.content  # type: ignore[attr-defined]
     assert "10.0.9.101/" in conf.content  # type: ignore[attr-defined]
     assert "10.0.9.100/" not in last.content  # type: ignore[attr-defined]
-    assert {Key("n1", "ready", "node"), Key("n2", "ready", "node")} <= ancestors(compiled, last.key)
-    assert last.key in ancestors(compiled, Key("b1", "unit", "keepalived.service in the end"))
 
 
 def test_the_only_api_server_stays_up_while_everybody_moves_away_from_it() -> None:
     old = cluster({"m1": (M, E), "n1": (W,)}, endpoint=Endpoint())
-    compiled = compile_cluster(context(cluster(THREE), old))
-    unit = "/etc/systemd/system/kube-apiserver.service"
-    first, last = Key("m1", "file", unit), Key("m1", "file", f"{unit} in the end")
-    assert "--goaway-chance" not in brick(compiled, first).content  # type: ignore[attr-defined]
-    assert "--goaway-chance" in brick(compiled, last).content  # type: ignore[attr-defined]
-    assert "--goaway-chance" in brick(compiled, Key("m2", "file", unit)).content  # type: ignore[attr-defined]
-    assert {Key("n1", "ready", "node"), Key("m1", "ready", "endpoint")} <= ancestors(compiled, last)
-    again = Key("m1", "ready", "kube-apiserver in the end")
-    assert Key("m1", "unit", "kube-apiserver.service in the end") in ancestors(compiled, again)
+    given = context(cluster(THREE), old)
+    join, leave = compile_cluster(given), staging.named(given, LEAVE)
+    unit = Key("m1", "file", "/etc/systemd/system/kube-apiserver.service")
+    assert "--goaway-chance" not in brick(join, unit).content  # type: ignore[attr-defined]
+    assert "--goaway-chance" in brick(join, unit._replace(host="m2")).content  # type: ignore[attr-defined]
+    assert "--goaway-chance" in brick(leave, unit).content  # type: ignore[attr-defined]
 
 
 def test_nothing_leaves_when_nothing_changed() -> None:
-    compiled = compile_cluster(context(cluster(THREE)))
-    assert not [each for each in compiled.resources if isinstance(each, Removal) or each.later]
+    assert staging.names(context(cluster(THREE))) == [JOIN]
+    assert not [each for each in compile_cluster(context(cluster(THREE))).resources if isinstance(each, Removal)]
 
 
 def test_a_worker_is_drained_cleaned_and_forgotten_in_this_order() -> None:
-    compiled = compile_cluster(context(cluster(without("n2")), cluster(THREE)))
-    drain, clean, node = (
-        Key("m1", "setting", "drain of n2"),
-        Key("n2", "removal", "everything"),
-        Key("m1", "setting", "node n2"),
-    )
-    assert drain in compiled.needs[clean]
-    assert clean in compiled.needs[node]
-    assert Key("n1", "ready", "node") in ancestors(compiled, drain)
+    given = context(cluster(without("n2")), cluster(THREE))
+    assert staging.names(given) == [JOIN, AWAY, LEAVE]
+    assert staging.stage_of(given, Key("m1", "setting", "drain of n2")) == AWAY
+    compiled = staging.named(given, LEAVE)
+    clean = Key("n2", "removal", "everything")
+    assert clean in compiled.needs[Key("m1", "setting", "node n2")]
     gone = brick(compiled, clean)
     assert isinstance(gone, Removal)
     units = [each.name for each in gone.bricks if each.kind == "unit"]
@@ -74,17 +68,16 @@ def test_a_worker_is_drained_cleaned_and_forgotten_in_this_order() -> None:
 def test_pods_are_reached_until_they_are_drained() -> None:
     old = context(cluster(THREE))
     new = context(cluster(without("n2")), cluster(THREE))
-    compiled = compile_cluster(replace(new, facts=replace(new.facts, pod_cidrs=old.facts.pod_cidrs)))
+    given = replace(new, facts=replace(new.facts, pod_cidrs=old.facts.pod_cidrs))
     routes = Key("n1", "file", "/etc/quorate/routes.list")
-    last = brick(compiled, Key("n1", "file", f"{routes.name} in the end"))
-    assert "10.0.9.15" in brick(compiled, routes).content  # type: ignore[attr-defined]
-    assert "10.0.9.15" not in last.content  # type: ignore[attr-defined]
-    assert {routes, Key("m1", "setting", "drain of n2")} <= ancestors(compiled, last.key)
+    for name, there in ((JOIN, True), (AWAY, True), (LEAVE, False)):
+        assert ("10.0.9.15" in brick(staging.named(given, name), routes).content) is there  # type: ignore[attr-defined]
 
 
 def test_a_dead_worker_is_only_forgotten() -> None:
-    compiled = compile_cluster(context(cluster(without("n2")), cluster(THREE), absent=frozenset({"n2"})))
-    assert named(compiled, "drain of n2") == []
+    given = context(cluster(without("n2")), cluster(THREE), absent=frozenset({"n2"}))
+    assert staging.names(given) == [JOIN, LEAVE]
+    compiled = staging.named(given, LEAVE)
     assert [key for key in compiled.needs if key.host == "n2"] == []
     assert named(compiled, "node n2") == [Key("m1", "setting", "node n2")]
 
@@ -107,23 +100,23 @@ def test_members_join_one_by_one_after_those_that_run() -> None:
 
 def test_a_member_leaves_after_everything_and_before_its_host_is_cleaned() -> None:
     new = cluster({**without("m3"), "n1": (W, E)})
-    compiled = compile_cluster(context(new, cluster(THREE)))
+    given = context(new, cluster(THREE))
+    compiled = staging.named(given, AWAY)
     (out,) = named(compiled, "etcd member m3")
     assert out.host == "m1"
-    assert {Key("n1", "ready", "etcd"), Key("m2", "ready", "kube-apiserver")} <= ancestors(compiled, out)
-    rest = Key("m3", "setting", "control plane at rest")
-    assert rest in compiled.needs[out]
-    assert {Key("n1", "ready", "node"), Key("b2", "ready", "nginx")} <= ancestors(compiled, rest)
-    assert out in compiled.needs[Key("m3", "removal", "everything")]
+    assert Key("m3", "setting", "control plane at rest") in compiled.needs[out]
+    assert staging.stage_of(given, out) == AWAY
+    assert staging.stage_of(given, Key("m3", "removal", "everything")) == LEAVE
 
 
 def test_a_role_that_is_lost_takes_its_things_along_last_started_first() -> None:
-    compiled = compile_cluster(context(cluster(THREE), cluster({**THREE, "n1": (W, E)})))
+    given = context(cluster(THREE), cluster({**THREE, "n1": (W, E)}))
+    assert named(staging.named(given, AWAY), "etcd member n1")
+    compiled = staging.named(given, LEAVE)
     etcd, trust = Key("n1", "removal", "etcd"), Key("n1", "removal", "trust")
-    (out,) = named(compiled, "etcd member n1")
-    assert out in compiled.needs[etcd]
-    # Its certificates stay until it is stopped.
+    # Its certificates stay until it is stopped, and what goes on running there may use both.
     assert etcd in compiled.needs[trust]
+    assert Key("n1", "unit", "kubelet.service") in ancestors(compiled, etcd)
 
 
 def test_the_old_balancer_goes_before_the_new_one_starts() -> None:
@@ -161,3 +154,20 @@ def test_an_interrupted_join_goes_on() -> None:
 def test_somebody_elses_member_stays() -> None:
     listed = (*(member(name) for name in ("m1", "m2", "m3")), member("m4"))
     assert named(compile_cluster(context(cluster(THREE), listed=listed)), "etcd member") == []
+
+
+def test_who_leaves_is_let_in_until_then() -> None:
+    """A node that is drained still asks for its pods' API, a member still has its vote."""
+    given = context(cluster({**without("m3", "n2"), "n1": (W, E)}), cluster(THREE))
+    hosts = {name: replace(facts, firewall="iptables") for name, facts in given.facts.hosts.items()}
+    given = replace(given, facts=replace(given.facts, hosts=hosts))
+    rules = Key("m1", "file", "/etc/quorate/firewall")
+    for name, there in ((JOIN, True), (AWAY, True), (LEAVE, False)):
+        text = brick(staging.named(given, name), rules).content  # type: ignore[attr-defined]
+        assert ("10.0.9.13" in text, "10.0.9.15" in text) == (there, there), name
+    back = context(cluster(THREE), cluster({**THREE, "n1": (W, E)}))
+    hosts = {name: replace(facts, firewall="iptables") for name, facts in back.facts.hosts.items()}
+    back = replace(back, facts=replace(back.facts, hosts=hosts))
+    own = Key("n1", "file", "/etc/quorate/firewall")
+    for name, there in ((JOIN, True), (AWAY, True), (LEAVE, False)):
+        assert ("2380" in brick(staging.named(back, name), own).content) is there, name  # type: ignore[attr-defined]

@@ -8,12 +8,15 @@ from ipaddress import IPv4Address
 from pathlib import Path
 
 import pytest
+import staging
 from past_clusters import THREE, E, L, M, W, ancestors, brick, cluster, context, without
+from staging import compile_cluster
 
 from quorate.component import balancer
 from quorate.core import Key
 from quorate.execute.survey import health, units
-from quorate.plan.compile import Compiled, compile_cluster
+from quorate.operation.change import JOIN, LEAVE
+from quorate.plan.compile import Compiled
 from quorate.plan.guard import refusals
 from quorate.procedure.kubeconfig import outside
 from quorate.resource.file import File
@@ -40,9 +43,8 @@ def held(**more: object) -> Cluster:
     return cluster(HELD, **{"endpoint": VIP, **more})
 
 
-def text(compiled: Compiled, host: str, path: str, *, later: bool = False) -> str:
-    found = [each for each in compiled.resources if (each.host, each.name, each.later) == (host, path, later)]
-    (file,) = found
+def text(compiled: Compiled, host: str, path: str) -> str:
+    (file,) = (each for each in compiled.resources if (each.host, each.name) == (host, path))
     assert isinstance(file, File)
     assert isinstance(file.content, str)
     return file.content
@@ -90,39 +92,37 @@ def test_a_kubelet_waits_for_its_own_balancer_alone() -> None:
 
 
 def test_a_cluster_that_moves_to_it_keeps_the_virtual_ip_until_all_have_moved() -> None:
-    compiled = compile_cluster(context(local(), held()))
+    given = context(local(), held())
+    compiled, leave = compile_cluster(given), staging.named(given, LEAVE)
     assert set(listens(text(compiled, "m1", balancer.NGINX_CONF))) >= {"0.0.0.0:8443", "127.0.0.1:6444"}
     assert listens(text(compiled, "n1", balancer.NGINX_CONF)) == ["127.0.0.1:6444"]
-    assert listens(text(compiled, "m1", balancer.NGINX_CONF, later=True)) == ["127.0.0.1:6444"]
-    ends = [Key(node, "ready", what) for node in ("m3", "n1", "n2") for what in ("node", "kube-proxy", "endpoint")]
-    ends.remove(Key("n2", "ready", "endpoint"))
+    assert listens(text(leave, "m1", balancer.NGINX_CONF)) == ["127.0.0.1:6444"]
     for host in ("m1", "m3"):
         gone = Key(host, "removal", "virtual_ip")
-        assert set(ends) <= ancestors(compiled, gone)
-        removal = brick(compiled, gone)
+        assert staging.stage_of(given, gone) == LEAVE
+        removal = brick(leave, gone)
         assert isinstance(removal, Removal)
         assert "keepalived.service" in {each.name for each in removal.bricks}
-        assert gone in ancestors(compiled, Key(host, "removal", "vrrp")), "its package goes after it"
-    removed = {each.name for each in compiled.resources if isinstance(each, Removal)}
+        assert gone in ancestors(leave, Key(host, "removal", "vrrp")), "its package goes after it"
+    removed = {each.name for each in leave.resources if isinstance(each, Removal)}
     assert {"virtual_ip", "vrrp"} <= removed
     assert "balancer" not in removed
 
 
 def test_the_way_back_is_one_too() -> None:
-    compiled = compile_cluster(context(held(), local()))
+    given = context(held(), local())
+    compiled = compile_cluster(given)
     assert set(listens(text(compiled, "m3", balancer.NGINX_CONF))) >= {"0.0.0.0:8443", "127.0.0.1:6444"}
-    assert "127.0.0.1:6444" not in listens(text(compiled, "m3", balancer.NGINX_CONF, later=True))
+    assert "127.0.0.1:6444" not in listens(text(staging.named(given, LEAVE), "m3", balancer.NGINX_CONF))
     assert Key("m1", "unit", "keepalived.service") in ancestors(compiled, Key("n1", "unit", "kubelet.service"))
     for host in ("m2", "n1", "n2"):
-        needs = ancestors(compiled, Key(host, "removal", "balancer"))
-        assert {Key(node, "ready", what) for node in ("m3", "n1", "n2") for what in ("node", "kube-proxy")} <= needs
+        assert staging.stage_of(given, Key(host, "removal", "balancer")) == LEAVE
 
 
 def test_hosts_of_the_balancers_that_leave_go_last() -> None:
-    compiled = compile_cluster(context(cluster(without("b1", "b2"), endpoint=LOCAL), cluster(THREE, endpoint=VIP)))
+    given = context(cluster(without("b1", "b2"), endpoint=LOCAL), cluster(THREE, endpoint=VIP))
     for host in ("b1", "b2"):
-        needs = ancestors(compiled, Key(host, "removal", "everything"))
-        assert {Key("n1", "ready", "node"), Key("n2", "ready", "kube-proxy"), Key("n2", "ready", "node")} <= needs
+        assert staging.stage_of(given, Key(host, "removal", "everything")) == LEAVE
 
 
 def test_ports_stay_open_as_long_as_somebody_comes_by_them() -> None:
@@ -139,7 +139,7 @@ def test_ports_stay_open_as_long_as_somebody_comes_by_them() -> None:
     compiled = compile_cluster(given)
     path = "/etc/quorate/firewall"
     assert "--dport 8443" in text(compiled, "m1", path)
-    assert "8443" not in text(compiled, "m1", path, later=True)
+    assert "8443" not in text(staging.named(given, LEAVE), "m1", path)
     assert "8443" not in text(compiled, "m2", path)
 
 
@@ -152,18 +152,20 @@ def test_one_port_can_t_be_both_on_a_host_that_moves() -> None:
 
 
 def test_another_port_of_its_own_is_taken_beside_the_old_one() -> None:
-    compiled = compile_cluster(context(local(endpoint=Endpoint(local=True, local_port=6445)), local()))
+    given = context(local(endpoint=Endpoint(local=True, local_port=6445)), local())
+    compiled = compile_cluster(given)
     assert listens(text(compiled, "n1", balancer.NGINX_CONF)) == ["127.0.0.1:6445", "127.0.0.1:6444"]
-    assert listens(text(compiled, "n1", balancer.NGINX_CONF, later=True)) == ["127.0.0.1:6445"]
+    assert listens(text(staging.named(given, LEAVE), "n1", balancer.NGINX_CONF)) == ["127.0.0.1:6445"]
 
 
 def test_an_only_master_that_grows_keeps_its_flags_until_nodes_have_moved() -> None:
     one = cluster({"m1": (M, E), "n1": (W,)}, endpoint=Endpoint())
     three = cluster({"m1": (M, E), "m2": (M, E), "m3": (M, E), "n1": (W,)}, endpoint=LOCAL)
-    compiled = compile_cluster(context(three, one))
-    late = [each for each in compiled.resources if each.host == "m1" and each.later]
-    for each in (each for each in late if each.name == "kube-apiserver.service"):
-        assert Key("n1", "ready", "node") in ancestors(compiled, each.key)
+    unit = "/etc/systemd/system/kube-apiserver.service"
+    join, leave = (text(staging.named(context(three, one), name), "m1", unit) for name in (JOIN, LEAVE))
+    assert join == text(compile_cluster(context(one)), "m1", unit)
+    assert leave == text(compile_cluster(context(three)), "m1", unit)
+    assert join != leave
 
 
 def test_what_is_survived() -> None:
@@ -214,7 +216,7 @@ def test_the_operator_gets_a_master_that_answers() -> None:
 
 
 def test_keepalived_s_package_goes_if_it_came_with_us(tmp_path: Path) -> None:
-    removal = brick(compile_cluster(context(local(), held())), Key("m1", "removal", "vrrp"))
+    removal = brick(staging.named(context(local(), held()), LEAVE), Key("m1", "removal", "vrrp"))
     (tmp_path / "made").write_text("/somewhere\n")
 
     def left(packages: str) -> str:

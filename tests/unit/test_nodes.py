@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 from past_clusters import THREE, W, ancestors, cluster, context
+from staging import compile_cluster
 
 from quorate.core import Key, SpecError
-from quorate.plan.compile import compile_cluster
 from quorate.plan.step import difference
 from quorate.resource.kube import NodeMarks
 from quorate.spec.cluster import Cluster, Taint

@@ -16,7 +16,6 @@ from own_root import OURS, Root
 from quorate.core import Action, CommandFailed, Probe, State
 from quorate.execute import batch
 from quorate.execute.apply import apply
-from quorate.plan.compile import Compiled
 from quorate.plan.step import Plan, Step
 from quorate.procedure.destroy import destroy
 from quorate.report.event import Event, Said, StepDone
@@ -207,7 +206,7 @@ async def test_whoever_watches_is_told(tmp_path: Path) -> None:
 async def test_a_destroy_tells_too_and_keeps_what_failed(tmp_path: Path) -> None:
     root, events, teller = Root(tmp_path), list[Event](), Teller(host="h")
     await root.via.run("h", "echo done >/etc/test/done")
-    result = await destroy(Compiled((teller,), {}, {}), root.via, events.append)
+    result = await destroy((teller,), root.via, events.append)
     assert events == [Said("going", "h")]
     assert result.failed == {"h": ["teller/teller: "]}
 

@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 from past_clusters import context
+from staging import compile_cluster
 
 from quorate.component import kubelet, runtime
 from quorate.component.context import Context
 from quorate.component.settings import registry
 from quorate.core import LocalError, PlanError, SpecError
 from quorate.execute import prepare
-from quorate.plan.compile import compile_cluster
 from quorate.plan.step import Plan, Step
 from quorate.procedure.adopt import missing
 from quorate.resource.file import Directory, File

@@ -11,13 +11,14 @@ import pytest
 from built import programs
 from own_root import Root
 from past_clusters import ancestors
+from staging import compile_cluster
 from worlds import secrets, supply
 
 from quorate.component.context import Context
 from quorate.core import CommandFailed, Key
 from quorate.execute import batch
 from quorate.execute.subnets import Subnets, allocate
-from quorate.plan.compile import Compiled, compile_cluster
+from quorate.plan.compile import Compiled
 from quorate.resource.file import File
 from quorate.spec.cluster import Cluster
 from quorate.spec.facts import Facts, HostFacts

@@ -6,6 +6,7 @@ from ipaddress import IPv4Address, IPv4Interface
 from typing import Any
 
 import pytest
+from staging import compile_cluster
 from worlds import secrets, supply
 
 from quorate.component import vrrp as part
@@ -13,7 +14,6 @@ from quorate.component.context import Context
 from quorate.core import Key
 from quorate.execute import held
 from quorate.execute.facts import parse
-from quorate.plan.compile import compile_cluster
 from quorate.preflight import vip as judges
 from quorate.preflight.check import Status, World
 from quorate.resource.package import Packages

@@ -3,12 +3,12 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from quorate.cli.words import DEFAULT, BreakLock, File, Json, Replace, Svg, Verbose, Waive, Yes
+from quorate.cli.words import DEFAULT, BreakLock, File, Json, Replace, Svg, Through, Verbose, Waive, Yes
 
 if TYPE_CHECKING:
     from quorate.cli.look import Looked
     from quorate.cli.output import Output
-    from quorate.cli.stop import Wishes
+    from quorate.cli.walk import Again
     from quorate.core import Transport
     from quorate.execute.apply import Outcome
     from quorate.execute.journal import Run
@@ -25,6 +25,7 @@ def apply(
     yes: Yes = False,
     replace: Replace = (),
     waive: Waive = (),
+    through: Through = "",
     break_lock: BreakLock = False,
     verbose: Verbose = False,
     json: Json = False,
@@ -32,18 +33,22 @@ def apply(
 ) -> int:
     """Make the hosts what the cluster file says: show the plan, ask, and go.
 
-    Interrupted or failed, the same command goes on where it stopped. Ctrl-C once lets running steps end, twice
-    aborts. A host that was in the cluster and does not answer is left as it is (exit code 6 in the end); one that
-    is not in the file any more leaves the cluster. Who runs it at the same time is refused (exit code 10): the lock
-    is on the hosts, and free again 40 s after the last sign of life. Before the first change the hosts are checked
-    (see `quorate preflight`); what fails stops it (exit code 4) unless waived. With --json each event is one line.
+    What takes several stages (an endpoint that moves, hosts that leave) is shown whole and walked one after the other,
+    each looked at anew; --through ends after one. Interrupted or failed, the same command goes on where it stopped.
+    Ctrl-C once lets running steps end, twice aborts. A host that was in the cluster and does not answer is left as it
+    is (exit code 6 in the end); one that is not in the file any more leaves the cluster. Who runs it at the same time
+    is refused (exit code 10): the lock is on the hosts, and free again 40 s after the last sign of life. Before the
+    first change the hosts are checked (see `quorate preflight`); what fails stops it (exit code 4) unless waived. With
+    --json each event is one line.
     """
     from quorate.cli.output import Output, demand_terminal, run
 
     if not yes:
         demand_terminal("apply", "add --yes, or look first with `quorate plan`")
     with Output(svg=svg, title="quorate apply") as out:
-        asked = _apply(out, file, frozenset(replace), waive, yes=yes, breaks=break_lock, verbose=verbose, json=json)
+        asked = _apply(
+            out, file, frozenset(replace), waive, through, yes=yes, breaks=break_lock, verbose=verbose, json=json
+        )
         return run(asked)
 
 
@@ -52,6 +57,7 @@ async def _apply(
     file: Path,
     replaced: frozenset[str],
     waivers: tuple[str, ...],
+    through: str,
     *,
     yes: bool,
     breaks: bool,
@@ -61,6 +67,7 @@ async def _apply(
     from quorate.cli.look import busy, known, look
     from quorate.cli.preflight import before, settle
     from quorate.cli.stop import gently, silence
+    from quorate.cli.walk import walk
     from quorate.cli.writer import writing
     from quorate.core import ApplyFailed, QuorateError, TransportError
     from quorate.plan.show import Sort
@@ -85,6 +92,7 @@ async def _apply(
         looked = looked.after("connect, lock", seconds)
         shown = looked.shown
         _demand(looked)
+        _named(looked, through)
         restarts = shown.count(Sort.RESTART, Sort.RELOAD)
         create, change, remove = (shown.count(sort) for sort in (Sort.CREATE, Sort.CHANGE, Sort.REMOVE))
         planned = Planned(cluster.name, create, change, remove, restarts, shown.send)
@@ -102,8 +110,11 @@ async def _apply(
             copies = Copies(prepared.store, prepared.context, file, text, via)
             await copies.begin()
             with gently() as wishes:
-                ended, outcome = await _walk(out, looked, via, lines, wishes, run, verbose=verbose)
-                _remember(looked, text, run, ended, outcome)
+                again = _again(out, cluster, file, via, lines, replaced)
+                ended, outcome, rest = await walk(
+                    out, looked, via, lines, wishes, run, again=again, through=through, verbose=verbose
+                )
+                _remember(looked, text, run, ended, outcome, whole=not rest)
                 await copies.end(changed=bool(outcome.changed))
     silence()
     if lines:
@@ -111,7 +122,7 @@ async def _apply(
             lines(Said(warning))
         lines(ended)
     else:
-        _result(out, file, cluster, ended, outcome)
+        _result(out, file, cluster, ended, outcome, rest)
         for name in looked.prepared.left_alone:
             out.say((f"{name} did not answer and was left as it is; the next apply goes on with it", "yellow"))
         for warning in copies.warnings:
@@ -119,6 +130,30 @@ async def _apply(
     if not ended.ok and not ended.stopped:
         return ApplyFailed.exit_code
     return 130 if not ended.ok else TransportError.exit_code if looked.prepared.left_alone else 0
+
+
+def _again(
+    out: "Output", cluster: "Cluster", file: Path, via: "Transport", lines: "Emit | None", replaced: frozenset[str]
+) -> "Again":
+    """How the hosts are looked at anew before a stage."""
+    from quorate.cli.look import busy, look
+
+    async def again(stage: str) -> "Looked":
+        with busy(None if lines else out, "looking at the hosts") as emit:
+            return await look(cluster, file, via, lines or emit, replaced=replaced, stage=stage)
+
+    return again
+
+
+def _named(looked: "Looked", through: str) -> None:
+    """Refuse the name of a stage that this apply has not."""
+    from quorate.core import UsageError
+
+    names = looked.prepared.todo
+    if through and through not in names:
+        raise UsageError(
+            f"there is no stage {through} to end after", f"stages: {', '.join(names) or 'none, no changes'}"
+        )
 
 
 def _demand(looked: "Looked") -> None:
@@ -155,70 +190,6 @@ def _show(out: "Output", cluster: "Cluster", looked: "Looked", *, verbose: bool)
         out.say(("`quorate plan` shows every line.", "bright_black"))
 
 
-async def _walk(
-    out: "Output",
-    looked: "Looked",
-    via: "Transport",
-    lines: "Emit | None",
-    wishes: "Wishes",
-    run: "Run",
-    *,
-    verbose: bool,
-) -> "tuple[Ended, Outcome]":
-    """Walk the plan under the eyes of the reader; Ctrl-C stops it gently, a second one at once."""
-    from quorate.cli.stop import unheard
-    from quorate.execute.apply import Walk
-    from quorate.execute.held import proof
-    from quorate.report import lines as plain
-    from quorate.report.board import Board
-    from quorate.report.event import Ended, Said
-    from quorate.report.live import screen
-
-    plan, board = looked.prepared.plan, Board.of(looked.shown)
-    held = proof(looked.prepared.context, via)
-    if lines or not looked.shown.lines:
-        walk = Walk(plan, via, run.also(unheard(lines or board.take)), held)
-        wishes.stop, wishes.abort = walk.stop, walk.abort
-        outcome = await walk.run()
-    elif out.lively:
-        with screen(out.console, board) as (drawn, emit):
-            walk = Walk(plan, via, run.also(unheard(emit)), held)
-
-            def stop() -> None:
-                drawn.stopping = True
-                walk.stop()
-
-            wishes.stop, wishes.abort = stop, walk.abort
-            outcome = await walk.run()
-    else:
-        emit = unheard(plain.to(out.console, board, verbose=verbose))
-        walk = Walk(plan, via, run.also(emit), held)
-
-        def stop_plain() -> None:
-            emit(Said("stopping: running steps end, Ctrl-C again aborts"))
-            walk.stop()
-
-        wishes.stop, wishes.abort = stop_plain, walk.abort
-        outcome = await walk.run()
-    before = looked.phases[-1][2] if looked.phases else 0.0
-    spans = [(name, first + before, last + before) for name, (first, last) in outcome.spans.items()]
-    ended = Ended(
-        ok=outcome.ok,
-        changed=len(outcome.changed),
-        unchanged=outcome.unchanged,
-        failed=len(outcome.failed),
-        skipped=len(outcome.skipped),
-        left=len(outcome.left),
-        stopped=outcome.stopped,
-        seconds=before + outcome.seconds,
-        phases=(*looked.phases, *sorted(spans, key=lambda span: span[1])),
-        sent=tuple(sorted(outcome.sent.items())),
-        touched=len({key.host for key in outcome.changed}),
-        hosts=len({key.host for key in plan.steps}),
-    )
-    return ended, outcome
-
-
 def _told(planned: "Planned", text: str, waived: tuple[str, ...]) -> dict[str, object]:
     """What the journal tells of a run at its beginning."""
     import hashlib
@@ -230,20 +201,22 @@ def _told(planned: "Planned", text: str, waived: tuple[str, ...]) -> dict[str, o
     return {**told, "waived": waived} if waived else told
 
 
-def _remember(looked: "Looked", text: str, run: "Run", ended: "Ended", outcome: "Outcome") -> None:
+def _remember(looked: "Looked", text: str, run: "Run", ended: "Ended", outcome: "Outcome", *, whole: bool) -> None:
     """After a whole run, the file as applied; in any case its end in the journal."""
     from quorate.plan.words import line
     from quorate.report import jsonl
 
     prepared = looked.prepared
-    if ended.ok and not prepared.left_alone:
+    if ended.ok and whole and not prepared.left_alone:
         left = [each.host.name for each in prepared.context.leaving if each.whole]
-        prepared.past.finish(text, prepared.machines, left)
+        prepared.past.finish(text, prepared.machines, prepared.context.supply, left)
     told = {name: value for name, value in jsonl.as_dict(ended).items() if name != "event"}
     run.end(**told, failures={str(key): line(error, 500) for key, error in outcome.failed.items()})
 
 
-def _result(out: "Output", file: Path, cluster: "Cluster", ended: "Ended", outcome: "Outcome") -> None:
+def _result(
+    out: "Output", file: Path, cluster: "Cluster", ended: "Ended", outcome: "Outcome", rest: tuple[str, ...]
+) -> None:
     from quorate.report import result
 
     flag = "" if file == DEFAULT else f" -f {file}"
@@ -255,7 +228,9 @@ def _result(out: "Output", file: Path, cluster: "Cluster", ended: "Ended", outco
     result.failures(out.console, outcome.failed, outcome.skipped)
     result.left(out.console, outcome.left)
     result.totals(out.console, ended)
-    if ended.ok:
+    if ended.ok and rest:
+        out.say(("next      ", "bright_black"), f"quorate apply{flag} goes on with the stage `{rest[0]}`")
+    elif ended.ok:
         nodes = [host.node for host in cluster.workers]
         follow = [
             ("kubectl", f"quorate kubeconfig{flag} -o {cluster.name}.conf; export KUBECONFIG=$PWD/{cluster.name}.conf"),

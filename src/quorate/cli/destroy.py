@@ -68,7 +68,7 @@ async def _destroy(out: "Output", file: Path, yes: str, forget: frozenset[str], 
             built = bool(prepared.past.former) or prepared.past.destroying
             if built:
                 prepared.past.leave()
-            gone = await take_away(prepared.compiled, via, emit)
+            gone = await take_away(prepared.everything, via, emit)
             # Where nothing was ever built, a host that does not answer has nothing.
             gone.forget(frozenset(gone.lost) & forget if built else frozenset(gone.lost))
             ok = not gone.failed and not gone.lost

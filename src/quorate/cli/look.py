@@ -29,6 +29,11 @@ class Looked:
     waived: tuple[str, ...] = ()
     """What the preflight found and the operator knows better."""
 
+    @property
+    def now(self) -> "Shown":
+        """What is shown of the stage that comes now."""
+        return self.shown.of(self.prepared.compiled.stage)
+
     def after(self, name: str, seconds: float) -> "Looked":
         """The same, with a phase that came before."""
         later = ((phase, first + seconds, last + seconds) for phase, first, last in self.phases)
@@ -103,10 +108,11 @@ async def look(
     *,
     replaced: frozenset[str] = frozenset(),
     told: Emit = lambda _event: None,
+    stage: str = "",
 ) -> Looked:
     """The plan with all that its readers see; nothing is changed anywhere. `told` hears what is being done.
 
-    `replaced` are hosts that are new machines in the place of others.
+    `replaced` are hosts that are new machines in the place of others, `stage` is the one to begin with.
     """
     import asyncio
 
@@ -123,11 +129,14 @@ async def look(
     from quorate.execute.prepare import prepare, present_texts
     from quorate.plan.show import show
 
-    prepared = await prepare(cluster, file, watched, emit, replaced=replaced, asked=asked)
+    prepared = await prepare(cluster, file, watched, emit, replaced=replaced, asked=asked, stage=stage)
     phases = watched.phases()
     present = await present_texts(prepared.plan, watched)
     lost = {host: prepared.lost.get(host, "did not answer") for host in prepared.plan.unreachable}
-    return Looked(prepared, show(prepared.plan, present, wire, lost), tuple(phases))
+    shown = show(prepared.plan, present, wire, lost, stage=prepared.compiled.stage)
+    further = [show(each.plan, each.texts, wire, lost, stage=each.name) for each in prepared.later]
+    every = tuple(line for one in (shown, *further) for line in one.lines)
+    return Looked(prepared, replace(shown, lines=every), tuple(phases))
 
 
 def wire(blob: Blob) -> int:

@@ -29,6 +29,9 @@ Replace = Annotated[
         show_default=False,
     ),
 ]
+Through = Annotated[
+    str, Parameter(name="--through", help="End after this stage (`quorate plan` names them).", show_default=False)
+]
 BreakLock = Annotated[
     bool,
     Parameter(

@@ -12,7 +12,6 @@ from quorate.component import (
     etcd_way,
     images,
     kubelet,
-    leaving,
     metrics,
     nodes,
     programs,
@@ -48,5 +47,4 @@ COMPONENTS: tuple[Component, ...] = (
     proxy,
     dns,
     metrics,
-    leaving,
 )

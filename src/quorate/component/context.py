@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Protocol
 
 from quorate.component.turns import Enough, Turns
@@ -12,7 +13,7 @@ from quorate.resource.package import Packages
 from quorate.spec.cluster import Cluster, Host, Role
 from quorate.spec.facts import Facts, HostFacts, Member
 from quorate.spec.layout import BIN, LINKS
-from quorate.spec.leaving import Door, Leaving, leaving
+from quorate.spec.leaving import Door, Kept, Leaving, leaving
 from quorate.spec.outward import url, variables
 from quorate.spec.secrets import Secrets
 from quorate.spec.supply import Supply
@@ -39,18 +40,14 @@ class Context:
     """`USER:PASSWORD` of the hosts' proxy, if it wants one."""
     established: Cluster | None = None
     """The cluster as the last whole apply left it; None while it is being built for the first time."""
+    releases: Mapping[str, str] = field(default_factory=dict)
+    """The version of each part as the last whole apply left it, as far as that was noted."""
     former: tuple[Cluster, ...] = ()
     """Every cluster that an apply since then, and that one, began to build, oldest first."""
     replaced: frozenset[str] = frozenset()
     """Hosts of which the operator says that they are new machines in the place of others."""
-    retiring: tuple[Door, ...] = ()
-    """Endpoints that the balancers keep besides their own until nobody is pointed at them any more."""
-    retiring_lines: tuple[str, ...] = ()
-    """Their lines in /etc/hosts, kept as long."""
-    transition: bool = False
-    """Who leaves is still there: this is what the cluster must be until then."""
-    standing: Cluster | None = None
-    """The cluster without balancers that grows: its one API server is not restarted before nobody needs it."""
+    kept: Kept = field(default_factory=Kept)
+    """What of former clusters is served on."""
     absent: frozenset[str] = frozenset()
     """Hosts that do not answer: nothing is planned for them."""
 
@@ -68,6 +65,15 @@ class Context:
         """Hosts and roles that the cluster had and that the file has no more."""
         return leaving(self.cluster, self.former)
 
+    @cached_property
+    def there(self) -> Cluster:
+        """The cluster with the hosts and roles that are about to leave: who is let in by the others."""
+        if not self.kept.hosts:
+            return self.cluster
+        was = {host.name: host for host in self.kept.hosts}
+        hosts = [_with_roles(host, was.pop(host.name, host)) for host in self.cluster.hosts]
+        return self.cluster.model_copy(update={"hosts": (*hosts, *was.values())})
+
     @property
     def spokesman(self) -> Host:
         """The control-plane host through which API objects are written: one that works, else one that answers."""
@@ -78,17 +84,14 @@ class Context:
     @property
     def running_workers(self) -> tuple[Host, ...]:
         """The workers; as long as others are about to be drained, those too."""
-        if not self.transition:
-            return self.cluster.workers
-        going = (each.host for each in self.leaving if each.loses(Role.WORKER) and each.host.name not in self.absent)
-        return (*self.cluster.workers, *going)
+        return (*self.cluster.workers, *self.kept.nodes)
 
     def doors(self, host: Host) -> tuple[Door, ...]:
         """The endpoints besides its own that the host's balancer keeps: those that it had, and of the same kind all,
         for it may be the one that takes them over.
         """
         same = self.cluster.endpoint.local
-        return tuple(door for door in self.retiring if door.local == same or host.ip in door.hosts)
+        return tuple(door for door in self.kept.doors if door.local == same or host.ip in door.hosts)
 
     def ports(self, host: Host) -> tuple[list[int], list[int]]:
         """The ports of the host's balancer at all addresses, and at loopback alone: endpoint and retiring ones."""
@@ -99,7 +102,7 @@ class Context:
 
     def serves_as(self, host: Host) -> Cluster:
         """The cluster by whose flags the host's API server runs: that of before as long as it is the endpoint."""
-        was = self.standing
+        was = self.kept.api_server
         return was if was and was.masters[0].name == host.name else self.cluster
 
     def has_data(self, host: Host) -> bool:
@@ -175,6 +178,11 @@ class Context:
             proxy=() if bundled else tuple(variables(self.cluster, self.proxy).items()),
             leavings=leavings,
         )
+
+
+def _with_roles(host: Host, was: Host) -> Host:
+    """The host with the roles that it had, too."""
+    return host.model_copy(update={"roles": tuple(dict.fromkeys((*host.roles, *was.roles)))})
 
 
 def address(member: Member) -> str:

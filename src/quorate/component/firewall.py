@@ -35,7 +35,7 @@ def firewall(context: Context, host: Host) -> Iterator[Brick]:
     if choice != "open-ports" or kind == "none":
         return
     cluster = context.cluster
-    wanted = openings(cluster, host, context.doors(host))
+    wanted = openings(context.there, context.there.host(host.name), context.doors(host))
     named = ssh_of(cluster, host).port
     ssh = context.of(host).ssh_ports or (named,)
     if kind == "firewalld":

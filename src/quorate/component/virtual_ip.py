@@ -79,7 +79,7 @@ def _keepalived(context: Context, host: Host) -> Iterator[Brick]:
     c, facts = context.cluster, context.of(host)
     vip = c.endpoint.vip
     assert vip is not None
-    held = list(dict.fromkeys([vip, *(IPv4Address(door.vip) for door in context.retiring if door.vip)]))
+    held = list(dict.fromkeys([vip, *(IPv4Address(door.vip) for door in context.kept.doors if door.vip)]))
     rank = [balancer.name for balancer in c.balancers].index(host.name)
     text = keepalived.config(
         router_id=host.name,

@@ -36,7 +36,10 @@ JOURNAL_LIMIT = 2**20
 MANIFEST, FILE = "manifest.json", "cluster.yaml"
 JOURNAL, KNOWN_HOSTS = "state/journal.jsonl", "state/known_hosts"
 FOLDERS = ("pki", "random", "begun", "retired", "copy")
-FILES = ("allocations.json", "endpoints", "journal.jsonl", "known_hosts", "last-applied.yaml", "machines.json")
+FILES = (
+    *("allocations.json", "endpoints", "journal.jsonl", "known_hosts", "last-applied.yaml", "machines.json"),
+    "releases.json",
+)
 """The state folder's folders and files. Not in it: `ssh.yaml`, which is about one machine, and `copy/last`."""
 LAST = "last"
 _NAME = r"[A-Za-z0-9][A-Za-z0-9@._-]*"

@@ -21,7 +21,7 @@ from quorate.core import Key, QuorateError
 from quorate.execute.holder import Holder
 from quorate.execute.store import Store
 from quorate.plan.words import line
-from quorate.report.event import Emit, Event, StepDone, StepFailed, StepSkipped
+from quorate.report.event import Emit, Event, StageBegun, StepDone, StepFailed, StepSkipped
 
 LONGEST = 2000
 """Characters of an error that are kept: a service's last words are some ten lines."""
@@ -46,6 +46,8 @@ class Run:
     def take(self, event: Event) -> None:
         """A step that ended. What can't be written now is told at the end: hosts do not wait for this disk."""
         match event:
+            case StageBegun(name, number, of):
+                self._note("stage", name=name, number=number, of=of)
             case StepDone(key, _, True, seconds):
                 self._step(key, "changed", seconds)
             case StepFailed(key, _, error, seconds):
@@ -72,13 +74,16 @@ class Run:
 
     def _step(self, key: Key, result: str, seconds: float, **told: str) -> None:
         place = {"host": key.host, "kind": key.kind, "name": key.name}
+        self._note("step", **place, result=result, seconds=round(seconds, 3), **told)
+
+    def _note(self, event: str, **told: object) -> None:
         try:
-            self._write("step", **place, result=result, seconds=round(seconds, 3), **told)
+            self._write(event, **told)
         except QuorateError as error:
             self._lost = error
 
     def _write(self, event: str, **told: object) -> None:
-        self._store.journal({"run": self._id, "event": event, **told}, sync=event != "step")
+        self._store.journal({"run": self._id, "event": event, **told}, sync=event not in ("step", "stage"))
 
 
 @contextmanager

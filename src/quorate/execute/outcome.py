@@ -22,6 +22,23 @@ class Outcome:
     sent: dict[str, int] = field(default_factory=dict)
     """Bytes of large files sent to each host."""
 
+    def then(self, other: "Outcome") -> "Outcome":
+        """Both, the other one after this."""
+        spans = {name: (first + self.seconds, last + self.seconds) for name, (first, last) in other.spans.items()}
+        for name, (first, last) in self.spans.items():
+            spans[name] = (first, spans[name][1] if name in spans else last)
+        return Outcome(
+            [*self.changed, *other.changed],
+            {**self.failed, **other.failed},
+            {**self.skipped, **other.skipped},
+            [*self.left, *other.left],
+            self.unchanged + other.unchanged,
+            self.seconds + other.seconds,
+            self.stopped or other.stopped,
+            spans,
+            {host: self.sent.get(host, 0) + other.sent.get(host, 0) for host in {**self.sent, **other.sent}},
+        )
+
     @property
     def ok(self) -> bool:
         """Whether everything is as it should be."""

@@ -4,6 +4,7 @@
 last-applied.yaml      the file of the last apply that did everything
 begun/<digest>.yaml    files of applies since then that did not end; what they began still has to go or be finished
 machines.json          the machine-id of each host
+releases.json          version and digests of each part, as of the last apply that did everything
 endpoints              every address and name that was the API's: certificates go on naming them
 destroying             a destroy has begun, and not ended
 ```
@@ -19,6 +20,7 @@ from quorate.core import QuorateError
 from quorate.execute.store import Store
 from quorate.spec.cluster import Cluster
 from quorate.spec.load import load_former
+from quorate.spec.supply import Supply
 
 
 class Past:
@@ -29,6 +31,7 @@ class Past:
         self._last = store.path / "last-applied.yaml"
         self._begun = store.path / "begun"
         self._machines = store.path / "machines.json"
+        self._releases = store.path / "releases.json"
         self._destroying = store.path / "destroying"
 
     @cached_property
@@ -60,6 +63,19 @@ class Past:
                 f"{path}: is damaged", "remove it: the next apply notes the machines as it finds them"
             ) from None
 
+    def releases(self) -> Mapping[str, str]:
+        """The version of each part as last applied; nothing where no apply noted it. Raises QuorateError."""
+        text = self._store.read(self._releases)
+        try:
+            known = json.loads(text) if text is not None else {}
+            return {str(part): str(release["version"]) for part, release in known.items()}
+        except (ValueError, AttributeError, KeyError, TypeError, RecursionError):
+            raise QuorateError(
+                f"{self._releases}: is damaged",
+                "put it back from a backup (`quorate adopt` in another folder), or remove it if the versions that the "
+                "file asks for are those that run",
+            ) from None
+
     @property
     def endpoints(self) -> tuple[str, ...]:
         """Every virtual IP, address or name by which clients were ever told to find the API, oldest first."""
@@ -82,8 +98,8 @@ class Past:
             self._store.write(self._begun / f"{digest}.yaml", text.encode())
         self._note({**machines, **self.machines()})
 
-    def finish(self, text: str, machines: Mapping[str, str], left: Collection[str] = ()) -> None:
-        """Note that everything was done: only this file counts from now on, and these machines.
+    def finish(self, text: str, machines: Mapping[str, str], supply: Supply, left: Collection[str] = ()) -> None:
+        """Note that everything was done: only this file counts from now on, these machines, and what was supplied.
 
         The keys of hosts that `left` are laid aside: who gets such a machine must not come back with them.
         """
@@ -92,6 +108,9 @@ class Past:
         for path in self._begun.glob("*.yaml"):
             path.unlink()
         self._note(machines)
+        content = (json.dumps(_releases(supply), indent=2) + "\n").encode()
+        if supply.versions and content != self._store.read(self._releases):
+            self._store.write(self._releases, content)
 
     @property
     def destroying(self) -> bool:
@@ -104,10 +123,25 @@ class Past:
 
     def forget(self) -> None:
         """Note that no host has anything of it any more: an apply builds a new cluster, with the keys of this one."""
-        for path in (self._last, *self._begun.glob("*.yaml"), self._machines, self._destroying):
+        for path in (self._last, *self._begun.glob("*.yaml"), self._machines, self._releases, self._destroying):
             path.unlink(missing_ok=True)
 
     def _note(self, machines: Mapping[str, str]) -> None:
         if dict(machines) != self.machines():
             text = json.dumps(dict(sorted(machines.items())), indent=2) + "\n"
             self._store.write(self._machines, text.encode())
+
+
+def _releases(supply: Supply) -> dict[str, dict[str, object]]:
+    """Version of each part, and the digests of its programs."""
+    return {
+        part: {
+            "version": version,
+            "sha256": {
+                name: supply.binaries[name].sha256
+                for name in sorted(supply.parts.get(part, ()))
+                if name in supply.binaries
+            },
+        }
+        for part, version in sorted(supply.versions.items())
+    }

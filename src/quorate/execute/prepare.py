@@ -16,10 +16,14 @@ from quorate.execute.facts import Found
 from quorate.execute.observe import look, texts
 from quorate.execute.past import Past
 from quorate.execute.store import Store
+from quorate.operation import change
+from quorate.operation.stage import Stage
 from quorate.plan import gone, guard
-from quorate.plan.compile import Compiled, compile_cluster
+from quorate.plan.compile import Compiled, compile_stage
+from quorate.plan.staged import Later, foreseen, later
 from quorate.plan.step import Plan, Step
 from quorate.report.event import Emit, Said
+from quorate.resource.brick import Brick
 from quorate.resource.file import File
 from quorate.spec.cluster import Cluster
 from quorate.spec.facts import Facts, HostFacts
@@ -40,7 +44,10 @@ class Prepared:
 
     context: Context
     compiled: Compiled
+    """The stage that comes now."""
     plan: Plan
+    later: tuple[Later, ...]
+    """What further stages change when this one has come to its end."""
     store: Store
     past: Past
     lost: Mapping[str, str]
@@ -50,6 +57,20 @@ class Prepared:
     def left_alone(self) -> tuple[str, ...]:
         """Hosts of the file that did not answer."""
         return tuple(host.name for host in self.context.cluster.hosts if host.name in self.context.absent)
+
+    @property
+    def todo(self) -> tuple[str, ...]:
+        """The names of the stages that have something to do, this one first."""
+        now = (self.compiled.stage,) if self.plan.changes else ()
+        return (*now, *(each.name for each in self.later if each.plan.changes))
+
+    @property
+    def everything(self) -> tuple[Brick, ...]:
+        """All things of this stage in the order in which they may be touched, and those that only later ones name."""
+        known = {brick.key for brick in self.compiled.bricks}
+        steps = {key: step.resource for each in self.later for key, step in each.plan.steps.items()}
+        rest = (one for key, one in steps.items() if key not in known and isinstance(one, Brick))
+        return (*self.compiled.resources, *rest)
 
     @property
     def machines(self) -> Mapping[str, str]:
@@ -67,11 +88,13 @@ async def prepare(
     replaced: frozenset[str] = frozenset(),
     guarded: bool = True,
     asked: Awaitable[Found] | None = None,
+    stage: str = "",
 ) -> Prepared:
     """The plan for a cluster. Nothing is changed, neither on a host nor here.
 
     `replaced` are hosts that the operator declares new machines; `guarded` False is for taking everything away.
-    `asked` are the facts, where somebody asked for them already. Raises PlanError when the guard refuses.
+    `asked` are the facts, where somebody asked for them already. `stage` is the one to begin with, the operation's
+    first by default; those that have nothing to do are passed over. Raises PlanError when the guard refuses.
     """
     store = Store.beside(file, cluster.name)
     past = Past(store, file, cluster)
@@ -89,6 +112,7 @@ async def prepare(
         logins=_logins(cluster) if guarded else {},
         proxy_login=_proxy_login(cluster) if guarded else "",
         established=past.established,
+        releases=past.releases() if guarded else {},
         former=past.former,
         replaced=replaced,
         absent=frozenset(lost) if guarded else frozenset(),
@@ -96,11 +120,27 @@ async def prepare(
     if guarded:
         seal.check(store, cluster, found)
         guard.check(context, past.machines())
-    compiled = compile_cluster(context)
     notes = (*guard.notes(context), *store.changes, *store.warnings, *seal.notes(store, cluster))
     alone = tuple(host.name for host in cluster.hosts if host.name in lost)
-    plan = await observe(compiled, via, lost=alone, notes=notes)
-    return Prepared(context, compiled, plan, store, past, {host: str(error) for host, error in lost.items()})
+    stages = change.stages(context)
+    stages = stages[next((n for n, each in enumerate(stages) if each.name == stage), 0) :]
+    # What is taken away is all that any of them names.
+    compiled, plan, further = await _first(stages, via, lost=alone, notes=notes, passes=guarded)
+    why = {host: str(error) for host, error in lost.items()}
+    return Prepared(context, compiled, plan, further, store, past, why)
+
+
+async def _first(
+    stages: Sequence[Stage], via: Transport, *, lost: Sequence[str], notes: tuple[str, ...], passes: bool
+) -> tuple[Compiled, Plan, tuple[Later, ...]]:
+    """The first stage that has something to do, if any has and others are passed over, and what comes after it."""
+    for number, stage in enumerate(stages):
+        compiled = compile_stage(stage)
+        rest = later(compiled, map(compile_stage, stages[number + 1 :]))
+        plan, further = await observe(compiled, via, rest, lost=lost, notes=notes)
+        if plan.changes or not passes or not any(each.plan.changes for each in further):
+            break
+    return compiled, plan, further
 
 
 def _with_interfaces(cluster: Cluster, found: Mapping[str, HostFacts], *, guarded: bool) -> Mapping[str, HostFacts]:
@@ -225,19 +265,28 @@ def _fetched(source: str) -> str:
     return reply.text
 
 
-async def observe(compiled: Compiled, via: Transport, *, lost: Sequence[str] = (), notes: tuple[str, ...] = ()) -> Plan:
-    """Look at every resource; hosts known to be lost are not asked again."""
-    asked = [brick for brick in compiled.resources if brick.host not in lost]
-    states, more = await look(asked, via)
-    steps = {brick.key: Step(brick, states.get(brick.key)) for brick in compiled.resources}
-    plan = Plan(steps, compiled.needs, notes, tuple(sorted({*lost, *more})), compiled.component_of, compiled.gates)
+async def observe(
+    compiled: Compiled,
+    via: Transport,
+    rest: Sequence[Compiled] = (),
+    *,
+    lost: Sequence[str] = (),
+    notes: tuple[str, ...] = (),
+) -> tuple[Plan, tuple[Later, ...]]:
+    """Look at every resource of a stage, and at what later ones add; hosts known to be lost are not asked again."""
+    bricks = {brick.key: brick for each in (compiled, *rest) for brick in reversed(each.bricks)}
+    bricks |= {brick.key: brick for brick in compiled.bricks}
+    states, more = await look([brick for brick in bricks.values() if brick.host not in lost], via)
+    away = tuple(sorted({*lost, *more}))
+    plan, further = foreseen(compiled, rest, states)
+    plan = replace(plan, notes=notes, unreachable=away)
     for _ in range(LOOKS):
         if not (late := plan.late()):
             break
         await asyncio.sleep(PAUSE)
         states, _ = await look(late, via)
         plan = replace(plan, steps={**plan.steps, **{each.key: Step(each, states.get(each.key)) for each in late}})
-    return plan
+    return plan, further
 
 
 async def present_texts(plan: Plan, via: Transport) -> dict[Key, str]:

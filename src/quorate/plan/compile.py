@@ -1,72 +1,100 @@
 """From a cluster and the facts to every resource and its needs; pure."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
 
-from quorate.component import COMPONENTS, apiserver, etcd, leaving
+from quorate.component import COMPONENTS, apiserver, etcd
 from quorate.component.context import Component, Context
 from quorate.component.turns import Enough, Turns
 from quorate.core import Key
+from quorate.operation import leaving
+from quorate.operation.stage import Stage
 from quorate.plan.gate import Gate
 from quorate.plan.gone import removals
 from quorate.plan.graph import After, Graph, Part, ahead, edges, in_turn, order
-from quorate.resource.block import Block
 from quorate.resource.brick import Brick
 from quorate.resource.removal import Removal
-from quorate.resource.unit import Ready, Unit
-from quorate.spec.cluster import Cluster, Role
-from quorate.spec.leaving import retiring, retiring_lines, standing
+from quorate.resource.unit import Unit
+from quorate.spec.cluster import Cluster
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Compiled:
-    """All resources in an order in which they may be touched."""
+    """All resources of a stage. What waits for what is worked out when somebody asks: where nothing has to be done,
+    nobody does.
+    """
 
-    resources: tuple[Brick, ...]
-    needs: Mapping[Key, frozenset[Key]]
-    """Of things and gates, each after what it needs."""
-    component_of: Mapping[Key, str]
-    gates: Mapping[Key, Gate] = field(default_factory=dict)
-    """What of `needs` is no thing."""
+    stage: str
+    parts: tuple[Part, ...]
+    context: Context
+
+    @cached_property
+    def bricks(self) -> tuple[Brick, ...]:
+        """The resources, component after component and host after host."""
+        return tuple(brick for part in self.parts for brick in part.resources)
+
+    @cached_property
+    def resources(self) -> tuple[Brick, ...]:
+        """The resources in an order in which they may be touched."""
+        by_key = {brick.key: brick for brick in self.bricks}
+        return tuple(by_key[key] for key in self.needs if key in by_key)
+
+    @cached_property
+    def needs(self) -> Mapping[Key, frozenset[Key]]:
+        """Of things and gates, each after what it needs. Raises PlanError when it goes round in a circle."""
+        needs = self._graph.needs
+        return {key: frozenset(needs[key]) for key in order(needs)}
+
+    @property
+    def gates(self) -> Mapping[Key, Gate]:
+        """What of `needs` is no thing."""
+        return self._graph.gates
+
+    @cached_property
+    def component_of(self) -> Mapping[Key, str]:
+        """The component of each thing."""
+        return {brick.key: part.component for part in self.parts for brick in part.resources}
+
+    @cached_property
+    def _graph(self) -> Graph:
+        return _linked(self.parts, self.context)
 
 
-def compile_cluster(context: Context) -> Compiled:
-    """Ask every component about every host that answers, add what has to go, and derive the order.
+def compile_stage(stage: Stage) -> Compiled:
+    """Ask every component about every host that answers, and add what the stage does besides and what has to go."""
+    context = replace(stage.context, cluster=_ordered(stage.context.cluster))
+    olds = [cluster for cluster in stage.context.former if cluster != stage.context.cluster]
+    parts = removals(context, olds, _parts(context), _parts, clears=stage.clears)
+    return Compiled(stage.name, (*parts, *_acts(stage.acts)), context)
+
+
+def _acts(bricks: Iterable[Brick]) -> list[Part]:
+    """What a stage does besides, as parts of hosts."""
+    hosts: dict[str, list[Brick]] = {}
+    for brick in bricks:
+        hosts.setdefault(brick.host, []).append(brick)
+    return [Part(leaving.NAME, host, tuple(mine)) for host, mine in hosts.items()]
+
+
+def _linked(parts: Sequence[Part], context: Context) -> Graph:
+    """The order of a stage.
 
     A component that runs already anywhere changes one host at a time, if it is one of those, each proven ready before
     the next; on an empty cluster all hosts start at once (etcd's first member is never healthy alone), but for API
     servers of minors where those race. A member that joins a running etcd comes after all that run.
     """
-    olds = [cluster for cluster in context.former if cluster != context.cluster]
-    context = replace(context, cluster=_ordered(context.cluster))
-    doors = retiring(context.cluster, olds)
-    door = standing(context.cluster, context.established)
-    lines = retiring_lines(context.cluster, olds)
-    drains = any(each.loses(Role.WORKER) for each in context.leaving)
-    meanwhile = replace(context, retiring=doors, retiring_lines=lines, standing=door, transition=drains)
-    now = _parts(meanwhile)
-    parts = removals(context, olds, now, _parts)
-    if doors or lines or door or drains:
-        ends = _later(now, _parts(context), leaving.drains(context))
-        parts = [*_after(ends, parts), *ends]
     running = {(part.component, part.host) for part in parts if _runs(context, part)}
     graph = edges(parts, _after_others(context.cluster), running)
     for component in COMPONENTS:
         _in_turn(context, component, [part for part in parts if part.component == component.NAME], graph)
-    by_key = {brick.key: brick for part in parts for brick in part.resources}
-    sequence = order(graph.needs)
-    return Compiled(
-        tuple(by_key[key] for key in sequence if key in by_key),
-        {key: frozenset(graph.needs[key]) for key in sequence},
-        {brick.key: part.component for part in parts for brick in part.resources},
-        graph.gates,
-    )
+    return graph
 
 
 def _after_others(cluster: Cluster) -> dict[str, After]:
     """What each component comes after, in numbers of this cluster."""
     enough = {Enough.ALL: None, Enough.MOST: len(cluster.members) // 2 + 1, Enough.ONE: 1, Enough.NONE: 0}
-    return {
+    found = {
         component.NAME: After(
             component.AFTER,
             {name: enough[each] for name, each in component.MEETS.items()},
@@ -74,6 +102,7 @@ def _after_others(cluster: Cluster) -> dict[str, After]:
         )
         for component in COMPONENTS
     }
+    return {**found, leaving.NAME: After()}
 
 
 def _in_turn(context: Context, component: Component, mine: Sequence[Part], graph: Graph) -> None:
@@ -90,46 +119,6 @@ def _in_turn(context: Context, component: Component, mine: Sequence[Part], graph
         first = next((part for part in mine if part.host == context.spokesman.name), None)
         if first:
             ahead(graph, first, [part for part in mine if part is not first])
-
-
-def _later(now: list[Part], final: list[Part], after: frozenset[Key]) -> list[Part]:
-    """What differs when the transition is over, and the services that load it: done after everything else."""
-    meanwhile = {brick.key: brick.desired for part in now for brick in part.resources}
-    found = []
-    for part in final:
-        files = [brick for brick in part.resources if brick.desired != meanwhile.get(brick.key)]
-        paths = {path for brick in files for path in brick.traces}
-        loads = [brick for brick in part.resources if isinstance(brick, Unit) and paths & set(brick.loads)]
-        gates = [brick for brick in part.resources if isinstance(brick, Ready) and loads]
-        bricks = tuple(
-            replace(brick, later=True, explicit=brick.explicit | after) for brick in (*files, *loads, *gates)
-        )
-        if bricks:
-            found.append(Part(leaving.NAME, part.host, bricks))
-    return _names_first(found)
-
-
-def _names_first(parts: list[Part]) -> list[Part]:
-    """The parts, with /etc/hosts of every host before all else: nobody looks up an endpoint that goes now."""
-    names = frozenset(brick.key for part in parts for brick in part.resources if isinstance(brick, Block))
-
-    def behind(brick: Brick) -> Brick:
-        return brick if isinstance(brick, Block) else replace(brick, explicit=brick.explicit | names)
-
-    return [replace(part, resources=tuple(map(behind, part.resources))) for part in parts]
-
-
-def _after(ends: list[Part], parts: list[Part]) -> list[Part]:
-    """The parts, with a host's old things taken away only when its transition is over: it may use them so long."""
-    found = []
-    for part in parts:
-        keys = frozenset(brick.key for end in ends if end.host == part.host for brick in end.resources)
-        goes = [
-            replace(brick, explicit=brick.explicit | keys) if isinstance(brick, Removal) else brick
-            for brick in part.resources
-        ]
-        found.append(replace(part, resources=tuple(goes)) if part.component == leaving.NAME else part)
-    return found
 
 
 def _parts(context: Context) -> list[Part]:

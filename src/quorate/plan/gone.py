@@ -5,9 +5,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
-from quorate.component import COMPONENTS, leaving
+from quorate.component import COMPONENTS
 from quorate.component.context import Context
 from quorate.core import Blob, Key
+from quorate.operation import leaving
 from quorate.plan.graph import Part
 from quorate.resource.brick import Brick
 from quorate.resource.file import Directory
@@ -53,25 +54,27 @@ def places(parts: Mapping[str, tuple[str, ...]]) -> Supply:
     return replace(Supply(), binaries=_Any(Blob(Path("/nonexistent"), "", 0)), parts=parts)  # type: ignore[arg-type]
 
 
-def removals(context: Context, olds: Sequence[Cluster], now: Sequence[Part], parts: Parts) -> list[Part]:
+def removals(
+    context: Context, olds: Sequence[Cluster], now: Sequence[Part], parts: Parts, *, clears: bool
+) -> list[Part]:
     """The parts of now, with what the clusters in `olds` left behind taken away where it is.
 
-    What belongs to a host or a role that leaves goes in the end, the last started first. On a host that keeps its
-    roles, the old things of a part go before the new ones start, which may want the same port; a whole part goes in the
-    end there too.
+    On a host that keeps its roles, the old things of a part go before the new ones start, which may want the same port.
+    The rest goes where a stage `clears`, the last started first: whole parts, and what belongs to a host or a role that
+    leaves.
     """
     kept = {brick.key for part in now for brick in part.resources}
     old: dict[tuple[str, str], dict[Key, Brick]] = defaultdict(dict)
     for cluster in olds:
         for part in parts(_past(context, cluster)):
-            if part.host not in context.absent and part.component != leaving.NAME:
+            if part.host not in context.absent:
                 old[part.host, part.component] |= {b.key: b for b in part.resources if b.key not in kept}
     goes = {each.host.name: each for each in context.leaving}
     found = list(now)
     for host, mine in _by_host(old).items():
         each = goes.get(host)
         if each is not None and each.whole:
-            found.append(_cleaning(context, each, mine))
+            found += [_cleaning(each, mine)] if clears else []
             continue
         wanted = _packages(now, host)
         stay = _directories(now, host)
@@ -81,7 +84,9 @@ def removals(context: Context, olds: Sequence[Cluster], now: Sequence[Part], par
             here = {part.component for part in now if part.host == host}
             alone = {component: bricks for component, bricks in alone.items() if component not in here}
             each = Leaving(context.cluster.host(host), frozenset(), whole=False)
-        found += _last(context, each, alone)
+        if clears:
+            acts = frozenset(key for part in now if part.host == host for key in part.acts)
+            found += _last(each, alone, acts)
     return found
 
 
@@ -113,11 +118,10 @@ def _backwards(bricks: Sequence[Brick]) -> Iterator[Brick]:
         yield from (brick for brick in reversed(bricks) if brick.passive is passive)
 
 
-def _cleaning(context: Context, each: Leaving, mine: Mapping[str, Sequence[Brick]]) -> Part:
+def _cleaning(each: Leaving, mine: Mapping[str, Sequence[Brick]]) -> Part:
     bricks = [brick for part in reversed(list(mine.values())) for brick in part]
-    needs = leaving.waits_for(context, each, leaving.EVERYTHING)
     name = each.host.name
-    goes = Removal(host=name, what=leaving.EVERYTHING, bricks=tuple(_backwards(bricks)), whole=True, explicit=needs)
+    goes = Removal(host=name, what=leaving.EVERYTHING, bricks=tuple(_backwards(bricks)), whole=True)
     return Part(leaving.NAME, name, (goes,))
 
 
@@ -142,12 +146,12 @@ def _first(part: Part, bricks: Sequence[Brick]) -> Part:
     return replace(part, resources=(*part.resources[:first], goes, *part.resources[first:]))
 
 
-def _last(context: Context, each: Leaving, mine: Mapping[str, Sequence[Brick]]) -> Iterator[Part]:
-    """The removals of a host that loses roles or parts, one part of the cluster after the other."""
-    before: frozenset[Key] = frozenset()
+def _last(each: Leaving, mine: Mapping[str, Sequence[Brick]], before: frozenset[Key]) -> Iterator[Part]:
+    """The removals of a host that loses roles or parts, one part of the cluster after the other, and all after what
+    still acts there, which may use them so long.
+    """
     for component, bricks in mine.items():
         if any(brick.traces or brick.brought for brick in bricks):
-            needs = leaving.waits_for(context, each, component) | before
-            goes = Removal(host=each.host.name, what=component, bricks=tuple(_backwards(bricks)), explicit=needs)
+            goes = Removal(host=each.host.name, what=component, bricks=tuple(_backwards(bricks)), explicit=before)
             before = frozenset({goes.key})
             yield Part(leaving.NAME, each.host.name, (goes,))

@@ -124,8 +124,7 @@ def edges(
             if brick.key in graph.needs:
                 raise PlanError(f"two resources are named {brick.key}", keys=(brick.key,))
             graph.needs[brick.key] = set()
-        for later in (False, True):
-            _on_disk([brick for brick in bricks if brick.later is later], graph.needs)
+        _on_disk(bricks, graph.needs)
     known = frozenset(graph.needs)
     _ends(parts, after, graph)
     proofs = _proofs(parts, graph)
@@ -180,7 +179,7 @@ def _within(part: Part, before: set[Key], known: frozenset[Key], graph: Graph) -
         needs = graph.needs[brick.key]
         needs |= brick.needs & known
         needs |= {_company(each, known, graph) for each in brick.company}
-        if not brick.passive or brick.later:
+        if not brick.passive:
             needs |= earlier | before
         elif isinstance(brick, File | Directory) and brick.owner.split(":")[0] != "root":
             needs |= {key for key in earlier if key.kind == Packages.kind}

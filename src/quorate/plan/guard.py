@@ -49,6 +49,7 @@ def refusals(context: Context, machines: Mapping[str, str]) -> list[Refusal]:
         *far,
         *_folders(context),
         *_fixed(context.established, context.cluster, context.replaced),
+        *_versions(context),
         *_listens(context),
         *_identity(context, machines),
         *_members(context),
@@ -120,6 +121,25 @@ def _fixed(was: Cluster, now: Cluster, replaced: frozenset[str]) -> Iterator[Ref
                 f"host {host.name}: node_name {nodes[host.name]} -> {host.node}: a node can't be renamed",
                 "take the host out, apply, and add it again under the new name",
             )
+
+
+def _versions(context: Context) -> Iterator[Refusal]:
+    """Another version of anything, be it the file's or that of a newer version table, is an upgrade, which has an order
+    that no plan knows yet: servers before nodes, one minor at a time, a way back.
+    """
+    for part, was in sorted(context.releases.items()):
+        now = context.supply.versions.get(part, was)
+        follows = part == "agnhost"  # a test image, of Kubernetes' version
+        if now == was or follows:
+            continue
+        written = getattr(context.cluster.versions, part, None)
+        why = "" if written else f" (what goes with Kubernetes {context.cluster.versions.kubernetes} in this quorate)"
+        yield Refusal(
+            f"versions.{part}: {was} -> {now}{why}: can't change in a running cluster, upgrades are not there yet",
+            f'write {part}: "{was}" under `versions`'
+            if part in type(context.cluster.versions).model_fields
+            else f"apply with the quorate that built it with {part} {was}",
+        )
 
 
 def _listens(context: Context) -> Iterator[Refusal]:

@@ -53,6 +53,8 @@ class Line:
     diff: describe.Diff = ()
     send: int = 0
     """Bytes to send for it."""
+    stage: str = ""
+    """The stage in which it happens."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,15 @@ class Shown:
             if (not components or line.component in components) and (not hosts or line.key.host in hosts)
         )
         return replace(self, lines=tuple(kept))
+
+    @property
+    def stages(self) -> tuple[str, ...]:
+        """The stages that have something to do, in their order."""
+        return tuple(dict.fromkeys(line.stage for line in self.lines))
+
+    def of(self, stage: str) -> "Shown":
+        """The part of one stage."""
+        return replace(self, lines=tuple(line for line in self.lines if line.stage == stage))
 
     def count(self, *sorts: Sort) -> int:
         """How many lines are of these sorts."""
@@ -106,15 +117,13 @@ class Shown:
         """Plain data for JSON."""
         return {
             "changes": bool(self.lines),
-            "summary": {
-                **{sort.value: self.count(sort) for sort in Sort},
-                "send_bytes": self.send,
-                "looked_at": self.looked,
-            },
+            "summary": {**self._counts(), "looked_at": self.looked},
+            "stages": [{"name": name, **self.of(name)._counts()} for name in self.stages],
             "unreachable": dict(self.unreachable or {}),
             "notes": list(self.notes),
             "lines": [
                 {
+                    "stage": line.stage,
                     "host": line.key.host,
                     "component": line.component,
                     "action": line.sort.value,
@@ -128,8 +137,13 @@ class Shown:
             ],
         }
 
+    def _counts(self) -> dict[str, int]:
+        return {**{sort.value: self.count(sort) for sort in Sort}, "send_bytes": self.send}
 
-def show(plan: Plan, present: Mapping[Key, str], wire: Wire, lost: Mapping[str, str] | None = None) -> Shown:
+
+def show(
+    plan: Plan, present: Mapping[Key, str], wire: Wire, lost: Mapping[str, str] | None = None, *, stage: str = ""
+) -> Shown:
     """Every change of a plan on hosts that answer; `present` are texts as they stand, `lost` tells reasons."""
     lost = lost or dict.fromkeys(plan.unreachable, "did not answer")
     away = {*plan.unreachable, *lost}
@@ -139,6 +153,7 @@ def show(plan: Plan, present: Mapping[Key, str], wire: Wire, lost: Mapping[str, 
     rank = {key: number for number, key in enumerate(plan.steps)}
     order = {name: number for number, name in enumerate(dict.fromkeys(plan.component_of.values()))}
     lines.sort(key=lambda line: (line.key.host, order.get(line.component, 0), rank[line.key]))
+    lines = [replace(line, stage=stage) for line in lines] if stage else lines
     hosts = tuple(dict.fromkeys(step.key.host for step in steps))
     return Shown(
         tuple(lines), plan.notes, {host: lost.get(host, "did not answer") for host in sorted(away)}, len(steps), hosts

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 
 from quorate.core import CommandFailed, Transport, TransportError
 from quorate.execute.batch import told
-from quorate.plan.compile import Compiled
 from quorate.report.event import Emit, Said
 from quorate.resource.brick import Brick
 from quorate.resource.prelude import PRELUDE
@@ -31,18 +30,18 @@ class Destroyed:
             self.forgotten[host] = self.lost.pop(host)
 
 
-def backwards(compiled: Compiled) -> Mapping[str, list[Brick]]:
+def backwards(built: Sequence[Brick]) -> Mapping[str, list[Brick]]:
     """The bricks of each host in the order of removal: what runs, then what lies on the disk."""
     hosts: dict[str, list[Brick]] = {}
     for passive in (False, True):
-        for brick in reversed(compiled.resources):
+        for brick in reversed(built):
             if brick.passive is passive:
                 hosts.setdefault(brick.host, []).append(brick)
     return hosts
 
 
-async def destroy(compiled: Compiled, via: Transport, emit: Emit) -> Destroyed:
-    """Remove everything from every host that answers, all hosts side by side."""
+async def destroy(built: Sequence[Brick], via: Transport, emit: Emit) -> Destroyed:
+    """Remove everything from every host that answers, all hosts side by side; `built` is in the order of building."""
     result = Destroyed()
 
     async def one(host: str, bricks: Sequence[Brick]) -> None:
@@ -64,5 +63,5 @@ async def destroy(compiled: Compiled, via: Transport, emit: Emit) -> Destroyed:
                 result.clean.append(host)
                 emit(Said("as it was found", host))
 
-    await asyncio.gather(*(one(host, bricks) for host, bricks in backwards(compiled).items()))
+    await asyncio.gather(*(one(host, bricks) for host, bricks in backwards(built).items()))
     return result

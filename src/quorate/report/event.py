@@ -107,6 +107,16 @@ class Planned(Event):
 
 
 @dataclass(frozen=True)
+class StageBegun(Event):
+    """One of several stages begins."""
+
+    name: str
+    number: int
+    """From 1."""
+    of: int
+
+
+@dataclass(frozen=True)
 class Ended(Event):
     """The last word about an apply; `phases` are (name, from, to) in seconds from its beginning."""
 
@@ -125,6 +135,27 @@ class Ended(Event):
     hosts: int = 0
     left: int = 0
     """Steps that were not done because the run was stopped."""
+
+    def then(self, other: "Ended") -> "Ended":
+        """Both, the other one after this; of what was touched and is there, the most of both."""
+        phases = ((name, first + self.seconds, last + self.seconds) for name, first, last in other.phases)
+        sent = dict(self.sent)
+        for host, count in other.sent:
+            sent[host] = sent.get(host, 0) + count
+        return Ended(
+            ok=self.ok and other.ok,
+            changed=self.changed + other.changed,
+            unchanged=self.unchanged + other.unchanged,
+            failed=self.failed + other.failed,
+            skipped=self.skipped + other.skipped,
+            stopped=self.stopped or other.stopped,
+            seconds=self.seconds + other.seconds,
+            phases=(*self.phases, *phases),
+            sent=tuple(sorted(sent.items())),
+            touched=max(self.touched, other.touched),
+            hosts=max(self.hosts, other.hosts),
+            left=self.left + other.left,
+        )
 
 
 Emit = Callable[[Event], None]

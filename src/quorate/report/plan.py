@@ -1,5 +1,6 @@
 """A plan on the console: by host and component, new things one line each, changed texts as diffs."""
 
+from collections.abc import Iterator
 from itertools import groupby
 
 from rich.console import Console
@@ -23,7 +24,26 @@ _COLUMN = 44
 
 
 def lines(console: Console, shown: Shown, about: dict[str, str], *, verbose: bool = False) -> None:
-    """Every change; `about` says what a host is. New texts are shown whole only with `verbose`."""
+    """Every change, stage after stage; `about` says what a host is. New texts are shown whole only with `verbose`."""
+    for part in _staged(console, shown):
+        _hosts(console, part, about, verbose=verbose)
+
+
+def _staged(console: Console, shown: Shown) -> Iterator[Shown]:
+    """The stages, each with its heading where there are several."""
+    for number, name in enumerate(shown.stages, 1):
+        part = shown.of(name)
+        if len(shown.stages) > 1:
+            say(
+                console,
+                (f"stage {number} of {len(shown.stages)}: {name}  ", f"{NAME} underline"),
+                (part.summary, QUIET),
+            )
+            console.print()
+        yield part
+
+
+def _hosts(console: Console, shown: Shown, about: dict[str, str], *, verbose: bool) -> None:
     for host, mine in groupby(shown.lines, key=lambda line: line.key.host):
         of_host = list(mine)
         say(console, (host, NAME), f"  {about.get(host, '')}  ", (_counts(of_host), QUIET))
@@ -36,6 +56,11 @@ def lines(console: Console, shown: Shown, about: dict[str, str], *, verbose: boo
 
 def overview(console: Console, shown: Shown, about: dict[str, str]) -> None:
     """One row per host, for a plan too long to be read before a yes."""
+    for part in _staged(console, shown):
+        _rows(console, part, about)
+
+
+def _rows(console: Console, shown: Shown, about: dict[str, str]) -> None:
     table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), header_style=QUIET)
     table.add_column("host", style=NAME)
     for title in ("create", "change", "restart"):

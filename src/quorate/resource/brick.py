@@ -30,8 +30,6 @@ class Brick:
     """Of bricks that are apart none comes after another of its component: each is about somebody else."""
 
     host: str
-    later: bool = False
-    """It is the end of a transition: the same thing is in the plan before, as it must be meanwhile."""
     explicit: frozenset[Key] = field(default=frozenset(), repr=False)
     company: tuple[Company, ...] = field(default=(), repr=False)
     """What it waits for on other hosts, though not for all of them."""
@@ -44,7 +42,7 @@ class Brick:
     @property
     def key(self) -> Key:
         """The address of the thing."""
-        return Key(self.host, self.kind, f"{self.name} in the end" if self.later else self.name)
+        return Key(self.host, self.kind, self.name)
 
     @property
     def needs(self) -> frozenset[Key]:

@@ -85,6 +85,22 @@ def standing(now: Cluster, established: Cluster | None) -> Cluster | None:
     return established if stays and now.node_url != established.node_url else None
 
 
+@dataclass(frozen=True)
+class Kept:
+    """What of former clusters is served on in a stage: clients use it, or pods are there."""
+
+    doors: tuple[Door, ...] = ()
+    """Endpoints that the balancers keep besides their own until nobody is pointed at them any more."""
+    names: tuple[str, ...] = ()
+    """Their lines in /etc/hosts."""
+    api_server: Cluster | None = None
+    """The cluster without balancers that grows: its one API server is the endpoint, and runs on by its flags."""
+    nodes: tuple[Host, ...] = ()
+    """Workers that leave, and have pods yet."""
+    hosts: tuple[Host, ...] = ()
+    """Hosts that leave, and those that lose roles, as they were: others let them in."""
+
+
 def everybody(now: Cluster, former: Sequence[Cluster]) -> Cluster:
     """The cluster with the hosts that leave, so that they can be reached."""
     gone = tuple(each.host for each in leaving(now, former) if each.whole)

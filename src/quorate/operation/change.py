@@ -1,0 +1,46 @@
+"""The change of a cluster to what its file says: the new comes beside the old, which goes when nobody uses it any more.
+
+Where nobody leaves, no endpoint moves and nothing is given up, there is the first stage alone.
+"""
+
+from dataclasses import replace
+
+from quorate.component.context import Context
+from quorate.operation import leaving
+from quorate.operation.stage import Stage
+from quorate.spec.cluster import Cluster, Role
+from quorate.spec.leaving import Kept, retiring, retiring_lines, standing
+
+NAME = "change"
+JOIN, AWAY, LEAVE = "join", "move away", "leave"
+
+
+def stages(context: Context) -> tuple[Stage, ...]:
+    """Join: the file's cluster, which serves on what former ones did. Move away: pods and members of who leaves, and
+    names that nobody is told any more. Leave: the file's cluster alone.
+    """
+    kept = _kept(context)
+    acts = tuple(leaving.away(context))
+    found = [Stage(JOIN, replace(context, kept=kept))]
+    if acts or kept.names:
+        # Names go before what they lead to: nobody looks up an endpoint that goes now.
+        found.append(Stage(AWAY, replace(context, kept=replace(kept, names=())), acts))
+    if _olds(context) or kept != Kept():
+        found.append(Stage(LEAVE, context, tuple(leaving.forgotten(context)), clears=True))
+    return tuple(found)
+
+
+def _olds(context: Context) -> list[Cluster]:
+    return [cluster for cluster in context.former if cluster != context.cluster]
+
+
+def _kept(context: Context) -> Kept:
+    olds = _olds(context)
+    going = [each for each in context.leaving if each.host.name not in context.absent]
+    return Kept(
+        retiring(context.cluster, olds),
+        retiring_lines(context.cluster, olds),
+        standing(context.cluster, context.established),
+        tuple(each.host for each in going if each.loses(Role.WORKER)),
+        tuple(each.host for each in going),
+    )

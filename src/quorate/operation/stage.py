@@ -1,0 +1,18 @@
+"""A stage: one whole desired state on the way of an operation to its goal."""
+
+from dataclasses import dataclass
+
+from quorate.component.context import Context
+from quorate.resource.brick import Brick
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What components are asked with, and what is done besides; the next stage begins when all of it is as wanted."""
+
+    name: str
+    context: Context
+    acts: tuple[Brick, ...] = ()
+    """What no component wants for itself: pods that move away, members that go."""
+    clears: bool = False
+    """All that former clusters left on hosts goes; else only what is in the way of what starts."""

@@ -1,0 +1,179 @@
+"""An apply of several stages: each looked at anew, and none begins before the one before has come to its end."""
+
+import asyncio
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hosts_in_memory import Hosts, Thing
+
+from quorate.cli.look import Looked, wire
+from quorate.cli.output import Output
+from quorate.cli.stop import Wishes
+from quorate.cli.walk import walk
+from quorate.component.context import Context
+from quorate.core import TransportError
+from quorate.execute import journal
+from quorate.execute.apply import Outcome
+from quorate.execute.observe import look
+from quorate.execute.past import Past
+from quorate.execute.prepare import Prepared
+from quorate.execute.store import Store
+from quorate.plan.compile import Compiled
+from quorate.plan.graph import Part
+from quorate.plan.show import show
+from quorate.plan.staged import foreseen, later
+from quorate.report.event import Ended, Event
+from quorate.resource.brick import Brick
+
+Run = Callable[..., tuple[Ended, Outcome, tuple[str, ...]]]
+
+
+class Site:
+    """Hosts in memory, and stages of a change of them."""
+
+    def __init__(self, context: Context, folder: Path, **stages: list[Thing]) -> None:
+        self.hosts, self.context, self.stages = Hosts(), context, stages
+        self.file = folder / "cluster.yaml"
+        self.file.write_text("name: c\n")
+        self.store = Store.beside(self.file, "c")
+        self.lost: dict[str, str] = {}
+        self.looks: list[str] = []
+        self.events: list[Event] = []
+
+    async def look(self, stage: str = "") -> Looked:
+        self.looks.append(stage)
+        names = list(self.stages)
+        names = names[names.index(stage) if stage else 0 :]
+        now, *rest = (Compiled(name, self._parts(self.stages[name]), self.context) for name in names)
+        further = later(now, rest)
+        bricks: dict[object, Brick] = {brick.key: brick for each in (now, *further) for brick in each.bricks}
+        states, _ = await look(list(bricks.values()), self.hosts)
+        plan, coming = foreseen(now, further, states)
+        past = Past(self.store, self.file, self.context.cluster)
+        prepared = Prepared(self.context, now, plan, coming, self.store, past, self.lost)
+        shown = [show(plan, {}, wire, stage=now.stage)]
+        shown += [show(each.plan, {}, wire, stage=each.name) for each in coming]
+        return Looked(prepared, replace(shown[0], lines=tuple(line for one in shown for line in one.lines)), ())
+
+    def _parts(self, things: list[Thing]) -> tuple[Part, ...]:
+        return tuple(Part("system", thing.host, (thing,)) for thing in things)
+
+    def apply(self, through: str = "") -> tuple[Ended, Outcome, tuple[str, ...]]:
+        async def run() -> tuple[Ended, Outcome, tuple[str, ...]]:
+            looked = await self.look()
+            with Output(svg=None, title="") as out, journal.run(self.store, "apply") as written:
+                walked = await walk(
+                    out,
+                    looked,
+                    self.hosts,
+                    self.events.append,
+                    Wishes(),
+                    written,
+                    again=self.look,
+                    through=through,
+                    verbose=False,
+                )
+                written.end(ok=walked[0].ok)
+                return walked
+
+        return asyncio.run(run())
+
+    @property
+    def ran(self) -> list[str]:
+        return [order for _, order in self.hosts.ran]
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Callable[..., Site]:
+    from past_clusters import THREE, cluster, context
+
+    given = context(cluster({"m1": THREE["m1"]}, endpoint={}))
+    return lambda **stages: Site(given, tmp_path, **stages)
+
+
+def thing(name: str, value: str, **more: object) -> Thing:
+    return Thing(host="m1", thing=name, value=value, **more)  # type: ignore[arg-type]
+
+
+BOTH = {"join": [thing("door", "both"), thing("node", "new")], "leave": [thing("door", "new"), thing("node", "new")]}
+
+
+def test_stages_are_walked_one_after_the_other_each_looked_at_anew(site: Callable[..., Site]) -> None:
+    made = site(**BOTH)
+    ended, outcome, rest = made.apply()
+    assert made.ran == ["@set door both", "@set node new", "@set door new"]
+    assert (ended.ok, ended.changed, len(outcome.changed), rest) == (True, 3, 3, ())
+    assert made.looks == ["", "leave"]
+    begun = [(each.name, each.number, each.of) for each in made.events if type(each).__name__ == "StageBegun"]
+    assert begun == [("join", 1, 2), ("leave", 2, 2)]
+    lines = [json.loads(line) for line in (made.store.path / "journal.jsonl").read_text().splitlines()]
+    assert [line["name"] for line in lines if line["event"] == "stage"] == ["join", "leave"]
+
+
+def test_all_of_them_are_shown_before_anything_runs(site: Callable[..., Site]) -> None:
+    made = site(**BOTH)
+    shown = asyncio.run(made.look()).shown
+    assert shown.stages == ("join", "leave")
+    assert [(line.stage, line.key.name) for line in shown.lines] == [
+        *(("join", "door"), ("join", "node")),
+        ("leave", "door"),
+    ]
+    told = shown.as_dict()
+    assert [(stage["name"], stage["create"] + stage["change"]) for stage in told["stages"]] == [
+        ("join", 2),
+        ("leave", 1),
+    ]
+    assert [line["stage"] for line in told["lines"]] == ["join", "join", "leave"]
+    assert made.ran == []
+
+
+def test_through_ends_after_a_stage_and_the_next_apply_goes_on(site: Callable[..., Site]) -> None:
+    made = site(**BOTH)
+    ended, _, rest = made.apply(through="join")
+    assert (ended.ok, rest, made.looks) == (True, ("leave",), [""])
+    made.hosts.ran.clear()
+    made.stages = {"leave": BOTH["leave"]}
+    assert made.apply()[2] == ()
+    assert made.ran == ["@set door new"]
+
+
+def test_a_stage_that_fails_keeps_the_next_one_from_beginning(site: Callable[..., Site]) -> None:
+    made = site(join=[thing("door", "both"), thing("node", "new", broken=True)], leave=BOTH["leave"])
+    ended, outcome, rest = made.apply()
+    assert not ended.ok
+    assert [key.name for key in outcome.failed] == ["node"]
+    assert rest == ("leave",)
+    assert "@set door new" not in made.ran
+
+
+def test_a_host_that_was_lost_meanwhile_keeps_the_next_one_from_beginning(site: Callable[..., Site]) -> None:
+    made = site(**BOTH)
+    before = made.look
+
+    async def again(stage: str = "") -> Looked:
+        made.lost = {"n1": "n1: no route"} if stage else {}
+        return await before(stage)
+
+    made.look = again  # type: ignore[method-assign]
+    with pytest.raises(TransportError, match="lost before the stage `leave`, which did not begin: n1: no route"):
+        made.apply()
+    assert "@set door new" not in made.ran
+
+
+def test_what_a_later_stage_wants_is_not_taken_back(site: Callable[..., Site]) -> None:
+    made = site(**BOTH)
+    made.hosts.values["m1"] = {"door": "new", "node": "old"}
+    ended, _, _ = made.apply()
+    assert ended.ok
+    assert made.ran == ["@set node new"]
+
+
+def test_a_stage_that_has_nothing_to_do_any_more_is_passed_over(site: Callable[..., Site]) -> None:
+    made = site(**BOTH, more=[thing("door", "new"), thing("node", "new"), thing("last", "1")])
+    made.hosts.values["m1"] = {"door": "new", "node": "new"}
+    looked = asyncio.run(made.look())
+    assert looked.shown.stages == ("more",)
+    assert looked.prepared.todo == ("more",)

@@ -1,0 +1,300 @@
+"""All stages of a change, one after the other, on hosts in memory: every way through them ends at the goal."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from random import Random
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from past_clusters import NUMBERS, THREE, E, L, M, W, cluster, member, without
+from worlds import secrets, supply
+
+from quorate.component.context import Context
+from quorate.core import Key, State
+from quorate.execute.order import Order
+from quorate.execute.subnets import Subnets, allocate
+from quorate.operation import change
+from quorate.operation.change import JOIN
+from quorate.plan.compile import Compiled, compile_stage
+from quorate.plan.staged import foreseen, later
+from quorate.plan.step import Plan, Step, difference
+from quorate.resource.brick import Brick
+from quorate.resource.file import Binary, File
+from quorate.resource.removal import Removal
+from quorate.resource.unit import Unit
+from quorate.spec.cluster import Cluster, Endpoint, LoadBalancer
+from quorate.spec.facts import Facts, HostFacts
+from quorate.spec.leaving import everybody
+from quorate.spec.versions import table
+
+MIXED = {"m1": (M, E, L, W), "m2": (M, E), "m3": (M, E, L), "n1": (W,), "n2": (W,)}
+VIP = Endpoint(vip="10.0.9.100", port=8443)  # type: ignore[arg-type]
+CLUSTERS: Mapping[str, Cluster] = {
+    "three": cluster(THREE),
+    "without a worker": cluster(without("n2")),
+    "with another worker": cluster({**THREE, "n3": (W,)}),
+    "without a master": cluster({**without("m3"), "n1": (W, E)}),
+    "another address": cluster(THREE, vip="10.0.9.101"),
+    "a name": cluster(THREE, endpoint=Endpoint(vip="10.0.9.100", port=6443, name="api.example")),  # type: ignore[arg-type]
+    "haproxy": cluster(THREE, load_balancer=LoadBalancer(kind="haproxy")),
+    "a master alone": cluster({"m1": (M, E), "n1": (W,), "n2": (W,)}, endpoint=Endpoint()),
+    "mixed": cluster(MIXED, endpoint=VIP),
+    "mixed, each its own": cluster(MIXED, endpoint=Endpoint(local=True)),
+    "mixed, haproxy, another port": cluster(
+        MIXED,
+        endpoint=Endpoint(vip="10.0.9.100", port=9443),  # type: ignore[arg-type]
+        load_balancer=LoadBalancer(kind="haproxy"),
+    ),
+}
+SUPPLY = supply("1.20.2", "containerd", images=False)
+SECRETS = secrets(cluster(dict.fromkeys(NUMBERS, (M, E, W, L))))
+pairs = st.tuples(st.sampled_from(sorted(CLUSTERS)), st.sampled_from(sorted(CLUSTERS)))
+some = settings(
+    max_examples=12,
+    suppress_health_check=list(HealthCheck),
+    deadline=None,
+    phases=(Phase.explicit, Phase.reuse, Phase.generate),
+)
+
+
+class Stopped(Exception):
+    """The run ends here."""
+
+
+@dataclass
+class World:
+    """Hosts as the states of their things, and what an operator's state folder knows of them."""
+
+    now: Cluster
+    states: dict[Key, State] = field(default_factory=dict)
+    loaded: dict[Key, Mapping[str, State]] = field(default_factory=dict)
+    former: tuple[Cluster, ...] = ()
+    established: Cluster | None = None
+    absent: frozenset[str] = frozenset()
+    before: Callable[[Key], None] = lambda key: None
+    """Told each step before it is done; may raise Stopped."""
+    did: list[tuple[str, Key]] = field(default_factory=list)
+    bricks: dict[Key, Brick] = field(default_factory=dict)
+    """What was done last to each thing."""
+    _cidrs: Subnets = field(default_factory=lambda: Subnets({}, {}))
+
+    def context(self) -> Context:
+        """What a look at the hosts tells."""
+        there = everybody(self.now, self.former)
+        known = (self.established or self.now).members
+        hosts = {}
+        for host in there.hosts:
+            if host.name in self.absent:
+                continue
+            data = Key(host.name, "unit", "etcd.service") in self.states
+            units = {key.name for key in self.states if key.host == host.name and key.kind == Unit.kind}
+            hosts[host.name] = HostFacts(
+                machine_id=f"id-{host.name}",
+                etcd_member=data,
+                members=tuple(member(each.name) for each in known) if data and self.established else (),
+                running=frozenset(units),
+            )
+        self._cidrs = Subnets(allocate(there, self._cidrs).given, {})
+        return Context(
+            self.now,
+            Facts(hosts, dict(self._cidrs.given)),
+            SUPPLY,
+            SECRETS,
+            table("1.20.2"),
+            established=self.established,
+            former=self.former,
+            absent=self.absent,
+        )
+
+    def look(self, brick: Brick, files: Mapping[tuple[str, str], Brick]) -> State:
+        """What is known of a thing."""
+        if isinstance(brick, Removal):
+            left = any(each.key in self.states for each in brick.bricks if each.traces)
+            return {"removed": "no" if left else "yes"}
+        state = self.states.get(brick.key, {})
+        if isinstance(brick, Unit) and state and brick.loads:
+            state = {**state, "loaded": "current" if self._read(brick, files) == self.loaded.get(brick.key) else "old"}
+        return state
+
+    def _read(self, unit: Unit, files: Mapping[tuple[str, str], Brick]) -> Mapping[str, State]:
+        keys = {path: files[unit.host, path].key for path in unit.loads if (unit.host, path) in files}
+        return {path: self.states.get(key, {}) for path, key in keys.items()}
+
+    def apply(self) -> None:
+        """All stages to the end. Raises Stopped where `before` does."""
+        self.former = (*(was for was in self.former if was != self.now), self.now)
+        stages = change.stages(self.context())
+        number = 0
+        while number < len(stages):
+            self._walk([compile_stage(stage) for stage in stages[number:]])
+            names = [stage.name for stage in stages[number + 1 :]]
+            stages = change.stages(self.context())
+            number = next((n for n, stage in enumerate(stages) if stage.name in names), len(stages))
+        if not self.absent:
+            self.former, self.established = (self.now,), self.now
+
+    def _walk(self, compiled: list[Compiled]) -> None:
+        now, rest = compiled[0], later(compiled[0], compiled[1:])
+        files = _files(now)
+        bricks = {brick.key: brick for stage in (now, *rest) for brick in stage.bricks}
+        plan, _ = foreseen(now, rest, {key: self.look(brick, files) for key, brick in bricks.items()})
+        order = Order(plan)
+        wanted = {brick.key: brick.desired for stage in rest for brick in stage.bricks}
+        while ready := [key for found in order.ready.values() for key in found]:
+            for step in order.start(*ready):
+                assert isinstance(step.resource, Brick)
+                changed = bool(difference(step.resource.desired, self.look(step.resource, files)))
+                self.before(step.key)
+                self._do(step, wanted.get(step.key), files)
+                self.did.append((now.stage, step.key))
+                order.close(step.key, changed=changed)
+        assert not order.rest, "something waits for ever"
+
+    def _do(self, step: Step, wanted: State | None, files: Mapping[tuple[str, str], Brick]) -> None:
+        brick = step.resource
+        assert isinstance(brick, Brick)
+        if isinstance(brick, Removal):
+            for each in brick.bricks:
+                self.states.pop(each.key, None)
+            return
+        early = wanted is not None and not difference(wanted, self.states.get(brick.key, {}))
+        assert not (early and step.diff) or isinstance(brick, Unit), f"{brick.key} is taken back"
+        self.states[brick.key], self.bricks[brick.key] = dict(brick.desired), brick
+        if isinstance(brick, Unit):
+            self.loaded[brick.key] = self._read(brick, files)
+
+
+def _files(compiled: Compiled) -> dict[tuple[str, str], Brick]:
+    return {(brick.host, brick.path): brick for brick in compiled.bricks if isinstance(brick, File | Binary)}
+
+
+def built(name: str) -> World:
+    """Hosts on which a cluster was built."""
+    world = World(CLUSTERS[name])
+    world.apply()
+    at_goal(world)
+    return world
+
+
+def at_goal(world: World) -> None:
+    """All is as the file says, nothing of another cluster is left, and there is nothing more to do."""
+    (stage, *rest) = (compile_stage(stage) for stage in change.stages(world.context()))
+    assert rest == [] or world.absent
+    files = _files(stage)
+    for brick in stage.bricks:
+        assert not difference(brick.desired, world.look(brick, files)), brick.key
+    if not world.absent:
+        known = {brick.key for brick in stage.bricks}
+        left = [key for key in world.states if key not in known and (world.bricks[key].traces or key.kind == Unit.kind)]
+        assert left == [], "something of a former cluster is left"
+
+
+@pytest.mark.parametrize("name", sorted(CLUSTERS))
+def test_a_cluster_is_built_in_one_stage(name: str) -> None:
+    world = built(name)
+    assert {stage for stage, _ in world.did} == {JOIN}
+
+
+@some
+@given(pairs)
+def test_every_change_ends_at_its_goal(pair: tuple[str, str]) -> None:
+    world = built(pair[0])
+    world.now = CLUSTERS[pair[1]]
+    world.apply()
+    at_goal(world)
+
+
+@some
+@given(pairs, st.integers(0, 400), st.integers(0, 400))
+def test_a_run_that_stops_anywhere_goes_on(pair: tuple[str, str], first: int, second: int) -> None:
+    world = built(pair[0])
+    world.now = CLUSTERS[pair[1]]
+    for at in (first, second):
+        stopped(world, at)
+    world.apply()
+    at_goal(world)
+
+
+@some
+@given(pairs, st.integers(0, 400))
+def test_the_way_back_from_anywhere(pair: tuple[str, str], at: int) -> None:
+    world = built(pair[0])
+    world.now = CLUSTERS[pair[1]]
+    stopped(world, at)
+    world.now = CLUSTERS[pair[0]]
+    world.apply()
+    at_goal(world)
+
+
+@some
+@given(pairs, st.integers(0, 400))
+def test_a_lost_state_folder(pair: tuple[str, str], at: int) -> None:
+    """`adopt` brings back the file of the last whole apply, and the file of now is the operator's own."""
+    world = built(pair[0])
+    world.now = CLUSTERS[pair[1]]
+    stopped(world, at)
+    if world.established:
+        world.former = (world.established,)
+    world.apply()
+    at_goal(world)
+
+
+@some
+@given(pairs, st.integers(0, 400), st.sampled_from(["n1", "n2", "m2", "b1"]))
+def test_a_host_that_dies_in_the_middle_is_carried_through_when_it_returns(
+    pair: tuple[str, str], at: int, dead: str
+) -> None:
+    world = built(pair[0])
+    world.now = CLUSTERS[pair[1]]
+    stopped(world, at)
+    world.absent = frozenset({dead} if any(host.name == dead for host in world.now.hosts) else ())
+    world.apply()
+    world.absent = frozenset()
+    world.apply()
+    at_goal(world)
+
+
+@some
+@given(pairs, st.integers(0, 400))
+def test_a_host_that_is_added_in_the_middle(pair: tuple[str, str], at: int) -> None:
+    world = built(pair[0])
+    world.now = CLUSTERS[pair[1]]
+    stopped(world, at)
+    hosts = {host.name: tuple(host.roles) for host in world.now.hosts}
+    more = world.now.model_copy(update={"hosts": (*world.now.hosts, *cluster({"n3": (W,)}).hosts)})
+    world.now = world.now if "n3" in hosts else more
+    assert "n3" in NUMBERS
+    world.apply()
+    at_goal(world)
+
+
+def stopped(world: World, at: int) -> None:
+    """Apply, stopped before a step; to the end, if it has fewer."""
+    left = [at]
+
+    def count(_key: Key) -> None:
+        left[0] -= 1
+        if left[0] < 0:
+            raise Stopped
+
+    world.before = count
+    try:
+        world.apply()
+    except Stopped:
+        pass
+    finally:
+        world.before = lambda key: None
+
+
+@given(st.randoms(use_true_random=False))
+@settings(some, max_examples=4)
+def test_no_order_is_made_where_nothing_is_to_do(random: Random) -> None:
+    world = built(random.choice(sorted(CLUSTERS)))
+    compiled = compile_stage(change.stages(world.context())[0])
+    files = _files(compiled)
+    plan, further = foreseen(compiled, (), {brick.key: world.look(brick, files) for brick in compiled.bricks})
+    assert (plan.changes, plan.needs, further) == ((), {}, ())
+    assert "_graph" not in vars(compiled)
+    assert Plan(plan.steps, {}).late() == ()
+    assert replace(plan, steps={}).urgency() == []
