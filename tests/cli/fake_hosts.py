@@ -40,6 +40,8 @@ class Hosts:
         self.lost: dict[str, str] = {}
         self.scripts: list[tuple[str, str]] = []
         self.acts: Callable[[str, str], str] = lambda _host, _script: ""
+        self.facts: dict[str, str] = {}
+        """What a host tells besides, lines of `name=value`."""
         self.closed = False
         self.holder = ""
         """Record of a run that holds the lock on every host."""
@@ -62,7 +64,7 @@ class Hosts:
             return self._lock(host, script)
         script = behind or script
         self.scripts.append((host, script))
-        return FACTS if script.startswith(". /etc/os-release") else self.acts(host, script)
+        return FACTS + self.facts.get(host, "") if script.startswith(". /etc/os-release") else self.acts(host, script)
 
     def _lock(self, host: str, script: str) -> str:
         token = self.holder.partition(" ")[0]

@@ -34,6 +34,27 @@ def test_unreachable_hosts_stop_it_before_anything(quorate: Quorate, hosts: Host
     assert not (tmp_path / ".quorate").exists()
 
 
+def test_a_worker_that_comes_and_does_not_answer_keeps_nobody_waiting(
+    quorate: Quorate, hosts: Hosts, file: Path, tmp_path: Path
+) -> None:
+    """The others go on; a master or member that comes is needed, as everybody is in a first build."""
+    state = tmp_path / ".quorate" / "tiny"
+    quorate("apply", "--yes")
+    (state / "last-applied.yaml").write_bytes(file.read_bytes())
+    text = file.read_text()
+    hosts.facts["master01"] = "etcd_member=yes\n"
+    file.write_text(text + "  - {name: node02, address: 192.0.2.13, roles: [worker]}\n")
+    hosts.lost["node02"] = "no route"
+    plan = quorate("plan")[1]
+    assert "node02 does not answer: it is left as it is, and the next apply goes on with it" in plan
+    _, out, err = quorate("apply", "--yes")
+    assert "can't be reached" not in out + err
+    file.write_text(text + "  - {name: node02, address: 192.0.2.13, roles: [control-plane]}\n")
+    code, _, err = quorate("apply", "--yes")
+    assert code == 6
+    assert "1 of 3 hosts can't be reached; nothing was changed" in err
+
+
 def test_failure_is_told_journaled_and_ends_with_7(quorate: Quorate, hosts: Hosts, tmp_path: Path) -> None:
     code, out, _ = quorate("apply", "--yes")
     assert code == 7

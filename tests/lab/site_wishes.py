@@ -6,6 +6,7 @@ from typing import Any
 
 from deployed import Deployed
 
+from quorate.lab.up import limit
 from quorate.render.sh import quote
 
 NAME = "api.site.example"
@@ -16,16 +17,11 @@ def to_a_name_and_back(deployed: Deployed) -> None:
     """An edit each way: nobody who asks the virtual IP meanwhile is left without an answer, and no plan stays."""
     text, cluster = deployed.file.read_text(), deployed.cluster
     worker, master = cluster.workers[0], cluster.masters[0]
-    vip, url = cluster.endpoint.vip, f"{cluster.server_url}/readyz"
-    told = "%{http_code} %{time_connect} %{time_appconnect} %{time_total} %{errormsg}"
-    ask = f"curl -gsk --noproxy '*' -o /dev/null -w '{told}\\n' --max-time 2 {url}"
-    loop = f'while :; do echo "$(date +%T.%2N) $({ask})"; sleep 0.1; done >/run/{WATCH}'
-    deployed.run(f"systemd-run -q --unit={WATCH} sh -c {quote(loop)}", worker.name)
+    vip = cluster.endpoint.vip
     try:
         named = text.replace(f"\n  vip: {vip}", f"\n  vip: {vip}\n  name: {NAME}", 1)
         deployed.file.write_text(_marked(named, worker.name))
-        deployed.quorate("apply", "--yes")
-        deployed.quorate("plan", code=0)
+        _applied(deployed)
         assert _servers(deployed, worker.name) == {f"https://{NAME}:{cluster.endpoint.port}"}
         assert f"{vip} {NAME}" in deployed.run("cat /etc/hosts", worker.name)[worker.name]
         marks = _marks(deployed, master.name, worker.node)
@@ -35,8 +31,7 @@ def to_a_name_and_back(deployed: Deployed) -> None:
         deployed.quorate("verify")
 
         deployed.file.write_text(text)
-        deployed.quorate("apply", "--yes")
-        deployed.quorate("plan", code=0)
+        _applied(deployed)
         assert _servers(deployed, worker.name) == {cluster.server_url}
         assert NAME not in deployed.run("cat /etc/hosts", worker.name)[worker.name]
         marks = _marks(deployed, master.name, worker.node)
@@ -44,9 +39,29 @@ def to_a_name_and_back(deployed: Deployed) -> None:
         assert "kubernetes.io/hostname" in marks["labels"], "what others set stays"
         assert not marks["taints"]
     finally:
-        deployed.run(f"systemctl stop {WATCH} 2>/dev/null || :", worker.name)
         deployed.file.write_text(text)
-    answers = deployed.run(f"cat /run/{WATCH}; rm /run/{WATCH}", worker.name)[worker.name].splitlines()
+
+
+def _applied(deployed: Deployed) -> None:
+    """The file applied, while a worker asks the virtual IP ten times a second; no plan stays.
+
+    With the limit of a host's CPU, as where drills are measured: on two cores one busy host stops the clocks of the
+    others' keepalived, and the address moves for reasons that are the machine's.
+    """
+    cluster, worker = deployed.cluster, deployed.cluster.workers[0].name
+    told = "%{http_code} %{time_connect} %{time_appconnect} %{time_total} %{errormsg}"
+    url = f"https://{cluster.endpoint.vip}:{cluster.endpoint.port}/readyz"
+    ask = f"curl -gsk --noproxy '*' -o /dev/null -w '{told}\\n' --max-time 2 {url}"
+    loop = f'while :; do echo "$(date +%T.%2N) $({ask})"; sleep 0.1; done >/run/{WATCH}'
+    limit(cluster.name)
+    deployed.run(f"systemd-run -q --unit={WATCH} sh -c {quote(loop)}", worker)
+    try:
+        deployed.quorate("apply", "--yes")
+        deployed.quorate("plan", code=0)
+    finally:
+        deployed.run(f"systemctl stop {WATCH} 2>/dev/null || :", worker)
+        limit(cluster.name, on=False)
+    answers = deployed.run(f"cat /run/{WATCH}; rm /run/{WATCH}", worker)[worker].splitlines()
     if bad := [answer for answer in answers if answer.split()[1] != "200"]:
         raise AssertionError("\n".join([*bad, _journals(deployed)]))
     assert len(answers) > 10

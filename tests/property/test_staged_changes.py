@@ -72,6 +72,7 @@ class World:
     former: tuple[Cluster, ...] = ()
     established: Cluster | None = None
     absent: frozenset[str] = frozenset()
+    behind: dict[str, tuple[Cluster, ...]] = field(default_factory=dict)
     before: Callable[[Key], None] = lambda key: None
     """Told each step before it is done; may raise Stopped."""
     did: list[tuple[str, Key]] = field(default_factory=list)
@@ -104,6 +105,7 @@ class World:
             table("1.20.2"),
             established=self.established,
             former=self.former,
+            behind=self.behind,
             absent=self.absent,
         )
 
@@ -131,8 +133,9 @@ class World:
             names = [stage.name for stage in stages[number + 1 :]]
             stages = change.stages(self.context())
             number = next((n for n, stage in enumerate(stages) if stage.name in names), len(stages))
-        if not self.absent:
-            self.former, self.established = (self.now,), self.now
+        olds = tuple(was for was in self.former if was != self.now)
+        self.behind = {host: (*self.behind.get(host, ()), *olds) for host in self.absent}
+        self.former, self.established = (self.now,), self.now
 
     def _walk(self, compiled: list[Compiled]) -> None:
         now, rest = compiled[0], later(compiled[0], compiled[1:])
@@ -250,6 +253,28 @@ def test_a_host_that_dies_in_the_middle_is_carried_through_when_it_returns(
     stopped(world, at)
     world.absent = frozenset({dead} if any(host.name == dead for host in world.now.hosts) else ())
     world.apply()
+    others(world)
+    world.absent = frozenset()
+    world.apply()
+    at_goal(world)
+
+
+def others(world: World) -> None:
+    """A host that is away does not keep the cluster unfinished: the others have nothing more to do."""
+    did = len(world.did)
+    world.apply()
+    assert world.did[did:] == []
+
+
+@some
+@given(pairs, pairs, st.integers(0, 400))
+def test_a_host_that_missed_several_changes(pair: tuple[str, str], then: tuple[str, str], at: int) -> None:
+    world = built(pair[0])
+    for name in (pair[1], *then):
+        world.now = CLUSTERS[name]
+        world.absent = frozenset({"n1"} if any(host.name == "n1" for host in world.now.hosts) else ())
+        stopped(world, at)
+        world.apply()
     world.absent = frozenset()
     world.apply()
     at_goal(world)

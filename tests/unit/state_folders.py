@@ -48,7 +48,7 @@ def full(cluster_file: Path) -> Store:
     made.allocations(cluster(), persist=True)
     past = Past(made, cluster_file, cluster())
     past.begin("name: c # first\n", {"m1": "1"})
-    past.finish("name: c # first\n", {"m1": "1"}, Supply(versions={"etcd": "3.4.23"}), ["n1"])
+    past.finish("name: c # first\n", {"m1": "1"}, Supply(versions={"etcd": "3.4.23"}), left=["n1"])
     past.begin("name: c # second\n", {})
     past.begin(TEXT, {})
     made.journal({"run": "1", "event": "begin"})

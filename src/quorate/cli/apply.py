@@ -157,18 +157,22 @@ def _named(looked: "Looked", through: str) -> None:
 
 
 def _demand(looked: "Looked") -> None:
-    """Refuse to begin when a host that never was in the cluster does not answer; one that was is left alone."""
+    """Refuse to begin without a host that the cluster needs; one that it can do without is left alone."""
     from quorate.core import TransportError
 
-    known = looked.prepared.past.machines() if looked.prepared.context.established else {}
-    strange = {name: why for name, why in looked.prepared.lost.items() if name not in known}
-    if strange:
+    prepared = looked.prepared
+    hosts, machines = {host.name: host for host in prepared.context.cluster.hosts}, prepared.past.machines()
+    missing = {
+        name: why
+        for name, why in prepared.lost.items()
+        if name in hosts and not prepared.context.dispensable(hosts[name], machines)
+    }
+    if missing:
         raise TransportError(
             "\n".join(
                 [
-                    f"{len(strange)} of {len(looked.prepared.context.cluster.hosts)} hosts can't be reached; "
-                    "nothing was changed",
-                    *(f"  {name}: {why.removeprefix(f'{name}: ')}" for name, why in strange.items()),
+                    f"{len(missing)} of {len(hosts)} hosts can't be reached; nothing was changed",
+                    *(f"  {name}: {why.removeprefix(f'{name}: ')}" for name, why in missing.items()),
                 ]
             ),
             "bring them back, or take them out of the file; new hosts need `quorate trust` once",
@@ -179,7 +183,7 @@ def _show(out: "Output", cluster: "Cluster", looked: "Looked", *, verbose: bool)
     from quorate.cli.look import about
     from quorate.report import plan as text
 
-    shown, hosts = looked.shown, dict(about(cluster))
+    shown, hosts = looked.shown, about(looked)
     if len(shown.lines) <= LONG or verbose:
         text.lines(out.console, shown, hosts, verbose=verbose)
     else:
@@ -207,9 +211,10 @@ def _remember(looked: "Looked", text: str, run: "Run", ended: "Ended", outcome: 
     from quorate.report import jsonl
 
     prepared = looked.prepared
-    if ended.ok and whole and not prepared.left_alone:
+    if ended.ok and whole:
         left = [each.host.name for each in prepared.context.leaving if each.whole]
-        prepared.past.finish(text, prepared.machines, prepared.context.supply, left)
+        away = prepared.left_alone
+        prepared.past.finish(text, prepared.machines, prepared.context.supply, left=left, away=away)
     told = {name: value for name, value in jsonl.as_dict(ended).items() if name != "event"}
     run.end(**told, failures={str(key): line(error, 500) for key, error in outcome.failed.items()})
 

@@ -1,6 +1,6 @@
 """What plan, apply, status and the others begin with: load the file, open the door, look at the hosts."""
 
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -147,9 +147,11 @@ def wire(blob: Blob) -> int:
         return blob.size
 
 
-def about(cluster: Cluster) -> Mapping[str, str]:
-    """Address and roles by host."""
-    return {host.name: f"{host.ip}  {', '.join(host.roles)}" for host in cluster.hosts}
+def about(looked: Looked) -> dict[str, str]:
+    """Address and roles by host; of those that leave, as they were."""
+    context = looked.prepared.context
+    hosts = (*(each.host for each in context.leaving), *context.cluster.hosts)
+    return {host.name: f"{host.ip}  {', '.join(host.roles)}" for host in hosts}
 
 
 def known(cluster: Cluster, hosts: tuple[str, ...], components: tuple[str, ...]) -> None:

@@ -60,7 +60,7 @@ async def _plan(
     if json:
         dump({"cluster": cluster.name, "exit_code": code, **shown.as_dict()})
         return code
-    text.lines(out.console, shown, dict(about(cluster)), verbose=verbose)
+    text.lines(out.console, shown, about(looked), verbose=verbose)
     text.notes(out.console, shown, verbose=verbose)
     text.verdict(out.console, cluster.name, shown)
     return code

@@ -154,7 +154,7 @@ def _plan(out: "Output", cluster: "Cluster", looked: "Looked") -> None:
     from quorate.cli.look import about
     from quorate.report import plan as text
 
-    text.lines(out.console, looked.shown, dict(about(cluster)))
+    text.lines(out.console, looked.shown, about(looked))
     text.notes(out.console, looked.shown, verbose=True)
     text.verdict(out.console, cluster.name, looked.shown)
 

@@ -1,6 +1,6 @@
 """What every component is given: the cluster, the hosts as found, the supply, the secrets, the version."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Protocol
@@ -44,6 +44,8 @@ class Context:
     """The version of each part as the last whole apply left it, as far as that was noted."""
     former: tuple[Cluster, ...] = ()
     """Every cluster that an apply since then, and that one, began to build, oldest first."""
+    behind: Mapping[str, tuple[Cluster, ...]] = field(default_factory=dict)
+    """Hosts that were away when applies came to their ends, with the clusters that they may have something of."""
     replaced: frozenset[str] = frozenset()
     """Hosts of which the operator says that they are new machines in the place of others."""
     kept: Kept = field(default_factory=Kept)
@@ -54,6 +56,13 @@ class Context:
     def of(self, host: Host) -> HostFacts:
         """The facts of a host."""
         return self.facts.of(host.name)
+
+    def dispensable(self, host: Host, machines: Collection[str]) -> bool:
+        """Whether an apply goes on while the host does not answer: it is one of `machines`, those that were met before,
+        or a worker that is about to come to a cluster that runs.
+        """
+        new_worker = set(host.roles) == {Role.WORKER}
+        return self.established is not None and (host.name in machines or new_worker)
 
     @property
     def proxy(self) -> str:

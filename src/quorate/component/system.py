@@ -40,7 +40,7 @@ def resources(context: Context, host: Host) -> Iterator[Brick]:
     if c.os.hostname:
         yield _hostname(host)
     if c.os.hosts_file:
-        lines = [f"{other.ip} {other.name}" for other in c.hosts]
+        lines = [f"{other.ip} {other.name}" for other in context.there.hosts]
         # Of two lines for a name the first is tried first: where the endpoint still is.
         lines += [line for line in (*context.kept.names, c.hosts_line) if line]
         yield Block(host=name, path="/etc/hosts", title=c.name, lines=tuple(lines))

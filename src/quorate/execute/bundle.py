@@ -35,7 +35,7 @@ JOURNAL_LIMIT = 2**20
 """Bytes of the journal, its end, that go into an archive."""
 MANIFEST, FILE = "manifest.json", "cluster.yaml"
 JOURNAL, KNOWN_HOSTS = "state/journal.jsonl", "state/known_hosts"
-FOLDERS = ("pki", "random", "begun", "retired", "copy")
+FOLDERS = ("pki", "random", "begun", "behind", "former", "retired", "copy")
 FILES = (
     *("allocations.json", "endpoints", "journal.jsonl", "known_hosts", "last-applied.yaml", "machines.json"),
     "releases.json",

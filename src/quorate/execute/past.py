@@ -3,6 +3,8 @@
 ```
 last-applied.yaml      the file of the last apply that did everything
 begun/<digest>.yaml    files of applies since then that did not end; what they began still has to go or be finished
+behind/<host>          digests of files that a host may have something of, which was away when others were done
+former/<digest>.yaml   those files
 machines.json          the machine-id of each host
 releases.json          version and digests of each part, as of the last apply that did everything
 endpoints              every address and name that was the API's: certificates go on naming them
@@ -30,6 +32,7 @@ class Past:
         self._store, self._file, self._now = store, file, now
         self._last = store.path / "last-applied.yaml"
         self._begun = store.path / "begun"
+        self._behind, self._kept = store.path / "behind", store.path / "former"
         self._machines = store.path / "machines.json"
         self._releases = store.path / "releases.json"
         self._destroying = store.path / "destroying"
@@ -44,6 +47,17 @@ class Past:
         """Every cluster that hosts may have something of, oldest first."""
         begun = sorted(self._begun.glob("*.yaml"), key=lambda path: path.stat().st_mtime_ns)
         return (*([self.established] if self.established else []), *(self._load(path) for path in begun))
+
+    @cached_property
+    def behind(self) -> Mapping[str, tuple[Cluster, ...]]:
+        """The clusters that hosts may have something of which were away when an apply came to its end, by host."""
+        return {
+            path.name: tuple(self._load(self._kept / f"{digest}.yaml") for digest in self._digests(path.name))
+            for path in sorted(self._behind.glob("*"))
+        }
+
+    def _digests(self, host: str) -> list[str]:
+        return (self._store.read(self._behind / host) or b"").decode("ascii", errors="replace").split()
 
     def _load(self, path: Path) -> Cluster:
         # Most often nothing has changed since, and reading YAML takes its time.
@@ -98,19 +112,51 @@ class Past:
             self._store.write(self._begun / f"{digest}.yaml", text.encode())
         self._note({**machines, **self.machines()})
 
-    def finish(self, text: str, machines: Mapping[str, str], supply: Supply, left: Collection[str] = ()) -> None:
+    def finish(
+        self,
+        text: str,
+        machines: Mapping[str, str],
+        supply: Supply,
+        *,
+        left: Collection[str] = (),
+        away: Collection[str] = (),
+    ) -> None:
         """Note that everything was done: only this file counts from now on, these machines, and what was supplied.
 
-        The keys of hosts that `left` are laid aside: who gets such a machine must not come back with them.
+        The keys of hosts that `left` are laid aside: who gets such a machine must not come back with them. For hosts
+        that were `away`, and only for them, the files before count on: what they have of them goes when they return.
         """
+        self._leave_behind(text.encode(), set(machines), away)
         self._store.write(self._last, text.encode())
         self._store.retire(left)
         for path in self._begun.glob("*.yaml"):
             path.unlink()
-        self._note(machines)
+        known = self.machines()
+        self._note({**{host: known[host] for host in away if host in known}, **machines})
         content = (json.dumps(_releases(supply), indent=2) + "\n").encode()
         if supply.versions and content != self._store.read(self._releases):
             self._store.write(self._releases, content)
+
+    def _leave_behind(self, text: bytes, here: Collection[str], away: Collection[str]) -> None:
+        """Keep the files of before for hosts that are away, and forget those that were kept for who is here."""
+        olds = {}
+        for path in (self._last, *sorted(self._begun.glob("*.yaml"), key=lambda path: path.stat().st_mtime_ns)):
+            content = self._store.read(path)
+            if content is not None and content != text:
+                olds[hashlib.sha256(content).hexdigest()[:16]] = content
+        kept = {host: dict.fromkeys((*self._digests(host), *olds)) for host in away}
+        for host, digests in kept.items():
+            for digest in digests.keys() & olds.keys():
+                self._store.write(self._kept / f"{digest}.yaml", olds[digest])
+            if digests:
+                self._store.write(self._behind / host, "".join(f"{each}\n" for each in digests).encode())
+        for path in self._behind.glob("*"):
+            if path.name in here or path.name not in kept:
+                path.unlink()
+        used = {f"{digest}.yaml" for digests in kept.values() for digest in digests}
+        for path in self._kept.glob("*.yaml"):
+            if path.name not in used:
+                path.unlink()
 
     @property
     def destroying(self) -> bool:
@@ -123,7 +169,9 @@ class Past:
 
     def forget(self) -> None:
         """Note that no host has anything of it any more: an apply builds a new cluster, with the keys of this one."""
-        for path in (self._last, *self._begun.glob("*.yaml"), self._machines, self._releases, self._destroying):
+        folders = (self._begun.glob("*.yaml"), self._behind.glob("*"), self._kept.glob("*.yaml"))
+        files = (self._last, self._machines, self._releases, self._destroying)
+        for path in (*files, *(path for folder in folders for path in folder)):
             path.unlink(missing_ok=True)
 
     def _note(self, machines: Mapping[str, str]) -> None:

@@ -114,6 +114,7 @@ async def prepare(
         established=past.established,
         releases=past.releases() if guarded else {},
         former=past.former,
+        behind=past.behind,
         replaced=replaced,
         absent=frozenset(lost) if guarded else frozenset(),
     )

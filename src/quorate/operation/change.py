@@ -25,7 +25,7 @@ def stages(context: Context) -> tuple[Stage, ...]:
     if acts or kept.names:
         # Names go before what they lead to: nobody looks up an endpoint that goes now.
         found.append(Stage(AWAY, replace(context, kept=replace(kept, names=())), acts))
-    if _olds(context) or kept != Kept():
+    if _olds(context) or kept != Kept() or context.behind.keys() - context.absent:
         found.append(Stage(LEAVE, context, tuple(leaving.forgotten(context)), clears=True))
     return tuple(found)
 

@@ -49,6 +49,14 @@ def _past(context: Context, cluster: Cluster) -> Context:
     return Context(cluster, facts, supply, pems, table(cluster.versions.kubernetes), _Any(""), absent=context.absent)
 
 
+def _behind(context: Context) -> Iterator[Context]:
+    """The same for hosts that were away, each for itself."""
+    for host, clusters in context.behind.items():
+        for cluster in clusters if host not in context.absent else ():
+            others = frozenset(each.name for each in cluster.hosts if each.name != host)
+            yield replace(_past(context, cluster), absent=others)
+
+
 def places(parts: Mapping[str, tuple[str, ...]]) -> Supply:
     """A supply that names what there may be and has nothing of it: enough to take things away."""
     return replace(Supply(), binaries=_Any(Blob(Path("/nonexistent"), "", 0)), parts=parts)  # type: ignore[arg-type]
@@ -65,8 +73,8 @@ def removals(
     """
     kept = {brick.key for part in now for brick in part.resources}
     old: dict[tuple[str, str], dict[Key, Brick]] = defaultdict(dict)
-    for cluster in olds:
-        for part in parts(_past(context, cluster)):
+    for past in (*(_past(context, cluster) for cluster in olds), *_behind(context)):
+        for part in parts(past):
             if part.host not in context.absent:
                 old[part.host, part.component] |= {b.key: b for b in part.resources if b.key not in kept}
     goes = {each.host.name: each for each in context.leaving}

@@ -5,8 +5,8 @@ from quorate.spec.cluster import Host
 
 
 def _knows(world: World, host: Host) -> bool:
-    """Whether the cluster has the host already; then an apply leaves it as it is."""
-    return world.context.established is not None and host.name in world.machines
+    """Whether an apply leaves it as it is."""
+    return world.context.dispensable(host, world.machines)
 
 
 def reachable(world: World, host: Host) -> Verdict | None:

@@ -1,0 +1,112 @@
+"""The past of a cluster, host by host: who was away keeps what it may have of files that are done for all others."""
+
+from pathlib import Path
+
+import pytest
+from past_clusters import E, M, W, cluster, context
+
+from quorate.core import Key, QuorateError
+from quorate.execute.past import Past
+from quorate.execute.store import Store
+from quorate.operation import change
+from quorate.operation.change import JOIN, LEAVE
+from quorate.plan.compile import compile_stage
+from quorate.spec.load import load
+from quorate.spec.supply import Supply
+
+FILE = """\
+name: c
+versions: {{kubernetes: "1.20.2"}}
+hosts:
+  - {{name: m1, address: 10.0.9.11, roles: [control-plane, etcd]}}
+  - {{name: n1, address: 10.0.9.14, roles: [worker]}}
+  - {{name: n2, address: 10.0.9.15, roles: [worker]}}
+kubelet: {{drain_seconds: {seconds}}}
+"""
+SUPPLY = Supply(versions={"kubernetes": "1.20.2"})
+HERE = {"m1": "1", "n1": "2", "n2": "3"}
+
+
+class Site:
+    """A state folder, and applies that come to their ends."""
+
+    def __init__(self, folder: Path) -> None:
+        self.file = folder / "cluster.yaml"
+
+    def past(self, seconds: int) -> Past:
+        self.file.write_text(FILE.format(seconds=seconds))
+        return Past(Store.beside(self.file, "c"), self.file, load(self.file, offline=True))
+
+    def apply(self, seconds: int, *away: str, ends: bool = True) -> Past:
+        past, here = self.past(seconds), {name: id for name, id in HERE.items() if name not in away}
+        past.begin(self.file.read_text(), here)
+        if ends:
+            past.finish(self.file.read_text(), here, SUPPLY, away=away)
+        return self.past(seconds)
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    return Site(tmp_path)
+
+
+def missed(past: Past, host: str) -> list[object]:
+    return [was.kubelet.drain_seconds for was in past.behind.get(host, ())]
+
+
+def test_a_host_that_is_away_keeps_no_cluster_unfinished(site: Site) -> None:
+    site.apply(50)
+    past = site.apply(60, "n2")
+    assert [was.kubelet.drain_seconds for was in past.former] == [60]
+    assert past.machines() == HERE, "who is away is the same machine when it returns"
+    assert missed(past, "n2") == [50]
+    assert missed(past, "n1") == []
+
+
+def test_it_may_have_something_of_all_that_it_missed(site: Site) -> None:
+    site.apply(50)
+    site.apply(55, ends=False)
+    site.apply(60, "n2")
+    past = site.apply(70, "n2")
+    assert missed(past, "n2") == [50, 55, 60]
+    assert len(list((site.file.parent / ".quorate/c/former").iterdir())) == 3
+
+
+def test_it_is_forgotten_when_it_was_there_and_when_it_has_left(site: Site) -> None:
+    site.apply(50)
+    site.apply(60, "n2")
+    past = site.apply(60)
+    assert past.behind == {}
+    assert list((site.file.parent / ".quorate/c/former").iterdir()) == []
+    site.apply(70, "n2")
+    past = site.past(80)
+    past.finish(site.file.read_text(), {"m1": "1", "n1": "2"}, SUPPLY, left=["n2"])
+    assert site.past(80).behind == {}
+
+
+def test_a_whole_destroy_forgets_it(site: Site) -> None:
+    site.apply(50)
+    site.apply(60, "n2").forget()
+    past = site.past(60)
+    assert (past.behind, past.former, past.releases(), past.machines()) == ({}, (), {}, {})
+
+
+def test_versions_are_noted_and_a_damaged_note_is_told(site: Site) -> None:
+    past = site.apply(50)
+    assert past.releases() == {"kubernetes": "1.20.2"}
+    (site.file.parent / ".quorate/c/releases.json").write_text('{"kubernetes": 1}')
+    with pytest.raises(QuorateError, match=r"releases\.json: is damaged"):
+        past.releases()
+
+
+def test_what_a_host_had_goes_when_it_returns_and_from_no_other() -> None:
+    """It lost a role while it was away; the others were done with that."""
+    roles = {"m1": (M, E), "m2": (M, E), "m3": (M, E), "n1": (W,), "n2": (W,)}
+    was = cluster({**roles, "n2": (W, E)}, endpoint={})
+    now = context(cluster(roles, endpoint={}))
+    now.behind["n2"] = (was,)  # type: ignore[index]
+    stages = change.stages(now)
+    assert [stage.name for stage in stages] == [JOIN, LEAVE]
+    gone = {brick.key for brick in compile_stage(stages[1]).bricks if brick.kind == "removal"}
+    assert gone >= {Key("n2", "removal", "etcd"), Key("n2", "removal", "trust")}
+    assert {key.host for key in gone} == {"n2"}
