@@ -41,7 +41,7 @@ class Hosts:
         self.scripts: list[tuple[str, str]] = []
         self.acts: Callable[[str, str], str] = lambda _host, _script: ""
         self.facts: dict[str, str] = {}
-        """What a host tells besides, lines of `name=value`."""
+        """What a host tells of itself besides FACTS, lines of `name=value`; one that is not here tells nothing."""
         self.closed = False
         self.holder = ""
         """Record of a run that holds the lock on every host."""
@@ -64,7 +64,9 @@ class Hosts:
             return self._lock(host, script)
         script = behind or script
         self.scripts.append((host, script))
-        return FACTS + self.facts.get(host, "") if script.startswith(". /etc/os-release") else self.acts(host, script)
+        if host in self.facts and ". /etc/os-release" in script:
+            return FACTS + self.facts[host]
+        return self.acts(host, script)
 
     def _lock(self, host: str, script: str) -> str:
         token = self.holder.partition(" ")[0]
