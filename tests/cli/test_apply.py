@@ -42,7 +42,7 @@ def test_a_worker_that_comes_and_does_not_answer_keeps_nobody_waiting(
     quorate("apply", "--yes")
     (state / "last-applied.yaml").write_bytes(file.read_bytes())
     text = file.read_text()
-    hosts.facts["master01"] = "etcd_member=yes\n"
+    hosts.facts = {"master01": "etcd_member=yes\n", "node01": ""}
     file.write_text(text + "  - {name: node02, address: 192.0.2.13, roles: [worker]}\n")
     hosts.lost["node02"] = "no route"
     plan = quorate("plan")[1]
