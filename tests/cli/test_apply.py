@@ -37,7 +37,7 @@ def test_unreachable_hosts_stop_it_before_anything(quorate: Quorate, hosts: Host
 def test_a_worker_that_comes_and_does_not_answer_keeps_nobody_waiting(
     quorate: Quorate, hosts: Hosts, file: Path, tmp_path: Path
 ) -> None:
-    """The others go on; a master or member that comes is needed, as everybody is in a first build."""
+    """The others go on; a member that comes is needed, as everybody is in a first build."""
     state = tmp_path / ".quorate" / "tiny"
     quorate("apply", "--yes")
     (state / "last-applied.yaml").write_bytes(file.read_bytes())
@@ -49,7 +49,7 @@ def test_a_worker_that_comes_and_does_not_answer_keeps_nobody_waiting(
     assert "node02 does not answer: it is left as it is, and the next apply goes on with it" in plan
     _, out, err = quorate("apply", "--yes")
     assert "can't be reached" not in out + err
-    file.write_text(text + "  - {name: node02, address: 192.0.2.13, roles: [control-plane]}\n")
+    file.write_text(text + "  - {name: node02, address: 192.0.2.13, roles: [etcd]}\n")
     code, _, err = quorate("apply", "--yes")
     assert code == 6
     assert "1 of 3 hosts can't be reached; nothing was changed" in err
