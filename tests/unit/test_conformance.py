@@ -131,6 +131,7 @@ E2E = """#!/bin/sh
 # Plays the suite: knows three tests, fails those of FAIL, ends half way at HALT.
 case "$1" in
 --version) echo v1.37.2; exit;;
+--help) echo "  --ginkgo.no-color"; [ ! -e "$(dirname "$0")/new" ] || echo "  --ginkgo.silence-skips"; exit;;
 --list-tests)
   for name in one two three; do echo "    x.go:1: [sig-apps] $name [Conformance]"; done
   exit;;
@@ -139,6 +140,7 @@ for word; do
   case "$word" in
   --report-dir=*) place=${word#*=};;
   --ginkgo.focus=*) focus=${word#*=};;
+  --ginkgo.silence-skips) [ -e "$(dirname "$0")/new" ] || { echo "flag provided but not defined" >&2; exit 2; };;
   esac
 done
 echo "focus $focus"
@@ -211,7 +213,12 @@ def ran(program: Program) -> list[str]:
     return (program.path.parent / "ran").read_text().splitlines()
 
 
-async def test_all_chosen_tests_are_run_and_told(program: Program) -> None:
+@pytest.mark.parametrize("new", [False, True])
+async def test_all_chosen_tests_are_run_and_told(program: Program, new: bool) -> None:
+    """Also by the suite of a version that has not all flags of today's."""
+    if new:
+        (program.path.parent / "new").touch()
+    assert ("--ginkgo.silence-skips" in program._words(program.tests(), program.path.parent)) is new
     (program.path.parent / "fail-two").touch()
     found = await conform(program)
     assert {each.name.split()[1]: each.outcome for each in found.results} == {
@@ -357,7 +364,10 @@ async def test_a_full_disk_is_an_error_of_the_disk(program: Program, monkeypatch
 def test_the_suite_ends_with_us(program: Program, tmp_path: Path) -> None:
     """Killed with no chance to do anything: the suite is told, and cleans up."""
     ready, told = tmp_path / "ready", tmp_path / "told"
-    program.path.write_text(f"#!/bin/sh\ntrap 'touch {told}; exit' INT\ntouch {ready}\nwhile :; do sleep 0.1; done\n")
+    program.path.write_text(
+        f"#!/bin/sh\n[ \"$1\" != --help ] || exit 0\ntrap 'touch {told}; exit' INT\ntouch {ready}\n"
+        "while :; do sleep 0.1; done\n"
+    )
     code = (
         "import asyncio; from pathlib import Path; from quorate.conformance.program import Program; "
         "from quorate.conformance.tests import Case; "

@@ -141,7 +141,7 @@ def test_who_has_met_the_others_meets_them_again_when_one_has_not(again: tuple[s
 def test_a_long_cluster_of_which_nothing_changes_is_no_deep_recursion() -> None:
     parts = [Part("p", f"h{number:04}", (Active(host=f"h{number:04}", thing="x"),)) for number in range(3000)]
     made = graph.edges(parts, {"p": After()})
-    graph.in_turn(made, [], parts, strict=True)
+    graph.in_turn(made, graph.Lane("p", strict=True), [], [[part] for part in parts])
     steps = {brick.key: Step(brick, brick.desired) for part in parts for brick in part.resources}
     order = Order(Plan(steps, {k: frozenset(made.needs[k]) for k in graph.order(made.needs)}, gates=made.gates))
     assert order.untouched == 3000

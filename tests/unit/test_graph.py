@@ -105,7 +105,7 @@ def test_running_parts_change_one_at_a_time_after_those_that_stand_still() -> No
 
     a, b, c = part("a"), part("b"), part("c")
     tied = graph.edges([a, b, c], {"p": After()})
-    graph.in_turn(tied, [c], [a, b], strict=True)
+    graph.in_turn(tied, graph.Lane("p", strict=True), [[c]], [[a], [b]])
     ready = {host: Key(host, "ready", "u") for host in "abc"}
     assert ready["c"] in behind(tied.needs, Key("a", "unit", "u.service"))
     assert ready["a"] in behind(tied.needs, Key("b", "unit", "u.service"))
@@ -127,7 +127,7 @@ def test_the_next_host_waits_for_what_comes_after_the_proof() -> None:
 
     first, second = part("lb01"), part("lb02")
     tied = graph.edges([first, second], {"balancer": After()})
-    graph.in_turn(tied, [], [first, second], strict=True)
+    graph.in_turn(tied, graph.Lane("balancer", strict=True), [], [[first], [second]])
     assert all(Key("lb01", "unit", "keepalived.service") in behind(tied.needs, brick.key) for brick in second.resources)
 
 

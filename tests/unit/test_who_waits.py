@@ -19,7 +19,7 @@ from quorate.plan.compile import Compiled
 from quorate.plan.step import Plan, Step
 from quorate.resource.kube import NodeMarks
 from quorate.resource.unit import Ready, Unit
-from quorate.spec.cluster import Endpoint, Host
+from quorate.spec.cluster import Endpoint, Host, Rollout
 from quorate.spec.facts import HostFacts
 
 EVERYTHING = ("etcd", "kube-apiserver", "nginx", "containerd", "kubelet", "kube-proxy", "kube-scheduler")
@@ -262,3 +262,73 @@ def test_one_worker_more_touches_itself_alone(count: int) -> None:
             touched.add(step.key.host)
             order.close(step.key, changed=bool(step.diff))
     assert touched == {new}
+
+
+def workers(count: int, **rollout: object) -> Context:
+    """A cluster that runs, with so many workers."""
+    names = [f"n{number}" for number in range(1, count + 1)]
+    wide = context(cluster(THREE))
+    hosts = [host for host in wide.cluster.hosts if not host.has(W)]
+    hosts += [Host(name=name, address=IPv4Address(f"10.0.9.{20 + n}"), roles=(W,)) for n, name in enumerate(names)]
+    now = wide.cluster.model_copy(update={"hosts": tuple(hosts), "rollout": Rollout(**rollout)})  # type: ignore[arg-type]
+    running = frozenset(f"{name}.service" for name in (*EVERYTHING, "kube-controller-manager", "keepalived"))
+    facts = {host.name: replace(wide.facts.hosts["m1"], machine_id=host.name, running=running) for host in hosts}
+    cidrs = allocate(now, Subnets({}, {})).given
+    facts_of = replace(wide.facts, hosts=facts, pod_cidrs=cidrs)
+    return replace(wide, cluster=now, established=now, former=(now,), facts=facts_of, secrets=secrets(now))
+
+
+def in_waves(given: Context) -> list[set[str]]:
+    """The workers whose kubelets are restarted, those of each moment that go on side by side."""
+    order, waves = ordered(compile_cluster(given), lambda key: True), list[set[str]]()
+    while ready := [key for found in order.ready.values() for key in found]:
+        wave = {key.host for key in ready if key.name == "kubelet.service"}
+        waves += [wave] if wave else []
+        for step in order.start(*ready):
+            order.close(step.key, changed=True)
+    return waves
+
+
+@pytest.mark.parametrize(
+    ("rollout", "sizes"),
+    [
+        ({}, [1] * 7),
+        ({"max_unavailable": "3"}, [1, 3, 3]),
+        ({"max_unavailable": "30%"}, [1, 2, 2, 2]),
+        ({"max_unavailable": "1%"}, [1] * 7),
+        ({"max_unavailable": "100%"}, [1, 6]),
+        ({"max_unavailable": "5", "canaries": 2}, [1, 1, 5]),
+        ({"canaries": 9, "max_unavailable": "5"}, [1] * 7),
+    ],
+)
+def test_so_many_workers_change_at_once_after_the_canaries(rollout: dict[str, object], sizes: list[int]) -> None:
+    assert [len(wave) for wave in in_waves(workers(7, **rollout))] == sizes
+
+
+def test_a_worker_is_disturbed_once_whatever_changes_on_it() -> None:
+    needs = {
+        host: ancestors(compile_cluster(workers(3)), Key(host, "unit", "containerd.service")) for host in ("n2", "n3")
+    }
+    for host, before in (("n2", "n1"), ("n3", "n2")):
+        for unit in ("containerd.service", "kubelet.service", "kube-proxy.service"):
+            assert Key(before, "unit", unit) in needs[host], f"{before} is over before {host} begins"
+
+
+def test_every_canary_stops_the_others_and_no_other_worker_does() -> None:
+    given = workers(6, canaries=2, max_unavailable="2")
+    for bad, hit in (("n1", {2, 3, 4, 5, 6}), ("n2", {3, 4, 5, 6}), ("n3", set()), ("n4", set())):
+        _, waits = walked(compile_cluster(given), of(bad, "kubelet.service"))
+        late = {key.host for key in waits if key.name == "kubelet.service"} - {bad}
+        assert late == {f"n{number}" for number in hit}, bad
+
+
+def test_what_does_not_run_yet_waits_as_well_where_the_service_runs() -> None:
+    """A reboot between must never start a kubelet that is newer than its API servers."""
+    binary = next(
+        key
+        for key in compile_cluster(change()).needs
+        if key.host == "n1" and key.name.endswith("/kubelet") and key.kind == "binary"
+    )
+    waits = Key("m1", "ready", "endpoint")
+    assert waits in ancestors(compile_cluster(change()), binary)
+    assert waits not in ancestors(compile_cluster(first_build()), binary)

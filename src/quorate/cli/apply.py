@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from quorate.cli.words import DEFAULT, BreakLock, File, Json, Replace, Svg, Through, Verbose, Waive, Yes
+from quorate.cli.words import DEFAULT, BreakLock, File, Json, Limit, Replace, Svg, Through, Verbose, Waive, Yes
 
 if TYPE_CHECKING:
     from quorate.cli.look import Looked
@@ -26,6 +26,7 @@ def apply(
     replace: Replace = (),
     waive: Waive = (),
     through: Through = "",
+    limit: Limit = (),
     break_lock: BreakLock = False,
     verbose: Verbose = False,
     json: Json = False,
@@ -34,7 +35,8 @@ def apply(
     """Make the hosts what the cluster file says: show the plan, ask, and go.
 
     What takes several stages (an endpoint that moves, hosts that leave) is shown whole and walked one after the other,
-    each looked at anew; --through ends after one. Interrupted or failed, the same command goes on where it stopped.
+    each looked at anew; --through ends after one. With --limit only some hosts are changed, where nothing else must
+    come first. Interrupted or failed, the same command goes on where it stopped.
     Ctrl-C once lets running steps end, twice aborts. A host that was in the cluster and does not answer is left as it
     is (exit code 6 in the end); one that is not in the file any more leaves the cluster. Who runs it at the same time
     is refused (exit code 10): the lock is on the hosts, and free again 40 s after the last sign of life. Before the
@@ -47,7 +49,7 @@ def apply(
         demand_terminal("apply", "add --yes, or look first with `quorate plan`")
     with Output(svg=svg, title="quorate apply") as out:
         asked = _apply(
-            out, file, frozenset(replace), waive, through, yes=yes, breaks=break_lock, verbose=verbose, json=json
+            out, file, frozenset(replace), waive, through, limit, yes=yes, breaks=break_lock, verbose=verbose, json=json
         )
         return run(asked)
 
@@ -58,13 +60,14 @@ async def _apply(
     replaced: frozenset[str],
     waivers: tuple[str, ...],
     through: str,
+    limit: tuple[str, ...],
     *,
     yes: bool,
     breaks: bool,
     verbose: bool,
     json: bool,
 ) -> int:
-    from quorate.cli.look import busy, known, look
+    from quorate.cli.look import busy, known, look, selected
     from quorate.cli.preflight import before, settle
     from quorate.cli.stop import gently, silence
     from quorate.cli.walk import walk
@@ -77,6 +80,7 @@ async def _apply(
 
     cluster, text = load(file), file.read_text(encoding="utf-8")
     known(cluster, tuple(sorted(replaced)), ())
+    only = selected(cluster, limit)
     lines = jsonl.to() if json else None
     # Before anything is looked at: the plan is true until it is walked.
     lock = writing(out, cluster, file, "apply", breaks=breaks, yes=yes, json=json, emit=lines)
@@ -84,6 +88,7 @@ async def _apply(
         with busy(None if json else out, "reading artifacts") as emit:
             told = emit if out.lively else lambda _event: None
             looked = await look(cluster, file, via, lines or emit, replaced=replaced, told=told)
+            looked = looked.limited(only)
             looked, checked = await before(out, lines, looked, via, waivers)
         # Their code came with the plan's.
         from quorate.execute import journal
@@ -114,7 +119,7 @@ async def _apply(
                 ended, outcome, rest = await walk(
                     out, looked, via, lines, wishes, run, again=again, through=through, verbose=verbose
                 )
-                _remember(looked, text, run, ended, outcome, whole=not rest)
+                _remember(looked, text, run, ended, outcome, whole=not (rest or only))
                 await copies.end(changed=bool(outcome.changed))
     silence()
     if lines:

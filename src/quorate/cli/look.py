@@ -1,6 +1,6 @@
 """What plan, apply, status and the others begin with: load the file, open the door, look at the hosts."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Collection, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -33,6 +33,15 @@ class Looked:
     def now(self) -> "Shown":
         """What is shown of the stage that comes now."""
         return self.shown.of(self.prepared.compiled.stage)
+
+    def limited(self, hosts: Collection[str]) -> "Looked":
+        """Only what the stage that comes now does on some hosts; the same without any. Raises PlanError."""
+        from quorate.plan.limit import limited
+
+        if not hosts:
+            return self
+        prepared = replace(self.prepared, plan=limited(self.prepared.plan, hosts), later=())
+        return replace(self, prepared=prepared, shown=self.now.only(hosts=hosts))
 
     def after(self, name: str, seconds: float) -> "Looked":
         """The same, with a phase that came before."""
@@ -152,6 +161,21 @@ def about(looked: Looked) -> dict[str, str]:
     context = looked.prepared.context
     hosts = (*(each.host for each in context.leaving), *context.cluster.hosts)
     return {host.name: f"{host.ip}  {', '.join(host.roles)}" for host in hosts}
+
+
+def selected(cluster: Cluster, names: tuple[str, ...]) -> frozenset[str]:
+    """The hosts that are named, and those of roles that are named. Raises UsageError for what is neither."""
+    from quorate.spec.cluster import Role
+
+    roles = {role.value for role in Role}
+    found = set[str]()
+    for name in names:
+        hosts = {host.name for host in cluster.hosts if host.name == name or (name in roles and host.has(Role(name)))}
+        if not hosts:
+            have = ", ".join(host.name for host in cluster.hosts)
+            raise UsageError(f"{cluster.name} has no host or role {name}", f"hosts: {have}; roles: {', '.join(roles)}")
+        found |= hosts
+    return frozenset(found)
 
 
 def known(cluster: Cluster, hosts: tuple[str, ...], components: tuple[str, ...]) -> None:

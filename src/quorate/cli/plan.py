@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from quorate.cli.words import DEFAULT, File, Hosts, Json, Only, Replace, Svg, Verbose
+from quorate.cli.words import DEFAULT, File, Hosts, Json, Limit, Only, Replace, Svg, Verbose
 
 if TYPE_CHECKING:
     from quorate.cli.output import Output
@@ -17,6 +17,7 @@ def plan(
     file: File = DEFAULT,
     only: Only = (),
     host: Hosts = (),
+    limit: Limit = (),
     replace: Replace = (),
     verbose: Verbose = False,
     json: Json = False,
@@ -24,13 +25,14 @@ def plan(
 ) -> int:
     """Show what apply would change; changes nothing.
 
-    Texts that change are shown as diffs, new ones with -v. Exit code 0: no changes, 2: changes, 6: a host did
-    not answer.
+    All stages are shown, where there are several. --only and --host show a part of the plan, --limit what an apply with
+    --limit would do. Texts that change are shown as diffs, new ones with -v. Exit code 0: no changes, 2: changes, 6: a
+    host did not answer.
     """
     from quorate.cli.output import Output, run
 
     with Output(svg=svg, title="quorate plan") as out:
-        return run(_plan(out, file, only, host, frozenset(replace), verbose=verbose, json=json))
+        return run(_plan(out, file, only, host, limit, frozenset(replace), verbose=verbose, json=json))
 
 
 async def _plan(
@@ -38,12 +40,13 @@ async def _plan(
     file: Path,
     only: tuple[str, ...],
     host: tuple[str, ...],
+    limit: tuple[str, ...],
     replaced: frozenset[str],
     *,
     verbose: bool,
     json: bool,
 ) -> int:
-    from quorate.cli.look import about, busy, door, known, look
+    from quorate.cli.look import about, busy, door, known, look, selected
     from quorate.cli.output import dump
     from quorate.core import TransportError
     from quorate.report import plan as text
@@ -51,10 +54,12 @@ async def _plan(
 
     cluster = load(file)
     known(cluster, (*host, *sorted(replaced)), only)
+    only_on = selected(cluster, limit)
     async with door(cluster, file, asks=not json) as via:
         with busy(None if json else out, "reading artifacts") as emit:
             told = emit if out.lively else lambda _event: None
             looked = await look(cluster, file, via, emit, replaced=replaced, told=told)
+    looked = looked.limited(only_on)
     shown = looked.shown.only(only, host)
     code = TransportError.exit_code if shown.unreachable else CHANGES if shown.lines else 0
     if json:

@@ -32,6 +32,10 @@ Replace = Annotated[
 Through = Annotated[
     str, Parameter(name="--through", help="End after this stage (`quorate plan` names them).", show_default=False)
 ]
+Limit = Annotated[
+    tuple[str, ...],
+    Parameter(name="--limit", help="Change only these hosts, or those of a role.", negative=(), show_default=False),
+]
 BreakLock = Annotated[
     bool,
     Parameter(

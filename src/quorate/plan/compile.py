@@ -1,18 +1,18 @@
 """From a cluster and the facts to every resource and its needs; pure."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
 from quorate.component import COMPONENTS, apiserver, etcd
-from quorate.component.context import Component, Context
+from quorate.component.context import Context
 from quorate.component.turns import Enough, Turns
 from quorate.core import Key
 from quorate.operation import leaving
 from quorate.operation.stage import Stage
 from quorate.plan.gate import Gate
 from quorate.plan.gone import removals
-from quorate.plan.graph import After, Graph, Part, ahead, edges, in_turn, order
+from quorate.plan.graph import After, Graph, Lane, Part, ahead, edges, in_turn, order
 from quorate.resource.brick import Brick
 from quorate.resource.removal import Removal
 from quorate.resource.unit import Unit
@@ -86,9 +86,24 @@ def _linked(parts: Sequence[Part], context: Context) -> Graph:
     """
     running = {(part.component, part.host) for part in parts if _runs(context, part)}
     graph = edges(parts, _after_others(context.cluster), running)
-    for component in COMPONENTS:
-        _in_turn(context, component, [part for part in parts if part.component == component.NAME], graph)
+    by_component: dict[str, list[Part]] = {}
+    for part in parts:
+        by_component.setdefault(part.component, []).append(part)
+    for lane, names in _lanes(context.cluster):
+        _in_turn(context, lane, [part for name in names for part in by_component.get(name, ())], graph)
     return graph
+
+
+def _lanes(cluster: Cluster) -> Iterator[tuple[Lane, tuple[str, ...]]]:
+    """Who changes in turn, with the components: those of control plane and balancers each for itself, what a worker
+    runs for itself all at once, so that a host is disturbed once.
+    """
+    for component in COMPONENTS:
+        if component.TURNS is Turns.STRICT:
+            yield Lane(component.NAME, strict=True), (component.NAME,)
+    nodes = tuple(component.NAME for component in COMPONENTS if component.TURNS is Turns.CANARY)
+    rollout = cluster.rollout
+    yield Lane("node", strict=False, width=rollout.width(len(cluster.workers)), canaries=rollout.canaries), nodes
 
 
 def _after_others(cluster: Cluster) -> dict[str, After]:
@@ -105,17 +120,21 @@ def _after_others(cluster: Cluster) -> dict[str, After]:
     return {**found, leaving.NAME: After()}
 
 
-def _in_turn(context: Context, component: Component, mine: Sequence[Part], graph: Graph) -> None:
-    """Who waits for whom among the hosts of one component."""
-    joining = [part for part in mine if component is etcd and context.joins(context.cluster.host(part.host))]
-    rest = [part for part in mine if part not in joining]
-    running = [part for part in rest if _runs(context, part)]
-    stopped = [part for part in rest if part not in running]
-    if component.TURNS is not Turns.TOGETHER and (running or joining):
+def _in_turn(context: Context, lane: Lane, mine: Sequence[Part], graph: Graph) -> None:
+    """Who waits for whom among the hosts of a lane."""
+    hosts: dict[str, list[Part]] = {}
+    for part in mine:
+        hosts.setdefault(part.host, []).append(part)
+    member = lane.name == etcd.NAME
+    joining = [parts for host, parts in hosts.items() if member and context.joins(context.cluster.host(host))]
+    rest = [parts for parts in hosts.values() if parts not in joining]
+    running = [parts for parts in rest if any(_runs(context, part) for part in parts)]
+    stopped = [parts for parts in rest if parts not in running]
+    if running or joining:
         # A balancer that serves its own host alone is no loss to others.
-        strict = component.TURNS is Turns.STRICT and not all(part.alone for part in mine)
-        in_turn(graph, stopped, running, joining=joining, strict=strict)
-    elif component is apiserver and context.minor.first_start_race and context.established is None:
+        strict = lane.strict and not all(part.alone for part in mine)
+        in_turn(graph, replace(lane, strict=strict), stopped, running, joining)
+    elif lane.name == apiserver.NAME and context.minor.first_start_race and context.established is None:
         first = next((part for part in mine if part.host == context.spokesman.name), None)
         if first:
             ahead(graph, first, [part for part in mine if part is not first])

@@ -15,6 +15,8 @@ class Gate:
     """How many of its needs must be done."""
     followed: bool = False
     """Who waits for it is proven anew when something behind it changed."""
+    turn: bool = False
+    """It only says whose turn it is: who is not touched at all holds nobody up."""
     standing: frozenset[Key] = frozenset()
     """Which of its needs are of services that run already: one that is not touched because another host failed is as
     good as done, for it runs on as it was."""

@@ -69,11 +69,13 @@ class Graph:
     needs: dict[Key, set[Key]] = field(default_factory=dict)
     gates: dict[Key, Gate] = field(default_factory=dict)
 
-    def open(self, key: Key, needs: Iterable[Key], enough: int | None = None, *, followed: bool = False) -> Key:
+    def open(
+        self, key: Key, needs: Iterable[Key], enough: int | None = None, *, followed: bool = False, turn: bool = False
+    ) -> Key:
         """Add a gate, which opens when `enough` of its needs are done; None: all, and so if there are not as many."""
         self.needs[key] = set(needs)
         count = len(self.needs[key])
-        self.gates[key] = Gate(count if enough is None else min(enough, count), followed)
+        self.gates[key] = Gate(count if enough is None else min(enough, count), followed, turn)
         return key
 
 
@@ -131,7 +133,7 @@ def edges(
     for part in parts:
         before = {key for name in after[part.component].here if (key := gate(name, part.host)) in graph.gates}
         before |= set(_meetings(after[part.component], proofs, running, graph))
-        _within(part, before, known, graph)
+        _within(part, before, known, graph, runs=(part.component, part.host) in running)
     return graph
 
 
@@ -172,8 +174,11 @@ def _meetings(
             yield key
 
 
-def _within(part: Part, before: set[Key], known: frozenset[Key], graph: Graph) -> None:
-    """The needs of one part: what acts comes after all that its author yields earlier, and after other parts."""
+def _within(part: Part, before: set[Key], known: frozenset[Key], graph: Graph, *, runs: bool) -> None:
+    """The needs of one part: what acts comes after all that its author yields earlier, and after other parts.
+
+    Where the part `runs`, its files wait for others as well: a reboot between must not start what is not due yet.
+    """
     earlier: set[Key] = set()
     for brick in part.resources:
         needs = graph.needs[brick.key]
@@ -185,6 +190,8 @@ def _within(part: Part, before: set[Key], known: frozenset[Key], graph: Graph) -
             needs |= {key for key in earlier if key.kind == Packages.kind}
         if isinstance(brick, File) and brick.trial:
             needs |= earlier
+        if runs and not isinstance(brick, User):
+            needs |= before
         needs.discard(brick.key)
         if not brick.apart:
             earlier.add(brick.key)
@@ -198,37 +205,56 @@ def _company(company: Company, known: frozenset[Key], graph: Graph) -> Key:
     return key
 
 
+@dataclass(frozen=True)
+class Lane:
+    """Parts of hosts that change in turn, those of a host together."""
+
+    name: str
+    strict: bool
+    """One that fails stops all that come after it. Else only the canaries do: of what serves its own host alone, the
+    next takes nothing from others."""
+    width: int = 1
+    """How many hosts may change at once."""
+    canaries: int = 1
+    """How many go before, one after the other."""
+
+
 def in_turn(
-    graph: Graph, stopped: Sequence[Part], running: Sequence[Part], *, joining: Sequence[Part] = (), strict: bool
+    graph: Graph,
+    lane: Lane,
+    stopped: Sequence[Sequence[Part]],
+    running: Sequence[Sequence[Part]],
+    joining: Sequence[Sequence[Part]] = (),
 ) -> None:
-    """Let running parts of one component change one at a time, each proven first.
+    """Let parts that run change host after host, each proven before the next. A sequence of parts is what one host has.
 
     Stopped parts wait for nobody (starting one takes nothing away, and quorum may need it); the first
-    running part waits for them, each further one for the one before it; then those join that have to be let in,
+    running host waits for them, each further one for the one before it; then those join that have to be let in,
     one by one too, though their files may lie there before.
-
-    `strict`: one that fails stops all that come after it. Else only the first running one does, the canary: of what
-    serves its own host alone, the next takes nothing from others.
     """
-    turns: set[Key] = set()
-    if proven := {key for part in stopped for key in part.proofs}:
-        turns = {graph.open(gate(f"{stopped[0].component}: those that stood still"), proven, None if strict else 0)}
-    canary: set[Key] = set()
-    for number, part in enumerate((*running, *joining)):
-        runs, first = number < len(running), number == 0
-        for brick in part.resources:
+    before: list[Key] = []
+    if proven := {key for parts in stopped for part in parts for key in part.proofs}:
+        first = gate(f"{lane.name}: those that stood still")
+        before = [graph.open(first, proven, None if lane.strict else 0, turn=True)]
+    overs: list[Key] = []
+    for number, parts in enumerate((*running, *joining)):
+        ahead = number - (1 if number < lane.canaries else lane.width)
+        canaries = () if lane.strict else overs[: lane.canaries]
+        turns = {*canaries, *(before if not overs else ()), *(overs[ahead : ahead + 1] if ahead >= 0 else ())}
+        for brick in (brick for part in parts for brick in part.resources):
             # A user is nothing that a service reads anew, and other parts of the host own files as him.
-            if (runs and not isinstance(brick, User)) or not brick.passive:
-                graph.needs[brick.key] |= turns | canary
-        over = graph.open(gate(f"{part.component} is over", part.host), part.acts, None if strict or first else 0)
-        turns, canary = {over}, {over} if first else canary
+            if (number < len(running) and not isinstance(brick, User)) or not brick.passive:
+                graph.needs[brick.key] |= turns
+        acts = {key for part in parts for key in part.acts}
+        enough = None if lane.strict or number < lane.canaries else 0
+        overs.append(graph.open(gate(f"{lane.name} is over", parts[0].host), acts, enough, turn=True))
 
 
 def ahead(graph: Graph, first: Part, others: Sequence[Part]) -> None:
     """Let one part of a component start alone; the others, whose files may lie there before, follow all at once when
     it is proven, or can't be.
     """
-    over = graph.open(gate(f"{first.component} goes ahead"), first.proofs, 0)
+    over = graph.open(gate(f"{first.component} goes ahead"), first.proofs, 0, turn=True)
     for brick in (brick for part in others for brick in part.resources if not brick.passive):
         graph.needs[brick.key].add(over)
 

@@ -162,7 +162,9 @@ def _folders(context: Context) -> Iterator[Refusal]:
     """The folders of a host that runs pods, or began to: what is in the old one would be lost, or lie there unused."""
     now, seen = context.cluster, set()
     begun = [(cluster, host) for cluster in context.former for host in cluster.workers]
-    begun += [(c, h) for name, clusters in context.behind.items() for c in clusters for h in c.workers if h.name == name]
+    begun += [
+        (c, h) for name, clusters in context.behind.items() for c in clusters for h in c.workers if h.name == name
+    ]
     for was, before in begun:
         host = next((host for host in now.workers if host.name == before.name), None)
         if host is None or host.name in context.replaced or was.runtime.kind != now.runtime.kind:

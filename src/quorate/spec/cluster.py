@@ -35,6 +35,7 @@ from quorate.spec.sections import (
     Network,
     Os,
     Pki,
+    Rollout,
     Runtime,
     StateFolder,
     Verify,
@@ -58,6 +59,7 @@ __all__ = [
     "Os",
     "Pki",
     "Role",
+    "Rollout",
     "Runtime",
     "Ssh",
     "StateFolder",
@@ -187,6 +189,7 @@ class Cluster(Model):
     scheduler: Daemon = Daemon()
     kubelet: Kubelet = Kubelet()
     proxy: Daemon = Daemon()
+    rollout: Rollout = Rollout()
     pki: Pki = Pki()
     os: Os = Os()
     artifacts: Artifacts = Artifacts()

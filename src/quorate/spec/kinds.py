@@ -84,6 +84,7 @@ Data = Annotated[str, StringConstraints(pattern=words.DATA_DIR.pattern, max_leng
 Size = Annotated[str, StringConstraints(pattern=words.SIZE.pattern)]
 PortRange = Annotated[str, StringConstraints(pattern=words.PORT_RANGE.pattern)]
 Sysctl = Annotated[str, StringConstraints(pattern=words.SYSCTL.pattern, max_length=255)]
+Share = Annotated[str, StringConstraints(pattern=words.SHARE.pattern)]
 Recipient = Annotated[str, StringConstraints(pattern=words.RECIPIENT.pattern)]
 Labels = dict[LabelKey, LabelValue]
 Flags = dict[FlagName, Text]

@@ -21,6 +21,7 @@ from quorate.spec.kinds import (
     ProxyUrl,
     Recipient,
     Registry,
+    Share,
     Size,
     Sysctl,
     Text,
@@ -235,6 +236,20 @@ class Kubelet(Model):
     """Further fields of KubeletConfiguration, taken over as they are."""
     extra_flags: Flags = Field(default_factory=dict)
     """Further flags, without their dashes: `{v: "2"}`."""
+
+
+class Rollout(Model):
+    """How changes of workers go round; control plane and balancers always change one after the other."""
+
+    max_unavailable: Share = "1"
+    """How many workers may change at once: a number, or a percentage of all workers, rounded down, one at least."""
+    canaries: Annotated[int, Field(ge=1, le=100)] = 1
+    """How many workers change before the others, one after the other. If one fails, no other is touched."""
+
+    def width(self, workers: int) -> int:
+        """How many of that many workers may change at once."""
+        number = int(self.max_unavailable.rstrip("%"))
+        return max(1, workers * number // 100) if self.max_unavailable.endswith("%") else number
 
 
 class Pki(Model):

@@ -138,6 +138,12 @@ SYSCTL = Word(
     "must be the name of a kernel setting",
     "write a name such as 'net.core.somaxconn'",
 )
+SHARE = Word(
+    "number or percentage",
+    r"^([1-9][0-9]{0,3}|([1-9][0-9]?|100)%)$",
+    "must be a number of hosts from 1 to 9999, or a percentage from '1%' to '100%'",
+    "write a number such as 3, or a percentage such as '5%'",
+)
 RECIPIENT = Word(
     "age or SSH public key",
     r"^(age1[02-9ac-hj-np-z]{58}|ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI[A-Za-z0-9+/]{43}( [ -~]{1,200})?)$",
@@ -165,6 +171,7 @@ WORDS = (
     PORT_RANGE,
     DATA_DIR,
     SYSCTL,
+    SHARE,
     RECIPIENT,
 )
 BY_PATTERN = {word.pattern: word for word in WORDS}

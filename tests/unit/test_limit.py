@@ -1,0 +1,89 @@
+"""`--limit`: some hosts of a plan, where nothing on others must come first."""
+
+from collections.abc import Callable
+
+import pytest
+from past_clusters import cluster
+from staging import compile_cluster
+from test_who_waits import change, first_build
+
+from quorate.cli.look import selected
+from quorate.component.context import Context
+from quorate.core import Key, PlanError, UsageError
+from quorate.execute.order import Order
+from quorate.plan.limit import limited
+from quorate.plan.step import Plan, Step
+
+
+def plan(given: Context, differs: Callable[[Key], bool]) -> Plan:
+    compiled = compile_cluster(given)
+    steps = {brick.key: Step(brick, {} if differs(brick.key) else brick.desired) for brick in compiled.resources}
+    return Plan(steps, compiled.needs, component_of=compiled.component_of, gates=compiled.gates)
+
+
+def named(*names: str) -> Callable[[Key], bool]:
+    return lambda key: key.name in names
+
+
+def walked(found: Plan) -> list[Key]:
+    """Everything that begins, in order; nothing may be left."""
+    order, did = Order(found), list[Key]()
+    while ready := [key for keys in order.ready.values() for key in keys]:
+        for step in order.start(*ready):
+            did.append(step.key)
+            order.close(step.key, changed=bool(step.diff))
+    assert order.rest == []
+    return did
+
+
+def test_one_of_the_workers_can_go_first_by_hand() -> None:
+    """Whose turn it would be counts no more; its own order does."""
+    whole = plan(change(), named("kubelet.service", "node", "/etc/kubernetes/kubelet.yaml"))
+    did = walked(limited(whole, {"n2"}))
+    assert {key.host for key in did} == {"n2"}
+    assert did.index(Key("n2", "unit", "kubelet.service")) < did.index(Key("n2", "ready", "node"))
+    assert {key.host for key in walked(whole)} >= {"n1", "n2"}
+
+
+def test_one_of_the_members_and_one_of_the_api_servers() -> None:
+    whole = plan(change(), named("etcd.service", "kube-apiserver.service"))
+    did = walked(limited(whole, {"m2"}))
+    assert Key("m2", "unit", "etcd.service") in did
+    assert Key("m2", "unit", "kube-apiserver.service") in did, "the other members run as they are"
+    assert {key.host for key in did} == {"m2"}
+
+
+def test_what_waits_for_others_is_refused_and_says_for_whom() -> None:
+    whole = plan(first_build(), lambda key: True)
+    with pytest.raises(PlanError, match="these hosts alone can't be changed:\n  n1/") as refused:
+        limited(whole, {"n1"})
+    assert "waits for m" in refused.value.message
+    assert "and" in refused.value.message.splitlines()[-1]
+    assert "name " in refused.value.hint
+
+
+def test_what_others_wait_for_can_go_alone() -> None:
+    """Members of etcd wait for nobody, API servers for a quorum of them."""
+    whole = plan(first_build(), named("etcd.service", "etcd", "kube-apiserver.service"))
+    with pytest.raises(PlanError, match="waits for m"):
+        limited(whole, {"m1"})
+    only = plan(first_build(), named("etcd.service"))
+    did = walked(limited(only, {"m1", "m2"}))
+    assert {Key(host, "unit", "etcd.service") for host in ("m1", "m2")} <= set(did)
+    assert {key.host for key in did} == {"m1", "m2"}
+
+
+def test_hosts_with_nothing_to_do_are_a_plan_without_changes() -> None:
+    whole = plan(change(), lambda key: key.host == "m1" and key.name == "etcd.service")
+    assert limited(whole, {"n1", "n2"}).changes == ()
+
+
+def test_hosts_and_roles_are_named() -> None:
+    from past_clusters import THREE
+
+    three = cluster(THREE)
+    assert selected(three, ("worker", "m1")) == {"n1", "n2", "m1"}
+    assert selected(three, ("load-balancer",)) == {"b1", "b2"}
+    assert selected(three, ()) == frozenset()
+    with pytest.raises(UsageError, match="no host or role m9"):
+        selected(three, ("m9",))
