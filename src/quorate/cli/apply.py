@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from quorate.cli.words import DEFAULT, BreakLock, File, Json, Limit, Replace, Svg, Through, Verbose, Waive, Yes
+from quorate.cli.words import DEFAULT, BreakLock, File, Json, Limit, Replace, Retry, Svg, Through, Verbose, Waive, Yes
 
 if TYPE_CHECKING:
     from quorate.cli.look import Looked
@@ -27,6 +27,7 @@ def apply(
     waive: Waive = (),
     through: Through = "",
     limit: Limit = (),
+    retry: Retry = False,
     break_lock: BreakLock = False,
     verbose: Verbose = False,
     json: Json = False,
@@ -49,7 +50,17 @@ def apply(
         demand_terminal("apply", "add --yes, or look first with `quorate plan`")
     with Output(svg=svg, title="quorate apply") as out:
         asked = _apply(
-            out, file, frozenset(replace), waive, through, limit, yes=yes, breaks=break_lock, verbose=verbose, json=json
+            out,
+            file,
+            frozenset(replace),
+            waive,
+            through,
+            limit,
+            retry=retry,
+            yes=yes,
+            breaks=break_lock,
+            verbose=verbose,
+            json=json,
         )
         return run(asked)
 
@@ -62,6 +73,7 @@ async def _apply(
     through: str,
     limit: tuple[str, ...],
     *,
+    retry: bool,
     yes: bool,
     breaks: bool,
     verbose: bool,
@@ -106,6 +118,7 @@ async def _apply(
         else:
             _show(out, cluster, looked, verbose=verbose)
         settle(out, lines, checked)
+        await _try_again(out, looked, retry=retry, yes=yes)
         if shown.lines and not yes and not await out.agreed("Apply this?  Only yes applies it."):
             raise QuorateError("not applied: there was no yes", "nothing was changed")
         prepared = looked.prepared
@@ -148,6 +161,18 @@ def _again(
             return await look(cluster, file, via, lines or emit, replaced=replaced, stage=stage)
 
     return again
+
+
+async def _try_again(out: "Output", looked: "Looked", *, retry: bool, yes: bool) -> None:
+    """Ask before something is tried that did not hold before; where nobody can be asked, that is a refusal."""
+    from quorate.core import PlanError
+    from quorate.plan.fallback import known_bad
+
+    if retry or not (bad := known_bad(looked.prepared.plan)):
+        return
+    if yes or not await out.agreed("It did not hold then.  Only yes tries it again."):
+        told = "\n".join(f"  {each}" for each in bad.values())
+        raise PlanError(f"tried before:\n{told}", "mend what kept it from holding; `--retry` tries it again as it is")
 
 
 def _named(looked: "Looked", through: str) -> None:

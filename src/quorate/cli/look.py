@@ -136,6 +136,7 @@ async def look(
     asked = asyncio.create_task(gather(everybody(cluster, past.former), watched))
     await read_code()
     from quorate.execute.prepare import prepare, present_texts
+    from quorate.plan.fallback import known_bad
     from quorate.plan.show import show
 
     prepared = await prepare(cluster, file, watched, emit, replaced=replaced, asked=asked, stage=stage)
@@ -145,7 +146,8 @@ async def look(
     shown = show(prepared.plan, present, wire, lost, stage=prepared.compiled.stage)
     further = [show(each.plan, each.texts, wire, lost, stage=each.name) for each in prepared.later]
     every = tuple(line for one in (shown, *further) for line in one.lines)
-    return Looked(prepared, replace(shown, lines=every), tuple(phases))
+    notes = (*shown.notes, *known_bad(prepared.plan).values())
+    return Looked(prepared, replace(shown, lines=every, notes=notes), tuple(phases))
 
 
 def wire(blob: Blob) -> int:

@@ -36,6 +36,10 @@ Limit = Annotated[
     tuple[str, ...],
     Parameter(name="--limit", help="Change only these hosts, or those of a role.", negative=(), show_default=False),
 ]
+Retry = Annotated[
+    bool,
+    Parameter(name="--retry", help="Try again what was tried before and did not hold.", show_default=False),
+]
 BreakLock = Annotated[
     bool,
     Parameter(

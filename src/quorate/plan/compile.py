@@ -10,6 +10,7 @@ from quorate.component.turns import Enough, Turns
 from quorate.core import Key
 from quorate.operation import leaving
 from quorate.operation.stage import Stage
+from quorate.plan.fallback import fallen_back
 from quorate.plan.gate import Gate
 from quorate.plan.gone import removals
 from quorate.plan.graph import After, Graph, Lane, Part, ahead, edges, in_turn, order
@@ -66,6 +67,7 @@ def compile_stage(stage: Stage) -> Compiled:
     context = replace(stage.context, cluster=_ordered(stage.context.cluster))
     olds = [cluster for cluster in stage.context.former if cluster != stage.context.cluster]
     parts = removals(context, olds, _parts(context), _parts, clears=stage.clears)
+    parts = [fallen_back(part) if _runs(context, part) else part for part in parts]
     return Compiled(stage.name, (*parts, *_acts(stage.acts)), context)
 
 

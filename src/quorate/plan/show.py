@@ -9,6 +9,7 @@ from quorate.core import Blob, Key
 from quorate.plan import describe
 from quorate.plan.step import Plan, Step
 from quorate.plan.words import many, size
+from quorate.resource.fallback import Fallback
 from quorate.resource.file import Binary, File
 from quorate.resource.removal import Removal
 from quorate.resource.system import Setting
@@ -147,7 +148,10 @@ def show(
     """Every change of a plan on hosts that answer; `present` are texts as they stand, `lost` tells reasons."""
     lost = lost or dict.fromkeys(plan.unreachable, "did not answer")
     away = {*plan.unreachable, *lost}
-    steps = [step for step in plan.steps.values() if step.key.host not in away]
+    # What is kept to go back to is nothing of the cluster.
+    steps = [
+        step for step in plan.steps.values() if step.key.host not in away and not isinstance(step.resource, Fallback)
+    ]
     lines = [_line(plan, step, present.get(step.key), wire) for step in steps if step.diff]
     lines += _implied(plan, [step for step in steps if step.diff])
     rank = {key: number for number, key in enumerate(plan.steps)}

@@ -5,9 +5,11 @@ from dataclasses import dataclass
 
 from quorate.core import Key, State
 from quorate.plan.compile import Compiled
+from quorate.plan.fallback import as_kept
 from quorate.plan.graph import Part
 from quorate.plan.step import Plan, Step, difference
 from quorate.resource.brick import Brick
+from quorate.resource.fallback import Fallback
 from quorate.resource.file import Binary, File
 from quorate.resource.removal import Removal
 from quorate.resource.unit import Unit
@@ -59,6 +61,9 @@ def foreseen(
         steps[brick.key] = Step(brick, brick.desired if early else actual)
         expected[brick.key] = actual if early else brick.desired
         _read(brick, texts)
+    for brick in now.bricks:
+        if isinstance(brick, Fallback):
+            steps[brick.key] = Step(brick, as_kept(brick, steps, states.get(brick.key)))
     if any(step.diff for step in steps.values()):
         # Only now somebody asks for the order.
         steps = {brick.key: steps[brick.key] for brick in now.resources}

@@ -1,7 +1,7 @@
 """A systemd service: enabled, running, and running with the files that lie on the disk now."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 from quorate.core import Action, Probe, State
@@ -27,6 +27,8 @@ class Unit(Brick):
     """The service takes new configuration by a reload; a changed unit file still restarts it."""
     block: bool = True
     """Wait for the start to be reported (etcd's first member can't report before a second is there)."""
+    fallback: str = field(default="", repr=False)
+    """sh that says what became of it when it does not start again, see `render.fallback`."""
     guard: str = ""
     """sh that must succeed, within half a minute, before the running service may be stopped for a restart."""
 
@@ -75,6 +77,8 @@ class Unit(Brick):
                 f"if grep -F {own} {record} 2>/dev/null | sha256sum -c --status 2>/dev/null; "
                 f"then systemctl {how}reload {unit}; else {again}; fi"
             )
+        if self.fallback:
+            again = f"{{ {again}; }} || {{ {self.fallback}\nexit 1; }}"
         return [
             Action(
                 f'if [ "$(systemctl show -p NeedDaemonReload --value -- {unit})" = yes ] || '
@@ -142,6 +146,8 @@ class Ready(Brick):
     interval: float = 0.25
     own: bool = False
     """It tells of its own host alone: nothing on others waits for it."""
+    fallback: str = field(default="", repr=False)
+    """sh that fails when a judge on the host has found that what is waited for does not hold."""
     witnesses: tuple[tuple[str, str], ...] = ()
     """Other hosts that know something of it, each with the sh that prints it, for the error."""
 
@@ -164,7 +170,7 @@ class Ready(Brick):
         return [
             Action(
                 f"end=$(( $(date +%s) + {self.within} )) n=0\n"
-                f"until ( {self.check}\n) >/dev/null 2>&1; do\n"
+                f"until {self._heard()}( {self.check}\n) >/dev/null 2>&1; do\n"
                 # The clock is asked now and then: a process for each look would be a load of its own.
                 f'  n=$(( n + 1 )); if [ $(( n % 4 )) = 0 ] && [ "$(date +%s)" -ge "$end" ]; then '
                 f"echo 'not ready after {self.within} s' >&2; "
@@ -173,6 +179,10 @@ class Ready(Brick):
                 "done"
             )
         ]
+
+    def _heard(self) -> str:
+        """sh that comes before each look."""
+        return f"{{ {self.fallback}\n}} && " if self.fallback else ""
 
     def remove(self) -> Sequence[Action]:
         """Nothing to undo."""

@@ -1,0 +1,133 @@
+"""The judge of a change on its host: a script that asks whether what was started holds, and else puts all back.
+
+It runs as a service of the host, so it ends its work though the operator's machine has died, and again after a reboot.
+"""
+
+from collections.abc import Sequence
+
+from quorate.render import token
+from quorate.render.sh import quote
+from quorate.spec.layout import LOADED, STATE, UNITS, WANTS
+
+PLACE = f"{STATE}/fallback"
+"""`<part>/`: while a change of a part is judged, what ran before; `<part>.failed`: what did not hold, and why."""
+HOLDS = 3
+"""Good answers in a row, a second apart, that count as a change that holds."""
+FORSAKEN_S = 900
+"""Seconds after which files that nobody ever loaded go back: whoever wrote them is gone."""
+
+
+def unit(part: str) -> str:
+    """The judge's service after a reboot."""
+    return f"quorate-fallback-{token.name(part)}.service"
+
+
+def transient(part: str) -> str:
+    """The judge's service until then."""
+    return f"quorate-judge-{token.name(part)}.service"
+
+
+def heard(part: str, digest: str) -> str:
+    """sh that fails, and says why, when the judge has found that a change does not hold."""
+    failed = f"{PLACE}/{token.name(part)}.failed"
+    return f"""\
+if grep -qxF digest={digest} {failed} 2>/dev/null; then
+  n=0; while [ $n -lt 300 ] && ! grep -q ^back= {failed}; do n=$(( n + 1 )); sleep 1; done
+  case $(sed -n 's/^back=//p' {failed}) in
+  yes) echo "it did not hold, and what ran before is back:" >&2;;
+  *) echo "it did not hold, and what ran before does not answer either:" >&2;;
+  esac
+  sed -n 's/^\\(why\\|said\\)=//p' {failed} >&2
+  exit 1
+fi"""
+
+
+def decided(part: str, digest: str) -> str:
+    """The same, when the judge has ended."""
+    place = f"{PLACE}/{token.name(part)}"
+    return f"n=0; while [ -e {place}/armed ] && [ $n -lt 900 ]; do n=$(( n + 1 )); sleep 1; done\n{heard(part, digest)}"
+
+
+def service(part: str) -> str:
+    """The unit file of that."""
+    place = f"{PLACE}/{token.name(part)}"
+    return f"""\
+[Unit]
+Description=whether a change of {part} holds
+ConditionPathExists={place}/armed
+
+[Service]
+ExecStart=/bin/sh {place}/judge
+
+[Install]
+WantedBy=multi-user.target
+"""
+
+
+def script(part: str, units: Sequence[str], check: str, within: int) -> str:
+    """A sh script that judges. `check` is sh that succeeds when the part answers, `within` how many seconds it has.
+
+    Raises ValueError for what is no plain name or number.
+    """
+    names = " ".join(token.name(each) for each in units)
+    return f"""\
+#!/bin/sh
+# Does a change of {part} hold? If not, files and services go back to what ran before.
+export LC_ALL=C PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+part={quote(token.name(part))} units={quote(names)}
+place={PLACE}/$part failed={PLACE}/$part.failed within={token.number(within, 1, 3600)}
+answers() {{
+  (
+{check}
+  ) >/dev/null 2>&1
+}}
+now() {{ read -r up _ </proc/uptime; echo "${{up%.*}}"; }}
+# Each service notes at its start, and at a reload, what it loads.
+loaded() {{
+  for each in $units; do if [ {LOADED}/$each.loaded -nt "$place/armed" ]; then return 0; fi; done
+  return 1
+}}
+over() {{ rm -rf -- "$place"; rm -f -- {WANTS}/{unit(part)} {UNITS}/{unit(part)}; exit 0; }}
+back() {{ # WHY, or nothing where nothing was loaded
+  [ -z "$1" ] || {{
+    {{ printf 'digest=%s\\nwhen=%s\\nwhy=%s\\n' "$(cat "$place/digest")" "$(date -u +%FT%TZ)" "$1"
+    for each in $units; do journalctl -q -n 3 -o cat --no-pager -u "$each" | cut -c 1-300 | sed 's/^/said=/'; done
+    }} >"$failed.new"; mv -f -- "$failed.new" "$failed"
+  }}
+  echo "$part: ${{1:-nobody went on with its files}}; what was before comes back"
+  while IFS= read -r path; do
+    if [ -e "$place/was$path" ] || [ -L "$place/was$path" ]; then
+      rm -f -- "$path.quorate-new"
+      cp -al -- "$place/was$path" "$path.quorate-new" 2>/dev/null || cp -a -- "$place/was$path" "$path.quorate-new"
+      mv -fT -- "$path.quorate-new" "$path"
+    else
+      rm -f -- "$path"
+    fi
+  done <"$place/paths"
+  systemctl daemon-reload
+  [ "$1" ] || over
+  for each in $units; do
+    systemctl reset-failed "$each" 2>/dev/null
+    timeout "$within" systemctl restart "$each"
+  done
+  begun=$(now) came=no
+  while [ $(($(now) - begun)) -lt "$within" ]; do
+    if answers; then came=yes; break; fi
+    sleep 1
+  done
+  echo "back=$came" >>"$failed"
+  over
+}}
+begun= good=0 armed=$(now)
+while [ -e "$place/armed" ]; do
+  if loaded; then
+    begun=${{begun:-$(now)}}
+    if answers; then good=$((good + 1)); else good=0; fi
+    if [ $good -ge {HOLDS} ]; then rm -f -- "$failed"; over; fi
+    [ $(($(now) - begun)) -lt "$within" ] || back "did not answer within $within s"
+  elif [ $(($(now) - armed)) -ge {FORSAKEN_S} ]; then
+    back
+  fi
+  sleep 1
+done
+"""

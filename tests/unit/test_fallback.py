@@ -1,0 +1,262 @@
+"""A change that does not hold goes back on its host: the judge at work, with a systemd that is made up."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from own_root import OURS, Root
+from past_clusters import THREE, cluster
+from staging import compile_cluster
+from test_who_waits import change
+
+from quorate.core import Key
+from quorate.plan.fallback import as_kept, fallen_back, known_bad
+from quorate.plan.graph import Part
+from quorate.plan.staged import foreseen
+from quorate.plan.step import Plan, Step
+from quorate.resource.fallback import Fallback
+from quorate.resource.file import File
+from quorate.resource.unit import Ready, Unit
+
+SYSTEMCTL = r"""#!/bin/sh
+# Runs one service: what it runs is what its program says at its start; it notes what it loads, as units of ours do.
+while :; do case $1 in -*) shift;; *) break;; esac; done
+case $1 in
+restart)
+  cp /etc/test/program /etc/test/runs
+  sha256sum /etc/test/program >/run/quorate/x.service.loaded
+  echo "$2" >>/etc/test/restarts;;
+is-active) pgrep -f "/var/lib/quorate/fallback/x/judg[e]" >/dev/null;;
+stop) case $* in *judge*) pkill -f "/var/lib/quorate/fallback/x/judg[e]";; esac;;
+esac
+"""
+RUN = """#!/bin/sh
+for last; do :; done
+setsid /bin/sh "$last" </dev/null >/etc/test/judged 2>&1 &
+"""
+PROGRAM, CONF, NEW = "/etc/test/program", "/etc/test/conf", "/etc/test/new"
+
+
+def part(program: str, *, within: int = 3, **more: str) -> Part:
+    """A service with its program, its configuration, and a file that was not there before."""
+    files = {PROGRAM: program, CONF: f"conf of {program}", NEW: f"new with {program}"} | more
+    bricks = [File(host="h", path=path, content=text + "\n") for path, text in files.items()]
+    unit = Unit(host="h", unit="x.service", loads=tuple(files))
+    proof = Ready(host="h", what="x", check="grep -q good /etc/test/runs", within=within)
+    return fallen_back(Part("x", "h", (*bricks, unit, proof)))
+
+
+class Site:
+    """A host with the service, and a change of it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.root = Root(folder, (*OURS, "usr/local/sbin", "etc/systemd/system"))
+        for name, text in (
+            ("systemctl", SYSTEMCTL),
+            ("systemd-run", RUN),
+            ("journalctl", "#!/bin/sh\necho no such flag\n"),
+        ):
+            path = folder / "usr/local/sbin" / name
+            path.write_text(text)
+            path.chmod(0o755)
+        self.units = folder / "etc/systemd/system"
+        (self.units / "multi-user.target.wants").mkdir()
+        self.place = self.root.state / "fallback"
+
+    async def run(self, script: str) -> str:
+        return await self.root.via.run("h", f"PATH=/usr/local/sbin:$PATH; {script}")
+
+    async def begin(self, program: str) -> None:
+        (self.root.etc / "program").write_text(program)
+        (self.root.etc / "conf").write_text(f"conf of {program}")
+        await self.run("mkdir -p /run/quorate; systemctl restart x.service")
+
+    async def change(self, to: Part, *, restart: bool = True) -> None:
+        await asyncio.sleep(0.05)  # The kernel's clock for files is coarse.
+        for brick in to.resources:
+            if isinstance(brick, Fallback | File):
+                await self.root.converge(brick)
+        if restart:
+            await self.run("systemctl restart x.service")
+
+    async def over(self) -> None:
+        end = time.monotonic() + 30
+        while (self.place / "x").exists():
+            assert time.monotonic() < end, (self.root.etc / "judged").read_text()
+            await asyncio.sleep(0.1)
+
+    def text(self, name: str) -> str:
+        path = self.root.etc / name
+        return path.read_text().strip() if path.exists() else "not there"
+
+    @property
+    def failed(self) -> str:
+        path = self.place / "x.failed"
+        return path.read_text() if path.exists() else ""
+
+    def traces(self) -> list[str]:
+        return [path.name for path in self.units.rglob("*") if path.is_file() or path.is_symlink()]
+
+
+Made = Callable[[], Awaitable[Site]]
+
+
+@pytest.fixture
+async def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Site:
+    monkeypatch.setenv("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
+    made = Site(tmp_path)
+    await made.begin("good and old")
+    return made
+
+
+async def test_what_holds_stays_and_leaves_nothing(site: Site) -> None:
+    await site.change(part("good and new"))
+    assert (site.place / "x/armed").exists()
+    await site.over()
+    assert (site.text("program"), site.text("conf")) == ("good and new", "conf of good and new")
+    assert (site.failed, site.traces(), list(site.place.iterdir())) == ("", [], [])
+
+
+async def test_what_does_not_hold_goes_back_all_together(site: Site) -> None:
+    to = part("bad")
+    await site.change(to)
+    await site.over()
+    assert (site.text("program"), site.text("conf"), site.text("new")) == (
+        *("good and old", "conf of good and old"),
+        "not there",
+    )
+    assert site.text("runs") == "good and old"
+    kept = to.resources[0]
+    assert isinstance(kept, Fallback)
+    assert f"digest={kept.digest}\n" in site.failed
+    assert "why=did not answer within 3 s\nsaid=no such flag\nback=yes\n" in site.failed
+    assert site.traces() == []
+
+
+async def test_when_what_ran_before_does_not_answer_either_that_is_told(site: Site) -> None:
+    await site.begin("also bad")
+    await site.change(part("bad"))
+    await site.over()
+    assert site.text("program") == "also bad"
+    assert site.failed.endswith("back=no\n")
+
+
+async def test_the_proof_tells_what_the_judge_decided(site: Site) -> None:
+    from quorate.core import CommandFailed
+    from quorate.execute import batch
+
+    to = part("bad")
+    await site.change(to)
+    proof = to.resources[-1]
+    assert isinstance(proof, Ready)
+    with pytest.raises(CommandFailed) as refused:
+        await site.root.via.run("h", batch.upload(proof.converge({})[0]))
+    assert "it did not hold, and what ran before is back:" in refused.value.stderr
+    assert "did not answer within 3 s" in refused.value.stderr
+
+
+async def test_a_service_that_does_not_even_start_waits_for_what_the_judge_decides(site: Site) -> None:
+    from quorate.core import CommandFailed
+    from quorate.execute import batch
+
+    to = part("bad", within=2)
+    unit = to.resources[-2]
+    assert isinstance(unit, Unit)
+    systemctl = site.units.parents[2] / "usr/local/sbin/systemctl"
+    # This one tells that the service failed, as systemd does of one that ends at once.
+    told = SYSTEMCTL.replace(">>/etc/test/restarts;;", ">>/etc/test/restarts; grep -q good /etc/test/runs;;")
+    systemctl.write_text(told)
+    await site.change(to, restart=False)
+    script = batch.upload(unit.converge({"active": "active"})[0])
+    with pytest.raises(CommandFailed) as refused:
+        await site.root.via.run("h", script.replace("$(systemctl is-active x.service)", "active"))
+    assert "it did not hold, and what ran before is back:" in refused.value.stderr
+    assert site.text("runs") == "good and old"
+
+
+async def test_files_that_nobody_loaded_are_what_a_next_run_takes_over(site: Site) -> None:
+    """The operator died between writing and restarting; what is kept is what runs."""
+    await site.change(part("bad"), restart=False)
+    await site.change(part("worse"))
+    await site.over()
+    assert (site.text("program"), site.text("runs")) == ("good and old", "good and old")
+
+
+async def test_after_a_reboot_it_is_judged_all_the_same(site: Site) -> None:
+    await site.change(part("bad"), restart=False)
+    await site.run("systemctl stop quorate-judge-x.service")
+    assert sorted(site.traces()) == ["quorate-fallback-x.service"] * 2
+    await site.run("systemctl restart x.service; systemd-run /var/lib/quorate/fallback/x/judge")
+    await site.over()
+    assert site.text("runs") == "good and old"
+    assert "back=yes" in site.failed
+
+
+async def test_what_nobody_goes_on_with_goes_back_and_restarts_nothing(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from quorate.render import fallback
+
+    monkeypatch.setattr(fallback, "FORSAKEN_S", 2)
+    await site.change(part("bad"), restart=False)
+    await site.over()
+    assert site.text("program") == "good and old"
+    assert site.text("restarts").split() == ["x.service"], "that of the beginning"
+    assert site.failed == "", "it was never tried"
+
+
+async def test_destroy_leaves_nothing_of_it(site: Site) -> None:
+    to = part("bad")
+    await site.change(to)
+    await site.root.remove(to.resources[0])  # type: ignore[arg-type]
+    assert (site.traces(), list(site.place.iterdir())) == ([], [])
+
+
+async def test_a_plan_knows_what_did_not_hold(site: Site) -> None:
+    to = part("bad")
+    await site.change(to)
+    await site.over()
+    kept = to.resources[0]
+    assert isinstance(kept, Fallback)
+    states = {
+        brick.key: await site.root.state_of(brick) for brick in to.resources if isinstance(brick, File | Fallback)
+    }
+
+    def plan(of: Part) -> Plan:
+        made = of.resources[0]
+        assert isinstance(made, Fallback)
+        steps = {b.key: Step(b, states.get(b.key, b.desired)) for b in of.resources if not isinstance(b, Fallback)}
+        return Plan({**steps, made.key: Step(made, as_kept(made, steps, states[made.key]))}, {})
+
+    (told,) = known_bad(plan(to)).values()
+    assert told.startswith("h: this change of x was tried at 20")
+    assert "did not answer within 3 s; no such flag; what ran before is back" in told
+    assert known_bad(plan(part("bad in another way"))) == {}
+    assert known_bad(plan(part("good and old", **{NEW: "x"}))) == {}
+
+
+def test_what_runs_and_has_a_proof_has_something_to_go_back_to() -> None:
+    compiled = compile_cluster(change())
+    found = {(each.host, each.part) for each in compiled.bricks if isinstance(each, Fallback)}
+    assert found >= {("m1", "etcd"), ("m1", "apiserver"), ("m2", "scheduler"), ("n1", "kubelet"), ("b1", "balancer")}
+    assert {host for host, _ in found} == set(THREE)
+    kubelet = next(each for each in compiled.bricks if isinstance(each, Fallback) and each.name == "kubelet")
+    assert "/opt/kubernetes/bin/kubelet" in kubelet.paths
+    assert "/etc/systemd/system/kubelet.service" in kubelet.paths
+    for key in kubelet.watches:
+        assert kubelet.key in compiled.needs[key], "it is kept before the first of its files changes"
+    bare = replace(change(), facts=replace(change().facts, hosts={}))
+    assert cluster(THREE)
+    assert not [each for each in compile_cluster(bare).bricks if isinstance(each, Fallback)]
+
+
+def test_it_has_something_to_do_when_one_of_its_files_has() -> None:
+    compiled = compile_cluster(change())
+    path = Key("n1", "file", "/etc/systemd/system/kubelet.service")
+    as_wanted = {brick.key: brick.desired for brick in compiled.bricks if not isinstance(brick, Fallback)}
+    plan, _ = foreseen(compiled, (), as_wanted | {path: {}})
+    assert {step.key for step in plan.changes} == {path, Key("n1", "fallback", "kubelet")}
+    assert foreseen(compiled, (), as_wanted)[0].changes == ()
