@@ -7,6 +7,7 @@ import contextlib
 from collections.abc import Iterator
 
 import crashes
+import fallbacks
 import full_disks
 import one_writer
 import pytest
@@ -106,6 +107,10 @@ def test_no_secret_is_anywhere(crashed: Deployed) -> None:
     assert searched(crashed, outputs) == []
     with planted(crashed, "m1") as control:
         assert {place for place, _ in searched(crashed, {}, control)} >= {"m1 journal", "m1 /etc/control"}
+
+
+def test_what_does_not_hold_goes_back(crashed: Deployed) -> None:
+    fallbacks.goes_back(crashed)
 
 
 def test_killed_at_random_moments(crashed: Deployed) -> None:

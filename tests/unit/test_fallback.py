@@ -17,6 +17,7 @@ from quorate.plan.fallback import as_kept, fallen_back, known_bad
 from quorate.plan.graph import Part
 from quorate.plan.staged import foreseen
 from quorate.plan.step import Plan, Step
+from quorate.resource.brick import Brick
 from quorate.resource.fallback import Fallback
 from quorate.resource.file import File
 from quorate.resource.unit import Ready, Unit
@@ -158,23 +159,18 @@ async def test_the_proof_tells_what_the_judge_decided(site: Site) -> None:
     assert "did not answer within 3 s" in refused.value.stderr
 
 
-async def test_a_service_that_does_not_even_start_waits_for_what_the_judge_decides(site: Site) -> None:
+async def test_what_becomes_of_a_service_that_does_not_even_start_is_waited_for(site: Site) -> None:
     from quorate.core import CommandFailed
-    from quorate.execute import batch
 
     to = part("bad", within=2)
     unit = to.resources[-2]
     assert isinstance(unit, Unit)
-    systemctl = site.units.parents[2] / "usr/local/sbin/systemctl"
-    # This one tells that the service failed, as systemd does of one that ends at once.
-    told = SYSTEMCTL.replace(">>/etc/test/restarts;;", ">>/etc/test/restarts; grep -q good /etc/test/runs;;")
-    systemctl.write_text(told)
-    await site.change(to, restart=False)
-    script = batch.upload(unit.converge({"active": "active"})[0])
+    await site.change(to)
     with pytest.raises(CommandFailed) as refused:
-        await site.root.via.run("h", script.replace("$(systemctl is-active x.service)", "active"))
+        await site.root.via.run("h", unit.fallback)
     assert "it did not hold, and what ran before is back:" in refused.value.stderr
     assert site.text("runs") == "good and old"
+    assert not (site.place / "x").exists()
 
 
 async def test_files_that_nobody_loaded_are_what_a_next_run_takes_over(site: Site) -> None:
@@ -206,6 +202,22 @@ async def test_what_nobody_goes_on_with_goes_back_and_restarts_nothing(
     assert site.text("program") == "good and old"
     assert site.text("restarts").split() == ["x.service"], "that of the beginning"
     assert site.failed == "", "it was never tried"
+
+
+async def test_what_a_trial_refuses_takes_back_what_was_put_there_before(site: Site) -> None:
+    from quorate.core import CommandFailed
+
+    to = part("bad")
+    tried = [replace(each, trial="echo no >&2; return 1") if each.name == CONF else each for each in _plain(to)]
+    to = fallen_back(Part("x", "h", tuple(tried)))
+    with pytest.raises(CommandFailed):
+        await site.change(to)
+    await site.over()
+    assert (site.text("program"), site.text("runs"), site.failed) == ("good and old", "good and old", "")
+
+
+def _plain(of: Part) -> list[Brick]:
+    return [replace(each, explicit=frozenset()) for each in of.resources if not isinstance(each, Fallback)]
 
 
 async def test_destroy_leaves_nothing_of_it(site: Site) -> None:

@@ -20,7 +20,7 @@ from quorate.plan.step import Plan, Step, difference
 from quorate.render import journal
 from quorate.report.event import Emit, PartDone, Said, Sent, StepDone, StepFailed, StepSkipped, StepStarted
 from quorate.resource.brick import Brick
-from quorate.resource.unit import Ready
+from quorate.resource.unit import Ready, Unit
 
 BATCHES = 3
 """Scripts at once per host; sshd allows 10 sessions per connection, and uploads take some."""
@@ -31,8 +31,8 @@ TRIES = 3
 """How often a step is begun again after its connection was lost in the middle."""
 LEAVE = 4.0
 """Seconds that an abort gives hosts to end what runs there; the transport kills after 2 s of them."""
-PATIENCE = 10.0
-"""Seconds for what hosts say about a failure."""
+PATIENCE, JUDGED = 10.0, 600.0
+"""Seconds for what hosts say about a failure; and for what becomes of a change that did not hold."""
 _POINTS = re.compile(r'\s*See "systemctl status [^\n]* for details\.')
 """Where systemctl sends its reader; a line of its own, or the end of one with older ones."""
 
@@ -288,14 +288,17 @@ class Walk:
         unit = step.resource.service if isinstance(step.resource, Brick) else ""
         if unit and (last := await self._hear(step.key.host, journal.last(unit))):
             error = f"{_POINTS.sub('', error)}\n{last}".strip()
+        if isinstance(step.resource, Unit) and step.resource.fallback:
+            decided = f"(\n{step.resource.fallback}\n) 2>&1 || :"
+            error = f"{error}\n{await self._hear(step.key.host, decided, JUDGED)}".strip()
         witnesses = step.resource.witnesses if isinstance(step.resource, Ready) else ()
         told = await asyncio.gather(*(self._hear(host, script) for host, script in witnesses))
         self._fail(step.key, "\n".join([error, *filter(None, told)]))
 
-    async def _hear(self, host: str, script: str) -> str:
+    async def _hear(self, host: str, script: str, seconds: float = PATIENCE) -> str:
         """What a host says about a failure; nothing when it says nothing in time."""
         with suppress(QuorateError):
-            return (await self._via.run(host, script, timeout=PATIENCE)).strip()
+            return (await self._via.run(host, script, timeout=seconds)).strip()
         return ""
 
     def _fail(self, key: Key, error: str) -> None:

@@ -8,7 +8,7 @@ from quorate.core import Key, State
 from quorate.plan.graph import Part
 from quorate.plan.step import Plan, Step
 from quorate.plan.words import line
-from quorate.render.fallback import decided, heard
+from quorate.render.fallback import decided, forsaking, heard
 from quorate.resource.brick import Brick
 from quorate.resource.fallback import LATER_S, Fallback
 from quorate.resource.file import Binary, File
@@ -44,7 +44,11 @@ def fallen_back(part: Part) -> Part:
             return replace(brick, fallback=decided(part.component, made.digest))
         if isinstance(brick, Ready):
             return replace(brick, fallback=hears, within=made.within + LATER_S)
-        return replace(brick, explicit=brick.explicit | {made.key}) if brick.key in made.watches else brick
+        if brick.key not in made.watches:
+            return brick
+        if isinstance(brick, File) and brick.trial:
+            brick = replace(brick, trial=forsaking(part.component, brick.trial))
+        return replace(brick, explicit=brick.explicit | {made.key})
 
     return replace(part, resources=(made, *map(changed, part.resources)))
 

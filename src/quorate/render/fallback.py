@@ -48,6 +48,12 @@ def decided(part: str, digest: str) -> str:
     return f"n=0; while [ -e {place}/armed ] && [ $n -lt 900 ]; do n=$(( n + 1 )); sleep 1; done\n{heard(part, digest)}"
 
 
+def forsaking(part: str, trial: str) -> str:
+    """The body of a trial (see `resource.file`) at whose failure what was put in its place before goes back at once."""
+    place = f"{PLACE}/{token.name(part)}"
+    return f'q_tried() {{\n{trial}\n}}\nq_tried "$1" || {{ [ ! -e {place}/armed ] || : >{place}/forsaken; return 1; }}'
+
+
 def service(part: str) -> str:
     """The unit file of that."""
     place = f"{PLACE}/{token.name(part)}"
@@ -125,7 +131,7 @@ while [ -e "$place/armed" ]; do
     if answers; then good=$((good + 1)); else good=0; fi
     if [ $good -ge {HOLDS} ]; then rm -f -- "$failed"; over; fi
     [ $(($(now) - begun)) -lt "$within" ] || back "did not answer within $within s"
-  elif [ $(($(now) - armed)) -ge {FORSAKEN_S} ]; then
+  elif [ -e "$place/forsaken" ] || [ $(($(now) - armed)) -ge {FORSAKEN_S} ]; then
     back
   fi
   sleep 1

@@ -77,8 +77,6 @@ class Unit(Brick):
                 f"if grep -F {own} {record} 2>/dev/null | sha256sum -c --status 2>/dev/null; "
                 f"then systemctl {how}reload {unit}; else {again}; fi"
             )
-        if self.fallback:
-            again = f"{{ {again}; }} || {{ {self.fallback}\nexit 1; }}"
         return [
             Action(
                 f'if [ "$(systemctl show -p NeedDaemonReload --value -- {unit})" = yes ] || '
