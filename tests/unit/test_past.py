@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 from past_clusters import E, M, W, cluster, context
 
-from quorate.core import Key, QuorateError
-from quorate.execute.past import Past
+from quorate.core import Key, PlanError, QuorateError
+from quorate.execute.bundle import FILES
+from quorate.execute.past import Past, fingerprint
 from quorate.execute.store import Store
 from quorate.operation import change
 from quorate.operation.change import JOIN, LEAVE
@@ -110,3 +111,59 @@ def test_what_a_host_had_goes_when_it_returns_and_from_no_other() -> None:
     gone = {brick.key for brick in compile_stage(stages[1]).bricks if brick.kind == "removal"}
     assert gone >= {Key("n2", "removal", "etcd"), Key("n2", "removal", "trust")}
     assert {key.host for key in gone} == {"n2"}
+
+
+def test_an_operation_is_known_from_its_begin_to_its_end(site: Site) -> None:
+    site.apply(50)
+    past = site.past(60)
+    assert past.record is None
+    text = site.file.read_text()
+    past.begin(text, HERE, ("join", "leave"), {"kubernetes": "1.20.2"})
+    first = past.record
+    assert first is not None
+    assert (first.kind, first.stages, first.stage) == ("change", ("join", "leave"), "")
+    past.begin(text, HERE, ("leave",))
+    assert past.record == first, "an apply that goes on begins nothing"
+    past.reach("leave")
+    told = site.past(60).record
+    assert told is not None
+    assert told.told(fingerprint(text.encode())).endswith(
+        "has not ended at stage leave of join, leave: `quorate apply` goes on with it"
+    )
+    assert "the file is another one since" in told.told("other")
+    assert "operation.json" in FILES, "its copies have it, too"
+    past.finish(text, HERE, SUPPLY)
+    assert site.past(60).record is None
+
+
+def test_another_goal_is_another_operation(site: Site) -> None:
+    one, two = site.past(50), None
+    one.begin(site.file.read_text(), HERE, ("join",))
+    before = one.record
+    two = site.past(60)
+    two.begin(site.file.read_text(), HERE, ("join",))
+    assert before is not None
+    assert two.record is not None
+    assert (two.record.id, two.record.goal) != (before.id, before.goal)
+
+
+def test_without_changes_no_operation_begins(site: Site) -> None:
+    assert site.apply(50, ends=False).record is None
+
+
+@pytest.mark.parametrize(
+    ("text", "error", "why"),
+    [
+        ('{"format": 2, "kind": "change"}', PlanError, "a newer quorate has begun an operation `change`"),
+        ('{"format": 1, "kind": "rotate"}', PlanError, "a newer quorate has begun an operation `rotate`"),
+        ('{"format": 1, "kind": "change"}', QuorateError, "operation.json: is damaged"),
+        ("[", QuorateError, "is damaged"),
+        ("[1]", QuorateError, "is damaged"),
+    ],
+)
+def test_what_can_not_be_gone_on_with_is_refused(site: Site, text: str, error: type[QuorateError], why: str) -> None:
+    past = site.apply(50)
+    (site.file.parent / ".quorate/c/operation.json").write_text(text)
+    with pytest.raises(error) as refused:
+        _ = past.record
+    assert why in refused.value.message

@@ -124,7 +124,7 @@ async def _apply(
         prepared = looked.prepared
         with journal.run(prepared.store, "apply", **_told(planned, text, looked.waived)) as run:
             prepared.store.keep()
-            prepared.past.begin(text, prepared.machines)
+            prepared.past.begin(text, prepared.machines, prepared.todo, prepared.context.supply.versions)
             copies = Copies(prepared.store, prepared.context, file, text, via)
             await copies.begin()
             with gently() as wishes:

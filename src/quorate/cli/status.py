@@ -32,21 +32,26 @@ async def _status(out: "Output", file: Path, *, json: bool) -> int:
     from quorate.cli.look import busy, door
     from quorate.cli.output import dump
     from quorate.core import TransportError
-    from quorate.execute.past import Past
+    from quorate.execute.past import Past, fingerprint
     from quorate.execute.store import Store
     from quorate.procedure.status import status as ask
-    from quorate.report.console import NAME
+    from quorate.report.console import NAME, WARN
     from quorate.spec.load import load
 
     cluster = load(file)
     async with door(cluster, file, asks=not json) as via:
         with busy(None if json else out, "asking every host"):
             found = await ask(cluster, via)
+    past = Past(Store.beside(file, cluster.name), file, cluster)
+    known = past.record
+    told = known.told(fingerprint(file.read_bytes())) if known else ""
     if json:
-        dump(found.as_dict())
-    elif not found.anything and not Past(Store.beside(file, cluster.name), file, cluster).former:
+        dump({**found.as_dict(), **({"operation": told} if told else {})})
+    elif not found.anything and not past.former:
         out.say((cluster.name, NAME), " was never built: nothing of it runs on its hosts. `quorate apply` builds it.")
     else:
+        if told:
+            out.say((told, WARN))
         show(out, cluster, found)
     if len(found.unreachable) == len(cluster.hosts):
         return TransportError.exit_code

@@ -39,6 +39,7 @@ async def walk(
     while True:
         stage, rest = looked.prepared.compiled.stage, looked.prepared.todo[1:]
         if len(names) > 1:
+            looked.prepared.past.reach(stage)
             _tell(out, lines, run, StageBegun(stage, len(names) - len(rest), len(names)))
         one, result = await _stage(out, looked, via, lines, wishes, run, verbose=verbose)
         ended, outcome = (one, result) if ended is None or outcome is None else (ended.then(one), outcome.then(result))

@@ -19,10 +19,17 @@ from functools import cached_property
 from pathlib import Path
 
 from quorate.core import QuorateError
+from quorate.execute import record
+from quorate.execute.record import Record
 from quorate.execute.store import Store
 from quorate.spec.cluster import Cluster
 from quorate.spec.load import load_former
 from quorate.spec.supply import Supply
+
+
+def fingerprint(content: bytes) -> str:
+    """By which a file is known again."""
+    return hashlib.sha256(content).hexdigest()[:16]
 
 
 class Past:
@@ -100,17 +107,41 @@ class Past:
             fix = "put it back from a backup, or write the endpoint's addresses into it, one a line"
             raise QuorateError(f"{path}: is damaged", fix) from None
 
-    def begin(self, text: str, machines: Mapping[str, str]) -> None:
-        """Note that an apply of a file begins, its endpoint, and the machines that are met for the first time."""
+    @property
+    def record(self) -> Record | None:
+        """The operation that has begun and not ended; see `record.read`."""
+        return record.read(self._store)
+
+    def begin(
+        self,
+        text: str,
+        machines: Mapping[str, str],
+        stages: tuple[str, ...] = (),
+        releases: Mapping[str, str] | None = None,
+    ) -> None:
+        """Note that an apply of a file begins, its endpoint, and the machines that are met for the first time.
+
+        `stages` are those that have something to do; with none, no operation begins.
+        """
         given, known = self._now.endpoint, self.endpoints
         fronts = [str(each) for each in (given.vip or given.address, given.name) if each]
         if not set(fronts) <= set(known):
             lines = "".join(f"{each}\n" for each in dict.fromkeys((*known, *fronts)))
             self._store.write(self._store.path / "endpoints", lines.encode())
-        digest = hashlib.sha256(text.encode()).hexdigest()[:16]
+        goal = fingerprint(text.encode())
         if self._store.read(self._last) != text.encode():
-            self._store.write(self._begun / f"{digest}.yaml", text.encode())
+            self._store.write(self._begun / f"{goal}.yaml", text.encode())
         self._note({**machines, **self.machines()})
+        under_way = self.record
+        if stages and (under_way is None or under_way.goal != goal):
+            was = self._store.read(self._last)
+            before = fingerprint(was) if was is not None else ""
+            record.write(self._store, record.begun(before, goal, stages, releases or {}))
+
+    def reach(self, stage: str) -> None:
+        """Note that a stage of the operation begins."""
+        if known := self.record:
+            record.write(self._store, known.at(stage))
 
     def finish(
         self,
@@ -131,6 +162,7 @@ class Past:
         self._store.retire(left)
         for path in self._begun.glob("*.yaml"):
             path.unlink()
+        record.end(self._store.path)
         known = self.machines()
         self._note({**{host: known[host] for host in away if host in known}, **machines})
         content = (json.dumps(_releases(supply), indent=2) + "\n").encode()
@@ -143,7 +175,7 @@ class Past:
         for path in (self._last, *sorted(self._begun.glob("*.yaml"), key=lambda path: path.stat().st_mtime_ns)):
             content = self._store.read(path)
             if content is not None and content != text:
-                olds[hashlib.sha256(content).hexdigest()[:16]] = content
+                olds[fingerprint(content)] = content
         kept = {host: dict.fromkeys((*self._digests(host), *olds)) for host in away}
         for host, digests in kept.items():
             for digest in digests.keys() & olds.keys():
@@ -170,6 +202,7 @@ class Past:
     def forget(self) -> None:
         """Note that no host has anything of it any more: an apply builds a new cluster, with the keys of this one."""
         folders = (self._begun.glob("*.yaml"), self._behind.glob("*"), self._kept.glob("*.yaml"))
+        record.end(self._store.path)
         files = (self._last, self._machines, self._releases, self._destroying)
         for path in (*files, *(path for folder in folders for path in folder)):
             path.unlink(missing_ok=True)

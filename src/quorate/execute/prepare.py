@@ -14,7 +14,7 @@ from quorate.execute import facts as facts_of
 from quorate.execute import seal
 from quorate.execute.facts import Found
 from quorate.execute.observe import look, texts
-from quorate.execute.past import Past
+from quorate.execute.past import Past, fingerprint
 from quorate.execute.store import Store
 from quorate.operation import change
 from quorate.operation.stage import Stage
@@ -121,7 +121,9 @@ async def prepare(
     if guarded:
         seal.check(store, cluster, found)
         guard.check(context, past.machines())
-    notes = (*guard.notes(context), *store.changes, *store.warnings, *seal.notes(store, cluster))
+    known = past.record if guarded else None
+    told = (known.told(fingerprint(file.read_bytes())),) if known and not stage else ()
+    notes = (*told, *guard.notes(context), *store.changes, *store.warnings, *seal.notes(store, cluster))
     alone = tuple(host.name for host in cluster.hosts if host.name in lost)
     stages = change.stages(context)
     stages = stages[next((n for n, each in enumerate(stages) if each.name == stage), 0) :]

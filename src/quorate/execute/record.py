@@ -1,0 +1,99 @@
+"""The record of an operation that has begun and not ended: what every verb must know of it.
+
+```
+operation.json    format, kind, id, began, from, to, stages, stage, releases
+```
+
+It never holds the hosts: stages are computed anew from today's file, so hosts may come, go and be replaced in the
+middle. It lies in the state folder, and so in its sealed copies on the etcd hosts. How far an operation came is told by
+the hosts; the `stage` here is only the last one that began.
+"""
+
+import json
+import secrets
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from quorate.core import PlanError, QuorateError
+from quorate.execute.store import Store
+from quorate.operation import change
+
+FORMAT = 1
+KINDS = (change.NAME,)
+NAME = "operation.json"
+
+
+@dataclass(frozen=True)
+class Record:
+    """One operation."""
+
+    kind: str
+    id: str
+    began: str
+    """UTC, to the second."""
+    was: str
+    """Digest of the file of the last whole apply; empty in a first build."""
+    goal: str
+    """Digest of the file that it leads to."""
+    stages: tuple[str, ...]
+    """As they were shown when it began."""
+    stage: str = ""
+    """The last one that began."""
+    releases: Mapping[str, str] = field(default_factory=dict)
+    """Version of each part that it leads to."""
+
+    def at(self, stage: str) -> "Record":
+        """The same, a stage later."""
+        return replace(self, stage=stage)
+
+    def told(self, file: str) -> str:
+        """What a reader should know before all else; `file` is the digest of today's."""
+        stages = f" at stage {self.stage} of {', '.join(self.stages)}" if len(self.stages) > 1 and self.stage else ""
+        other = "" if file == self.goal else "; the file is another one since"
+        return f"a {self.kind} began at {self.began} and has not ended{stages}{other}: `quorate apply` goes on with it"
+
+
+def begun(was: str, goal: str, stages: tuple[str, ...], releases: Mapping[str, str]) -> Record:
+    """The record of a change that begins now."""
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    return Record(change.NAME, secrets.token_hex(4), now, was, goal, stages, releases=dict(releases))
+
+
+def read(store: Store) -> Record | None:
+    """The operation that has not ended.
+
+    Raises PlanError for one of a newer quorate, which this one can't go on with, QuorateError for a damaged file.
+    """
+    path = store.path / NAME
+    text = store.read(path)
+    if text is None:
+        return None
+    try:
+        told = dict(json.loads(text))
+        if told["format"] != FORMAT or told["kind"] not in KINDS:
+            raise PlanError(
+                f"{path}: a newer quorate has begun an operation `{told['kind']}` and not ended it",
+                "go on with that quorate",
+            )
+        del told["format"]
+        releases = {str(part): str(version) for part, version in told.pop("releases").items()}
+        stages = tuple(map(str, told.pop("stages")))
+        return Record(**{name: str(value) for name, value in told.items()}, stages=stages, releases=releases)
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        raise QuorateError(
+            f"{path}: is damaged", "remove it: `quorate plan` shows what of the operation is still to be done"
+        ) from None
+
+
+def write(store: Store, record: Record) -> None:
+    """Keep it. Raises QuorateError when it can't be written."""
+    content = json.dumps({"format": FORMAT, **asdict(record)}, indent=2) + "\n"
+    if store.read(store.path / NAME) != content.encode():
+        store.write(store.path / NAME, content.encode())
+
+
+def end(path: Path) -> None:
+    """The operation has come to its end; `path` is the state folder."""
+    (path / NAME).unlink(missing_ok=True)
