@@ -18,7 +18,7 @@ from quorate.artifact.root import locked, run_in_root
 
 _NAMES = """
 bash dash coreutils grep sed mawk findutils hostname procps util-linux libc-bin iproute2 iputils-ping net-tools curl
-bind9-dnsutils netcat-openbsd socat iperf nginx-light tar gzip ncurses-bin
+bind9-dnsutils netcat-openbsd socat iperf nginx-light apache2-bin tar gzip ncurses-bin
 """
 PACKAGES = tuple(_NAMES.split())
 """What the tests call in their images."""
@@ -81,6 +81,28 @@ error_log /dev/stderr;
 events {{}}
 http {{ access_log /dev/stdout; server {{ listen 80 default_server; root /usr/share/nginx/html; }} }}
 END
+# Of Apache's tests one moves the page away, and knows where it is.
+mkdir -p usr/local/apache2/htdocs
+printf '<html><body><h1>It works!</h1></body></html>\\n' > usr/local/apache2/htdocs/index.html
+cat > etc/httpd.conf <<'END'
+ServerRoot /usr/lib/apache2
+LoadModule mpm_event_module modules/mod_mpm_event.so
+LoadModule authz_core_module modules/mod_authz_core.so
+LoadModule dir_module modules/mod_dir.so
+ServerName localhost
+Listen 80
+User www-data
+Group www-data
+DefaultRuntimeDir /run
+PidFile /run/httpd.pid
+DocumentRoot /usr/local/apache2/htdocs
+DirectoryIndex index.html
+ErrorLog /dev/stderr
+LogFormat "%h %t \\"%r\\" %>s %b" short
+CustomLog /dev/stdout short
+END
+chroot . /usr/sbin/apache2 -t -f /etc/httpd.conf 2>&1 | grep -q 'Syntax OK' ||
+    {{ echo "apache2 refuses its file"; exit 1; }}
 tar --sort=name --mtime=@0 --owner=0 --group=0 --numeric-owner -cf /srv/layer.tar .
 """
 
@@ -160,6 +182,11 @@ def _nginx(stock: Stock) -> Image:
     return Image(stock.arch, [stock.base], command=["nginx"], environment={"PATH": _PATH}, ports=["80/tcp"])
 
 
+def _httpd(stock: Stock) -> Image:
+    command = ["apache2", "-D", "FOREGROUND", "-f", "/etc/httpd.conf"]
+    return Image(stock.arch, [stock.base], command=command, environment={"PATH": _PATH}, ports=["80/tcp"])
+
+
 def _busybox(stock: Stock) -> Image:
     """Debian's, with more of its commands."""
     links = [Item("bin/sh", _SHELL, mode=0o755), *(Item(f"bin/{name}", target="busybox") for name in FURTHER)]
@@ -198,6 +225,7 @@ _MAKERS: Mapping[str, Callable[[Stock], Image]] = {
     "busybox": _busybox,
     "etcd": _etcd,
     "glibc-dns-testing": _debian,
+    "httpd": _httpd,
     "jessie-dnsutils": _debian,
     "kitten": _picture("kitten"),
     "nautilus": _picture("nautilus"),
