@@ -8,7 +8,7 @@ from quorate.component.context import Context
 from quorate.execute.survey import units
 from quorate.resource.brick import Brick
 from quorate.resource.file import File
-from quorate.resource.system import Setting
+from quorate.resource.system import Undo
 from quorate.resource.unit import Ready, Unit
 from quorate.spec.cluster import Cluster
 from quorate.spec.facts import Facts
@@ -83,7 +83,7 @@ def test_haproxy_has_nothing_of_it_and_nginx_takes_it_away() -> None:
         *("nginx.service", "quorate-upstreams.service", "keepalived.service", "quorate-address.service"),
     )
     found = list(balancer.resources(context(), host))
-    [setting] = [brick for brick in found if isinstance(brick, Setting)]
+    [setting] = [brick for brick in found if isinstance(brick, Undo)]
     assert setting.name not in bricks(given)
     assert [action.script for action in setting.remove()] == ["rm -f /run/quorate/upstreams.conf"]
     # Things go backwards.

@@ -48,8 +48,8 @@ def test_runtime_and_kubelet_use_them() -> None:
     compiled = compile_cluster(context(now))
     for folder in (CONTAINERD, KUBELET):
         assert brick(compiled, Key("n1", "data", folder))
-    containers = brick(compiled, Key("n1", "setting", "containers"))
-    assert f"{CONTAINERD}/*|{KUBELET}/*|" in containers.undo  # type: ignore[attr-defined]
+    containers = brick(compiled, Key("n1", "undo", "containers"))
+    assert f"{CONTAINERD}/*|{KUBELET}/*|" in containers.order  # type: ignore[attr-defined]
 
 
 def test_the_usual_ones_change_nothing() -> None:

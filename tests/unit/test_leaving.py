@@ -104,7 +104,7 @@ def test_a_member_leaves_after_everything_and_before_its_host_is_cleaned() -> No
     compiled = staging.named(given, AWAY)
     (out,) = named(compiled, "etcd member m3")
     assert out.host == "m1"
-    assert Key("m3", "setting", "control plane at rest") in compiled.needs[out]
+    assert Key("m3", "stopped", "control plane at rest") in compiled.needs[out]
     assert staging.stage_of(given, out) == AWAY
     assert staging.stage_of(given, Key("m3", "removal", "everything")) == LEAVE
 

@@ -10,7 +10,7 @@ from quorate.component.turns import Enough, Turns
 from quorate.render import haproxy, journal, keepalived, nginx, upstreams, watchdog
 from quorate.resource.brick import Brick
 from quorate.resource.file import File
-from quorate.resource.system import Setting
+from quorate.resource.system import Undo
 from quorate.resource.unit import Ready
 from quorate.spec.cluster import Host
 from quorate.spec.facts import HostFacts
@@ -115,10 +115,7 @@ def _nginx(context: Context, host: Host) -> Iterator[Brick]:
     script = upstreams.script(_servers(context), UPSTREAMS_LIST, slower=_slower(context))
     yield File(host=host.name, path=UPSTREAMS, content=script, mode="0755")
     # Before the services: so it goes after them.
-    yield Setting(
-        host=host.name, what="list of API servers", want=(), check=":", order=":",
-        undo=f"rm -f {UPSTREAMS_LIST}",
-    )  # fmt: skip
+    yield Undo(host=host.name, what="list of API servers", order=f"rm -f {UPSTREAMS_LIST}")
     run = ["/usr/sbin/nginx", "-c", NGINX_CONF]
     # By sh: SELinux lets init run what lies in /etc only as itself.
     before = [["/bin/sh", UPSTREAMS, "init"], ["/usr/sbin/nginx", "-t", "-q", "-c", NGINX_CONF]]

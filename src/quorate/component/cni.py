@@ -15,7 +15,7 @@ from quorate.render.sh import quote
 from quorate.resource.brick import Brick
 from quorate.resource.file import DataDirectory, Directory, File
 from quorate.resource.kube import Manifest
-from quorate.resource.system import Setting
+from quorate.resource.system import Undo
 from quorate.resource.unit import Ready
 from quorate.spec.cluster import Host, Role
 from quorate.spec.layout import BALANCER, CNI_BIN, CNI_CONF
@@ -72,17 +72,14 @@ def _routed(context: Context, host: Host) -> Iterator[Brick]:
     if host.has(Role.WORKER):
         text = json.dumps(conflist(context, host), indent=2) + "\n"
         yield File(host=host.name, path=CONF, content=text)
-        yield Setting(
-            host=host.name, what="pod bridge", want=(), check=":", order=":",
-            undo=f"ip link delete {BRIDGE} 2>/dev/null || :",
-        )  # fmt: skip
+        yield Undo(host=host.name, what="pod bridge", order=f"ip link delete {BRIDGE} 2>/dev/null || :")
     if host.has(Role.WORKER) or host.has(Role.CONTROL_PLANE):
         script, wanted = routes(context), pairs(context, host)
         yield File(host=host.name, path=ROUTES, content=script, mode="0755")
         yield File(host=host.name, path=check_of(ROUTES), content=check(context), mode="0755")
         yield File(host=host.name, path=LIST, content="".join(f"{pair}\n" for pair in wanted))
         # Not when the service stops: a restart would leave a gap.
-        yield Setting(host=host.name, what="pod routes", want=(), check=":", order=":", undo=f"/bin/sh {ROUTES} leave")
+        yield Undo(host=host.name, what="pod routes", order=f"/bin/sh {ROUTES} leave")
         yield from service(
             context,
             host,

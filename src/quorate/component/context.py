@@ -83,6 +83,13 @@ class Context:
         hosts = [_with_roles(host, was.pop(host.name, host)) for host in self.cluster.hosts]
         return self.cluster.model_copy(update={"hosts": (*hosts, *was.values())})
 
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """The lines of every host's /etc/hosts: made once, for a large cluster has as many lines as hosts on each."""
+        hosts = [f"{host.ip} {host.name}" for host in self.there.hosts]
+        # Of two lines for a name the first is tried first: where the endpoint still is.
+        return (*hosts, *(line for line in (*self.kept.names, self.cluster.hosts_line) if line))
+
     @property
     def spokesman(self) -> Host:
         """The control-plane host through which API objects are written: one that works, else one that answers."""

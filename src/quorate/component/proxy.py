@@ -14,7 +14,7 @@ from quorate.render.kubeconfig import kubeconfig
 from quorate.render.sh import quote
 from quorate.resource.brick import Brick
 from quorate.resource.file import File
-from quorate.resource.system import Setting
+from quorate.resource.system import Undo
 from quorate.resource.unit import Ready
 from quorate.spec import layout
 from quorate.spec.cluster import Cluster, Host, Role
@@ -51,7 +51,7 @@ def resources(context: Context, host: Host) -> Iterator[Brick]:
     file = File(host=name, path=proxy.CONFIG, content=yaml.dump(config), mode="0600")
     flags = proxy.flags(c)
     yield tried(file, "kube-proxy.service", "kube-proxy", flags, c.versions.kubernetes, flag="config")
-    yield Setting(host=name, what="service rules", want=(), check=":", order=":", undo=_LEAVE)
+    yield Undo(host=name, what="service rules", order=_LEAVE)
     yield from service(
         context,
         host,

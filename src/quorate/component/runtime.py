@@ -11,7 +11,7 @@ from quorate.component.turns import Enough, Turns
 from quorate.render import toml, yaml
 from quorate.resource.brick import Brick
 from quorate.resource.file import DataDirectory, Directory, File
-from quorate.resource.system import Setting
+from quorate.resource.system import Undo
 from quorate.spec.cluster import RUNTIMES, Cluster, Host, Role
 from quorate.spec.layout import BIN, CNI_BIN, CNI_CONF, CONTAINERD_SOCKET
 from quorate.spec.outward import variables
@@ -54,7 +54,7 @@ def resources(context: Context, host: Host) -> Iterator[Brick]:
         yield from context.binaries(host, "crictl", linked=("crictl",))
         text = yaml.dump({"runtime-endpoint": f"unix://{CONTAINERD_SOCKET}"})
         yield File(host=host.name, path=CRICTL, content=text)
-    yield Setting(host=host.name, what="containers", want=(), check=":", order=":", undo=_leave(context, host))
+    yield Undo(host=host.name, what="containers", order=_leave(context, host))
     yield Directory(host=host.name, path="/etc/containerd", purge=True)
     yield from _containerd(context, host)
     if kind == "docker":

@@ -40,10 +40,7 @@ def resources(context: Context, host: Host) -> Iterator[Brick]:
     if c.os.hostname:
         yield _hostname(host)
     if c.os.hosts_file:
-        lines = [f"{other.ip} {other.name}" for other in context.there.hosts]
-        # Of two lines for a name the first is tried first: where the endpoint still is.
-        lines += [line for line in (*context.kept.names, c.hosts_line) if line]
-        yield Block(host=name, path="/etc/hosts", title=c.name, lines=tuple(lines))
+        yield Block(host=name, path="/etc/hosts", title=c.name, lines=context.names)
     yield Directory(host=name, path=BIN.rpartition("/")[0], purge=True)
     yield Directory(host=name, path=BIN, purge=True)
     yield Directory(host=name, path=BALANCER, purge=True)

@@ -10,6 +10,7 @@ from quorate.resource.brick import Brick
 from quorate.resource.kube import kubectl
 from quorate.resource.removal import Removal
 from quorate.resource.system import Setting
+from quorate.resource.unit import Stopped
 from quorate.spec.cluster import Host, Role
 from quorate.spec.leaving import Leaving
 
@@ -83,19 +84,12 @@ def _gone(context: Context, each: Leaving) -> Setting:
     )
 
 
-def _at_rest(each: Leaving) -> Setting:
+def _at_rest(each: Leaving) -> Stopped:
     """Its control plane stopped while its member still answers: so the API server can take itself out of the list
     behind the service `kubernetes`, and leaders give up their leases; without etcd others wait 15 s for both.
     """
-    units = "kube-scheduler.service kube-controller-manager.service kube-apiserver.service"
-    return Setting(
-        host=each.host.name,
-        what="control plane at rest",
-        want=(("running", "no"),),
-        check=f"if systemctl is-active {units} | grep -qx active; then echo running=yes; else echo running=no; fi",
-        order=f"systemctl stop {units}",
-        removes=True,
-    )
+    units = ("kube-scheduler.service", "kube-controller-manager.service", "kube-apiserver.service")
+    return Stopped(host=each.host.name, what="control plane at rest", units=units)
 
 
 def _member(context: Context, host: Host, each: Leaving, before: frozenset[Key]) -> list[Setting]:

@@ -13,7 +13,7 @@ from quorate.resource.kube import Image, Manifest
 from quorate.resource.package import Packages
 from quorate.resource.removal import Removal
 from quorate.resource.system import Setting
-from quorate.resource.unit import Ready, Unit
+from quorate.resource.unit import Ready, Stopped, Unit
 
 Diff = tuple[str, ...]
 
@@ -61,6 +61,8 @@ def detail(step: Step, wire: int = 0) -> str:
             return _unit(step.actual or {})
         case Ready():
             return "wait until it answers"
+        case Stopped():
+            return f"stop {', '.join(unit.removesuffix('.service') for unit in resource.units)}"
         case Removal():
             return _removal(resource)
         case Setting() if resource.removes:

@@ -13,7 +13,7 @@ from quorate.resource.fallback import Fallback
 from quorate.resource.file import Binary, File
 from quorate.resource.removal import Removal
 from quorate.resource.system import Setting
-from quorate.resource.unit import Unit
+from quorate.resource.unit import Stopped, Unit
 
 Wire = Callable[[Blob], int]
 """Bytes of a blob on the wire."""
@@ -183,7 +183,7 @@ def _line(plan: Plan, step: Step, present: str | None, wire: Wire) -> Line:
 def _sort(step: Step) -> Sort:
     if describe.waits(step):
         return Sort.WAIT
-    if not step.resource.desired or isinstance(step.resource, Removal):
+    if not step.resource.desired or isinstance(step.resource, Removal | Stopped):
         return Sort.REMOVE
     if isinstance(step.resource, Setting) and step.resource.removes:
         return Sort.REMOVE

@@ -106,6 +106,39 @@ class Setting(Brick):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Undo(Brick):
+    """What a part leaves behind that no thing of ours names: nothing to do until it goes."""
+
+    kind: ClassVar[str] = "undo"
+    passive: ClassVar[bool] = False
+
+    what: str
+    order: str
+
+    @property
+    def name(self) -> str:
+        """What is left."""
+        return self.what
+
+    @property
+    def desired(self) -> State:
+        """Nothing."""
+        return {}
+
+    def probe(self) -> Probe:
+        """There is nothing to know."""
+        return Probe("script", ":")
+
+    def converge(self, actual: State) -> Sequence[Action]:
+        """Nothing to do."""
+        return []
+
+    def remove(self) -> Sequence[Action]:
+        """Take it away."""
+        return [Action(self.order)]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Encounter(Setting):
     """A setting whose order meets that of other hosts: it begins at once, in a script of its own."""
 

@@ -127,6 +127,46 @@ class Unit(Brick):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Stopped(Brick):
+    """Services that shall not run now, in the order in which they stop; after a reboot they would start again."""
+
+    kind: ClassVar[str] = "stopped"
+    passive: ClassVar[bool] = False
+
+    what: str
+    units: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """What does not run."""
+        return self.what
+
+    @property
+    def desired(self) -> State:
+        """None of them runs."""
+        return {"running": "none"}
+
+    def probe(self) -> Probe:
+        """Ask systemd."""
+        units = " ".join(map(quote, self.units))
+        running = "active|activating|reloading|deactivating"
+        return Probe(
+            "script",
+            f"q=; for u in {units}; do\n"
+            f'  case $(systemctl is-active -- "$u") in {running}) q="$q $u";; esac\n'
+            'done; q=${q# }; echo "running=${q:-none}"',
+        )
+
+    def converge(self, actual: State) -> Sequence[Action]:
+        """Stop them, one after the other."""
+        return [Action("\n".join(sh("systemctl", "stop", "--", unit) for unit in self.units))]
+
+    def remove(self) -> Sequence[Action]:
+        """Nothing to undo."""
+        return []
+
+
+@dataclass(frozen=True, kw_only=True)
 class Ready(Brick):
     """A service that answers: one remote loop with a deadline. The gates between components are these."""
 
