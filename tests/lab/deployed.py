@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from quorate.core import QuorateError
 from quorate.lab.record import LabError
 from quorate.lab.up import down, up
 from quorate.spec.cluster import Cluster
@@ -39,10 +40,22 @@ class Deployed:
         done = subprocess.run(
             argv, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=limit, check=False
         )
-        assert code in (done.returncode, None), (
-            f"{words}: exit {done.returncode}\n{done.stdout[-8000:]}\n{done.stderr[-4000:]}"
-        )
+        if code not in (done.returncode, None):
+            why = self.moves() if words[0] == "verify" else ""
+            raise AssertionError(
+                f"{words}: exit {done.returncode}\n{done.stdout[-8000:]}\n{done.stderr[-4000:]}\n{why}"
+            )
         return done
+
+    def moves(self) -> str:
+        """What balancers tell of the virtual IP's ways and of API servers, for whoever asks why the endpoint hung."""
+        units = "-u keepalived -u quorate-pulse -u quorate-upstreams -u quorate-address"
+        script = f"journalctl -o short-precise --since -5min --no-pager {units} | grep -v ratuitous | tail -n 60"
+        try:
+            told = self.run(script, *(host.name for host in self.cluster.balancers))
+        except QuorateError as error:
+            return str(error)
+        return "\n".join(f"--- {name}\n{text}" for name, text in told.items())
 
     @contextlib.contextmanager
     def started(self, *words: str) -> Iterator["subprocess.Popen[bytes]"]:
