@@ -8,15 +8,16 @@ from pathlib import Path
 
 import pytest
 from own_root import OURS, Root
-from past_clusters import THREE, cluster
+from past_clusters import THREE, cluster, context
 from staging import compile_cluster
 from test_who_waits import change
 
 from quorate.core import Key
-from quorate.plan.fallback import as_kept, fallen_back, known_bad
+from quorate.plan.compile import Compiled
+from quorate.plan.fallback import fallen_back, known_bad
 from quorate.plan.graph import Part
 from quorate.plan.staged import foreseen
-from quorate.plan.step import Plan, Step
+from quorate.plan.step import Plan
 from quorate.resource.brick import Brick
 from quorate.resource.fallback import Fallback
 from quorate.resource.file import File
@@ -238,10 +239,8 @@ async def test_a_plan_knows_what_did_not_hold(site: Site) -> None:
     }
 
     def plan(of: Part) -> Plan:
-        made = of.resources[0]
-        assert isinstance(made, Fallback)
-        steps = {b.key: Step(b, states.get(b.key, b.desired)) for b in of.resources if not isinstance(b, Fallback)}
-        return Plan({**steps, made.key: Step(made, as_kept(made, steps, states[made.key]))}, {})
+        found = {brick.key: states.get(brick.key, brick.desired) for brick in of.resources}
+        return foreseen(Compiled("join", (replace(of, component="system"),), context(cluster(THREE))), (), found)[0]
 
     (told,) = known_bad(plan(to)).values()
     assert told.startswith("h: this change of x was tried at 20")

@@ -13,7 +13,7 @@ from quorate.resource.job import Job
 
 SYSTEMCTL = """#!/bin/sh
 case $1 in
-is-active) kill -0 "$(cat /etc/test/pid 2>/dev/null)" 2>/dev/null;;
+is-active) grep -q '^State:[[:space:]]*[A-Y]' "/proc/$(cat /etc/test/pid 2>/dev/null || echo none)/status" 2>/dev/null;;
 stop) p=$(cat /etc/test/pid 2>/dev/null) && kill -- -"$p" 2>/dev/null;;
 esac
 """

@@ -4,12 +4,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from quorate.component import COMPONENTS, apiserver, etcd
+from quorate.component import COMPONENTS, access, apiserver, etcd
 from quorate.component.context import Context
 from quorate.component.turns import Enough, Turns
 from quorate.core import Key
 from quorate.operation import leaving
 from quorate.operation.stage import Stage
+from quorate.plan.around import NAME as AROUND
+from quorate.plan.around import around
 from quorate.plan.fallback import fallen_back
 from quorate.plan.gate import Gate
 from quorate.plan.gone import removals
@@ -18,6 +20,9 @@ from quorate.resource.brick import Brick
 from quorate.resource.removal import Removal
 from quorate.resource.unit import Unit
 from quorate.spec.cluster import Cluster
+
+NODES = tuple(component.NAME for component in COMPONENTS if component.TURNS is Turns.CANARY)
+"""What a worker runs for itself."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,6 +73,7 @@ def compile_stage(stage: Stage) -> Compiled:
     olds = [cluster for cluster in stage.context.former if cluster != stage.context.cluster]
     parts = removals(context, olds, _parts(context), _parts, clears=stage.clears)
     parts = [fallen_back(part) if _runs(context, part) else part for part in parts]
+    parts = around(context, parts, NODES, lambda part: _runs(context, part))
     return Compiled(stage.name, (*parts, *_acts(stage.acts)), context)
 
 
@@ -103,9 +109,11 @@ def _lanes(cluster: Cluster) -> Iterator[tuple[Lane, tuple[str, ...]]]:
     for component in COMPONENTS:
         if component.TURNS is Turns.STRICT:
             yield Lane(component.NAME, strict=True), (component.NAME,)
-    nodes = tuple(component.NAME for component in COMPONENTS if component.TURNS is Turns.CANARY)
     rollout = cluster.rollout
-    yield Lane("node", strict=False, width=rollout.width(len(cluster.workers)), canaries=rollout.canaries), nodes
+    yield (
+        Lane("node", strict=False, width=rollout.width(len(cluster.workers)), canaries=rollout.canaries),
+        (*NODES, AROUND),
+    )
 
 
 def _after_others(cluster: Cluster) -> dict[str, After]:
@@ -119,14 +127,14 @@ def _after_others(cluster: Cluster) -> dict[str, After]:
         )
         for component in COMPONENTS
     }
-    return {**found, leaving.NAME: After()}
+    return {**found, leaving.NAME: After(), AROUND: After(everywhere={access.NAME: 0})}
 
 
 def _in_turn(context: Context, lane: Lane, mine: Sequence[Part], graph: Graph) -> None:
     """Who waits for whom among the hosts of a lane."""
     hosts: dict[str, list[Part]] = {}
     for part in mine:
-        hosts.setdefault(part.host, []).append(part)
+        hosts.setdefault(part.worker or part.host, []).append(part)
     member = lane.name == etcd.NAME
     joining = [parts for host, parts in hosts.items() if member and context.joins(context.cluster.host(host))]
     rest = [parts for parts in hosts.values() if parts not in joining]

@@ -8,6 +8,7 @@ from quorate.pki.issue import PkiError, inspect
 from quorate.plan.step import Step
 from quorate.plan.words import clean, line, many, short
 from quorate.resource.block import Block
+from quorate.resource.drain import Drained, Uncordoned
 from quorate.resource.file import Binary, Directory, File, Symlink
 from quorate.resource.kube import Image, Manifest
 from quorate.resource.package import Packages
@@ -61,6 +62,10 @@ def detail(step: Step, wire: int = 0) -> str:
             return _unit(step.actual or {})
         case Ready():
             return "wait until it answers"
+        case Drained():
+            return "pods move away for the change, and may come back"
+        case Uncordoned():
+            return "takes pods again"
         case Stopped():
             return f"stop {', '.join(unit.removesuffix('.service') for unit in resource.units)}"
         case Removal():

@@ -1,12 +1,11 @@
 """Which parts have something to go back to: those that run, and that can tell whether they do."""
 
 import hashlib
-from collections.abc import Mapping
 from dataclasses import replace
 
-from quorate.core import Key, State
+from quorate.core import Key
 from quorate.plan.graph import Part
-from quorate.plan.step import Plan, Step
+from quorate.plan.step import Plan
 from quorate.plan.words import line
 from quorate.render.fallback import decided, forsaking, heard
 from quorate.resource.brick import Brick
@@ -56,15 +55,6 @@ def fallen_back(part: Part) -> Part:
 def _digest(bricks: list[Binary | File]) -> str:
     told = "".join(f"{brick.path} {sorted(brick.desired.items())}\n" for brick in bricks)
     return hashlib.sha256(told.encode()).hexdigest()[:16]
-
-
-def as_kept(brick: Fallback, steps: Mapping[Key, Step], actual: State | None) -> State | None:
-    """The state of a fallback: it has something to do when one of what it watches has."""
-    changes = any(steps[key].diff for key in brick.watches if key in steps)
-    if actual is None:
-        return None if changes else brick.desired
-    rest = {name: value for name, value in actual.items() if name != "kept"}
-    return rest if changes else {**rest, **brick.desired}
 
 
 def known_bad(plan: Plan) -> dict[Key, str]:

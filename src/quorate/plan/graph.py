@@ -24,6 +24,8 @@ class Part:
     component: str
     host: str
     resources: tuple[Brick, ...]
+    worker: str = ""
+    """Where it is done by another host for this one: whose turn it is."""
 
     @cached_property
     def proofs(self) -> frozenset[Key]:

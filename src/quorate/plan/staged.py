@@ -5,11 +5,9 @@ from dataclasses import dataclass
 
 from quorate.core import Key, State
 from quorate.plan.compile import Compiled
-from quorate.plan.fallback import as_kept
 from quorate.plan.graph import Part
 from quorate.plan.step import Plan, Step, difference
 from quorate.resource.brick import Brick
-from quorate.resource.fallback import Fallback
 from quorate.resource.file import Binary, File
 from quorate.resource.removal import Removal
 from quorate.resource.unit import Unit
@@ -62,8 +60,8 @@ def foreseen(
         expected[brick.key] = actual if early else brick.desired
         _read(brick, texts)
     for brick in now.bricks:
-        if isinstance(brick, Fallback):
-            steps[brick.key] = Step(brick, as_kept(brick, steps, states.get(brick.key)))
+        if brick.watches:
+            steps[brick.key] = Step(brick, _occasioned(brick, steps, states.get(brick.key)))
     if any(step.diff for step in steps.values()):
         # Only now somebody asks for the order.
         steps = {brick.key: steps[brick.key] for brick in now.resources}
@@ -78,6 +76,13 @@ def foreseen(
             expected[brick.key] = brick.desired
             _read(brick, texts)
     return plan, tuple(found)
+
+
+def _occasioned(brick: Brick, steps: Mapping[Key, Step], actual: State | None) -> State | None:
+    """The state of what watches others: as if nothing of it were there when one of those changes, else as wanted."""
+    if any(steps[key].diff for key in brick.watches if key in steps):
+        return {name: value for name, value in (actual or {}).items() if name not in brick.desired}
+    return actual if brick.recalls else {**(actual or {}), **brick.desired}
 
 
 def _read(brick: Brick, texts: dict[Key, str]) -> None:

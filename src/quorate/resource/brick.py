@@ -26,11 +26,17 @@ class Brick:
     waits: ClassVar[bool] = False
     """Waiting bricks run alone, so that they hold nothing else up; they are the gates between components."""
 
+    recalls: ClassVar[bool] = False
+    """Of bricks that watch others: what is found of it counts, where none of those changes."""
+
     apart: ClassVar[bool] = False
     """Of bricks that are apart none comes after another of its component: each is about somebody else."""
 
     host: str
     explicit: frozenset[Key] = field(default=frozenset(), repr=False)
+    watches: frozenset[Key] = field(default=frozenset(), repr=False)
+    """It has something to do when one of these has, and not because of what is found of it: that is seen when a plan is
+    made."""
     company: tuple[Company, ...] = field(default=(), repr=False)
     """What it waits for on other hosts, though not for all of them."""
 

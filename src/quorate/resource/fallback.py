@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from quorate.core import Action, Key, Probe, State
+from quorate.core import Action, Probe, State
 from quorate.render import fallback
 from quorate.render.fallback import PLACE
 from quorate.render.sh import heredoc, quote
@@ -20,7 +20,7 @@ class Fallback(Brick):
     """Files and programs of a part, as they run. A judge on the host (`render.fallback`) asks the part's own proof when
     services have loaded others, and puts all of them back together when that does not hold in time.
 
-    It has something to do when one of what it `watches` has: that is seen when a plan is made.
+    It has something to do when one of what it `watches` has.
     """
 
     kind: ClassVar[str] = "fallback"
@@ -31,7 +31,6 @@ class Fallback(Brick):
     paths: tuple[str, ...]
     check: str = field(repr=False)
     within: int
-    watches: frozenset[Key] = field(repr=False)
     digest: str
     """Of all that is about to come: what did not hold is known by it again."""
 

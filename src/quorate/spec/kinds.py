@@ -84,6 +84,7 @@ Data = Annotated[str, StringConstraints(pattern=words.DATA_DIR.pattern, max_leng
 Size = Annotated[str, StringConstraints(pattern=words.SIZE.pattern)]
 PortRange = Annotated[str, StringConstraints(pattern=words.PORT_RANGE.pattern)]
 Sysctl = Annotated[str, StringConstraints(pattern=words.SYSCTL.pattern, max_length=255)]
+Program = Annotated[str, StringConstraints(pattern=words.PROGRAM.pattern, max_length=1024)]
 Share = Annotated[str, StringConstraints(pattern=words.SHARE.pattern)]
 Recipient = Annotated[str, StringConstraints(pattern=words.RECIPIENT.pattern)]
 Labels = dict[LabelKey, LabelValue]

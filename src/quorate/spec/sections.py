@@ -18,6 +18,7 @@ from quorate.spec.kinds import (
     Model,
     Port,
     PortRange,
+    Program,
     ProxyUrl,
     Recipient,
     Registry,
@@ -245,6 +246,15 @@ class Rollout(Model):
     """How many workers may change at once: a number, or a percentage of all workers, rounded down, one at least."""
     canaries: Annotated[int, Field(ge=1, le=100)] = 1
     """How many workers change before the others, one after the other. If one fails, no other is touched."""
+    drain: bool = False
+    """Pods move away from a worker before something of it changes that its pods may feel, for
+    `kubelet.drain_seconds`; afterwards it takes pods again, unless somebody else had cordoned it."""
+    before: Program | None = None
+    """A program on the worker that runs, as root, before it changes; if it fails, the worker is not touched."""
+    after: Program | None = None
+    """The same, when it has changed and is proven."""
+    pause_seconds: Annotated[int, Field(ge=0, le=86400)] = 0
+    """Seconds between a worker that has changed and the next."""
 
     def width(self, workers: int) -> int:
         """How many of that many workers may change at once."""

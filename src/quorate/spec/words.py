@@ -138,6 +138,12 @@ SYSCTL = Word(
     "must be the name of a kernel setting",
     "write a name such as 'net.core.somaxconn'",
 )
+PROGRAM = Word(
+    "absolute path of a program",
+    r"^(/[A-Za-z0-9_-][A-Za-z0-9._-]*)+$",
+    "must be the absolute path of a program on the hosts, of letters, digits, '.', '_' and '-'",
+    "write a path such as '/usr/local/sbin/out-of-rotation'",
+)
 SHARE = Word(
     "number or percentage",
     r"^([1-9][0-9]{0,3}|([1-9][0-9]?|100)%)$",
@@ -171,6 +177,7 @@ WORDS = (
     PORT_RANGE,
     DATA_DIR,
     SYSCTL,
+    PROGRAM,
     SHARE,
     RECIPIENT,
 )

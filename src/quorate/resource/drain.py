@@ -1,0 +1,147 @@
+"""What stands around the change of a worker: its node emptied, and taking pods again if we had cordoned it; hooks."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from quorate.core import Action, Probe, State
+from quorate.render.sh import quote
+from quorate.resource.brick import Brick
+
+MARK = "quorate.io/cordoned"
+"""Annotation of a node that we cordoned: what somebody else has cordoned stays so."""
+_ANNOTATION = MARK.replace(".", "\\.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Drained(Brick):
+    """Pods moved away from a node, by the API; those of DaemonSets stay. PodDisruptionBudgets are respected."""
+
+    kind: ClassVar[str] = "drained"
+    passive: ClassVar[bool] = False
+    waits: ClassVar[bool] = True
+    apart: ClassVar[bool] = True
+
+    node: str
+    run: str = field(repr=False)
+    """sh: kubectl, as administrator."""
+    seconds: int
+
+    @property
+    def name(self) -> str:
+        """The node."""
+        return self.node
+
+    @property
+    def desired(self) -> State:
+        """It takes no pods."""
+        return {"drained": "yes"}
+
+    def probe(self) -> Probe:
+        """Ask whether it takes pods; one that is not there takes none."""
+        return Probe(
+            "script",
+            f"on=$({self.run} get node {quote(self.node)} --ignore-not-found -o name) || exit 0\n"
+            '[ -n "$on" ] || { echo drained=yes; exit 0; }\n'
+            f"case $({self.run} get node {quote(self.node)} -o 'jsonpath={{.spec.unschedulable}}') in\n"
+            "true) echo drained=yes;; *) echo drained=no;; esac",
+        )
+
+    def converge(self, actual: State) -> Sequence[Action]:
+        """Mark it if it takes pods, then cordon and drain it."""
+        node = quote(self.node)
+        return [
+            Action(
+                f'on=$({self.run} get node {node} --ignore-not-found -o name); [ -n "$on" ] || exit 0\n'
+                f"case $({self.run} get node {node} -o 'jsonpath={{.spec.unschedulable}}') in true) ;;\n"
+                f"*) {self.run} annotate node {node} {MARK}=yes --overwrite >/dev/null;; esac\n"
+                f"{self.run} drain {node} --ignore-daemonsets --delete-emptydir-data --force --timeout={self.seconds}s"
+            )
+        ]
+
+    def remove(self) -> Sequence[Action]:
+        """Nothing to undo: with the cluster goes the node."""
+        return []
+
+
+@dataclass(frozen=True, kw_only=True)
+class Uncordoned(Brick):
+    """A node that we cordoned takes pods again."""
+
+    kind: ClassVar[str] = "uncordoned"
+    passive: ClassVar[bool] = False
+    apart: ClassVar[bool] = True
+    recalls: ClassVar[bool] = True
+
+    node: str
+    run: str = field(repr=False)
+
+    @property
+    def name(self) -> str:
+        """The node."""
+        return self.node
+
+    @property
+    def desired(self) -> State:
+        """Nothing of ours."""
+        return {"cordon": "none of ours"}
+
+    def probe(self) -> Probe:
+        """Ask for the mark."""
+        return Probe(
+            "script",
+            f"mark=$({self.run} get node {quote(self.node)} --ignore-not-found "
+            f"-o {quote(f'jsonpath={{.metadata.annotations.{_ANNOTATION}}}')}) || exit 0\n"
+            '[ -n "$mark" ] && echo cordon=ours || echo "cordon=none of ours"',
+        )
+
+    def converge(self, actual: State) -> Sequence[Action]:
+        """Where our mark is: uncordon it, and take the mark away."""
+        node = quote(self.node)
+        return [
+            Action(
+                f"mark=$({self.run} get node {node} --ignore-not-found "
+                f"-o {quote(f'jsonpath={{.metadata.annotations.{_ANNOTATION}}}')})\n"
+                f'[ -n "$mark" ] || exit 0\n'
+                f"{self.run} uncordon {node} >/dev/null; {self.run} annotate node {node} {MARK}- >/dev/null"
+            )
+        ]
+
+    def remove(self) -> Sequence[Action]:
+        """Nothing to undo."""
+        return []
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hook(Brick):
+    """A program of the site's on a host, before or after its change; and a pause."""
+
+    kind: ClassVar[str] = "hook"
+    passive: ClassVar[bool] = False
+    waits: ClassVar[bool] = True
+    apart: ClassVar[bool] = True
+
+    what: str
+    order: str
+
+    @property
+    def name(self) -> str:
+        """When it is."""
+        return self.what
+
+    @property
+    def desired(self) -> State:
+        """It has been."""
+        return {"done": "yes"}
+
+    def probe(self) -> Probe:
+        """It leaves no trace that could be asked for."""
+        return Probe("script", "echo done=yes")
+
+    def converge(self, actual: State) -> Sequence[Action]:
+        """Run it."""
+        return [Action(self.order)]
+
+    def remove(self) -> Sequence[Action]:
+        """Nothing to undo."""
+        return []
