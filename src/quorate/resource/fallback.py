@@ -57,14 +57,15 @@ class Fallback(Brick):
 
         Where files of a run that was cut off have never been loaded, what it kept is what runs, and stays kept.
         """
-        place, judge = self._place, fallback.unit(self.part)
-        both = f"{fallback.transient(self.part)} {judge}"
+        place, judge, now = self._place, fallback.unit(self.part), fallback.transient(self.part)
+        both, busy = f"{now} {judge}", quote(f"a change of {self.part} before is judged still")
+        about = quote(f"whether a change of {self.part} holds")
         loaded = " || ".join(f"[ {LOADED}/{unit}.loaded -nt {place}/armed ]" for unit in self.units)
         return [
             Action(
                 f"n=0; while [ -e {place}/armed ] && {{ {loaded}; }} && systemctl is-active -q {both}; do\n"
                 f"  n=$(( n + 1 )); [ $n -lt {2 * self.within + 30} ] || "
-                f"{{ echo {quote(f'a change of {self.part} before is judged still')} >&2; exit 1; }}; sleep 1; done\n"
+                f"{{ echo {busy} >&2; exit 1; }}; sleep 1; done\n"
                 f"systemctl stop {both} 2>/dev/null || :\n"
                 f"[ -e {place}/armed ] || rm -rf -- {place}\n"
                 f"mkdir -p {place}/was; : >>{place}/paths\n"
@@ -81,19 +82,18 @@ class Fallback(Brick):
                 f"settle 0600 root:root {place}/judge {heredoc(self._judge)}\n"
                 f"settle 0644 root:root {UNITS}/{judge} {heredoc(fallback.service(self.part))}\n"
                 f"ln -sfn -- {UNITS}/{judge} {WANTS}/{judge}\n"
-                f"printf '%s\\n' {self.digest} >{place}/digest; : >{place}/armed; sync -- {place}/*\n"
+                f"printf '%s\\n' {quote(self.digest)} >{place}/digest; : >{place}/armed; sync -- {place}/*\n"
                 # The unit file is for after a reboot; systemd need not read all unit files anew for today's.
-                f"systemd-run -q --collect --unit={fallback.transient(self.part)} "
-                f"--description={quote(f'whether a change of {self.part} holds')} /bin/sh {place}/judge"
+                f"systemd-run -q --collect --unit={now} --description={about} /bin/sh {place}/judge"
             )
         ]
 
     def remove(self) -> Sequence[Action]:
         """End the judge and forget what it kept."""
-        judge = fallback.unit(self.part)
+        judge, now = fallback.unit(self.part), fallback.transient(self.part)
         return [
             Action(
-                f"systemctl stop {fallback.transient(self.part)} {judge} 2>/dev/null || :\n"
+                f"systemctl stop {now} {judge} 2>/dev/null || :\n"
                 f"rm -f -- {WANTS}/{judge} {UNITS}/{judge} {self._place}.failed; rm -rf -- {self._place}"
             )
         ]

@@ -51,9 +51,10 @@ class Job(Brick):
     def converge(self, actual: State) -> Sequence[Action]:
         """Start it if it neither runs nor has ended, and tell what it tells until it has."""
         place, unit = self._place, f"quorate-job-{token.name(self._word)}.service"
+        silent = quote(f"{self.what}: no progress for {SILENT_S} s; it goes on")
         run = (
             f"rm -f {place}/code; /bin/sh {place}/script {place}/cursor >>{place}/log 2>&1; c=$?\n"
-            f"[ $c != 0 ] || printf '%s\\n' {self.id} >{place}/done; echo $c >{place}/code\n"
+            f"[ $c != 0 ] || printf '%s\\n' {quote(self.id)} >{place}/done; echo $c >{place}/code\n"
         )
         return [
             Action(
@@ -71,7 +72,7 @@ class Job(Brick):
                 f"  now=$(sed -n 's/^progress //p' {place}/log | tail -n 1)\n"
                 '  if [ "$now" != "$said" ]; then said=$now quiet=0; tell "${said% *} of ${said#* }"; fi\n'
                 f"  quiet=$(( quiet + 1 )); if [ $quiet -ge {SILENT_S} ]; then\n"
-                f"    echo {quote(f'{self.what}: no progress for {SILENT_S} s; it goes on')} >&2; exit 1; fi\n"
+                f"    echo {silent} >&2; exit 1; fi\n"
                 f"  systemctl is-active -q {unit} || [ -e {place}/code ] || sleep 1; sleep 1\n"
                 f"  systemctl is-active -q {unit} || [ -e {place}/code ] || {{ echo 'it was ended' >&2; exit 1; }}\n"
                 f'done\n[ "$(cat {place}/code)" = 0 ] || {{ grep -v ^progress {place}/log | tail -n 5 >&2; exit 1; }}'
