@@ -7,9 +7,10 @@ from past_clusters import THREE, E, L, M, W, ancestors, brick, cluster, context,
 from staging import compile_cluster
 
 from quorate.core import Key
+from quorate.operation import change
 from quorate.operation.change import AWAY, JOIN, LEAVE
 from quorate.resource.removal import Removal
-from quorate.spec.cluster import Endpoint, LoadBalancer
+from quorate.spec.cluster import Cluster, Endpoint, LoadBalancer
 from quorate.spec.leaving import Door, leaving, retiring
 
 
@@ -171,3 +172,21 @@ def test_who_leaves_is_let_in_until_then() -> None:
     own = Key("n1", "file", "/etc/quorate/firewall")
     for name, there in ((JOIN, True), (AWAY, True), (LEAVE, False)):
         assert ("2380" in brick(staging.named(back, name), own).content) is there, name  # type: ignore[attr-defined]
+
+
+def test_what_no_edit_brings_back_is_told() -> None:
+    """Members that are taken out, and hosts that are cleaned; not pods that move, nor an address that goes."""
+
+    def told(now: Cluster, was: Cluster, **more: object) -> dict[str, str]:
+        given = context(now, was, **more)  # type: ignore[arg-type]
+        return {stage.name: stage.no_return for stage in change.stages(given) if stage.no_return}
+
+    three = cluster(THREE)
+    assert told(cluster({**without("m3"), "n1": (W, E)}), three) == {
+        AWAY: "members of etcd are taken out: m3",
+        LEAVE: "hosts are cleaned, with all data of the cluster: m3",
+    }
+    assert told(cluster({**THREE, "n1": (W, E)}), three) == {}
+    assert told(cluster(without("n2")), three).keys() == {LEAVE}
+    assert told(cluster(without("n2")), three, absent=frozenset({"n2"})) == {}
+    assert told(cluster(THREE, vip="10.0.9.101"), three) == {}

@@ -16,7 +16,7 @@ from quorate.execute.facts import Found
 from quorate.execute.observe import look, texts
 from quorate.execute.past import Past, fingerprint
 from quorate.execute.store import Store
-from quorate.operation import change
+from quorate.operation import OPERATIONS, change
 from quorate.operation.stage import Stage
 from quorate.plan import gone, guard
 from quorate.plan.compile import Compiled, compile_stage
@@ -125,7 +125,9 @@ async def prepare(
     told = (known.told(fingerprint(file.read_bytes())),) if known and not stage else ()
     notes = (*told, *guard.notes(context), *store.changes, *store.warnings, *seal.notes(store, cluster))
     alone = tuple(host.name for host in cluster.hosts if host.name in lost)
-    stages = change.stages(context)
+    stages = OPERATIONS[known.kind if known else change.NAME].stages(context)
+    final = [f"no way back from the stage `{each.name}`: {each.no_return}" for each in stages if each.no_return]
+    notes = (*notes, *final)
     stages = stages[next((n for n, each in enumerate(stages) if each.name == stage), 0) :]
     # What is taken away is all that any of them names.
     compiled, plan, further = await _first(stages, via, lost=alone, notes=notes, passes=guarded)

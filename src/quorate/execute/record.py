@@ -18,10 +18,9 @@ from pathlib import Path
 
 from quorate.core import PlanError, QuorateError
 from quorate.execute.store import Store
-from quorate.operation import change
+from quorate.operation import OPERATIONS, change
 
 FORMAT = 1
-KINDS = (change.NAME,)
 NAME = "operation.json"
 
 
@@ -72,7 +71,7 @@ def read(store: Store) -> Record | None:
         return None
     try:
         told = dict(json.loads(text))
-        if told["format"] != FORMAT or told["kind"] not in KINDS:
+        if told["format"] != FORMAT or told["kind"] not in OPERATIONS:
             raise PlanError(
                 f"{path}: a newer quorate has begun an operation `{told['kind']}` and not ended it",
                 "go on with that quorate",

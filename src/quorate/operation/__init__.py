@@ -1,1 +1,9 @@
 """Operations: what takes several desired states, one after the other. Each is a pure function that names its stages."""
+
+from collections.abc import Mapping
+
+from quorate.operation import change
+from quorate.operation.stage import Operation
+
+OPERATIONS: Mapping[str, Operation] = {change.NAME: change}
+"""By name, as a record names them."""

@@ -24,9 +24,13 @@ def stages(context: Context) -> tuple[Stage, ...]:
     found = [Stage(JOIN, replace(context, kept=kept))]
     if acts or kept.names:
         # Names go before what they lead to: nobody looks up an endpoint that goes now.
-        found.append(Stage(AWAY, replace(context, kept=replace(kept, names=())), acts))
+        gone = [each.host.name for each in context.leaving if each.loses(Role.ETCD)]
+        told = f"members of etcd are taken out: {', '.join(gone)}" if gone else ""
+        found.append(Stage(AWAY, replace(context, kept=replace(kept, names=())), acts, no_return=told))
     if _olds(context) or kept != Kept() or context.behind.keys() - context.absent:
-        found.append(Stage(LEAVE, context, tuple(leaving.forgotten(context)), clears=True))
+        whole = [each.host.name for each in context.leaving if each.whole and each.host.name not in context.absent]
+        told = f"hosts are cleaned, with all data of the cluster: {', '.join(whole)}" if whole else ""
+        found.append(Stage(LEAVE, context, tuple(leaving.forgotten(context)), clears=True, no_return=told))
     return tuple(found)
 
 

@@ -1,6 +1,7 @@
 """A stage: one whole desired state on the way of an operation to its goal."""
 
 from dataclasses import dataclass
+from typing import Protocol
 
 from quorate.component.context import Context
 from quorate.resource.brick import Brick
@@ -16,3 +17,15 @@ class Stage:
     """What no component wants for itself: pods that move away, members that go."""
     clears: bool = False
     """All that former clusters left on hosts goes; else only what is in the way of what starts."""
+    no_return: str = ""
+    """What of it no edit of the file brings back; empty where it can be gone back on."""
+
+
+class Operation(Protocol):
+    """A module with these names, as components are."""
+
+    NAME: str
+
+    def stages(self, context: Context) -> tuple[Stage, ...]:
+        """The way to the goal, at least one stage."""
+        ...
