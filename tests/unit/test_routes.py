@@ -184,7 +184,8 @@ def test_what_somebody_takes_comes_back(net: Net) -> None:
         "ip route delete 10.244.1.0/24; ip route add 10.244.8.0/24 via 10.0.0.8 proto 109",
         "ip route replace 10.244.2.0/24 via 10.0.0.77",
         "iptables -w -D FORWARD -j QUORATE-PODS",
-        "iptables -w -F; iptables -w -X QUORATE-PODS",
+        # Tried until it works: the watch may be back between both.
+        "until iptables -w -F && iptables -w -X QUORATE-PODS 2>/dev/null; do :; done",
         "iptables -w -t nat -F",
         "iptables -w -F QUORATE-PODS; iptables -w -t nat -F QUORATE-MASQUERADE",
     ):
