@@ -233,3 +233,45 @@ def test_no_room_for_the_state_folder_is_told_before_anything_begins(
     assert "hint: make room there" in err
     assert not [script for _, script in hosts.scripts if batch.BEGIN in script]
     assert not (tmp_path / ".quorate/tiny/pki").exists()
+
+
+def test_only_some_hosts_where_nothing_else_must_come_first(quorate: Quorate, hosts: Hosts) -> None:
+    code, _, err = quorate("apply", "--yes", "--limit", "node09")
+    assert code == 64
+    assert "tiny has no host or role node09" in err
+    assert "hosts: master01, node01; roles: control-plane, etcd, worker, load-balancer" in err
+    for verb in (("plan",), ("apply", "--yes")):
+        code, _, err = quorate(*verb, "--limit", "worker")
+        assert code == 4
+        assert "these hosts alone can't be changed:" in err
+        assert "waits for master01/" in err
+        assert "apply without --limit, or name master01 as well" in err
+    assert not [script for _, script in hosts.scripts if "sh_step" in script], "nothing was begun"
+    plan = json.loads(quorate("plan", "--limit", "etcd", "--limit", "worker", "--json")[1])
+    assert {line["host"] for line in plan["lines"]} == {"master01", "node01"}
+
+
+def test_only_stages_that_there_are(quorate: Quorate, hosts: Hosts) -> None:
+    code, _, err = quorate("apply", "--yes", "--through", "leave")
+    assert code == 64
+    assert "there is no stage leave to end after" in err
+    assert "stages: join" in err
+    assert not [script for _, script in hosts.scripts if "sh_step" in script]
+
+
+def test_what_did_not_hold_is_not_tried_again_unasked(
+    quorate: Quorate, hosts: Hosts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from quorate.core import Key
+    from quorate.plan import fallback
+
+    told = {Key("node01", "fallback", "kubelet"): "node01: this change of kubelet was tried at noon: no; it is back"}
+    monkeypatch.setattr(fallback, "known_bad", lambda _plan: told)
+    assert "this change of kubelet was tried at noon" in quorate("plan")[1]
+    code, _, err = quorate("apply", "--yes")
+    assert code == 4
+    assert "tried before:\n  node01: this change of kubelet was tried at noon" in err
+    assert "--retry" in err
+    assert not [script for _, script in hosts.scripts if "sh_step" in script]
+    assert quorate("apply", "--yes", "--retry")[0] == 7
+    assert [script for _, script in hosts.scripts if "sh_step" in script]

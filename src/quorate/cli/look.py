@@ -169,7 +169,7 @@ def selected(cluster: Cluster, names: tuple[str, ...]) -> frozenset[str]:
     """The hosts that are named, and those of roles that are named. Raises UsageError for what is neither."""
     from quorate.spec.cluster import Role
 
-    roles = {role.value for role in Role}
+    roles = [role.value for role in Role]
     found = set[str]()
     for name in names:
         hosts = {host.name for host in cluster.hosts if host.name == name or (name in roles and host.has(Role(name)))}
