@@ -12,6 +12,7 @@ from quorate.component.context import Context
 from quorate.core import Key, PlanError, UsageError
 from quorate.execute.order import Order
 from quorate.plan.limit import limited
+from quorate.plan.staged import foreseen
 from quorate.plan.step import Plan, Step
 
 
@@ -87,3 +88,17 @@ def test_hosts_and_roles_are_named() -> None:
     assert selected(three, ()) == frozenset()
     with pytest.raises(UsageError, match="no host or role m9"):
         selected(three, ("m9",))
+
+
+def test_what_is_done_elsewhere_for_a_host_goes_with_it_and_with_no_other() -> None:
+    from test_around import ALL
+    from test_who_waits import workers
+
+    compiled = compile_cluster(workers(3, **ALL))
+    states = {b.key: {} if b.key.kind in ("drained", "hook") else b.desired for b in compiled.bricks}
+    states |= {Key(f"n{n}", "file", "/etc/systemd/system/kubelet.service"): {} for n in (1, 2, 3)}
+    whole, _ = foreseen(compiled, (), states)
+    did = walked(limited(whole, {"n2"}))
+    assert {key for key in did if key.host == "m1"} == {Key("m1", "drained", "n2"), Key("m1", "uncordoned", "n2")}
+    assert {key.host for key in did} == {"m1", "n2"}
+    assert not [key for key in walked(limited(whole, {"m1"})) if key.kind in ("drained", "uncordoned")]

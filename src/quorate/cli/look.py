@@ -40,8 +40,9 @@ class Looked:
 
         if not hosts:
             return self
-        prepared = replace(self.prepared, plan=limited(self.prepared.plan, hosts), later=())
-        return replace(self, prepared=prepared, shown=self.now.only(hosts=hosts))
+        plan, now = limited(self.prepared.plan, hosts), self.now
+        shown = replace(now, lines=tuple(line for line in now.lines if line.key in plan.steps))
+        return replace(self, prepared=replace(self.prepared, plan=plan, later=()), shown=shown)
 
     def after(self, name: str, seconds: float) -> "Looked":
         """The same, with a phase that came before."""

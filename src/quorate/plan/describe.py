@@ -8,7 +8,7 @@ from quorate.pki.issue import PkiError, inspect
 from quorate.plan.step import Step
 from quorate.plan.words import clean, line, many, short
 from quorate.resource.block import Block
-from quorate.resource.drain import Drained, Uncordoned
+from quorate.resource.drain import Drained, Hook, Uncordoned
 from quorate.resource.file import Binary, Directory, File, Symlink
 from quorate.resource.kube import Image, Manifest
 from quorate.resource.package import Packages
@@ -62,6 +62,8 @@ def detail(step: Step, wire: int = 0) -> str:
             return _unit(step.actual or {})
         case Ready():
             return "wait until it answers"
+        case Hook():
+            return line(resource.order)
         case Drained():
             return "pods move away for the change, and may come back"
         case Uncordoned():

@@ -5,7 +5,8 @@ from dataclasses import replace
 
 from quorate.core import Key, PlanError
 from quorate.plan.gate import Gate
-from quorate.plan.step import Plan
+from quorate.plan.step import Plan, Step
+from quorate.resource.brick import Brick
 
 NAMED = 3
 """How many of the things that wait are named."""
@@ -17,8 +18,8 @@ def limited(plan: Plan, hosts: Collection[str]) -> Plan:
     Raises PlanError when something on these hosts waits for a change on others: done without it, it would point at
     what is not there, or join what does not run.
     """
-    kept = {key: step for key, step in plan.steps.items() if key.host in hosts}
-    pending = {key for key, step in plan.steps.items() if key.host not in hosts and step.diff}
+    kept = {key: step for key, step in plan.steps.items() if _is_about(step, hosts)}
+    pending = {key for key, step in plan.steps.items() if key not in kept and step.diff}
     if waits := _waiting(plan, kept.keys(), pending):
         told = [f"  {key} waits for {need}" for key, need in waits.items()]
         more = [f"  and {len(told) - NAMED} more"] if len(told) > NAMED else []
@@ -31,6 +32,12 @@ def limited(plan: Plan, hosts: Collection[str]) -> Plan:
     here = kept.keys() | gates.keys()
     needs = {key: plan.needs[key] & here for key in plan.needs if key in here}
     return replace(plan, steps=kept, needs=needs, gates=gates)
+
+
+def _is_about(step: Step, hosts: Collection[str]) -> bool:
+    """Whether a step is about one of the hosts, be it done elsewhere: a node is drained through an API server."""
+    watches = step.resource.watches if isinstance(step.resource, Brick) else ()
+    return all(key.host in hosts for key in watches) if watches else step.key.host in hosts
 
 
 def _gate(plan: Plan, key: Key, gate: Gate, kept: Collection[Key]) -> Gate:

@@ -9,6 +9,7 @@ from quorate.core import Blob, Key
 from quorate.plan import describe
 from quorate.plan.step import Plan, Step
 from quorate.plan.words import many, size
+from quorate.resource.drain import Drained, Hook, Uncordoned
 from quorate.resource.fallback import Fallback
 from quorate.resource.file import Binary, File
 from quorate.resource.removal import Removal
@@ -190,6 +191,8 @@ def _sort(step: Step) -> Sort:
     stale = step.diff.keys() == {"loaded"}
     if isinstance(step.resource, Unit) and stale:
         return Sort.RELOAD if step.resource.reload else Sort.RESTART
+    if isinstance(step.resource, Drained | Hook | Uncordoned):
+        return Sort.CHANGE
     return Sort.CHANGE if step.actual else Sort.CREATE
 
 
