@@ -20,7 +20,7 @@ from quorate.plan.compile import Compiled, compile_stage
 from quorate.plan.staged import foreseen, later
 from quorate.plan.step import Plan, Step, difference
 from quorate.resource.brick import Brick
-from quorate.resource.fallback import Fallback
+from quorate.resource.fallback import Fallback, Settled
 from quorate.resource.file import Binary, File
 from quorate.resource.removal import Removal
 from quorate.resource.unit import Unit
@@ -186,7 +186,7 @@ def at_goal(world: World) -> None:
     (stage, *rest) = (compile_stage(stage) for stage in change.stages(world.context()))
     assert rest == [] or world.absent
     files = _files(stage)
-    for brick in (brick for brick in stage.bricks if not isinstance(brick, Fallback)):
+    for brick in (brick for brick in stage.bricks if not isinstance(brick, Fallback | Settled)):
         assert not difference(brick.desired, world.look(brick, files)), brick.key
     if not world.absent:
         known = {brick.key for brick in stage.bricks}

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from own_root import OURS, Root
-from past_clusters import THREE, cluster, context
+from past_clusters import THREE, ancestors, cluster, context
 from staging import compile_cluster
 from test_who_waits import change
 
@@ -19,7 +19,7 @@ from quorate.plan.graph import Part
 from quorate.plan.staged import foreseen
 from quorate.plan.step import Plan
 from quorate.resource.brick import Brick
-from quorate.resource.fallback import Fallback
+from quorate.resource.fallback import Fallback, Settled
 from quorate.resource.file import File
 from quorate.resource.unit import Ready, Unit
 
@@ -152,7 +152,7 @@ async def test_the_proof_tells_what_the_judge_decided(site: Site) -> None:
 
     to = part("bad")
     await site.change(to)
-    proof = to.resources[-1]
+    proof = to.resources[-2]
     assert isinstance(proof, Ready)
     with pytest.raises(CommandFailed) as refused:
         await site.root.via.run("h", batch.upload(proof.converge({})[0]))
@@ -164,7 +164,7 @@ async def test_what_becomes_of_a_service_that_does_not_even_start_is_waited_for(
     from quorate.core import CommandFailed
 
     to = part("bad", within=2)
-    unit = to.resources[-2]
+    unit = to.resources[-3]
     assert isinstance(unit, Unit)
     await site.change(to)
     with pytest.raises(CommandFailed) as refused:
@@ -218,7 +218,7 @@ async def test_what_a_trial_refuses_takes_back_what_was_put_there_before(site: S
 
 
 def _plain(of: Part) -> list[Brick]:
-    return [replace(each, explicit=frozenset()) for each in of.resources if not isinstance(each, Fallback)]
+    return [replace(each, explicit=frozenset()) for each in of.resources if not isinstance(each, Fallback | Settled)]
 
 
 async def test_destroy_leaves_nothing_of_it(site: Site) -> None:
@@ -226,6 +226,48 @@ async def test_destroy_leaves_nothing_of_it(site: Site) -> None:
     await site.change(to)
     await site.root.remove(to.resources[0])  # type: ignore[arg-type]
     assert (site.traces(), list(site.place.iterdir())) == ([], [])
+
+
+async def test_what_no_service_loads_stays_and_nobody_waits_to_take_it_back(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A mode, a program beside, a file that somebody had edited: no restart comes, and none is missed."""
+    from quorate.render import fallback
+
+    monkeypatch.setattr(fallback, "FORSAKEN_S", 2)
+    to = part("good and mended")
+    await site.change(to, restart=False)
+    settled = to.resources[-1]
+    assert isinstance(settled, Settled)
+    assert await site.root.state_of(settled) == {"waits": "files"}
+    await site.root.converge(settled)
+    assert await site.root.state_of(settled) == settled.desired
+    assert (site.traces(), list(site.place.iterdir())) == ([], [])
+    await asyncio.sleep(4)
+    assert site.text("program") == "good and mended"
+
+
+async def test_a_judge_that_has_something_to_judge_stays(site: Site) -> None:
+    to = part("bad")
+    await site.change(to)
+    settled = to.resources[-1]
+    assert isinstance(settled, Settled)
+    assert await site.root.state_of(settled) == settled.desired
+    await site.root.converge(settled)
+    await site.over()
+    assert site.text("program") == "good and old"
+
+
+async def test_what_was_refused_before_says_nothing_of_the_next_try(site: Site) -> None:
+    """The mark of a trial that failed, and the judge that had not seen it yet."""
+    await site.change(part("bad"), restart=False)
+    await site.run("pkill -f '/var/lib/quorate/fallback/x/judg[e]' || :; : >/var/lib/quorate/fallback/x/forsaken")
+    await site.change(part("good and new"), restart=False)
+    await asyncio.sleep(2.5)
+    assert site.text("program") == "good and new"
+    await site.run("systemctl restart x.service")
+    await site.over()
+    assert site.text("runs") == "good and new"
 
 
 async def test_a_plan_knows_what_did_not_hold(site: Site) -> None:
@@ -269,5 +311,9 @@ def test_it_has_something_to_do_when_one_of_its_files_has() -> None:
     path = Key("n1", "file", "/etc/systemd/system/kubelet.service")
     as_wanted = {brick.key: brick.desired for brick in compiled.bricks if not isinstance(brick, Fallback)}
     plan, _ = foreseen(compiled, (), as_wanted | {path: {}})
-    assert {step.key for step in plan.changes} == {path, Key("n1", "fallback", "kubelet")}
+    assert {step.key for step in plan.changes} == {
+        *(path, Key("n1", "fallback", "kubelet"), Key("n1", "settled", "kubelet")),
+    }
+    proof = Key("n1", "ready", "node")
+    assert {proof, path} <= ancestors(compiled, Key("n1", "settled", "kubelet")), "it is the last of the part"
     assert foreseen(compiled, (), as_wanted)[0].changes == ()

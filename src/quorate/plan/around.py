@@ -9,7 +9,7 @@ from quorate.plan.graph import Part
 from quorate.render.sh import quote
 from quorate.resource.brick import Brick
 from quorate.resource.drain import Drained, Hook, Uncordoned
-from quorate.resource.fallback import Fallback
+from quorate.resource.fallback import Fallback, Settled
 from quorate.resource.kube import kubectl
 from quorate.resource.system import User
 from quorate.resource.unit import Ready, Unit
@@ -92,5 +92,5 @@ def _watches(host: str, parts: Sequence[Part]) -> frozenset[Key]:
     """What disturbs the host's pods when it changes: all of its lane but proofs, and what its services load."""
     bricks = [brick for part in parts for brick in part.resources]
     loads = {path for brick in bricks if isinstance(brick, Unit) for path in brick.loads}
-    own = {brick.key for brick in bricks if not isinstance(brick, Ready | Fallback)}
+    own = {brick.key for brick in bricks if not isinstance(brick, Ready | Fallback | Settled)}
     return frozenset(own | {Key(host, "file", path) for path in loads})

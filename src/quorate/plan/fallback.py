@@ -9,7 +9,7 @@ from quorate.plan.step import Plan
 from quorate.plan.words import line
 from quorate.render.fallback import decided, forsaking, heard
 from quorate.resource.brick import Brick
-from quorate.resource.fallback import LATER_S, Fallback
+from quorate.resource.fallback import LATER_S, Fallback, Settled
 from quorate.resource.file import Binary, File
 from quorate.resource.unit import Ready, Unit
 
@@ -49,7 +49,8 @@ def fallen_back(part: Part) -> Part:
             brick = replace(brick, trial=forsaking(part.component, brick.trial))
         return replace(brick, explicit=brick.explicit | {made.key})
 
-    return replace(part, resources=(made, *map(changed, part.resources)))
+    end = Settled(host=part.host, part=part.component, units=made.units, watches=made.watches)
+    return replace(part, resources=(made, *map(changed, part.resources), end))
 
 
 def _digest(bricks: list[Binary | File]) -> str:

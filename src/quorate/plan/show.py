@@ -10,7 +10,7 @@ from quorate.plan import describe
 from quorate.plan.step import Plan, Step
 from quorate.plan.words import many, size
 from quorate.resource.drain import Drained, Hook, Uncordoned
-from quorate.resource.fallback import Fallback
+from quorate.resource.fallback import Fallback, Settled
 from quorate.resource.file import Binary, File
 from quorate.resource.removal import Removal
 from quorate.resource.system import Setting
@@ -151,7 +151,9 @@ def show(
     away = {*plan.unreachable, *lost}
     # What is kept to go back to is nothing of the cluster.
     steps = [
-        step for step in plan.steps.values() if step.key.host not in away and not isinstance(step.resource, Fallback)
+        step
+        for step in plan.steps.values()
+        if step.key.host not in away and not isinstance(step.resource, Fallback | Settled)
     ]
     lines = [_line(plan, step, present.get(step.key), wire) for step in steps if step.diff]
     lines += _implied(plan, [step for step in steps if step.diff])

@@ -14,7 +14,8 @@ PLACE = f"{STATE}/fallback"
 HOLDS = 3
 """Good answers in a row, a second apart, that count as a change that holds."""
 FORSAKEN_S = 900
-"""Seconds after which files that nobody ever loaded go back: whoever wrote them is gone."""
+"""Seconds after which files that nobody loaded go back, unless the change came to its end: whoever wrote them is
+gone."""
 
 
 def unit(part: str) -> str:
@@ -25,6 +26,21 @@ def unit(part: str) -> str:
 def transient(part: str) -> str:
     """The judge's service until then."""
     return f"quorate-judge-{token.name(part)}.service"
+
+
+def place(part: str) -> str:
+    """What the judge of a part has. Raises ValueError for what is no plain name."""
+    return f"{PLACE}/{token.name(part)}"
+
+
+def loaded(part: str, units: Sequence[str]) -> str:
+    """sh that succeeds when a service has loaded something since the part's judge began to look."""
+    return " || ".join(f"[ {LOADED}/{token.name(each)}.loaded -nt {place(part)}/armed ]" for each in units)
+
+
+def gone(part: str) -> str:
+    """sh that takes away what a judge has."""
+    return f"rm -rf -- {place(part)}; rm -f -- {WANTS}/{unit(part)} {UNITS}/{unit(part)}"
 
 
 def heard(part: str, digest: str) -> str:
@@ -44,26 +60,25 @@ fi"""
 
 def decided(part: str, digest: str) -> str:
     """The same, when the judge has ended."""
-    place = f"{PLACE}/{token.name(part)}"
-    return f"n=0; while [ -e {place}/armed ] && [ $n -lt 900 ]; do n=$(( n + 1 )); sleep 1; done\n{heard(part, digest)}"
+    ends = f"n=0; while [ -e {place(part)}/armed ] && [ $n -lt 900 ]; do n=$(( n + 1 )); sleep 1; done"
+    return f"{ends}\n{heard(part, digest)}"
 
 
 def forsaking(part: str, trial: str) -> str:
     """The body of a trial (see `resource.file`) at whose failure what was put in its place before goes back at once."""
-    place = f"{PLACE}/{token.name(part)}"
-    return f'q_tried() {{\n{trial}\n}}\nq_tried "$1" || {{ [ ! -e {place}/armed ] || : >{place}/forsaken; return 1; }}'
+    at = place(part)
+    return f'q_tried() {{\n{trial}\n}}\nq_tried "$1" || {{ [ ! -e {at}/armed ] || : >{at}/forsaken; return 1; }}'
 
 
 def service(part: str) -> str:
     """The unit file of that."""
-    place = f"{PLACE}/{token.name(part)}"
     return f"""\
 [Unit]
 Description=whether a change of {part} holds
-ConditionPathExists={place}/armed
+ConditionPathExists={place(part)}/armed
 
 [Service]
-ExecStart=/bin/sh {place}/judge
+ExecStart=/bin/sh {place(part)}/judge
 
 [Install]
 WantedBy=multi-user.target
@@ -89,11 +104,8 @@ answers() {{
 }}
 now() {{ read -r up _ </proc/uptime; echo "${{up%.*}}"; }}
 # Each service notes at its start, and at a reload, what it loads.
-loaded() {{
-  for each in $units; do if [ {LOADED}/$each.loaded -nt "$place/armed" ]; then return 0; fi; done
-  return 1
-}}
-over() {{ rm -rf -- "$place"; rm -f -- {WANTS}/{unit(part)} {UNITS}/{unit(part)}; exit 0; }}
+loaded() {{ {loaded(part, units)}; }}
+over() {{ {gone(part)}; exit 0; }}
 back() {{ # WHY, or nothing where nothing was loaded
   [ -z "$1" ] || {{
     {{ printf 'digest=%s\\nwhen=%s\\nwhy=%s\\n' "$(cat "$place/digest")" "$(date -u +%FT%TZ)" "$1"

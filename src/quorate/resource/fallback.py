@@ -6,10 +6,9 @@ from typing import ClassVar
 
 from quorate.core import Action, Probe, State
 from quorate.render import fallback
-from quorate.render.fallback import PLACE
 from quorate.render.sh import heredoc, quote
 from quorate.resource.brick import Brick
-from quorate.spec.layout import LOADED, UNITS, WANTS
+from quorate.spec.layout import UNITS, WANTS
 
 LATER_S = 15
 """Seconds that the proof of a part waits for longer than its judge, to hear what that has decided."""
@@ -60,7 +59,7 @@ class Fallback(Brick):
         place, judge, now = self._place, fallback.unit(self.part), fallback.transient(self.part)
         both, busy = f"{now} {judge}", quote(f"a change of {self.part} before is judged still")
         about = quote(f"whether a change of {self.part} holds")
-        loaded = " || ".join(f"[ {LOADED}/{unit}.loaded -nt {place}/armed ]" for unit in self.units)
+        loaded = fallback.loaded(self.part, self.units)
         return [
             Action(
                 f"n=0; while [ -e {place}/armed ] && {{ {loaded}; }} && systemctl is-active -q {both}; do\n"
@@ -78,7 +77,7 @@ class Fallback(Brick):
                 "  fi\n"
                 f"  printf '%s\\n' \"$p\" >>{place}/paths\n"
                 "done\n"
-                f"rm -f -- {place}.failed\n"
+                f"rm -f -- {place}.failed {place}/forsaken\n"
                 f"settle 0600 root:root {place}/judge {heredoc(self._judge)}\n"
                 f"settle 0644 root:root {UNITS}/{judge} {heredoc(fallback.service(self.part))}\n"
                 f"ln -sfn -- {UNITS}/{judge} {WANTS}/{judge}\n"
@@ -94,14 +93,54 @@ class Fallback(Brick):
         return [
             Action(
                 f"systemctl stop {now} {judge} 2>/dev/null || :\n"
-                f"rm -f -- {WANTS}/{judge} {UNITS}/{judge} {self._place}.failed; rm -rf -- {self._place}"
+                f"{fallback.gone(self.part)}; rm -f -- {self._place}.failed"
             )
         ]
 
     @property
     def _place(self) -> str:
-        return f"{PLACE}/{self.part}"
+        return fallback.place(self.part)
 
     @property
     def _judge(self) -> str:
         return fallback.script(self.part, self.units, self.check, self.within)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settled(Brick):
+    """The end of a change that no service had to load: a mode, a program that none runs, a file as it was before
+    somebody edited it. There is nothing to judge, and nothing to go back to.
+    """
+
+    kind: ClassVar[str] = "settled"
+    passive: ClassVar[bool] = False
+
+    part: str
+    units: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """The part."""
+        return self.part
+
+    @property
+    def desired(self) -> State:
+        """No files wait to be loaded."""
+        return {"waits": "nothing"}
+
+    def probe(self) -> Probe:
+        """Whether a judge waits for services that load something."""
+        return Probe("script", f"if {self._waits()}; then echo waits=files; else echo waits=nothing; fi")
+
+    def converge(self, actual: State) -> Sequence[Action]:
+        """Send that judge away; one that has something to judge stays."""
+        both = f"{fallback.transient(self.part)} {fallback.unit(self.part)}"
+        gone = fallback.gone(self.part)
+        return [Action(f"if {self._waits()}; then systemctl stop {both} 2>/dev/null || :\n{gone}\nfi")]
+
+    def remove(self) -> Sequence[Action]:
+        """Nothing of its own."""
+        return []
+
+    def _waits(self) -> str:
+        return f"[ -e {fallback.place(self.part)}/armed ] && ! {{ {fallback.loaded(self.part, self.units)}; }}"
