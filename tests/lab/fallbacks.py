@@ -40,6 +40,7 @@ WITHIN = 8
 def goes_back(deployed: Deployed) -> None:
     """Each kind of program on one master after the other; afterwards it runs what it ran, and no plan stays."""
     host = deployed.cluster.masters[0].name
+    _mended(deployed, host)
     real = _digest(deployed, host)
     program = deployed.run(f"head -c 1000000 {PROGRAM} | base64 -w0", host)[host]
     import base64
@@ -56,6 +57,15 @@ def goes_back(deployed: Deployed) -> None:
             _, bad = asyncio.run(_apply(deployed.file, blob, host, walks=False))
             assert host in bad, f"{name}: it is not remembered"
     _killed(deployed, host, real)
+
+
+def _mended(deployed: Deployed, host: str) -> None:
+    """Where no service has to load anything, nothing waits to take the repair back."""
+    kubeconfig, kubectl = "/etc/kubernetes/kube-scheduler.kubeconfig", "/opt/kubernetes/bin/kubectl"
+    deployed.run(f"chmod 0644 {kubeconfig}; rm {kubectl}", host)
+    deployed.quorate("apply", "--yes")
+    deployed.quorate("plan", code=0)
+    assert deployed.run(f"ls {PLACE}; stat -c %a {kubeconfig} {kubectl}", host)[host].split() == ["600", "755"]
 
 
 def _killed(deployed: Deployed, host: str, real: str) -> None:
