@@ -14,7 +14,7 @@ from quorate.cli.output import Output
 from quorate.cli.stop import Wishes
 from quorate.cli.walk import walk
 from quorate.component.context import Context
-from quorate.core import TransportError
+from quorate.core import PlanError, TransportError
 from quorate.execute import journal
 from quorate.execute.apply import Outcome
 from quorate.execute.observe import look
@@ -177,3 +177,27 @@ def test_a_stage_that_has_nothing_to_do_any_more_is_passed_over(site: Callable[.
     looked = asyncio.run(made.look())
     assert looked.shown.stages == ("more",)
     assert looked.prepared.todo == ("more",)
+
+
+@pytest.mark.parametrize("retry", [False, True])
+def test_what_did_not_hold_before_is_refused_in_a_later_stage_too(
+    site: Callable[..., Site], monkeypatch: pytest.MonkeyPatch, retry: bool
+) -> None:
+    from quorate.cli.apply import _again
+
+    made = site(**BOTH)
+    looked = asyncio.run(made.look())
+
+    async def look_again(*_words: object, **_more: object) -> Looked:
+        return looked
+
+    monkeypatch.setattr("quorate.cli.look.look", look_again)
+    monkeypatch.setattr("quorate.plan.fallback.known_bad", lambda _plan: {thing("door", "new").key: "m1: tried"})
+    with Output(svg=None, title="") as out:
+        cluster, via = made.context.cluster, made.hosts
+        again = _again(out, cluster, made.file, via, made.events.append, frozenset(), retry=retry)  # type: ignore[arg-type]
+        if retry:
+            assert asyncio.run(again("leave")) is looked  # type: ignore[arg-type]
+        else:
+            with pytest.raises(PlanError, match="tried before"):
+                asyncio.run(again("leave"))  # type: ignore[arg-type]

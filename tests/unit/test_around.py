@@ -15,7 +15,8 @@ from quorate.component.context import Context
 from quorate.core import Key, State
 from quorate.plan.staged import foreseen
 from quorate.plan.step import Plan
-from quorate.resource.drain import MARK, Drained, Hook, Uncordoned
+from quorate.resource.drain import MARK, Drained, Uncordoned
+from quorate.resource.system import Hook
 from quorate.resource.unit import Ready, Unit
 from quorate.spec.cluster import Rollout
 

@@ -5,10 +5,11 @@ import os
 import stat
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from quorate.core import Blob, CommandFailed, QuorateError, TransportError
+from quorate.core import CommandFailed, QuorateError, TransportError
 from quorate.execute import fetch as module
 from quorate.execute.fetch import fetch
 from quorate.transport.local import LocalTransport
@@ -16,35 +17,21 @@ from quorate.transport.local import LocalTransport
 CONTENT = bytes(range(256)) * 40 + "ü\r\n\0\x1b".encode() + b"\xff\xfe\x80"
 
 
-class Way:
+class Way(LocalTransport):
     """This machine as the host; lost after so many scripts."""
 
     def __init__(self) -> None:
-        self.via, self.left = LocalTransport(), 10**6
-        self.scripts: list[str] = []
+        super().__init__()
+        self.left, self.scripts = 10**6, list[str]()
         self.before: Callable[[str], None] = lambda _script: None
 
-    async def run(
-        self,
-        host: str,
-        script: str,
-        *,
-        blob: Blob | None = None,
-        on_line: Callable[[str], None] | None = None,
-        timeout: float | None = None,
-    ) -> str:
+    async def run(self, host: str, script: str, **more: Any) -> str:
         if not self.left:
             raise TransportError("lost", host=host)
         self.left -= 1
         self.before(script)
         self.scripts.append(script)
-        return await self.via.run(host, script, blob=blob, on_line=on_line, timeout=timeout)
-
-    def forward(self, host: str, port: int) -> object:
-        raise NotImplementedError
-
-    async def close(self) -> None:
-        pass
+        return await super().run(host, script, **more)
 
     @property
     def pieces(self) -> int:
@@ -72,7 +59,7 @@ def here(tmp_path: Path) -> Path:
 
 async def test_all_bytes_come_as_they_are_with_progress_and_digest(there: Path, here: Path) -> None:
     way, told = Way(), list[tuple[int, int]]()
-    found = await fetch(way, "h", str(there), here, told=lambda done, size: told.append((done, size)))  # type: ignore[arg-type]
+    found = await fetch(way, "h", str(there), here, told=lambda done, size: told.append((done, size)))
     assert here.read_bytes() == CONTENT
     assert (found.size, found.sha256) == (len(CONTENT), hashlib.sha256(CONTENT).hexdigest())
     assert told[0] == (0, len(CONTENT))
@@ -84,7 +71,7 @@ async def test_all_bytes_come_as_they_are_with_progress_and_digest(there: Path, 
 
 async def test_an_empty_file_comes_too(there: Path, here: Path) -> None:
     there.write_bytes(b"")
-    await fetch(Way(), "h", str(there), here)  # type: ignore[arg-type]
+    await fetch(Way(), "h", str(there), here)
     assert here.read_bytes() == b""
 
 
@@ -92,10 +79,10 @@ async def test_after_a_lost_connection_it_goes_on_where_it_was(there: Path, here
     way = Way()
     way.left = 3
     with pytest.raises(TransportError):
-        await fetch(way, "h", str(there), here)  # type: ignore[arg-type]
+        await fetch(way, "h", str(there), here)
     assert not here.exists()
     again = Way()
-    await fetch(again, "h", str(there), here)  # type: ignore[arg-type]
+    await fetch(again, "h", str(there), here)
     assert here.read_bytes() == CONTENT
     assert again.pieces == way.pieces == 2
 
@@ -104,9 +91,9 @@ async def test_what_was_begun_of_another_content_is_thrown_away(there: Path, her
     way = Way()
     way.left = 3
     with pytest.raises(TransportError):
-        await fetch(way, "h", str(there), here)  # type: ignore[arg-type]
+        await fetch(way, "h", str(there), here)
     there.write_bytes(CONTENT[::-1])
-    await fetch(Way(), "h", str(there), here)  # type: ignore[arg-type]
+    await fetch(Way(), "h", str(there), here)
     assert here.read_bytes() == CONTENT[::-1]
     assert os.listdir(here.parent) == ["copy"]
 
@@ -119,14 +106,14 @@ async def test_one_that_changes_meanwhile_is_told_and_nothing_of_ours_is_lost(
     way = Way()
     way.before = lambda script: there.write_bytes(new) if script.startswith("tail -c +3001") else None  # type: ignore[func-returns-value]
     with pytest.raises(QuorateError, match="became another file"):
-        await fetch(way, "h", str(there), here)  # type: ignore[arg-type]
+        await fetch(way, "h", str(there), here)
     assert here.read_bytes() == b"of before"
     assert os.listdir(here.parent) == ["copy"]
 
 
 async def test_one_that_is_not_there_is_told(there: Path, here: Path) -> None:
     with pytest.raises(CommandFailed) as refused:
-        await fetch(Way(), "h", f"{there}.not", here)  # type: ignore[arg-type]
+        await fetch(Way(), "h", f"{there}.not", here)
     assert "No such file" in refused.value.stderr
     assert os.listdir(here.parent) == []
 
@@ -137,5 +124,5 @@ async def test_a_disk_without_room_is_told_before_anything_comes(
     monkeypatch.setattr("quorate.execute.atomic.free", lambda _place: 5000)
     way = Way()
     with pytest.raises(QuorateError, match="bytes are needed, 5000 are free"):
-        await fetch(way, "h", str(there), here)  # type: ignore[arg-type]
+        await fetch(way, "h", str(there), here)
     assert way.pieces == 0

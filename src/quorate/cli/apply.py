@@ -128,7 +128,7 @@ async def _apply(
             copies = Copies(prepared.store, prepared.context, file, text, via)
             await copies.begin()
             with gently() as wishes:
-                again = _again(out, cluster, file, via, lines, replaced)
+                again = _again(out, cluster, file, via, lines, replaced, retry=retry)
                 ended, outcome, rest = await walk(
                     out, looked, via, lines, wishes, run, again=again, through=through, verbose=verbose
                 )
@@ -151,14 +151,23 @@ async def _apply(
 
 
 def _again(
-    out: "Output", cluster: "Cluster", file: Path, via: "Transport", lines: "Emit | None", replaced: frozenset[str]
+    out: "Output",
+    cluster: "Cluster",
+    file: Path,
+    via: "Transport",
+    lines: "Emit | None",
+    replaced: frozenset[str],
+    *,
+    retry: bool,
 ) -> "Again":
-    """How the hosts are looked at anew before a stage."""
+    """How the hosts are looked at anew before a stage; what did not hold before is refused there, too."""
     from quorate.cli.look import busy, look
 
     async def again(stage: str) -> "Looked":
         with busy(None if lines else out, "looking at the hosts") as emit:
-            return await look(cluster, file, via, lines or emit, replaced=replaced, stage=stage)
+            looked = await look(cluster, file, via, lines or emit, replaced=replaced, stage=stage)
+        await _try_again(out, looked, retry=retry, yes=True)
+        return looked
 
     return again
 

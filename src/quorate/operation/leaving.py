@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from quorate.component import membership
 from quorate.component.context import Context, address
 from quorate.core import Key
+from quorate.render.drain import drain
 from quorate.render.sh import quote
 from quorate.resource.brick import Brick
 from quorate.resource.kube import kubectl
@@ -62,8 +63,7 @@ def _drained(context: Context, each: Leaving) -> Setting:
         'case "$on" in "") echo pods=none; exit 0;; true*) ;; *) echo pods=some; exit 0;; esac\n'
         f'left=$({kinds} | grep -vcx DaemonSet) || :; if [ "$left" = 0 ]; then echo pods=none; '
         "else echo pods=some; fi",
-        order=f"{patient} drain {node} --ignore-daemonsets "
-        f"--delete-emptydir-data --force --timeout={c.kubelet.drain_seconds}s",
+        order=drain(patient, each.host.node, c.kubelet.drain_seconds),
         removes=True,
     )
 

@@ -8,10 +8,10 @@ from quorate.core import Key
 from quorate.plan.graph import Part
 from quorate.render.sh import quote
 from quorate.resource.brick import Brick
-from quorate.resource.drain import Drained, Hook, Uncordoned
+from quorate.resource.drain import Drained, Uncordoned
 from quorate.resource.fallback import Fallback, Settled
 from quorate.resource.kube import kubectl
-from quorate.resource.system import User
+from quorate.resource.system import Hook, User
 from quorate.resource.unit import Ready, Unit
 from quorate.spec.cluster import Host
 

@@ -8,12 +8,12 @@ from quorate.pki.issue import PkiError, inspect
 from quorate.plan.step import Step
 from quorate.plan.words import clean, line, many, short
 from quorate.resource.block import Block
-from quorate.resource.drain import Drained, Hook, Uncordoned
+from quorate.resource.drain import Drained, Uncordoned
 from quorate.resource.file import Binary, Directory, File, Symlink
 from quorate.resource.kube import Image, Manifest
 from quorate.resource.package import Packages
 from quorate.resource.removal import Removal
-from quorate.resource.system import Setting
+from quorate.resource.system import Hook, Setting
 from quorate.resource.unit import Ready, Stopped, Unit
 
 Diff = tuple[str, ...]

@@ -9,11 +9,11 @@ from quorate.core import Blob, Key
 from quorate.plan import describe
 from quorate.plan.step import Plan, Step
 from quorate.plan.words import many, size
-from quorate.resource.drain import Drained, Hook, Uncordoned
+from quorate.resource.drain import Drained, Uncordoned
 from quorate.resource.fallback import Fallback, Settled
 from quorate.resource.file import Binary, File
 from quorate.resource.removal import Removal
-from quorate.resource.system import Setting
+from quorate.resource.system import Hook, Setting
 from quorate.resource.unit import Stopped, Unit
 
 Wire = Callable[[Blob], int]

@@ -1,10 +1,11 @@
-"""What stands around the change of a worker: its node emptied, and taking pods again if we had cordoned it; hooks."""
+"""What stands around the change of a worker: its node emptied, and taking pods again if we had cordoned it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
 from quorate.core import Action, Probe, State
+from quorate.render.drain import drain
 from quorate.render.sh import quote
 from quorate.resource.brick import Brick
 
@@ -55,7 +56,7 @@ class Drained(Brick):
                 f'on=$({self.run} get node {node} --ignore-not-found -o name); [ -n "$on" ] || exit 0\n'
                 f"case $({self.run} get node {node} -o 'jsonpath={{.spec.unschedulable}}') in true) ;;\n"
                 f"*) {self.run} annotate node {node} {MARK}=yes --overwrite >/dev/null;; esac\n"
-                f"{self.run} drain {node} --ignore-daemonsets --delete-emptydir-data --force --timeout={self.seconds}s"
+                + drain(self.run, self.node, self.seconds)
             )
         ]
 
@@ -106,41 +107,6 @@ class Uncordoned(Brick):
                 f"{self.run} uncordon {node} >/dev/null; {self.run} annotate node {node} {MARK}- >/dev/null"
             )
         ]
-
-    def remove(self) -> Sequence[Action]:
-        """Nothing to undo."""
-        return []
-
-
-@dataclass(frozen=True, kw_only=True)
-class Hook(Brick):
-    """A program of the site's on a host, before or after its change; and a pause."""
-
-    kind: ClassVar[str] = "hook"
-    passive: ClassVar[bool] = False
-    waits: ClassVar[bool] = True
-    apart: ClassVar[bool] = True
-
-    what: str
-    order: str
-
-    @property
-    def name(self) -> str:
-        """When it is."""
-        return self.what
-
-    @property
-    def desired(self) -> State:
-        """It has been."""
-        return {"done": "yes"}
-
-    def probe(self) -> Probe:
-        """It leaves no trace that could be asked for."""
-        return Probe("script", "echo done=yes")
-
-    def converge(self, actual: State) -> Sequence[Action]:
-        """Run it."""
-        return [Action(self.order)]
 
     def remove(self) -> Sequence[Action]:
         """Nothing to undo."""

@@ -145,6 +145,18 @@ class Encounter(Setting):
     waits: ClassVar[bool] = True
 
 
+@dataclass(frozen=True, kw_only=True)
+class Hook(Setting):
+    """A program of the site's on a host, before or after its change; or a pause. It leaves nothing to be asked for."""
+
+    kind: ClassVar[str] = "hook"
+    waits: ClassVar[bool] = True
+    apart: ClassVar[bool] = True
+
+    want: tuple[tuple[str, str], ...] = (("done", "yes"),)
+    check: str = "echo done=yes"
+
+
 def sysctl(host: str, key: str, value: str) -> Setting:
     """A kernel setting, now; that it comes back after a reboot is the file in /etc/sysctl.d."""
     path, old = f"/proc/sys/{key.replace('.', '/')}", f"{STATE}/sysctl-{key.replace('/', '.')}"
