@@ -43,6 +43,8 @@ class Site:
         self.looks: list[str] = []
         self.events: list[Event] = []
 
+    wishes: Wishes
+
     async def look(self, stage: str = "") -> Looked:
         self.looks.append(stage)
         names = list(self.stages)
@@ -64,13 +66,14 @@ class Site:
     def apply(self, through: str = "") -> tuple[Ended, Outcome, tuple[str, ...]]:
         async def run() -> tuple[Ended, Outcome, tuple[str, ...]]:
             looked = await self.look()
+            self.wishes = Wishes()
             with Output(svg=None, title="") as out, journal.run(self.store, "apply") as written:
                 walked = await walk(
                     out,
                     looked,
                     self.hosts,
                     self.events.append,
-                    Wishes(),
+                    self.wishes,
                     written,
                     again=self.look,
                     through=through,
@@ -160,6 +163,24 @@ def test_a_host_that_was_lost_meanwhile_keeps_the_next_one_from_beginning(site: 
     made.look = again  # type: ignore[method-assign]
     with pytest.raises(TransportError, match="lost before the stage `leave`, which did not begin: n1: no route"):
         made.apply()
+    assert "@set door new" not in made.ran
+
+
+@pytest.mark.parametrize("wish", ["stop", "abort"])
+def test_an_interruption_between_two_stages_keeps_the_next_one_from_beginning(
+    site: Callable[..., Site], wish: str
+) -> None:
+    made = site(**BOTH)
+    before = made.look
+
+    async def again(stage: str = "") -> Looked:
+        if stage:
+            getattr(made.wishes, wish)()
+        return await before(stage)
+
+    made.look = again  # type: ignore[method-assign]
+    ended, outcome, rest = made.apply()
+    assert (ended.ok, ended.stopped, outcome.ok, rest) == (False, True, False, ("leave",))
     assert "@set door new" not in made.ran
 
 

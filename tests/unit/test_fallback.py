@@ -22,6 +22,7 @@ from quorate.resource.brick import Brick
 from quorate.resource.fallback import Fallback, Settled
 from quorate.resource.file import File
 from quorate.resource.unit import Ready, Unit
+from quorate.spec.cluster import LoadBalancer
 
 SYSTEMCTL = r"""#!/bin/sh
 # Runs one service: what it runs is what its program says at its start; it notes what it loads, as units of ours do.
@@ -304,6 +305,19 @@ def test_what_runs_and_has_a_proof_has_something_to_go_back_to() -> None:
     bare = replace(change(), facts=replace(change().facts, hosts={}))
     assert cluster(THREE)
     assert not [each for each in compile_cluster(bare).bricks if isinstance(each, Fallback)]
+
+
+def test_what_is_exchanged_has_nothing_to_go_back_to() -> None:
+    """nginx is taken away before haproxy starts: without haproxy's files there would be no balancer at all."""
+    new = cluster(THREE, load_balancer=LoadBalancer(kind="haproxy"))
+    running = {
+        name: replace(facts, running=frozenset({"nginx.service"})) for name, facts in change().facts.hosts.items()
+    }
+    given = context(new, cluster(THREE))
+    compiled = compile_cluster(replace(given, facts=replace(given.facts, hosts=running)))
+    assert Key("b1", "removal", "balancer") in compiled.component_of
+    assert Key("b1", "fallback", "balancer") not in compiled.component_of
+    assert Key("b1", "ready", "haproxy") in ancestors(compiled, Key("b2", "unit", "haproxy.service")), "still in turn"
 
 
 def test_it_has_something_to_do_when_one_of_its_files_has() -> None:

@@ -30,8 +30,11 @@ async def walk(
 ) -> "tuple[Ended, Outcome, tuple[str, ...]]":
     """Walk all stages, or those up to `through`: how it ended, what became of every step, and the stages still to come.
 
-    Raises TransportError when a host is lost between two stages: the next one does not begin.
+    Who interrupts between two stages has the next one not begin. Raises TransportError when a host is lost there.
     """
+    import asyncio
+    from dataclasses import replace
+
     from quorate.report.event import StageBegun
 
     names, away = looked.prepared.todo, frozenset(looked.prepared.lost)
@@ -45,7 +48,12 @@ async def walk(
         ended, outcome = (one, result) if ended is None or outcome is None else (ended.then(one), outcome.then(result))
         if not one.ok or not rest or stage == through:
             return ended, outcome, rest
+        asked = asyncio.Event()
+        wishes.stop = wishes.abort = asked.set
         looked = await again(rest[0])
+        if asked.is_set():
+            outcome.stopped = True
+            return replace(ended, ok=False, stopped=True), outcome, rest
         _demand(looked, away, rest[0])
         if not looked.prepared.todo:
             return ended, outcome, ()

@@ -50,24 +50,28 @@ def _of(context: Context, host: Host, parts: Sequence[Part]) -> tuple[list[Brick
 def _before(context: Context, host: Host) -> list[Brick]:
     rollout, found = context.cluster.rollout, list[Brick]()
     if rollout.before:
-        found.append(Hook(host=host.name, what="before the change", order=quote(str(rollout.before))))
+        found.append(Hook(host=host.name, what="before the change", order=quote(rollout.before)))
     if rollout.drain:
-        api, url = context.spokesman, f"https://{context.spokesman.ip}:{context.cluster.apiserver.port}"
-        seconds = context.cluster.kubelet.drain_seconds
-        found.append(Drained(host=api.name, node=host.node, run=kubectl(url, timeout=f"{seconds}s"), seconds=seconds))
+        seconds, api = context.cluster.kubelet.drain_seconds, context.spokesman.name
+        run = kubectl(_url(context), timeout=f"{seconds}s")
+        found.append(Drained(host=api, node=host.node, run=run, seconds=seconds))
     return found
 
 
 def _after(context: Context, host: Host) -> list[Brick]:
     rollout, found = context.cluster.rollout, list[Brick]()
     if rollout.drain:
-        api, url = context.spokesman, f"https://{context.spokesman.ip}:{context.cluster.apiserver.port}"
-        found.append(Uncordoned(host=api.name, node=host.node, run=kubectl(url)))
+        found.append(Uncordoned(host=context.spokesman.name, node=host.node, run=kubectl(_url(context))))
     if rollout.after:
-        found.append(Hook(host=host.name, what="after the change", order=quote(str(rollout.after))))
+        found.append(Hook(host=host.name, what="after the change", order=quote(rollout.after)))
     if rollout.pause_seconds:
         found.append(Hook(host=host.name, what="pause", order=f"sleep {rollout.pause_seconds}"))
     return found
+
+
+def _url(context: Context) -> str:
+    """Of the API server through which objects are written."""
+    return f"https://{context.spokesman.ip}:{context.cluster.apiserver.port}"
 
 
 def _chain(bricks: Iterable[Brick], before: frozenset[Key], watches: frozenset[Key]) -> list[Brick]:

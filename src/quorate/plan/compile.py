@@ -72,7 +72,7 @@ def compile_stage(stage: Stage) -> Compiled:
     context = replace(stage.context, cluster=_ordered(stage.context.cluster))
     olds = [cluster for cluster in stage.context.former if cluster != stage.context.cluster]
     parts = removals(context, olds, _parts(context), _parts, clears=stage.clears)
-    parts = [fallen_back(part) if _runs(context, part) else part for part in parts]
+    parts = [fallen_back(part) if _serves(context, part) else part for part in parts]
     parts = around(context, parts, NODES, lambda part: _runs(context, part))
     return Compiled(stage.name, (*parts, *_acts(stage.acts)), context)
 
@@ -174,6 +174,16 @@ def _ordered(cluster: Cluster) -> Cluster:
 
 
 def _runs(context: Context, part: Part) -> bool:
-    running = context.facts.of(part.host).running
+    """Whether a service of the part runs, be it one that it is about to exchange."""
     gone = [brick for removal in part.resources if isinstance(removal, Removal) for brick in removal.bricks]
-    return any(isinstance(brick, Unit) and brick.unit in running for brick in (*part.resources, *gone))
+    return _serves(context, part) or _any_runs(context, part.host, gone)
+
+
+def _serves(context: Context, part: Part) -> bool:
+    """Whether one of its own services runs: then there is something to go back to."""
+    return _any_runs(context, part.host, part.resources)
+
+
+def _any_runs(context: Context, host: str, bricks: Iterable[Brick]) -> bool:
+    running = context.facts.of(host).running
+    return any(isinstance(brick, Unit) and brick.unit in running for brick in bricks)
