@@ -18,9 +18,11 @@ from quorate.plan.fallback import fallen_back, known_bad
 from quorate.plan.graph import Part
 from quorate.plan.staged import foreseen
 from quorate.plan.step import Plan
+from quorate.render.fallback import SWEPT
 from quorate.resource.brick import Brick
 from quorate.resource.fallback import Fallback, Settled
 from quorate.resource.file import File
+from quorate.resource.removal import script
 from quorate.resource.unit import Ready, Unit
 from quorate.spec.cluster import LoadBalancer
 
@@ -227,6 +229,17 @@ async def test_destroy_leaves_nothing_of_it(site: Site) -> None:
     await site.change(to)
     await site.root.remove(to.resources[0])  # type: ignore[arg-type]
     assert (site.traces(), list(site.place.iterdir())) == ([], [])
+
+
+async def test_who_takes_a_whole_host_away_ends_all_judges_first(site: Site) -> None:
+    """Also where the service does not run, and nobody knows of its judge any more."""
+    await site.change(part("bad"))
+    assert script([], whole=True).index(SWEPT) < script([], whole=True).index("systemctl daemon-reload")
+    assert SWEPT not in script([], whole=False)
+    await site.run(SWEPT)
+    assert site.traces() == []
+    await asyncio.sleep(5)
+    assert site.text("program") == "bad", "nobody put it back"
 
 
 async def test_what_no_service_loads_stays_and_nobody_waits_to_take_it_back(

@@ -18,6 +18,13 @@ FORSAKEN_S = 900
 gone."""
 
 
+SWEPT = f"""\
+systemctl stop 'quorate-judge-*.service' 'quorate-fallback-*.service' 2>/dev/null || :
+rm -f -- {WANTS}/quorate-fallback-*.service {UNITS}/quorate-fallback-*.service
+"""
+"""sh that ends all judges of a host and takes their units away: what is destroyed must not be put back."""
+
+
 def unit(part: str) -> str:
     """The judge's service after a reboot."""
     return f"quorate-fallback-{token.name(part)}.service"

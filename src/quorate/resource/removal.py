@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from quorate.core import Action, Probe, State
+from quorate.render import fallback
 from quorate.render.sh import quote
 from quorate.resource.brick import Brick
 from quorate.spec.layout import LOADED, STATE
@@ -16,9 +17,10 @@ FAILED = "\x03failed "
 def script(bricks: Sequence[Brick], *, whole: bool) -> str:
     """Remove bricks, given in the order of removal; one that fails does not stop the others.
 
-    The notes about how the host was found go last, with the `whole` of it, and only when everything else is gone.
+    Before a whole host is cleaned the judges of its changes end. The notes about how it was found go last, with the
+    `whole` of it, and only when everything else is gone.
     """
-    parts = ["q_bad=\n"]
+    parts = ["q_bad=\n", *([fallback.SWEPT] if whole else [])]
     for brick in bricks:
         orders = "\n".join(action.script for action in brick.remove())
         if not orders:
