@@ -275,3 +275,29 @@ def test_what_did_not_hold_is_not_tried_again_unasked(
     assert not [script for _, script in hosts.scripts if "sh_step" in script]
     assert quorate("apply", "--yes", "--retry")[0] == 7
     assert [script for _, script in hosts.scripts if "sh_step" in script]
+
+
+def test_a_dead_host_is_left_out(quorate: Quorate, hosts: Hosts, file: Path, tmp_path: Path) -> None:
+    """It is named, or was at the last apply; who answers, or is no host, is refused."""
+    state = tmp_path / ".quorate" / "tiny"
+    file.write_text(file.read_text() + "  - {name: node02, address: 192.0.2.13, roles: [worker]}\n")
+    assert "was not built yet" in quorate("plan", "--without", "node01")[2]
+    quorate("apply", "--yes")
+    (state / "last-applied.yaml").write_bytes(file.read_bytes())
+    hosts.facts = {"master01": "etcd_member=yes\n", "node01": "", "node02": ""}
+    assert quorate("plan", "--without", "nobody")[0] == 64
+    code, _, err = quorate("plan", "--without", "node01")
+    assert (code, "node01 answers: --without is for hosts that do not" in err) == (4, True)
+    assert not (state / "without").exists()
+    hosts.lost["node01"] = "no route"
+    told = "node01 does not answer and is left out of the cluster"
+    code, out, _ = quorate("plan", "--without", "node01")
+    assert (code, told in " ".join(out.split())) == (2, True)
+    assert quorate("apply", "--yes", "--without", "node01")[0] == 7, "hosts that do nothing"
+    assert (state / "without").read_text() == "node01\n"
+    assert told in " ".join(quorate("plan")[1].split())
+    assert "node01 is left out" in quorate("status")[1]
+    del hosts.lost["node01"]
+    assert "node01 answers again: it comes in as a new host" in " ".join(quorate("plan")[1].split())
+    quorate("apply", "--yes")
+    assert (state / "without").read_text() == ""

@@ -55,7 +55,7 @@ class Site:
         states, _ = await look(list(bricks.values()), self.hosts)
         plan, coming = foreseen(now, further, states)
         past = Past(self.store, self.file, self.context.cluster)
-        prepared = Prepared(self.context, now, plan, coming, self.store, past, self.lost)
+        prepared = Prepared(self.context, now, plan, coming, self.store, past, self.lost, self.file.read_text())
         shown = [show(plan, {}, wire, stage=now.stage)]
         shown += [show(each.plan, {}, wire, stage=each.name) for each in coming]
         return Looked(prepared, replace(shown[0], lines=tuple(line for one in shown for line in one.lines)), ())
@@ -216,7 +216,7 @@ def test_what_did_not_hold_before_is_refused_in_a_later_stage_too(
     monkeypatch.setattr("quorate.plan.fallback.known_bad", lambda _plan: {thing("door", "new").key: "m1: tried"})
     with Output(svg=None, title="") as out:
         cluster, via = made.context.cluster, made.hosts
-        again = _again(out, cluster, made.file, via, made.events.append, frozenset(), retry=retry)  # type: ignore[arg-type]
+        again = _again(out, looked, cluster, made.file, via, made.events.append, retry=retry)  # type: ignore[arg-type]
         if retry:
             assert asyncio.run(again("leave")) is looked  # type: ignore[arg-type]
         else:

@@ -19,6 +19,10 @@ pytestmark = pytest.mark.lab
 TRACES = (
     "ls -d /etc/kubernetes /etc/etcd /var/lib/quorate /etc/quorate /opt/kubernetes 2>/dev/null || :; ls /var/lib/etcd"
 )
+MEMBERS = (
+    "etcdctl --endpoints=https://127.0.0.1:2379 --cacert=/etc/etcd/pki/ca.crt --cert=/etc/etcd/pki/client.crt "
+    "--key=/etc/etcd/pki/client.key member list"
+)
 
 
 @pytest.fixture(scope="module")
@@ -126,6 +130,30 @@ def test_a_dead_worker_is_taken_out(stages: Stages) -> None:
     stages.verify()
 
 
+def test_a_dead_master_is_left_out_and_comes_back(stages: Stages) -> None:
+    """Its member leaves etcd and nobody sends it anything, though the file names it; what it comes back with is laid
+    aside, and it joins as a new one.
+    """
+    fault.kill("test-stages", "master03")
+
+    def leave_out() -> None:
+        stages.deployed.quorate("apply", "--yes", "--without", "master03")
+        stages.deployed.quorate("plan", code=0)
+
+    calm(stages.watched("a dead master is left out", leave_out))
+    assert on(stages, "master01", MEMBERS).count(", started, ") == 2
+    assert f"{NET}.{HOSTS['master03']}" not in on(stages, "lb01", "cat /etc/quorate/*.conf")
+    assert "master03 is left out" in stages.deployed.quorate("status", code=0).stdout
+    stages.verify()
+    fault.start("test-stages", "master03")
+    calm(stages.watched("it comes back", stages.apply))
+    assert on(stages, "master01", MEMBERS).count(", started, ") == 3
+    assert "wal" in on(stages, "master03", "ls /var/lib/etcd/former-*")
+    on(stages, "master03", "rm -r /var/lib/etcd/former-*")
+    stages.healthy(within=60)
+    stages.verify()
+
+
 def test_too_many_dead_members_are_refused(stages: Stages) -> None:
     """Two of three: the refusal names them, what is left, and what to do; nothing is touched."""
     for host in ("master02", "master03"):
@@ -197,10 +225,6 @@ def test_a_member_begins_on_no_blank_disk(stages: Stages) -> None:
 
 def test_a_join_that_is_cut_off_costs_no_quorum_and_goes_on(stages: Stages) -> None:
     """The host is lost between being let in and starting: a learner has no vote."""
-    members = (
-        "etcdctl --endpoints=https://127.0.0.1:2379 --cacert=/etc/etcd/pki/ca.crt --cert=/etc/etcd/pki/client.crt "
-    )
-    members += "--key=/etc/etcd/pki/client.key member list"
 
     def peers(how: str) -> str:
         return (
@@ -213,7 +237,7 @@ def test_a_join_that_is_cut_off_costs_no_quorum_and_goes_on(stages: Stages) -> N
         on(stages, "node01", peers("-I"))
         # The preflight sees that, and is told to let it be.
         with stages.deployed.started("apply", "--yes", "--waive", "reach@node01") as process:
-            while f"{NET}.{HOSTS['node01']}:2380" not in on(stages, "master01", members):
+            while f"{NET}.{HOSTS['node01']}:2380" not in on(stages, "master01", MEMBERS):
                 assert process.poll() is None
             fault.cut("test-stages", "node01")
             assert process.wait(timeout=300) == 7
@@ -222,7 +246,7 @@ def test_a_join_that_is_cut_off_costs_no_quorum_and_goes_on(stages: Stages) -> N
         stages.apply()
 
     stages.watched("a joining member is cut off", grow)
-    assert on(stages, "master01", members).count(", started, ") == 4
+    assert on(stages, "master01", MEMBERS).count(", started, ") == 4
     stages.write(spec(THREE))
     stages.apply()
 

@@ -3,7 +3,21 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from quorate.cli.words import DEFAULT, BreakLock, File, Json, Limit, Replace, Retry, Svg, Through, Verbose, Waive, Yes
+from quorate.cli.words import (
+    DEFAULT,
+    BreakLock,
+    File,
+    Json,
+    Limit,
+    Replace,
+    Retry,
+    Svg,
+    Through,
+    Verbose,
+    Waive,
+    Without,
+    Yes,
+)
 
 if TYPE_CHECKING:
     from quorate.cli.look import Looked
@@ -24,6 +38,7 @@ def apply(
     file: File = DEFAULT,
     yes: Yes = False,
     replace: Replace = (),
+    without: Without = (),
     waive: Waive = (),
     through: Through = "",
     limit: Limit = (),
@@ -39,10 +54,11 @@ def apply(
     each looked at anew; --through ends after one. With --limit only some hosts are changed, where nothing else must
     come first. Interrupted or failed, the same command goes on where it stopped.
     Ctrl-C once lets running steps end, twice aborts. A host that was in the cluster and does not answer is left as it
-    is (exit code 6 in the end); one that is not in the file any more leaves the cluster. Who runs it at the same time
-    is refused (exit code 10): the lock is on the hosts, and free again 40 s after the last sign of life. Before the
-    first change the hosts are checked (see `quorate preflight`); what fails stops it (exit code 4) unless waived. With
-    --json each event is one line.
+    is (exit code 6 in the end); one that is not in the file any more leaves the cluster, and so does one that --without
+    names, until it answers again: its member leaves etcd, and nobody sends it anything. Who runs it at the same time is
+    refused (exit code 10): the lock is on the hosts, and free again 40 s after the last sign of life. Before the first
+    change the hosts are checked (see `quorate preflight`); what fails stops it (exit code 4) unless waived. With --json
+    each event is one line.
     """
     from quorate.cli.output import Output, demand_terminal, run
 
@@ -53,6 +69,7 @@ def apply(
             out,
             file,
             frozenset(replace),
+            frozenset(without),
             waive,
             through,
             limit,
@@ -69,6 +86,7 @@ async def _apply(
     out: "Output",
     file: Path,
     replaced: frozenset[str],
+    without: frozenset[str],
     waivers: tuple[str, ...],
     through: str,
     limit: tuple[str, ...],
@@ -91,7 +109,7 @@ async def _apply(
     from quorate.spec.load import load
 
     cluster, text = load(file), file.read_text(encoding="utf-8")
-    known(cluster, tuple(sorted(replaced)), ())
+    known(cluster, tuple(sorted(replaced | without)), ())
     only = selected(cluster, limit)
     lines = jsonl.to() if json else None
     # Before anything is looked at: the plan is true until it is walked.
@@ -99,7 +117,7 @@ async def _apply(
     async with lock as (via, seconds):
         with busy(None if json else out, "reading artifacts") as emit:
             told = emit if out.lively else lambda _event: None
-            looked = await look(cluster, file, via, lines or emit, replaced=replaced, told=told)
+            looked = await look(cluster, file, via, lines or emit, replaced=replaced, without=without, told=told)
             looked = looked.limited(only)
             looked, checked = await before(out, lines, looked, via, waivers)
         # Their code came with the plan's.
@@ -122,17 +140,19 @@ async def _apply(
         if shown.lines and not yes and not await out.agreed("Apply this?  Only yes applies it."):
             raise QuorateError("not applied: there was no yes", "nothing was changed")
         prepared = looked.prepared
-        with journal.run(prepared.store, "apply", **_told(planned, text, looked.waived)) as run:
+        with journal.run(prepared.store, "apply", **_told(planned, looked.prepared.text, looked.waived)) as run:
             prepared.store.keep()
-            prepared.past.begin(text, prepared.machines, prepared.todo, prepared.context.supply.versions)
+            prepared.past.begin(
+                prepared.text, prepared.machines, prepared.todo, prepared.context.supply.versions, out=prepared.out
+            )
             copies = Copies(prepared.store, prepared.context, file, text, via)
             await copies.begin()
             with gently() as wishes:
-                again = _again(out, cluster, file, via, lines, replaced, retry=retry)
+                again = _again(out, looked, cluster, file, via, lines, retry=retry)
                 ended, outcome, rest = await walk(
                     out, looked, via, lines, wishes, run, again=again, through=through, verbose=verbose
                 )
-                _remember(looked, text, run, ended, outcome, whole=not (rest or only))
+                _remember(looked, run, ended, outcome, whole=not (rest or only))
                 await copies.end(changed=bool(outcome.changed))
     silence()
     if lines:
@@ -152,20 +172,24 @@ async def _apply(
 
 def _again(
     out: "Output",
+    first: "Looked",
     cluster: "Cluster",
     file: Path,
     via: "Transport",
     lines: "Emit | None",
-    replaced: frozenset[str],
     *,
     retry: bool,
 ) -> "Again":
-    """How the hosts are looked at anew before a stage; what did not hold before is refused there, too."""
+    """How the hosts are looked at anew before a stage; what did not hold before is refused there, too, and a host that
+    is left out and answers.
+    """
     from quorate.cli.look import busy, look
+
+    replaced, out_of_it = first.prepared.context.replaced, first.prepared.out
 
     async def again(stage: str) -> "Looked":
         with busy(None if lines else out, "looking at the hosts") as emit:
-            looked = await look(cluster, file, via, lines or emit, replaced=replaced, stage=stage)
+            looked = await look(cluster, file, via, lines or emit, replaced=replaced, without=out_of_it, stage=stage)
         await _try_again(out, looked, retry=retry, yes=True)
         return looked
 
@@ -199,14 +223,8 @@ def _demand(looked: "Looked") -> None:
     """Refuse to begin without a host that the cluster needs; one that it can do without is left alone."""
     from quorate.core import TransportError
 
-    prepared = looked.prepared
-    hosts, machines = {host.name: host for host in prepared.context.cluster.hosts}, prepared.past.machines()
-    missing = {
-        name: why
-        for name, why in prepared.lost.items()
-        if name in hosts and not prepared.context.dispensable(hosts[name], machines)
-    }
-    if missing:
+    prepared, hosts = looked.prepared, looked.prepared.context.cluster.hosts
+    if missing := {name: why for name, why in prepared.lost.items() if name in prepared.compiled.answering}:
         raise TransportError(
             "\n".join(
                 [
@@ -244,7 +262,7 @@ def _told(planned: "Planned", text: str, waived: tuple[str, ...]) -> dict[str, o
     return {**told, "waived": waived} if waived else told
 
 
-def _remember(looked: "Looked", text: str, run: "Run", ended: "Ended", outcome: "Outcome", *, whole: bool) -> None:
+def _remember(looked: "Looked", run: "Run", ended: "Ended", outcome: "Outcome", *, whole: bool) -> None:
     """After a whole run, the file as applied; in any case its end in the journal."""
     from quorate.plan.words import line
     from quorate.report import jsonl
@@ -253,7 +271,7 @@ def _remember(looked: "Looked", text: str, run: "Run", ended: "Ended", outcome: 
     if ended.ok and whole:
         left = [each.host.name for each in prepared.context.leaving if each.whole]
         away = prepared.left_alone
-        prepared.past.finish(text, prepared.machines, prepared.context.supply, left=left, away=away)
+        prepared.past.finish(prepared.text, prepared.machines, prepared.context.supply, left=left, away=away)
     told = {name: value for name, value in jsonl.as_dict(ended).items() if name != "event"}
     run.end(**told, failures={str(key): line(error, 500) for key, error in outcome.failed.items()})
 

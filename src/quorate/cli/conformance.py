@@ -119,7 +119,7 @@ async def _conformance(
     yes: bool,
     json: bool,
 ) -> int:
-    from quorate.cli.look import busy
+    from quorate.cli.look import busy, there
     from quorate.conformance.program import Program
     from quorate.conformance.whole import alone, conform
     from quorate.core import QuorateError, VerifyFailed
@@ -127,7 +127,7 @@ async def _conformance(
     from quorate.report.event import Said
     from quorate.spec.load import load
 
-    cluster = load(file)
+    cluster = there(load(file), file)
     store = Store.beside(file, cluster.name)
     folder = store.path / "conformance"
     question = f"Disruptive tests stop what others use on {cluster.name}.  Go on?  Only yes does."

@@ -132,7 +132,7 @@ async def _drill(
     breaks: bool,
     json: bool,
 ) -> int:
-    from quorate.cli.look import busy
+    from quorate.cli.look import busy, there
     from quorate.cli.writer import writing
     from quorate.core import QuorateError
     from quorate.drill.catalog import named
@@ -140,7 +140,7 @@ async def _drill(
     from quorate.procedure.kubeconfig import administrator
     from quorate.spec.load import load
 
-    cluster, wanted, (html, kept, compare) = load(file), named(names), files
+    cluster, wanted, (html, kept, compare) = there(load(file), file), named(names), files
     before = _read(compare)
     for path in (html, kept):
         _demand_place(path)

@@ -117,12 +117,14 @@ async def look(
     emit: Emit,
     *,
     replaced: frozenset[str] = frozenset(),
+    without: frozenset[str] = frozenset(),
     told: Emit = lambda _event: None,
     stage: str = "",
 ) -> Looked:
     """The plan with all that its readers see; nothing is changed anywhere. `told` hears what is being done.
 
-    `replaced` are hosts that are new machines in the place of others, `stage` is the one to begin with.
+    `replaced` are hosts that are new machines in the place of others, `without` dead ones that shall be left out;
+    `stage` is the one to begin with.
     """
     import asyncio
 
@@ -140,7 +142,7 @@ async def look(
     from quorate.plan.fallback import known_bad
     from quorate.plan.show import show
 
-    prepared = await prepare(cluster, file, watched, emit, replaced=replaced, asked=asked, stage=stage)
+    prepared = await prepare(cluster, file, watched, emit, replaced=replaced, without=without, asked=asked, stage=stage)
     phases = watched.phases()
     present = await present_texts(prepared.plan, watched)
     lost = {host: prepared.lost.get(host, "did not answer") for host in prepared.plan.unreachable}
@@ -164,6 +166,14 @@ def about(looked: Looked) -> dict[str, str]:
     context = looked.prepared.context
     hosts = (*(each.host for each in context.leaving), *context.cluster.hosts)
     return {host.name: f"{host.ip}  {', '.join(host.roles)}" for host in hosts}
+
+
+def there(cluster: Cluster, file: Path) -> Cluster:
+    """The cluster less the hosts that are left out of it since they are dead: what its judges expect."""
+    from quorate.execute.past import Past
+    from quorate.execute.store import Store
+
+    return Past(Store.beside(file, cluster.name), file, cluster).there
 
 
 def selected(cluster: Cluster, names: tuple[str, ...]) -> frozenset[str]:

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from quorate.cli.words import DEFAULT, File, Hosts, Json, Limit, Only, Replace, Svg, Verbose
+from quorate.cli.words import DEFAULT, File, Hosts, Json, Limit, Only, Replace, Svg, Verbose, Without
 
 if TYPE_CHECKING:
     from quorate.cli.output import Output
@@ -19,20 +19,23 @@ def plan(
     host: Hosts = (),
     limit: Limit = (),
     replace: Replace = (),
+    without: Without = (),
     verbose: Verbose = False,
     json: Json = False,
     svg: Svg = None,
 ) -> int:
     """Show what apply would change; changes nothing.
 
-    All stages are shown, where there are several. --only and --host show a part of the plan, --limit what an apply with
-    --limit would do. Texts that change are shown as diffs, new ones with -v. Exit code 0: no changes, 2: changes, 6: a
-    host did not answer.
+    All stages are shown, where there are several. --only and --host show a part of the plan, --limit and --without what
+    an apply with them would do. Texts that change are shown as diffs, new ones with -v. Exit code 0: no changes, 2:
+    changes, 6: a host did not answer.
     """
     from quorate.cli.output import Output, run
 
     with Output(svg=svg, title="quorate plan") as out:
-        return run(_plan(out, file, only, host, limit, frozenset(replace), verbose=verbose, json=json))
+        return run(
+            _plan(out, file, only, host, limit, frozenset(replace), frozenset(without), verbose=verbose, json=json)
+        )
 
 
 async def _plan(
@@ -42,6 +45,7 @@ async def _plan(
     host: tuple[str, ...],
     limit: tuple[str, ...],
     replaced: frozenset[str],
+    without: frozenset[str],
     *,
     verbose: bool,
     json: bool,
@@ -53,12 +57,12 @@ async def _plan(
     from quorate.spec.load import load
 
     cluster = load(file)
-    known(cluster, (*host, *sorted(replaced)), only)
+    known(cluster, (*host, *sorted(replaced | without)), only)
     only_on = selected(cluster, limit)
     async with door(cluster, file, asks=not json) as via:
         with busy(None if json else out, "reading artifacts") as emit:
             told = emit if out.lively else lambda _event: None
-            looked = await look(cluster, file, via, emit, replaced=replaced, told=told)
+            looked = await look(cluster, file, via, emit, replaced=replaced, without=without, told=told)
     looked = looked.limited(only_on)
     shown = looked.shown.only(only, host)
     code = TransportError.exit_code if shown.unreachable else CHANGES if shown.lines else 0

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from quorate.cli.words import DEFAULT, File, Json, Replace, Svg, Waive
+from quorate.cli.words import DEFAULT, File, Json, Replace, Svg, Waive, Without
 
 if TYPE_CHECKING:
     from quorate.cli.look import Looked
@@ -16,7 +16,13 @@ if TYPE_CHECKING:
 
 
 def preflight(
-    *, file: File = DEFAULT, replace: Replace = (), waive: Waive = (), json: Json = False, svg: Svg = None
+    *,
+    file: File = DEFAULT,
+    replace: Replace = (),
+    without: Without = (),
+    waive: Waive = (),
+    json: Json = False,
+    svg: Svg = None,
 ) -> int:
     """Check all hosts for what would break an apply: one script on each, side by side; changes nothing.
 
@@ -26,11 +32,17 @@ def preflight(
     from quorate.cli.output import Output, run
 
     with Output(svg=svg, title="quorate preflight") as out:
-        return run(_preflight(out, file, frozenset(replace), waive, json=json))
+        return run(_preflight(out, file, frozenset(replace), frozenset(without), waive, json=json))
 
 
 async def _preflight(
-    out: "Output", file: Path, replaced: frozenset[str], waivers: tuple[str, ...], *, json: bool
+    out: "Output",
+    file: Path,
+    replaced: frozenset[str],
+    without: frozenset[str],
+    waivers: tuple[str, ...],
+    *,
+    json: bool,
 ) -> int:
     from quorate.cli.look import busy, door, known
     from quorate.cli.output import dump
@@ -43,11 +55,11 @@ async def _preflight(
     from quorate.spec.load import load
 
     cluster = load(file)
-    known(cluster, tuple(sorted(replaced)), ())
+    known(cluster, tuple(sorted(replaced | without)), ())
     report.known(waivers, [host.name for host in cluster.hosts])
     async with door(cluster, file, asks=not json) as via:
         with busy(None if json else out, "looking at the hosts"):
-            world = await _world(cluster, file, via, replaced)
+            world = await _world(cluster, file, via, replaced, without)
             found = await fly(world, via, waivers=waivers)
     bad = found.of(Status.FAILED)
     if json:
@@ -62,7 +74,9 @@ async def _preflight(
     return PlanError.exit_code if bad else 0
 
 
-async def _world(cluster: "Cluster", file: Path, via: "Transport", replaced: frozenset[str]) -> "World":
+async def _world(
+    cluster: "Cluster", file: Path, via: "Transport", replaced: frozenset[str], without: frozenset[str]
+) -> "World":
     """The world of a plan; where none can be made, that is a finding, and the hosts are looked at all the same."""
     from quorate.cli.look import look
     from quorate.component.context import Context
@@ -78,7 +92,7 @@ async def _world(cluster: "Cluster", file: Path, via: "Transport", replaced: fro
     from quorate.spec.versions import table
 
     try:
-        return _seen(await look(cluster, file, via, lambda _event: None, replaced=replaced))
+        return _seen(await look(cluster, file, via, lambda _event: None, replaced=replaced, without=without))
     except (PlanError, ArtifactError) as error:
         trouble = line(f"{error}. {error.hint}" if error.hint else str(error))
     past = Past(Store.beside(file, cluster.name), file, cluster)
@@ -92,6 +106,7 @@ async def _world(cluster: "Cluster", file: Path, via: "Transport", replaced: fro
         established=past.established,
         former=past.former,
         replaced=replaced,
+        met=frozenset(past.machines()),
     )
     gone = {name: error.message for name, error in lost.items()}
     return World(context, past.machines(), trouble=trouble, lost=gone)

@@ -38,20 +38,24 @@ async def _status(out: "Output", file: Path, *, json: bool) -> int:
     from quorate.report.console import NAME, WARN
     from quorate.spec.load import load
 
-    cluster = load(file)
+    whole = load(file)
+    past = Past(Store.beside(file, whole.name), file, whole)
+    cluster, away = past.there, sorted(past.out)
     async with door(cluster, file, asks=not json) as via:
         with busy(None if json else out, "asking every host"):
             found = await ask(cluster, via)
-    past = Past(Store.beside(file, cluster.name), file, cluster)
     known = past.record
-    told = known.told(fingerprint(file.read_bytes())) if known else ""
+    told = known.told(fingerprint(past.text.encode())) if known else ""
     if json:
-        dump({**found.as_dict(), **({"operation": told} if told else {})})
+        more = {"operation": told, "left_out": away}
+        dump({**found.as_dict(), **{name: value for name, value in more.items() if value}})
     elif not found.anything and not past.former:
         out.say((cluster.name, NAME), " was never built: nothing of it runs on its hosts. `quorate apply` builds it.")
     else:
         if told:
             out.say((told, WARN))
+        for name in away:
+            out.say((f"{name} is left out of the cluster; `quorate apply` takes it in when it answers again", WARN))
         show(out, cluster, found)
     if len(found.unreachable) == len(cluster.hosts):
         return TransportError.exit_code

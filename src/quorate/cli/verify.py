@@ -64,7 +64,7 @@ async def _way(
 
 
 async def _verify(out: "Output", file: Path, *, disruptive: bool, yes: bool, breaks: bool, json: bool) -> int:
-    from quorate.cli.look import busy
+    from quorate.cli.look import busy, there
     from quorate.cli.output import dump
     from quorate.core import VerifyFailed
     from quorate.report.event import Said
@@ -74,7 +74,7 @@ async def _verify(out: "Output", file: Path, *, disruptive: bool, yes: bool, bre
     from quorate.verify.runner import demand_hosts
     from quorate.verify.runner import verify as prove
 
-    cluster = load(file)
+    cluster = there(load(file), file)
     total = sum(1 for check in CHECKS if disruptive or not check.disruptive)
     came: list[Finding] = []
     async with _way(out, cluster, file, disruptive=disruptive, yes=yes, breaks=breaks, json=json) as via:

@@ -30,7 +30,8 @@ async def walk(
 ) -> "tuple[Ended, Outcome, tuple[str, ...]]":
     """Walk all stages, or those up to `through`: how it ended, what became of every step, and the stages still to come.
 
-    Who interrupts between two stages has the next one not begin. Raises TransportError when a host is lost there.
+    Who interrupts between two stages has the next one not begin. Raises TransportError when a host is lost there, or
+    one is missing that the next stage needs.
     """
     import asyncio
     from dataclasses import replace
@@ -62,7 +63,8 @@ async def walk(
 def _demand(looked: "Looked", away: frozenset[str], stage: str) -> None:
     from quorate.core import TransportError
 
-    if lost := {name: why for name, why in looked.prepared.lost.items() if name not in away}:
+    needed = looked.prepared.compiled.answering
+    if lost := {name: why for name, why in looked.prepared.lost.items() if name not in away or name in needed}:
         told = "; ".join(f"{name}: {why.removeprefix(f'{name}: ')}" for name, why in sorted(lost.items()))
         raise TransportError(
             f"lost before the stage `{stage}`, which did not begin: {told}",

@@ -29,6 +29,15 @@ Replace = Annotated[
         show_default=False,
     ),
 ]
+Without = Annotated[
+    tuple[str, ...],
+    Parameter(
+        name="--without",
+        help="A dead host: leave it out of the cluster until it answers again.",
+        negative=(),
+        show_default=False,
+    ),
+]
 Through = Annotated[
     str, Parameter(name="--through", help="End after this stage (`quorate plan` names them).", show_default=False)
 ]

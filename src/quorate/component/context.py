@@ -1,6 +1,6 @@
 """What every component is given: the cluster, the hosts as found, the supply, the secrets, the version."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Protocol
@@ -52,17 +52,19 @@ class Context:
     """What of former clusters is served on."""
     absent: frozenset[str] = frozenset()
     """Hosts that do not answer: nothing is planned for them."""
+    met: frozenset[str] = frozenset()
+    """Hosts that an apply has met before."""
 
     def of(self, host: Host) -> HostFacts:
         """The facts of a host."""
         return self.facts.of(host.name)
 
-    def dispensable(self, host: Host, machines: Collection[str]) -> bool:
-        """Whether an apply goes on while the host does not answer: it is one of `machines`, those that were met before,
-        or a worker that is about to come to a cluster that runs.
+    def dispensable(self, host: Host) -> bool:
+        """Whether a change goes on while the host does not answer: it was met before, or is a worker that is about to
+        come to a cluster that runs.
         """
         new_worker = set(host.roles) == {Role.WORKER}
-        return self.established is not None and (host.name in machines or new_worker)
+        return self.established is not None and (host.name in self.met or new_worker)
 
     @property
     def proxy(self) -> str:
@@ -122,8 +124,13 @@ class Context:
         return was if was and was.masters[0].name == host.name else self.cluster
 
     def has_data(self, host: Host) -> bool:
-        """Whether the host holds an etcd member's data."""
-        return self.of(host).etcd_member
+        """Whether the host holds the data of a member of etcd."""
+        return self.of(host).etcd_member and not self.is_ghost(host)
+
+    def is_ghost(self, host: Host) -> bool:
+        """Whether the host has come back with the data of a member that was taken out while it was away."""
+        known = self.facts.members if self.established and self.of(host).etcd_member else ()
+        return bool(known) and all(address(member) != host.ip for member in known)
 
     def joins(self, host: Host) -> bool:
         """Whether the host's etcd has to join members that have data; in a first build all begin at once."""

@@ -120,6 +120,8 @@ def resources(context: Context, host: Host) -> Iterator[Brick]:
     )
     yield from files
     joins = context.joins(host) and bool(others)
+    if context.is_ghost(host):
+        yield etcd_disk.laid_aside(host, c.etcd.data_dir)
     yield etcd_disk.prepared(host, c.etcd.data_dir, blank=not context.has_data(host), joins=joins)
     if joins:
         yield membership.joined(ctl, c.etcd.data_dir)

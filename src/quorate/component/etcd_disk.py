@@ -54,6 +54,23 @@ def begun() -> Exec:
     return Exec(("/bin/rm", "-f", BEGIN, JOIN), root=True, optional=True)
 
 
+def laid_aside(host: Host, folder: str) -> Setting:
+    """The data of a member that was taken out, beside where a new one begins. Nothing of ours ever removes them."""
+    member = quote(f"{folder}/member")
+    return Setting(
+        host=host.name,
+        what="data of a former member of etcd",
+        want=(("former", "aside"),),
+        # Once the new one has joined, the data are its own.
+        check=f"if [ -e {member} ]; then echo former=there; else echo former=aside; fi",
+        order=f"""\
+systemctl stop etcd.service 2>/dev/null || :
+mv -- {member} {quote(folder)}/former-$(date -u +%Y%m%dT%H%M%SZ)
+rm -f -- {BEGIN} {JOIN}""",
+        removes=True,
+    )
+
+
 def prepared(host: Host, folder: str, *, blank: bool, joins: bool) -> Setting:
     """The place of the member's disk noted, and a member without data allowed to begin.
 

@@ -38,7 +38,7 @@ JOURNAL, KNOWN_HOSTS = "state/journal.jsonl", "state/known_hosts"
 FOLDERS = ("pki", "random", "begun", "behind", "former", "retired", "copy")
 FILES = (
     *("allocations.json", "endpoints", "journal.jsonl", "known_hosts", "last-applied.yaml", "machines.json"),
-    *("releases.json", "operation.json"),
+    *("releases.json", "operation.json", "without"),
 )
 """The state folder's folders and files. Not in it: `ssh.yaml`, which is about one machine, and `copy/last`."""
 LAST = "last"

@@ -7,6 +7,7 @@ behind/<host>          digests of files that a host may have something of, which
 former/<digest>.yaml   those files
 machines.json          the machine-id of each host
 releases.json          version and digests of each part, as of the last apply that did everything
+without                hosts that are left out of the cluster since they are dead, though the file names them
 endpoints              every address and name that was the API's: certificates go on naming them
 destroying             a destroy has begun, and not ended
 ```
@@ -25,6 +26,7 @@ from quorate.execute.store import Store
 from quorate.spec.cluster import Cluster
 from quorate.spec.load import load_former
 from quorate.spec.supply import Supply
+from quorate.spec.without import text_without, without
 
 
 def fingerprint(content: bytes) -> str:
@@ -43,6 +45,7 @@ class Past:
         self._machines = store.path / "machines.json"
         self._releases = store.path / "releases.json"
         self._destroying = store.path / "destroying"
+        self._out = store.path / "without"
 
     @cached_property
     def established(self) -> Cluster | None:
@@ -98,6 +101,22 @@ class Past:
             ) from None
 
     @property
+    def out(self) -> frozenset[str]:
+        """Hosts of the file that are left out of the cluster since they were dead, until they answer again."""
+        named = (self._store.read(self._out) or b"").decode("ascii", errors="replace").split()
+        return frozenset(named) & {host.name for host in self._now.hosts}
+
+    @property
+    def there(self) -> Cluster:
+        """The file's cluster less those that are left out."""
+        return without(self._now, self.out)
+
+    @property
+    def text(self) -> str:
+        """The file less those that are left out: what an apply of it would make of the hosts."""
+        return text_without(self._file.read_text(encoding="utf-8"), self.out)
+
+    @property
     def endpoints(self) -> tuple[str, ...]:
         """Every virtual IP, address or name by which clients were ever told to find the API, oldest first."""
         path = self._store.path / "endpoints"
@@ -118,11 +137,16 @@ class Past:
         machines: Mapping[str, str],
         stages: tuple[str, ...] = (),
         releases: Mapping[str, str] | None = None,
+        *,
+        out: Collection[str] = (),
     ) -> None:
         """Note that an apply of a file begins, its endpoint, and the machines that are met for the first time.
 
-        `stages` are those that have something to do; with none, no operation begins.
+        `stages` are those that have something to do; with none, no operation begins. `out` are the hosts that are left
+        out, and that the text does not name.
         """
+        if frozenset(out) != self.out:
+            self._store.write(self._out, "".join(f"{host}\n" for host in sorted(out)).encode())
         given, known = self._now.endpoint, self.endpoints
         fronts = [str(each) for each in (given.vip or given.address, given.name) if each]
         if not set(fronts) <= set(known):
@@ -203,7 +227,7 @@ class Past:
         """Note that no host has anything of it any more: an apply builds a new cluster, with the keys of this one."""
         folders = (self._begun.glob("*.yaml"), self._behind.glob("*"), self._kept.glob("*.yaml"))
         record.end(self._store.path)
-        files = (self._last, self._machines, self._releases, self._destroying)
+        files = (self._last, self._machines, self._releases, self._destroying, self._out)
         for path in (*files, *(path for folder in folders for path in folder)):
             path.unlink(missing_ok=True)
 

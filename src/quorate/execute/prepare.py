@@ -16,6 +16,8 @@ from quorate.execute.facts import Found
 from quorate.execute.observe import look, texts
 from quorate.execute.past import Past, fingerprint
 from quorate.execute.store import Store
+from quorate.execute.without import left_out
+from quorate.execute.without import notes as notes_of_those_out
 from quorate.operation import OPERATIONS, change
 from quorate.operation.stage import Stage
 from quorate.plan import gone, guard
@@ -31,6 +33,8 @@ from quorate.spec.leaving import everybody
 from quorate.spec.rules.files import LOGIN
 from quorate.spec.supply import Supply
 from quorate.spec.versions import table
+from quorate.spec.without import text_without
+from quorate.spec.without import without as less
 from quorate.transport.password import stored
 
 LOOKS, PAUSE = 5, 1.0
@@ -52,6 +56,10 @@ class Prepared:
     past: Past
     lost: Mapping[str, str]
     """Hosts that did not answer, with the reason."""
+    text: str
+    """The file, less the hosts that are left out."""
+    out: frozenset[str] = frozenset()
+    """Hosts of the file that are left out of the cluster."""
 
     @property
     def left_alone(self) -> tuple[str, ...]:
@@ -86,13 +94,15 @@ async def prepare(
     emit: Emit,
     *,
     replaced: frozenset[str] = frozenset(),
+    without: frozenset[str] = frozenset(),
     guarded: bool = True,
     asked: Awaitable[Found] | None = None,
     stage: str = "",
 ) -> Prepared:
     """The plan for a cluster. Nothing is changed, neither on a host nor here.
 
-    `replaced` are hosts that the operator declares new machines; `guarded` False is for taking everything away.
+    `replaced` are hosts that the operator declares new machines, `without` those that are dead and shall be left out;
+    `guarded` False is for taking everything away.
     `asked` are the facts, where somebody asked for them already. `stage` is the one to begin with, the operation's
     first by default; those that have nothing to do are passed over. Raises PlanError when the guard refuses.
     """
@@ -104,6 +114,8 @@ async def prepare(
             f"{cluster.name}: a destroy has begun and not ended",
             "run `quorate destroy` again until it ends; after that `quorate apply` builds the cluster anew",
         )
+    out = left_out(cluster, past, without, lost) if guarded else frozenset[str]()
+    cluster, text = less(cluster, out), text_without(file.read_text(encoding="utf-8"), out)
     found = _with_interfaces(cluster, found, guarded=guarded)
     supply = await _supply(cluster, file, emit, _arch(found), guarded=guarded)
     context = replace(
@@ -117,22 +129,25 @@ async def prepare(
         behind=past.behind,
         replaced=replaced,
         absent=frozenset(lost) if guarded else frozenset(),
+        met=frozenset(past.machines()) if guarded else frozenset(),
     )
+    known = past.record if guarded else None
+    operation = OPERATIONS[known.kind if known else change.NAME]
     if guarded:
         seal.check(store, cluster, found)
-        guard.check(context, past.machines())
-    known = past.record if guarded else None
-    told = (known.told(fingerprint(file.read_bytes())),) if known and not stage else ()
+        guard.check(context, past.machines(), operation)
+    told = (known.told(fingerprint(text.encode())),) if known and not stage else ()
+    told = (*told, *notes_of_those_out(past, out)) if guarded else ()
     notes = (*told, *guard.notes(context), *store.changes, *store.warnings, *seal.notes(store, cluster))
     alone = tuple(host.name for host in cluster.hosts if host.name in lost)
-    stages = OPERATIONS[known.kind if known else change.NAME].stages(context)
+    stages = operation.stages(context)
     final = [f"no way back from the stage `{each.name}`: {each.no_return}" for each in stages if each.no_return]
     notes = (*notes, *final)
     stages = stages[next((n for n, each in enumerate(stages) if each.name == stage), 0) :]
     # What is taken away is all that any of them names.
     compiled, plan, further = await _first(stages, via, lost=alone, notes=notes, passes=guarded)
     why = {host: str(error) for host, error in lost.items()}
-    return Prepared(context, compiled, plan, further, store, past, why)
+    return Prepared(context, compiled, plan, further, store, past, why, text, out)
 
 
 async def _first(

@@ -51,6 +51,8 @@ class Record:
         """What a reader should know before all else; `file` is the digest of today's."""
         stages = f" at stage {self.stage} of {', '.join(self.stages)}" if len(self.stages) > 1 and self.stage else ""
         other = "" if file == self.goal else "; the file is another one since"
+        if file == self.was:
+            other = "; the file is again the one of before, and leads back"
         return f"a {self.kind} began at {self.began} and has not ended{stages}{other}: `quorate apply` goes on with it"
 
 

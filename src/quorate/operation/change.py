@@ -3,15 +3,17 @@
 Where nobody leaves, no endpoint moves and nothing is given up, there is the first stage alone.
 """
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 from quorate.component.context import Context
 from quorate.operation import leaving
-from quorate.operation.stage import Stage
+from quorate.operation.stage import Refusal, Stage
 from quorate.spec.cluster import Cluster, Role
 from quorate.spec.leaving import Kept, retiring, retiring_lines, standing
 
 NAME = "change"
+REPLACES: frozenset[str] = frozenset()
 JOIN, AWAY, LEAVE = "join", "move away", "leave"
 
 
@@ -21,7 +23,8 @@ def stages(context: Context) -> tuple[Stage, ...]:
     """
     kept = _kept(context)
     acts = tuple(leaving.away(context))
-    found = [Stage(JOIN, replace(context, kept=kept))]
+    new = frozenset(host.name for host in context.cluster.hosts if not context.dispensable(host))
+    found = [Stage(JOIN, replace(context, kept=kept), answering=new)]
     if acts or kept.names:
         # Names go before what they lead to: nobody looks up an endpoint that goes now.
         gone = [each.host.name for each in context.leaving if each.loses(Role.ETCD)]
@@ -32,6 +35,23 @@ def stages(context: Context) -> tuple[Stage, ...]:
         told = f"hosts are cleaned, with all data of the cluster: {', '.join(whole)}" if whole else ""
         found.append(Stage(LEAVE, context, tuple(leaving.forgotten(context)), clears=True, no_return=told))
     return tuple(found)
+
+
+def refusals(context: Context) -> Iterator[Refusal]:
+    """A balancer keeps the old port until everybody has moved, and takes the new one before: on all addresses and on
+    loopback alone they can't be the same.
+    """
+    now, was = context.cluster, context.established
+    if was is None:
+        return
+    both = [host.name for host in was.balancing if any(host.name == n.name and now.balances(n) for n in now.hosts)]
+    if both and was.endpoint.local != now.endpoint.local and was.balancer_port == now.balancer_port:
+        field = "local_port" if now.endpoint.local else "port"
+        yield Refusal(
+            f"endpoint.{field}: the balancers of {', '.join(both)} can't serve {now.balancer_port} on loopback and on "
+            "all addresses while clients move from one to the other",
+            f"write another `endpoint.{field}`",
+        )
 
 
 def _olds(context: Context) -> list[Cluster]:

@@ -34,6 +34,8 @@ class Compiled:
     stage: str
     parts: tuple[Part, ...]
     context: Context
+    answering: frozenset[str] = frozenset()
+    """Hosts without which it does not begin."""
 
     @cached_property
     def bricks(self) -> tuple[Brick, ...]:
@@ -74,7 +76,7 @@ def compile_stage(stage: Stage) -> Compiled:
     parts = removals(context, olds, _parts(context), _parts, clears=stage.clears)
     parts = [fallen_back(part) if _serves(context, part) else part for part in parts]
     parts = around(context, parts, NODES, lambda part: _runs(context, part))
-    return Compiled(stage.name, (*parts, *_acts(stage.acts)), context)
+    return Compiled(stage.name, (*parts, *_acts(stage.acts)), context, stage.answering)
 
 
 def _acts(bricks: Iterable[Brick]) -> list[Part]:

@@ -1,26 +1,15 @@
 """The guard: what a plan may never do to a living cluster, judged from the file, the past and the hosts as found."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
 
 from quorate.component.context import Context, address
 from quorate.core import PlanError
+from quorate.operation import change
+from quorate.operation.stage import Operation, Refusal
 from quorate.plan import segments
 from quorate.spec.cluster import Cluster, Host, Role
 from quorate.spec.layout import FIREWALL_UNIT
 from quorate.spec.ports import openings
-
-
-@dataclass(frozen=True)
-class Refusal:
-    """One thing that must not happen, and the way out."""
-
-    why: str
-    fix: str
-
-    def __str__(self) -> str:
-        return f"{self.why}. Fix: {self.fix}"
-
 
 FIXED: Mapping[str, str] = {
     "network.pod_cidr": "pods and routes live in it",
@@ -40,26 +29,18 @@ _PODS = frozenset({"containerd.service", "docker.service", "kubelet.service"})
 """Services with data in folders that the file chooses."""
 
 
-def refusals(context: Context, machines: Mapping[str, str]) -> list[Refusal]:
-    """All that speaks against a plan; `machines` has the machine-id of every host, as of the last apply."""
-    far = [Refusal(why, fix) for why, fix in segments.beyond(context)]
-    if context.established is None:
-        return [*far, *_folders(context)]
-    return [
-        *far,
-        *_folders(context),
-        *_fixed(context.established, context.cluster, context.replaced),
-        *_versions(context),
-        *_listens(context),
-        *_identity(context, machines),
-        *_members(context),
-        *_last(context),
-    ]
+def refusals(context: Context, machines: Mapping[str, str], operation: Operation = change) -> list[Refusal]:
+    """All that speaks against an operation's plan; `machines` has the machine-id of every host, as of the last apply.
+
+    Rules that the operation replaces are passed over.
+    """
+    rules = [rule for name, rule in RULES.items() if name not in operation.REPLACES]
+    return [each for rule in rules for each in rule(context, machines)] + list(operation.refusals(context))
 
 
-def check(context: Context, machines: Mapping[str, str]) -> None:
+def check(context: Context, machines: Mapping[str, str], operation: Operation = change) -> None:
     """Raise PlanError with every refusal; nothing is changed then."""
-    if found := refusals(context, machines):
+    if found := refusals(context, machines, operation):
         raise PlanError(
             "\n".join(["refused, for the cluster's sake:", *(f"  {each}" for each in found)]),
             "nothing was changed",
@@ -99,7 +80,14 @@ def _field(cluster: Cluster, name: str) -> str:
     return str(getattr(getattr(cluster, section), field))
 
 
-def _fixed(was: Cluster, now: Cluster, replaced: frozenset[str]) -> Iterator[Refusal]:
+def _far(context: Context, _machines: Mapping[str, str]) -> Iterator[Refusal]:
+    yield from (Refusal(why, fix) for why, fix in segments.beyond(context))
+
+
+def _fixed(context: Context, _machines: Mapping[str, str]) -> Iterator[Refusal]:
+    if context.established is None:
+        return
+    was, now = context.established, context.cluster
     for name, reason in FIXED.items():
         before, after = _field(was, name), _field(now, name)
         grows = name == "network.pod_cidr" and was.network.pod_cidr.subnet_of(now.network.pod_cidr)
@@ -116,18 +104,18 @@ def _fixed(was: Cluster, now: Cluster, replaced: frozenset[str]) -> Iterator[Ref
         )
     nodes = {host.name: host.node for host in was.workers}
     for host in now.workers:
-        if nodes.get(host.name, host.node) != host.node and host.name not in replaced:
+        if nodes.get(host.name, host.node) != host.node and host.name not in context.replaced:
             yield Refusal(
                 f"host {host.name}: node_name {nodes[host.name]} -> {host.node}: a node can't be renamed",
                 "take the host out, apply, and add it again under the new name",
             )
 
 
-def _versions(context: Context) -> Iterator[Refusal]:
+def _versions(context: Context, _machines: Mapping[str, str]) -> Iterator[Refusal]:
     """Another version of anything, be it the file's or that of a newer version table, is an upgrade, which has an order
     that no plan knows yet: servers before nodes, one minor at a time, a way back.
     """
-    for part, was in sorted(context.releases.items()):
+    for part, was in sorted(context.releases.items()) if context.established else ():
         now = context.supply.versions.get(part, was)
         follows = part == "agnhost"  # a test image, of Kubernetes' version
         if now == was or follows:
@@ -142,23 +130,7 @@ def _versions(context: Context) -> Iterator[Refusal]:
         )
 
 
-def _listens(context: Context) -> Iterator[Refusal]:
-    """A balancer keeps the old port until everybody has moved, and takes the new one before: on all addresses and on
-    loopback alone they can't be the same.
-    """
-    now, was = context.cluster, context.established
-    assert was is not None
-    both = [host.name for host in was.balancing if any(host.name == n.name and now.balances(n) for n in now.hosts)]
-    if both and was.endpoint.local != now.endpoint.local and was.balancer_port == now.balancer_port:
-        field = "local_port" if now.endpoint.local else "port"
-        yield Refusal(
-            f"endpoint.{field}: the balancers of {', '.join(both)} can't serve {now.balancer_port} on loopback and on "
-            "all addresses while clients move from one to the other",
-            f"write another `endpoint.{field}`",
-        )
-
-
-def _folders(context: Context) -> Iterator[Refusal]:
+def _folders(context: Context, _machines: Mapping[str, str]) -> Iterator[Refusal]:
     """The folders of a host that runs pods, or began to: what is in the old one would be lost, or lie there unused."""
     now, seen = context.cluster, set()
     begun = [(cluster, host) for cluster in context.former for host in cluster.workers]
@@ -185,7 +157,8 @@ def _folders(context: Context) -> Iterator[Refusal]:
 
 def _identity(context: Context, machines: Mapping[str, str]) -> Iterator[Refusal]:
     """A host is a machine: another machine, address or an empty disk in its place must be meant."""
-    assert context.established is not None
+    if context.established is None:
+        return
     addresses = {host.name: host.ip for host in context.established.hosts}
     for host in context.cluster.hosts:
         if host.name in context.replaced or host.name in context.absent:
@@ -196,6 +169,11 @@ def _identity(context: Context, machines: Mapping[str, str]) -> Iterator[Refusal
             yield Refusal(f"host {host.name}: address {addresses[host.name]} -> {host.ip}", again)
         elif known and found and known != found:
             yield Refusal(f"host {host.name} is another machine now (machine-id {found}, was {known})", again)
+        elif _was_member(context, host) and context.is_ghost(host):
+            yield Refusal(
+                f"host {host.name}: etcd does not count it among its members any more, and its data are those of one",
+                f"find out who removed it; `--replace {host.name}` lays the data aside, and a new member joins",
+            )
         elif _was_member(context, host) and context.joins(host):
             missing = context.of(host).unmounted
             where = f"{context.cluster.etcd.data_dir}{f': {missing}' if missing else ''}"
@@ -210,9 +188,10 @@ def _was_member(context: Context, host: Host) -> bool:
     return any(was.name == host.name for was in context.established.members) and host.has(Role.ETCD)
 
 
-def _members(context: Context) -> Iterator[Refusal]:
+def _members(context: Context, _machines: Mapping[str, str]) -> Iterator[Refusal]:
     """etcd must have its quorum, or get it back by starting what is there, before anybody joins or leaves."""
-    assert context.established is not None
+    if context.established is None:
+        return
     here = {host.ip for host in context.cluster.members if host.name not in context.absent and context.has_data(host)}
     going = {
         each.host.ip
@@ -236,11 +215,25 @@ def _members(context: Context) -> Iterator[Refusal]:
         )
 
 
-def _last(context: Context) -> Iterator[Refusal]:
-    assert context.established is not None
+def _last(context: Context, _machines: Mapping[str, str]) -> Iterator[Refusal]:
+    if context.established is None:
+        return
     old = {host.name for host in context.established.masters} - context.absent - context.replaced
     if old and not old & {host.name for host in context.cluster.masters}:
         yield Refusal(
             "no master stays: all that work leave at once",
             "do it in two applies: first add the new ones, then take the old ones out",
         )
+
+
+Rule = Callable[[Context, Mapping[str, str]], Iterator[Refusal]]
+RULES: Mapping[str, Rule] = {
+    "ways": _far,
+    "folders": _folders,
+    "fixed": _fixed,
+    "versions": _versions,
+    "identity": _identity,
+    "quorum": _members,
+    "masters": _last,
+}
+"""All rules by the name under which an operation may replace one."""

@@ -30,7 +30,7 @@ def later(now: Compiled, stages: Iterable[Compiled]) -> tuple[Compiled, ...]:
     for stage in stages:
         parts = tuple(filter(None, (_differing(part, before) for part in stage.parts)))
         before |= {brick.key: brick.desired for part in parts for brick in part.resources}
-        found.append(Compiled(stage.stage, parts, stage.context))
+        found.append(Compiled(stage.stage, parts, stage.context, stage.answering))
     return tuple(found)
 
 

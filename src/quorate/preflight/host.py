@@ -6,7 +6,7 @@ from quorate.spec.cluster import Host
 
 def _knows(world: World, host: Host) -> bool:
     """Whether an apply leaves it as it is."""
-    return world.context.dispensable(host, world.machines)
+    return world.context.dispensable(host)
 
 
 def reachable(world: World, host: Host) -> Verdict | None:
