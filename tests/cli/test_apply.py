@@ -301,3 +301,21 @@ def test_a_dead_host_is_left_out(quorate: Quorate, hosts: Hosts, file: Path, tmp
     assert "node01 answers again: it comes in as a new host" in " ".join(quorate("plan")[1].split())
     quorate("apply", "--yes")
     assert (state / "without").read_text() == ""
+
+
+def test_destroy_cleans_some_workers_and_leaves_the_cluster(
+    quorate: Quorate, hosts: Hosts, file: Path, tmp_path: Path
+) -> None:
+    state = tmp_path / ".quorate" / "tiny"
+    quorate("apply", "--yes")
+    (state / "last-applied.yaml").write_bytes(file.read_bytes())
+    hosts.scripts.clear()
+    for named in ("master01", "etcd"):
+        code, _, err = quorate("destroy", "--yes", "tiny", "--limit", named)
+        assert (code, "master01: is more than a worker" in err) == (64, True)
+    assert hosts.scripts == []
+    code, out, _ = quorate("destroy", "--yes", "tiny", "--limit", "worker")
+    assert (code, "1 host as found" in out) == (0, True)
+    assert {host for host, script in hosts.scripts if "rm " in script and "/etc/kubernetes" in script} == {"node01"}
+    assert (state / "last-applied.yaml").exists()
+    assert not (state / "destroying").exists()

@@ -5,11 +5,12 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from quorate.cli.words import DEFAULT, BreakLock, File, Json
+from quorate.cli.words import DEFAULT, BreakLock, File, Json, Limit
 
 if TYPE_CHECKING:
     from quorate.cli.output import Output
     from quorate.procedure.destroy import Destroyed
+    from quorate.spec.cluster import Cluster
 
 Name = Annotated[str, Parameter(name=("--yes", "-y"), help="The cluster's name, instead of typing it when asked.")]
 Forget = Annotated[
@@ -23,6 +24,7 @@ def destroy(
     file: File = DEFAULT,
     yes: Name = "",
     forget: Forget = (),
+    limit: Limit = (),
     break_lock: BreakLock = False,
     json: Json = False,
 ) -> int:
@@ -30,17 +32,28 @@ def destroy(
 
     The state folder beside the file stays: its keys can make the same cluster again. Exit code 6 when a host did
     not answer, 7 when something could not be removed; the same command goes on. 10: another run holds the lock.
-    A host that is dead for good ends it by --forget HOST; nothing is removed there, should it ever come back.
+    A host that is dead for good ends it by --forget HOST; nothing is removed there, should it ever come back. With
+    --limit only some workers are cleaned, and the next apply builds them anew; to have a host leave in good order, take
+    it out of the file and apply.
     """
     from quorate.cli.output import Output, demand_terminal, run
 
     if not yes:
         demand_terminal("destroy", "add --yes NAME, with the cluster's name")
-    return run(_destroy(Output(), file, yes, frozenset(forget), breaks=break_lock, json=json))
+    return run(_destroy(Output(), file, yes, frozenset(forget), limit, breaks=break_lock, json=json))
 
 
-async def _destroy(out: "Output", file: Path, yes: str, forget: frozenset[str], *, breaks: bool, json: bool) -> int:
-    from quorate.cli.look import busy, known
+async def _destroy(
+    out: "Output",
+    file: Path,
+    yes: str,
+    forget: frozenset[str],
+    limit: tuple[str, ...],
+    *,
+    breaks: bool,
+    json: bool,
+) -> int:
+    from quorate.cli.look import busy, known, selected
     from quorate.cli.writer import writing
     from quorate.core import QuorateError
     from quorate.execute.past import Past
@@ -51,9 +64,12 @@ async def _destroy(out: "Output", file: Path, yes: str, forget: frozenset[str], 
     cluster, asked = load(file), not yes
     past = Past(Store.beside(file, cluster.name), file, cluster)
     known(everybody(cluster, past.former), tuple(sorted(forget)), ())
+    only = selected(cluster, limit)
+    _demand_workers(cluster, only)
     if not yes and not json:
-        hosts = ", ".join(host.name for host in cluster.hosts)
-        out.say(("This takes away ", "bold red"), (cluster.name, "bold"), " with everything in it, on ", hosts, ".")
+        hosts = ", ".join(host.name for host in cluster.hosts if not only or host.name in only)
+        what = " " if only else " with everything in it, "
+        out.say(("This takes away ", "bold red"), (cluster.name, "bold"), f"{what}on ", hosts, ".")
         yes = out.ask(f"Type the cluster's name, {cluster.name}, to go on.")
     if yes != cluster.name:
         raise QuorateError(f"not destroyed: {yes!a} is not the cluster's name", "nothing was changed")
@@ -66,16 +82,29 @@ async def _destroy(out: "Output", file: Path, yes: str, forget: frozenset[str], 
             prepared = await prepare(cluster, file, via, emit, guarded=False)
         with busy(None if json else out, "removing") as emit, journal.run(prepared.store, "destroy") as written:
             built = bool(prepared.past.former) or prepared.past.destroying
-            if built:
+            if built and not only:
                 prepared.past.leave()
-            gone = await take_away(prepared.everything, via, emit)
+            things = [each for each in prepared.everything if not only or each.host in only]
+            gone = await take_away(things, via, emit)
             # Where nothing was ever built, a host that does not answer has nothing.
             gone.forget(frozenset(gone.lost) & forget if built else frozenset(gone.lost))
             ok = not gone.failed and not gone.lost
-            if ok:
+            if ok and not only:
                 prepared.past.forget()
             written.end(ok=ok, clean=gone.clean, lost=sorted(gone.lost), failures=gone.failed)
     return _result(out, cluster.name, gone, json=json)
+
+
+def _demand_workers(cluster: "Cluster", only: frozenset[str]) -> None:
+    """Refuse to take a part of the control plane, of etcd or of the endpoint away under those that stay."""
+    from quorate.core import UsageError
+    from quorate.spec.cluster import Role
+
+    if others := [host.name for host in cluster.hosts if host.name in only and set(host.roles) != {Role.WORKER}]:
+        raise UsageError(
+            f"{', '.join(others)}: is more than a worker, and the cluster needs it",
+            "take it out of the file and apply: it leaves in good order",
+        )
 
 
 def _result(out: "Output", name: str, gone: "Destroyed", *, json: bool) -> int:

@@ -296,7 +296,9 @@ async def observe(
     """Look at every resource of a stage, and at what later ones add; hosts known to be lost are not asked again."""
     bricks = {brick.key: brick for each in (compiled, *rest) for brick in reversed(each.bricks)}
     bricks |= {brick.key: brick for brick in compiled.bricks}
-    states, more = await look([brick for brick in bricks.values() if brick.host not in lost], via)
+    # What only waits for what others do has nothing to tell before they have.
+    asked = [each for each in bricks.values() if each.host not in lost and not (each.waits and each.watches)]
+    states, more = await look(asked, via)
     away = tuple(sorted({*lost, *more}))
     plan, further = foreseen(compiled, rest, states)
     plan = replace(plan, notes=notes, unreachable=away)

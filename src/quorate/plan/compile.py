@@ -12,6 +12,7 @@ from quorate.operation import leaving
 from quorate.operation.stage import Stage
 from quorate.plan.around import NAME as AROUND
 from quorate.plan.around import around
+from quorate.plan.dependants import rested
 from quorate.plan.fallback import fallen_back
 from quorate.plan.gate import Gate
 from quorate.plan.gone import removals
@@ -75,6 +76,7 @@ def compile_stage(stage: Stage) -> Compiled:
     olds = [cluster for cluster in stage.context.former if cluster != stage.context.cluster]
     parts = removals(context, olds, _parts(context), _parts, clears=stage.clears)
     parts = [fallen_back(part) if _serves(context, part) else part for part in parts]
+    parts = rested(parts, lambda part: _serves(context, part))
     parts = around(context, parts, NODES, lambda part: _runs(context, part))
     return Compiled(stage.name, (*parts, *_acts(stage.acts)), context, stage.answering)
 

@@ -59,7 +59,7 @@ def detail(step: Step, wire: int = 0) -> str:
             missing = [each for each in resource.packages if (step.actual or {}).get(each) != "installed"]
             return f"install {', '.join(missing)}" if missing else "take away what a cut install left"
         case Unit():
-            return _unit(step.actual or {})
+            return _unit(resource, step.actual or {})
         case Ready():
             return "wait until it answers"
         case Hook():
@@ -139,11 +139,18 @@ def _day(moment: datetime) -> str:
     return f"{moment:%Y-%m-%d}"
 
 
-def _unit(actual: Mapping[str, str]) -> str:
+def at_rest(unit: Unit) -> str:
+    """What is to be added to its restart."""
+    names = ", ".join(each.removesuffix(".service") for each in unit.dependants)
+    return f"; {names} stops before and starts after it" if names else ""
+
+
+def _unit(unit: Unit, actual: Mapping[str, str]) -> str:
     said = []
     active = actual.get("active", "inactive")
     if active == "active" and actual.get("loaded", "current") != "current":
-        said.append("restart: runs with older files")
+        how = "reload" if unit.reload else "restart"
+        said.append(f"{how}: runs with older files{'' if unit.reload else at_rest(unit)}")
     elif active != "active":
         said.append("start" if active == "inactive" else f"start (is {line(active)})")
     if actual.get("enabled", "") != "enabled":

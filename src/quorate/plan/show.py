@@ -213,4 +213,5 @@ def _implied(plan: Plan, changing: list[Step]) -> Iterator[Line]:
             own = f"/etc/systemd/system/{unit.unit}"
             sort = Sort.RELOAD if unit.reload and (key.host, own) not in files else Sort.RESTART
             said = f"{sort.value}: {', '.join(dict.fromkeys(causes))} changes"
+            said += describe.at_rest(unit) if sort is Sort.RESTART else ""
             yield Line(key, plan.part(key), sort, key.kind, unit.unit, said)

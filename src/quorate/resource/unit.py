@@ -31,6 +31,8 @@ class Unit(Brick):
     """sh that says what became of it when it does not start again, see `render.fallback`."""
     guard: str = ""
     """sh that must succeed, within half a minute, before the running service may be stopped for a restart."""
+    dependants: tuple[str, ...] = ()
+    """Services of the host that use it: they rest while it restarts, in this order."""
 
     @property
     def name(self) -> str:
@@ -71,7 +73,7 @@ class Unit(Brick):
         own, wants = quote(f"{UNITS}/{self.unit}"), quote(f"{WANTS}/{self.unit}")
         how = "" if self.block else "--no-block "
         stale = f"! sha256sum -c --status -- {record} 2>/dev/null" if self.loads else "false"
-        again = f"{self._may()}systemctl {how}restart {unit}"
+        again = f"{self._may()}{self._alone(f'systemctl {how}restart {unit}')}"
         if self.reload:
             again = (
                 f"if grep -F {own} {record} 2>/dev/null | sha256sum -c --status 2>/dev/null; "
@@ -112,6 +114,19 @@ class Unit(Brick):
         return (
             f"n=0; until ( {self.guard}\n); do n=$(( n + 1 )); [ $n -lt 30 ] || "
             f"{{ echo {quote(f'{self.unit} may not be stopped now')} >&2; exit 1; }}; sleep 1; done\n"
+        )
+
+    def _alone(self, restart: str) -> str:
+        """sh that restarts it with its dependants at rest: those that run are stopped before, and started whatever
+        became of it.
+        """
+        if not self.dependants:
+            return restart
+        return (
+            f"rest= ok=true; for u in {' '.join(map(quote, self.dependants))}; do\n"
+            '  if systemctl is-active -q -- "$u"; then rest="$u $rest"; systemctl stop -- "$u" || :; fi\n'
+            f"done\n{restart} || ok=false\n"
+            'for u in $rest; do systemctl --no-block start -- "$u" || ok=false; done; $ok'
         )
 
     def remove(self) -> Sequence[Action]:
