@@ -1,11 +1,12 @@
 """The past of a cluster, host by host: who was away keeps what it may have of files that are done for all others."""
 
+import json
 from pathlib import Path
 
 import pytest
 from past_clusters import E, M, W, cluster, context
 
-from quorate.core import Key, PlanError, QuorateError
+from quorate.core import Blob, Key, PlanError, QuorateError
 from quorate.execute.bundle import FILES
 from quorate.execute.past import Past, fingerprint
 from quorate.execute.store import Store
@@ -24,7 +25,11 @@ hosts:
   - {{name: n2, address: 10.0.9.15, roles: [worker]}}
 kubelet: {{drain_seconds: {seconds}}}
 """
-SUPPLY = Supply(versions={"kubernetes": "1.20.2"})
+SUPPLY = Supply(
+    binaries={"kubectl": Blob(Path("kubectl"), "d1", 1)},
+    versions={"kubernetes": "1.20.2"},
+    parts={"kubernetes": ("kubectl",)},
+)
 HERE = {"m1": "1", "n1": "2", "n2": "3"}
 
 
@@ -118,10 +123,11 @@ def test_an_operation_is_known_from_its_begin_to_its_end(site: Site) -> None:
     past = site.past(60)
     assert past.record is None
     text = site.file.read_text()
-    past.begin(text, HERE, ("join", "leave"), {"kubernetes": "1.20.2"})
+    past.begin(text, HERE, ("join", "leave"), SUPPLY)
     first = past.record
     assert first is not None
     assert (first.kind, first.stages, first.stage) == ("change", ("join", "leave"), "")
+    assert first.releases == {"kubernetes": {"version": "1.20.2", "sha256": {"kubectl": "d1"}}}
     past.begin(text, HERE, ("leave",))
     assert past.record == first, "an apply that goes on begins nothing"
     past.reach("leave")
@@ -131,6 +137,7 @@ def test_an_operation_is_known_from_its_begin_to_its_end(site: Site) -> None:
         "has not ended at stage leave of join, leave: `quorate apply` goes on with it"
     )
     assert "the file is another one since" in told.told("other")
+    assert "is again the one of before, and leads back" in told.told(told.was)
     assert "operation.json" in FILES, "its copies have it, too"
     past.finish(text, HERE, SUPPLY)
     assert site.past(60).record is None
@@ -154,8 +161,9 @@ def test_without_changes_no_operation_begins(site: Site) -> None:
 @pytest.mark.parametrize(
     ("text", "error", "why"),
     [
-        ('{"format": 2, "kind": "change"}', PlanError, "a newer quorate has begun an operation `change`"),
-        ('{"format": 1, "kind": "rotate"}', PlanError, "a newer quorate has begun an operation `rotate`"),
+        ('{"format": 3, "kind": "change"}', PlanError, "a newer quorate has begun an operation `change`"),
+        ('{"format": 2, "kind": "rotate"}', PlanError, "a newer quorate has begun an operation `rotate`"),
+        ('{"format": 2, "kind": "change", "releases": {"etcd": "3"}}', QuorateError, "operation.json: is damaged"),
         ('{"format": 1, "kind": "change"}', QuorateError, "operation.json: is damaged"),
         ("[", QuorateError, "is damaged"),
         ("[1]", QuorateError, "is damaged"),
@@ -167,3 +175,15 @@ def test_what_can_not_be_gone_on_with_is_refused(site: Site, text: str, error: t
     with pytest.raises(error) as refused:
         _ = past.record
     assert why in refused.value.message
+
+
+def test_a_record_of_an_older_quorate_is_gone_on_with(site: Site) -> None:
+    past = site.apply(50)
+    past.begin(FILE.format(seconds=60), HERE, ("join", "leave"), SUPPLY)
+    path = site.file.parent / ".quorate/c/operation.json"
+    told = json.loads(path.read_text())
+    path.write_text(json.dumps({**told, "format": 1, "releases": {"kubernetes": "1.20.2"}}))
+    past.reach("leave")
+    assert past.record is not None
+    assert past.record.releases == {"kubernetes": {"version": "1.20.2", "sha256": {}}}
+    assert (past.record.id, json.loads(path.read_text())["format"]) == (told["id"], 2)

@@ -143,7 +143,7 @@ async def _apply(
         with journal.run(prepared.store, "apply", **_told(planned, looked.prepared.text, looked.waived)) as run:
             prepared.store.keep()
             prepared.past.begin(
-                prepared.text, prepared.machines, prepared.todo, prepared.context.supply.versions, out=prepared.out
+                prepared.text, prepared.machines, prepared.todo, prepared.context.supply, out=prepared.out
             )
             copies = Copies(prepared.store, prepared.context, file, text, via)
             await copies.begin()

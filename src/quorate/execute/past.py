@@ -136,7 +136,7 @@ class Past:
         text: str,
         machines: Mapping[str, str],
         stages: tuple[str, ...] = (),
-        releases: Mapping[str, str] | None = None,
+        supply: Supply | None = None,
         *,
         out: Collection[str] = (),
     ) -> None:
@@ -160,7 +160,7 @@ class Past:
         if stages and (under_way is None or under_way.goal != goal):
             was = self._store.read(self._last)
             before = fingerprint(was) if was is not None else ""
-            record.write(self._store, record.begun(before, goal, stages, releases or {}))
+            record.write(self._store, record.begun(before, goal, stages, _releases(supply or Supply())))
 
     def reach(self, stage: str) -> None:
         """Note that a stage of the operation begins."""

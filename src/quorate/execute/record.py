@@ -20,8 +20,13 @@ from quorate.core import PlanError, QuorateError
 from quorate.execute.store import Store
 from quorate.operation import OPERATIONS, change
 
-FORMAT = 1
+FORMAT = 2
+"""1 had versions alone as releases; it is read, and written anew as 2."""
 NAME = "operation.json"
+
+
+Releases = Mapping[str, Mapping[str, object]]
+"""By part: `version`, and `sha256` of its programs by name."""
 
 
 @dataclass(frozen=True)
@@ -40,8 +45,8 @@ class Record:
     """As they were shown when it began."""
     stage: str = ""
     """The last one that began."""
-    releases: Mapping[str, str] = field(default_factory=dict)
-    """Version of each part that it leads to."""
+    releases: Releases = field(default_factory=dict)
+    """What it leads to of each part."""
 
     def at(self, stage: str) -> "Record":
         """The same, a stage later."""
@@ -56,7 +61,7 @@ class Record:
         return f"a {self.kind} began at {self.began} and has not ended{stages}{other}: `quorate apply` goes on with it"
 
 
-def begun(was: str, goal: str, stages: tuple[str, ...], releases: Mapping[str, str]) -> Record:
+def begun(was: str, goal: str, stages: tuple[str, ...], releases: Releases) -> Record:
     """The record of a change that begins now."""
     now = datetime.now(UTC).isoformat(timespec="seconds")
     return Record(change.NAME, secrets.token_hex(4), now, was, goal, stages, releases=dict(releases))
@@ -73,13 +78,17 @@ def read(store: Store) -> Record | None:
         return None
     try:
         told = dict(json.loads(text))
-        if told["format"] != FORMAT or told["kind"] not in OPERATIONS:
+        if told["format"] not in (1, FORMAT) or told["kind"] not in OPERATIONS:
             raise PlanError(
                 f"{path}: a newer quorate has begun an operation `{told['kind']}` and not ended it",
                 "go on with that quorate",
             )
-        del told["format"]
-        releases = {str(part): str(version) for part, version in told.pop("releases").items()}
+        old = told.pop("format") == 1
+        known = {str(part): {"version": each} if old else each for part, each in told.pop("releases").items()}
+        releases = {
+            part: {"version": str(each["version"]), "sha256": dict(each.get("sha256", {}))}
+            for part, each in known.items()
+        }
         stages = tuple(map(str, told.pop("stages")))
         return Record(**{name: str(value) for name, value in told.items()}, stages=stages, releases=releases)
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
