@@ -23,11 +23,11 @@ from stand import RESULTS, ROOT, Stand, own, replaced, tell
 
 from quorate.artifact.suite import ARCHIVE
 from quorate.core import QuorateError
-from quorate.execute.store import Store
 from quorate.lab.record import find
 from quorate.lab.up import down, up
 from quorate.spec.load import load
 from quorate.spec.versions import parts
+from quorate.state.store import Store
 
 sys.path.append(str(ROOT / "tests/transport"))
 import programs

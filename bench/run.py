@@ -22,9 +22,7 @@ from typing import Any
 from quorate.artifact.resolve import resolve
 from quorate.core import Blob
 from quorate.execute.facts import gather
-from quorate.execute.past import Past
 from quorate.execute.prepare import build
-from quorate.execute.store import Store
 from quorate.lab.record import LabError
 from quorate.lab.up import down, up
 from quorate.operation.stage import Stage
@@ -36,6 +34,8 @@ from quorate.spec.cluster import Cluster
 from quorate.spec.facts import Facts
 from quorate.spec.layout import UNIT_NAMES
 from quorate.spec.load import load
+from quorate.state.past import Past
+from quorate.state.store import Store
 from quorate.transport.ssh import SshTransport
 
 ROOT = Path(__file__).parents[1]

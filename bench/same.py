@@ -9,7 +9,6 @@ import hashlib
 import pickle
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from itertools import product
 from pathlib import Path
 
@@ -23,7 +22,6 @@ from worlds import contexts, secrets, supply  # noqa: E402
 
 from quorate.component.context import Context  # noqa: E402
 from quorate.core import Blob  # noqa: E402
-from quorate.execute.subnets import Subnets, allocate  # noqa: E402
 from quorate.operation import change  # noqa: E402
 from quorate.plan.compile import compile_stage  # noqa: E402
 from quorate.plan.show import show  # noqa: E402
@@ -32,6 +30,7 @@ from quorate.resource.brick import Brick  # noqa: E402
 from quorate.spec.facts import Facts, HostFacts  # noqa: E402
 from quorate.spec.load import load  # noqa: E402
 from quorate.spec.versions import table  # noqa: E402
+from quorate.state.subnets import Subnets, allocate  # noqa: E402
 
 Inputs = Mapping[str, Context]
 Digests = Mapping[str, str]
@@ -126,7 +125,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         asked.file.write_bytes(pickle.dumps((given, found)))
         print(f"{len(given)} clusters, {len(found)} things")
         return
-    given, before = pickle.loads(asked.file.read_bytes())  # noqa: S301 -- our own file
+    given, before = pickle.loads(asked.file.read_bytes())
     found = differences(before, digests(given))
     print("\n".join([*found[:MOST], f"{len(before)} things, {len(found)} differ"]))
     raise SystemExit(bool(found))

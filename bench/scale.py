@@ -22,13 +22,13 @@ sys.path += [str(ROOT / "tests/property"), str(ROOT / "tests/unit")]
 from worlds import secrets, supply
 
 from quorate.component.context import Context
-from quorate.execute.subnets import Subnets, allocate
 from quorate.operation import change
 from quorate.plan.compile import Compiled, compile_stage
 from quorate.plan.staged import foreseen
 from quorate.spec.cluster import Cluster, Endpoint, Host, Network, Role, Versions
 from quorate.spec.facts import Facts, HostFacts
 from quorate.spec.versions import table
+from quorate.state.subnets import Subnets, allocate
 
 VERSION = "1.37.2"
 

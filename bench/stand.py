@@ -13,7 +13,6 @@ from pathlib import Path
 
 from quorate.core import QuorateError, Transport
 from quorate.execute.lock import hold
-from quorate.execute.store import Store
 from quorate.lab.record import LabError
 from quorate.lab.up import down, limit, up
 from quorate.procedure.kubeconfig import administrator
@@ -21,6 +20,7 @@ from quorate.report.event import Event, Said
 from quorate.spec.cluster import Cluster
 from quorate.spec.load import load
 from quorate.spec.secrets import Secrets
+from quorate.state.store import Store
 from quorate.transport.ssh import SshTransport
 
 ROOT = Path(__file__).parents[1]

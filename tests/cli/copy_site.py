@@ -10,9 +10,9 @@ from fake_hosts import FACTS, Hosts
 
 from quorate.cli import adopt
 from quorate.core import Blob, QuorateError, TransportError
-from quorate.execute import age
 from quorate.spec.layout import COPY, STATE
 from quorate.spec.ssh import ResolvedSsh
+from quorate.state import age
 from quorate.transport import known
 from quorate.transport.trust import SeenKey
 

@@ -10,9 +10,9 @@ import asyncssh
 from copy_site import CLUSTER, PLACES, SECRET, Site, write_key
 from fake_hosts import Hosts
 
-from quorate.execute import age
-from quorate.execute.store import Store
 from quorate.spec.layout import COPY
+from quorate.state import age
+from quorate.state.store import Store
 
 Quorate = Callable[..., tuple[int, str, str]]
 

@@ -9,8 +9,8 @@ import pytest
 from fake_hosts import Hosts, Quorate
 
 from quorate.drill import runner
-from quorate.execute.holder import Holder
 from quorate.report.drilled import Drilled, Fault, Felt, Run
+from quorate.state.holder import Holder
 
 
 def report(*, new: float = 0.1, lost: int = 0, healthy: float | None = 1.0) -> Drilled:
@@ -106,8 +106,8 @@ def applied(file: Path) -> Path:
     """A state folder with keys, as after an apply."""
     from datetime import UTC, datetime
 
-    from quorate.execute.store import Store
     from quorate.spec.load import load
+    from quorate.state.store import Store
 
     cluster = load(file)
     Store.beside(file, cluster.name).secrets(cluster, datetime.now(UTC), persist=True)

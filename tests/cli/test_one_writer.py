@@ -13,7 +13,7 @@ from fake_hosts import Hosts
 
 from quorate.cli import output
 from quorate.cli.output import Output
-from quorate.execute.holder import Holder
+from quorate.state.holder import Holder
 from quorate.verify import outage, runner, vip, workload
 
 Quorate = Callable[..., tuple[int, str, str]]

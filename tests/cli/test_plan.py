@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from fake_hosts import Hosts
 
-from quorate.execute.store import Store
+from quorate.state.store import Store
 
 Quorate = Callable[..., tuple[int, str, str]]
 

@@ -15,18 +15,18 @@ from quorate.cli.stop import Wishes
 from quorate.cli.walk import walk
 from quorate.component.context import Context
 from quorate.core import PlanError, TransportError
-from quorate.execute import journal
 from quorate.execute.apply import Outcome
 from quorate.execute.observe import look
-from quorate.execute.past import Past
 from quorate.execute.prepare import Prepared
-from quorate.execute.store import Store
 from quorate.plan.compile import Compiled
 from quorate.plan.graph import Part
 from quorate.plan.show import show
 from quorate.plan.staged import foreseen, later
 from quorate.report.event import Ended, Event
 from quorate.resource.brick import Brick
+from quorate.state import journal
+from quorate.state.past import Past
+from quorate.state.store import Store
 
 Run = Callable[..., tuple[Ended, Outcome, tuple[str, ...]]]
 

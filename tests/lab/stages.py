@@ -16,8 +16,8 @@ from rest import rested
 from quorate.drill.order import Pace, Target
 from quorate.drill.probe import Probe
 from quorate.drill.record import Result
-from quorate.execute.store import Store
 from quorate.spec.cluster import Cluster
+from quorate.state.store import Store
 from quorate.transport.ssh import SshTransport
 
 NET = "192.168.121"

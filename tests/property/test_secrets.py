@@ -15,10 +15,8 @@ from worlds import secrets, supply
 
 from quorate.component.context import Context
 from quorate.core import Blob, CommandFailed, Key, State
-from quorate.execute import batch, journal
+from quorate.execute import batch
 from quorate.execute.apply import Walk
-from quorate.execute.store import Store
-from quorate.execute.subnets import Subnets, allocate
 from quorate.plan import describe
 from quorate.plan.discreet import hide
 from quorate.plan.show import show
@@ -33,6 +31,9 @@ from quorate.spec.facts import Facts, HostFacts
 from quorate.spec.load import load
 from quorate.spec.logins import HIDDEN
 from quorate.spec.versions import table
+from quorate.state import journal
+from quorate.state.store import Store
+from quorate.state.subnets import Subnets, allocate
 
 EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*.yaml"))
 

@@ -13,7 +13,6 @@ from worlds import secrets, supply
 from quorate.component.context import Context
 from quorate.core import Key, State
 from quorate.execute.order import Order
-from quorate.execute.subnets import Subnets, allocate
 from quorate.operation import change
 from quorate.operation.change import JOIN
 from quorate.plan.compile import Compiled, compile_stage
@@ -28,6 +27,7 @@ from quorate.spec.cluster import Cluster, Endpoint, LoadBalancer
 from quorate.spec.facts import Facts, HostFacts
 from quorate.spec.leaving import everybody
 from quorate.spec.versions import table
+from quorate.state.subnets import Subnets, allocate
 
 MIXED = {"m1": (M, E, L, W), "m2": (M, E), "m3": (M, E, L), "n1": (W,), "n2": (W,)}
 VIP = Endpoint(vip="10.0.9.100", port=8443)  # type: ignore[arg-type]

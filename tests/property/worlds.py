@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 from quorate.component.context import Context
 from quorate.core import Blob
 from quorate.execute.facts import MODULES, SYSCTLS
-from quorate.execute.subnets import Subnets, allocate
 from quorate.pki.keyring import Keyring
 from quorate.spec.cluster import (
     ApiServer,
@@ -39,6 +38,7 @@ from quorate.spec.secrets import Secrets
 from quorate.spec.sections import RegistryAccess
 from quorate.spec.supply import Supply
 from quorate.spec.versions import supported, table
+from quorate.state.subnets import Subnets, allocate
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 CONTAINERD = ("containerd", "containerd-shim-runc-v2", "ctr")

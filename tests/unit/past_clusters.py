@@ -7,12 +7,12 @@ from worlds import secrets, supply
 
 from quorate.component.context import Context
 from quorate.core import Key
-from quorate.execute.subnets import Subnets, allocate
 from quorate.plan.compile import Compiled
 from quorate.resource.brick import Brick
 from quorate.spec.cluster import Cluster, Endpoint, Host, Role, Versions
 from quorate.spec.facts import Facts, HostFacts, Member
 from quorate.spec.versions import table
+from quorate.state.subnets import Subnets, allocate
 
 M, E, W, L = Role.CONTROL_PLANE, Role.ETCD, Role.WORKER, Role.LOAD_BALANCER
 THREE = {"m1": (M, E), "m2": (M, E), "m3": (M, E), "n1": (W,), "n2": (W,), "b1": (L,), "b2": (L,)}

@@ -10,15 +10,15 @@ import pytest
 
 from quorate.component.context import Context
 from quorate.core import Blob, QuorateError, TransportError
-from quorate.execute import age
-from quorate.execute.past import Past
-from quorate.execute.seal import Copies
-from quorate.execute.store import Store
 from quorate.spec.cluster import Cluster, Host, Role, StateFolder
 from quorate.spec.facts import Facts, HostFacts
 from quorate.spec.secrets import Secrets
 from quorate.spec.supply import Supply
 from quorate.spec.versions import table
+from quorate.state import age
+from quorate.state.past import Past
+from quorate.state.seal import Copies
+from quorate.state.store import Store
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 SECRET = "correct horse battery"

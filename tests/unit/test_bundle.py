@@ -12,14 +12,14 @@ import pytest
 from state_folders import TEXT, cluster, tree
 
 from quorate.core import QuorateError
-from quorate.execute import bundle, seal
-from quorate.execute.bundle import FILE, Entry, gather, unpack
-from quorate.execute.seal import Mark
-from quorate.execute.store import Store
 from quorate.procedure.adopt import Opened
 from quorate.procedure.restore import place
 from quorate.spec.cluster import Ssh
 from quorate.spec.sections import RegistryAccess
+from quorate.state import bundle, seal
+from quorate.state.bundle import FILE, Entry, gather, unpack
+from quorate.state.seal import Mark
+from quorate.state.store import Store
 
 pytestmark = pytest.mark.usefixtures("cheap")
 
@@ -116,7 +116,7 @@ def test_a_failure_leaves_no_half_a_state_folder(
     def no_room(folder: Path) -> None:
         raise OSError(28, "No space left on device", str(folder))
 
-    monkeypatch.setattr("quorate.execute.atomic.sync", no_room)
+    monkeypatch.setattr("quorate.atomic.sync", no_room)
     with pytest.raises(QuorateError, match="No space left"):
         place(Opened("m1", packed, 1), tmp_path / "new", pins=b"", ssh=Ssh())
     assert not [path for path in (tmp_path / "new").rglob("*") if path.suffix == ".key"]

@@ -14,11 +14,11 @@ from own_root import Root
 
 from quorate.core import Blob, CommandFailed, QuorateError
 from quorate.execute import batch
-from quorate.execute.store import RESERVE, Store
 from quorate.plan.step import Step, difference
 from quorate.resource.block import Block
 from quorate.resource.brick import Brick
 from quorate.resource.file import Binary, Directory, File
+from quorate.state.store import RESERVE, Store
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root to mount")
 SIZE = 64 * 1024
@@ -145,7 +145,7 @@ from pathlib import Path
 sys.path.insert(0, {here!r})
 from test_store import NOW, cluster
 from quorate.core import QuorateError
-from quorate.execute.store import Store
+from quorate.state.store import Store
 store = Store(Path({folder!r}) / ".quorate/c")
 try:
     store.secrets(cluster(1), NOW, persist=True)

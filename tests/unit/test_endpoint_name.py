@@ -9,14 +9,14 @@ from preflight_world import judged, spoken, world
 from staging import compile_cluster
 
 from quorate.core import Key
-from quorate.execute.past import Past
-from quorate.execute.store import Store
 from quorate.operation.change import AWAY, JOIN, LEAVE
 from quorate.pki.profiles import certificates
 from quorate.preflight.check import Status
 from quorate.resource.block import Block
 from quorate.spec.cluster import Cluster, Endpoint, Os
 from quorate.spec.leaving import retiring_lines
+from quorate.state.past import Past
+from quorate.state.store import Store
 
 P, F, WARN = Status.PASSED, Status.FAILED, Status.WARNED
 HOSTS = Key("n1", "block", "/etc/hosts:c")

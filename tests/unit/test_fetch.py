@@ -121,7 +121,7 @@ async def test_one_that_is_not_there_is_told(there: Path, here: Path) -> None:
 async def test_a_disk_without_room_is_told_before_anything_comes(
     there: Path, here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("quorate.execute.atomic.free", lambda _place: 5000)
+    monkeypatch.setattr("quorate.atomic.free", lambda _place: 5000)
     way = Way()
     with pytest.raises(QuorateError, match="bytes are needed, 5000 are free"):
         await fetch(way, "h", str(there), here)

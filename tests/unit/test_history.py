@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from quorate.core import Key, QuorateError
-from quorate.execute import journal
-from quorate.execute.history import Told, read
-from quorate.execute.store import Store
 from quorate.report.event import Said, StepDone, StepFailed, StepSkipped, StepStarted
+from quorate.state import journal
+from quorate.state.history import Told, read
+from quorate.state.store import Store
 
 ETCD, API = Key("m1", "unit", "etcd.service"), Key("m1", "unit", "kube-apiserver.service")
 KEY = "-----BEGIN PRIVATE KEY-----\nMIIabc\n-----END PRIVATE KEY-----"
@@ -70,8 +70,8 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 from quorate.core import Key
-from quorate.execute import journal
-from quorate.execute.store import Store
+from quorate.state import journal
+from quorate.state.store import Store
 from quorate.report.event import StepDone
 with journal.run(Store(Path(sys.argv[1])), "apply") as run:
     for number in range(3):

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from quorate import atomic
 from quorate.artifact.export import export
-from quorate.execute import atomic
 from quorate.lab.access import write_key
 from quorate.spec.supply import Supply
 from quorate.transport import known

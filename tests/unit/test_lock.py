@@ -12,7 +12,7 @@ from lock_hosts import LockHosts
 
 from quorate.core import Blob, CommandFailed, LockHeld, LockLost, PlanError, TransportError
 from quorate.execute import lock, lock_script
-from quorate.execute.holder import Holder, _place, _started
+from quorate.state.holder import Holder, _place, _started
 from quorate.transport.ssh import SESSIONS
 
 RACES = 10

@@ -7,14 +7,14 @@ import pytest
 from past_clusters import E, M, W, cluster, context
 
 from quorate.core import Blob, Key, PlanError, QuorateError
-from quorate.execute.bundle import FILES
-from quorate.execute.past import Past, fingerprint
-from quorate.execute.store import Store
 from quorate.operation import change
 from quorate.operation.change import JOIN, LEAVE
 from quorate.plan.compile import compile_stage
 from quorate.spec.load import load
 from quorate.spec.supply import Supply
+from quorate.state.bundle import FILES
+from quorate.state.past import Past, fingerprint
+from quorate.state.store import Store
 
 FILE = """\
 name: c

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from quorate.core import QuorateError
-from quorate.execute import history
-from quorate.execute.store import Store
 from quorate.plan.words import clean
 from quorate.spec.logins import without_logins
+from quorate.state import history
+from quorate.state.store import Store
 from quorate.transport import known
 
 

@@ -12,12 +12,13 @@ from own_root import Root
 from state_folders import SECRET, TEXT, Hosts, cluster, tree
 
 from quorate.core import PlanError, QuorateError
-from quorate.execute import age, facts, seal
-from quorate.execute.bundle import gather
-from quorate.execute.seal import Mark
-from quorate.execute.store import Store
+from quorate.execute import facts
 from quorate.procedure.adopt import READ, Opened, Opener, Sealed, fetch, newest
 from quorate.spec.facts import HostFacts
+from quorate.state import age, seal
+from quorate.state.bundle import gather
+from quorate.state.seal import Mark
+from quorate.state.store import Store
 
 pytestmark = pytest.mark.usefixtures("cheap")
 

@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 
 from quorate.core import Blob, QuorateError, TransportError
-from quorate.execute.store import Store
 from quorate.execute.survey import Service, View, parse, survey, units
 from quorate.pki.issue import issue_ca, new_key
 from quorate.procedure import rules
 from quorate.procedure.kubeconfig import operator_kubeconfig
 from quorate.procedure.status import gone, judge
 from quorate.spec.cluster import Cluster, Endpoint, Host, LoadBalancer, Role, Runtime
+from quorate.state.store import Store
 
 NOW = datetime(2026, 11, 23, 14, 0, tzinfo=UTC)
 ROLES = {

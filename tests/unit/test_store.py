@@ -13,11 +13,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from quorate import atomic
 from quorate.core import QuorateError
-from quorate.execute import atomic
-from quorate.execute.store import Store
-from quorate.execute.subnets import Subnets, allocate
 from quorate.spec.cluster import Cluster, Host, Network, Role
+from quorate.state.store import Store
+from quorate.state.subnets import Subnets, allocate
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 

@@ -12,12 +12,12 @@ import pytest
 from own_journal import THERE, said
 from own_root import OURS, Root
 
-from quorate.execute.history import Told
-from quorate.execute.store import Store
 from quorate.plan.redact import Redactor
 from quorate.procedure import support, support_archive
 from quorate.spec.cluster import Cluster, Host, Role
 from quorate.spec.logins import HIDDEN
+from quorate.state.history import Told
+from quorate.state.store import Store
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 

@@ -17,13 +17,13 @@ from worlds import secrets, supply
 from quorate.component.context import Context
 from quorate.core import CommandFailed, Key
 from quorate.execute import batch
-from quorate.execute.subnets import Subnets, allocate
 from quorate.plan.compile import Compiled
 from quorate.resource.file import File
 from quorate.spec.cluster import Cluster
 from quorate.spec.facts import Facts, HostFacts
 from quorate.spec.layout import BIN, UNITS
 from quorate.spec.versions import supported, table
+from quorate.state.subnets import Subnets, allocate
 
 BUILT = Path(os.environ["PROGRAMS"]) if os.environ.get("PROGRAMS") else None
 SEEN = ("etc/kubernetes", "etc/etcd", "etc/systemd/system", "var/lib/quorate", "run/quorate")

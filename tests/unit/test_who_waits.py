@@ -13,7 +13,6 @@ from worlds import secrets
 from quorate.component.context import Context
 from quorate.core import Key
 from quorate.execute.order import Order
-from quorate.execute.subnets import Subnets, allocate
 from quorate.operation.change import AWAY, JOIN, LEAVE
 from quorate.plan.compile import Compiled
 from quorate.plan.step import Plan, Step
@@ -21,6 +20,7 @@ from quorate.resource.kube import NodeMarks
 from quorate.resource.unit import Ready, Unit
 from quorate.spec.cluster import Endpoint, Host, Rollout
 from quorate.spec.facts import HostFacts
+from quorate.state.subnets import Subnets, allocate
 
 EVERYTHING = ("etcd", "kube-apiserver", "nginx", "containerd", "kubelet", "kube-proxy", "kube-scheduler")
 

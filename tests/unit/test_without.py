@@ -7,8 +7,6 @@ import pytest
 from past_clusters import THREE, brick, cluster, context, ids, member, named, without
 
 from quorate.core import Key, PlanError
-from quorate.execute.past import Past
-from quorate.execute.store import Store
 from quorate.execute.without import left_out
 from quorate.operation import change
 from quorate.plan import guard
@@ -19,6 +17,8 @@ from quorate.spec.load import load, load_former
 from quorate.spec.supply import Supply
 from quorate.spec.without import text_without
 from quorate.spec.without import without as less
+from quorate.state.past import Past
+from quorate.state.store import Store
 
 FILE = """\
 # Ours: ü.

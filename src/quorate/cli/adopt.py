@@ -185,7 +185,7 @@ async def _pins_of(
 
     Raises TransportError when the host that was asked first is not the one that the copy knows.
     """
-    from quorate.execute.bundle import KNOWN_HOSTS
+    from quorate.state.bundle import KNOWN_HOSTS
 
     pins = first.bundle.entries.get(KNOWN_HOSTS)
     if pins is not None:
@@ -228,9 +228,9 @@ async def _fetch(
 async def _opener(sealed: "Sealed", identity: Path | None, passphrase_from: Path | None, *, asks: bool) -> "Opener":
     """What opens the copies: the private keys in a file, or the passphrase, from a file or asked for."""
     from quorate.core import LocalError, QuorateError
-    from quorate.execute import age
     from quorate.procedure.adopt import Opener
     from quorate.spec import regular
+    from quorate.state import age
     from quorate.transport.password import Prompt, stored
 
     prompt = Prompt(allowed=asks)

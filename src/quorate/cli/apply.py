@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from quorate.cli.walk import Again
     from quorate.core import Transport
     from quorate.execute.apply import Outcome
-    from quorate.execute.journal import Run
     from quorate.report.event import Emit, Ended, Planned
     from quorate.spec.cluster import Cluster
+    from quorate.state.journal import Run
 
 LONG = 40
 """Changes from which on the plan is shown as one row per host; `quorate plan` shows all of it."""
@@ -121,8 +121,8 @@ async def _apply(
             looked = looked.limited(only)
             looked, checked = await before(out, lines, looked, via, waivers)
         # Their code came with the plan's.
-        from quorate.execute import journal
-        from quorate.execute.seal import Copies
+        from quorate.state import journal
+        from quorate.state.seal import Copies
 
         looked = looked.after("connect, lock", seconds)
         shown = looked.shown

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from quorate.cli.output import Output
     from quorate.conformance.tests import Choice
     from quorate.conformance.whole import Whole
-    from quorate.execute.store import Store
     from quorate.spec.cluster import Cluster
+    from quorate.state.store import Store
 
 Full = Annotated[
     bool,
@@ -123,9 +123,9 @@ async def _conformance(
     from quorate.conformance.program import Program
     from quorate.conformance.whole import alone, conform
     from quorate.core import QuorateError, VerifyFailed
-    from quorate.execute.store import Store
     from quorate.report.event import Said
     from quorate.spec.load import load
+    from quorate.state.store import Store
 
     cluster = there(load(file), file)
     store = Store.beside(file, cluster.name)
@@ -156,7 +156,7 @@ async def _conformance(
 @contextmanager
 def _kubeconfigs(cluster: "Cluster", store: "Store", folder: Path) -> "Iterator[tuple[Path, Mapping[str, Path]]]":
     """Kubeconfigs of the endpoint and of each API server by its host's name, for as long as they are needed."""
-    from quorate.execute import atomic
+    from quorate import atomic
     from quorate.procedure.kubeconfig import operator_kubeconfig
 
     servers = {host.name: folder / f"kubeconfig-{host.name}" for host in cluster.masters}

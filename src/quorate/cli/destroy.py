@@ -56,10 +56,10 @@ async def _destroy(
     from quorate.cli.look import busy, known, selected
     from quorate.cli.writer import writing
     from quorate.core import QuorateError
-    from quorate.execute.past import Past
-    from quorate.execute.store import Store
     from quorate.spec.leaving import everybody
     from quorate.spec.load import load
+    from quorate.state.past import Past
+    from quorate.state.store import Store
 
     cluster, asked = load(file), not yes
     past = Past(Store.beside(file, cluster.name), file, cluster)
@@ -74,9 +74,9 @@ async def _destroy(
     if yes != cluster.name:
         raise QuorateError(f"not destroyed: {yes!a} is not the cluster's name", "nothing was changed")
     async with writing(out, cluster, file, "destroy", breaks=breaks, yes=not asked, json=json) as (via, _):
-        from quorate.execute import journal
         from quorate.execute.prepare import prepare
         from quorate.procedure.destroy import destroy as take_away
+        from quorate.state import journal
 
         with busy(None if json else out, "looking at the hosts") as emit:
             prepared = await prepare(cluster, file, via, emit, guarded=False)

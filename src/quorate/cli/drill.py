@@ -136,9 +136,9 @@ async def _drill(
     from quorate.cli.writer import writing
     from quorate.core import QuorateError
     from quorate.drill.catalog import named
-    from quorate.execute.store import Store
     from quorate.procedure.kubeconfig import administrator
     from quorate.spec.load import load
+    from quorate.state.store import Store
 
     cluster, wanted, (html, kept, compare) = there(load(file), file), named(names), files
     before = _read(compare)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from quorate.cli.output import Output
-    from quorate.execute.history import Told
+    from quorate.state.history import Told
 
 Last = Annotated[int, Parameter(name="-n", help="How many runs, the newest ones; 0 for all.")]
 One = Annotated[int | None, Parameter(name="--run", help="Show the steps of the run with this number.")]
@@ -25,9 +25,9 @@ def history(*, file: File = DEFAULT, last: Last = 20, run: One = None, json: Jso
     """
     from quorate.cli.output import Output, dump
     from quorate.core import UsageError
-    from quorate.execute.history import read
-    from quorate.execute.store import Store
     from quorate.spec.load import load
+    from quorate.state.history import read
+    from quorate.state.store import Store
 
     cluster = load(file)
     runs = read(Store.beside(file, cluster.name).path / "journal.jsonl")

@@ -16,8 +16,8 @@ def init(
     json: Json = False,
 ) -> int:
     """Write a commented cluster file to start from; one that exists stays as it is. `-f -` prints it."""
+    from quorate import atomic
     from quorate.core import SpecError
-    from quorate.execute import atomic
     from quorate.spec.starter import starter
 
     text = starter(name)

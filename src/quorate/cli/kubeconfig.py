@@ -18,12 +18,12 @@ def kubeconfig(*, file: File = DEFAULT, output: Target = None, json: Json = Fals
 
     With -o a kubeconfig that is there is replaced, any other file is left alone.
     """
+    from quorate import atomic
     from quorate.cli.output import dump
     from quorate.core import QuorateError
-    from quorate.execute import atomic
-    from quorate.execute.store import Store
     from quorate.procedure.kubeconfig import operator_kubeconfig, outside
     from quorate.spec.load import load
+    from quorate.state.store import Store
 
     cluster = load(file)
     store = Store.beside(file, cluster.name)

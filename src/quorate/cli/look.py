@@ -66,9 +66,9 @@ def open_door(cluster: Cluster, *, asks: bool) -> Transport:
 @asynccontextmanager
 async def door(cluster: Cluster, file: Path, *, asks: bool) -> AsyncIterator[Transport]:
     """The same, also to hosts that are about to leave; closed in the end."""
-    from quorate.execute.past import Past
-    from quorate.execute.store import Store
     from quorate.spec.leaving import everybody
+    from quorate.state.past import Past
+    from quorate.state.store import Store
 
     past = Past(Store.beside(file, cluster.name), file, cluster)
     via = open_door(everybody(cluster, past.former), asks=asks)
@@ -129,9 +129,9 @@ async def look(
     import asyncio
 
     from quorate.execute.facts import gather
-    from quorate.execute.past import Past
-    from quorate.execute.store import Store
     from quorate.spec.leaving import everybody
+    from quorate.state.past import Past
+    from quorate.state.store import Store
 
     watched = Watched(via, told=lambda text: told(Said(text)))
     # The hosts answer while this process still reads its own code.
@@ -170,8 +170,8 @@ def about(looked: Looked) -> dict[str, str]:
 
 def there(cluster: Cluster, file: Path) -> Cluster:
     """The cluster less the hosts that are left out of it since they are dead: what its judges expect."""
-    from quorate.execute.past import Past
-    from quorate.execute.store import Store
+    from quorate.state.past import Past
+    from quorate.state.store import Store
 
     return Past(Store.beside(file, cluster.name), file, cluster).there
 

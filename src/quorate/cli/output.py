@@ -11,9 +11,9 @@ from typing import Any, Self, TypeVar
 
 from rich.console import Console
 
+from quorate import atomic
 from quorate.cli.interrupt import as_interrupt
 from quorate.core import QuorateError
-from quorate.execute import atomic
 from quorate.report import console as terminal
 from quorate.spec.logins import without_logins
 from quorate.spec.regular import opened

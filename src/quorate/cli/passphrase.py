@@ -20,9 +20,9 @@ def passphrase(*, file: File = DEFAULT, source: From = None, json: Json = False)
     """
     from quorate.cli.output import Output, demand_terminal, dump
     from quorate.core import QuorateError
-    from quorate.execute import seal
-    from quorate.execute.store import Store
     from quorate.spec.load import load
+    from quorate.state import seal
+    from quorate.state.store import Store
     from quorate.transport.password import Prompt, stored
 
     cluster = load(file)

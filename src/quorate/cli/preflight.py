@@ -82,14 +82,14 @@ async def _world(
     from quorate.component.context import Context
     from quorate.core import ArtifactError, PlanError
     from quorate.execute.facts import gather
-    from quorate.execute.past import Past
-    from quorate.execute.store import Store
     from quorate.plan.words import line
     from quorate.preflight.check import World
     from quorate.spec.facts import Facts
     from quorate.spec.secrets import Secrets
     from quorate.spec.supply import Supply
     from quorate.spec.versions import table
+    from quorate.state.past import Past
+    from quorate.state.store import Store
 
     try:
         return _seen(await look(cluster, file, via, lambda _event: None, replaced=replaced, without=without))

@@ -32,11 +32,11 @@ async def _status(out: "Output", file: Path, *, json: bool) -> int:
     from quorate.cli.look import busy, door
     from quorate.cli.output import dump
     from quorate.core import TransportError
-    from quorate.execute.past import Past, fingerprint
-    from quorate.execute.store import Store
     from quorate.procedure.status import status as ask
     from quorate.report.console import NAME, WARN
     from quorate.spec.load import load
+    from quorate.state.past import Past, fingerprint
+    from quorate.state.store import Store
 
     whole = load(file)
     past = Past(Store.beside(file, whole.name), file, whole)

@@ -11,12 +11,12 @@ from quorate.cli.words import DEFAULT, File, Json
 if TYPE_CHECKING:
     from quorate.cli.look import Looked
     from quorate.cli.output import Output
-    from quorate.execute.history import Told
-    from quorate.execute.store import Store
     from quorate.procedure.status import Status
     from quorate.procedure.support import Hosts
     from quorate.procedure.support_archive import Packed
     from quorate.spec.cluster import Cluster
+    from quorate.state.history import Told
+    from quorate.state.store import Store
 
 T = TypeVar("T")
 Target = Annotated[
@@ -49,12 +49,12 @@ async def _support(out: "Output", file: Path, output: Path | None, *, json: bool
     from quorate.cli.look import busy, door, look
     from quorate.cli.output import dump
     from quorate.core import TransportError
-    from quorate.execute.history import read
-    from quorate.execute.store import Store
     from quorate.plan.redact import Redactor
     from quorate.procedure import support, support_archive
     from quorate.procedure.status import status
     from quorate.spec.load import load
+    from quorate.state.history import read
+    from quorate.state.store import Store
 
     cluster, now = load(file), datetime.now(UTC)
     name = f"{cluster.name}-support-{now:%Y%m%dT%H%M%SZ}"
@@ -118,7 +118,7 @@ def _texts(
 
     from quorate.cli.history import show as show_runs
     from quorate.cli.status import show as show_status
-    from quorate.execute.bundle import tail
+    from quorate.state.bundle import tail
 
     texts = {"cluster.yaml": file.read_text(encoding="utf-8", errors="replace"), "versions.txt": _versions(found)}
     if state is not None:

@@ -9,8 +9,8 @@ if TYPE_CHECKING:
     from quorate.cli.stop import Wishes
     from quorate.core import Transport
     from quorate.execute.apply import Outcome
-    from quorate.execute.journal import Run
     from quorate.report.event import Emit, Ended, StageBegun
+    from quorate.state.journal import Run
 
 Again = Callable[[str], Awaitable["Looked"]]
 """A new look at the hosts, for the stage of that name."""

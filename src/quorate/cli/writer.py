@@ -32,9 +32,9 @@ async def writing(
     printed, or with `json` goes to `emit`, if anywhere. Raises LockHeld.
     """
     from quorate.execute.lock import hold
-    from quorate.execute.past import Past
-    from quorate.execute.store import Store
     from quorate.spec.leaving import everybody
+    from quorate.state.past import Past
+    from quorate.state.store import Store
 
     def say(event: Event) -> None:
         if isinstance(event, Said) and not json:

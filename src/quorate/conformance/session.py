@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from quorate import atomic
 from quorate.conformance.result import Result, of_plain, plain
 from quorate.conformance.tests import Case, Choice, Chosen
 from quorate.core import QuorateError
-from quorate.execute import atomic
 
 SHARDS = "shards"
 """Folder of what the suite writes, below that of the run."""

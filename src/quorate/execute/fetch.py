@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from quorate import atomic
 from quorate.core import CommandFailed, QuorateError, Transport
-from quorate.execute import atomic
 from quorate.render.sh import quote
 
 PIECE = 8 * 1024 * 1024

@@ -13,10 +13,10 @@ from dataclasses import dataclass, replace
 
 from quorate.core import Blob, CommandFailed, LockHeld, LockLost, PlanError, QuorateError, Transport, TransportError
 from quorate.execute import lock_script
-from quorate.execute.holder import Holder
 from quorate.execute.lock_script import PATIENCE, REFUSED, SAYS
 from quorate.plan.words import clean
 from quorate.report.event import Emit, Said
+from quorate.state.holder import Holder
 from quorate.transport.ssh import SESSIONS
 
 RENEW = 10.0

@@ -11,11 +11,8 @@ from quorate.artifact.resolve import resolve
 from quorate.component.context import Context
 from quorate.core import ArtifactError, Key, PlanError, Transport
 from quorate.execute import facts as facts_of
-from quorate.execute import seal
 from quorate.execute.facts import Found
 from quorate.execute.observe import look, texts
-from quorate.execute.past import Past, fingerprint
-from quorate.execute.store import Store
 from quorate.execute.without import left_out
 from quorate.execute.without import notes as notes_of_those_out
 from quorate.operation import OPERATIONS, change
@@ -35,6 +32,9 @@ from quorate.spec.supply import Supply
 from quorate.spec.versions import table
 from quorate.spec.without import text_without
 from quorate.spec.without import without as less
+from quorate.state import seal
+from quorate.state.past import Past, fingerprint
+from quorate.state.store import Store
 from quorate.transport.password import stored
 
 LOOKS, PAUSE = 5, 1.0

@@ -3,10 +3,10 @@
 from collections.abc import Collection
 
 from quorate.core import PlanError
-from quorate.execute.past import Past
 from quorate.spec import rules
 from quorate.spec.cluster import Cluster
 from quorate.spec.without import without
+from quorate.state.past import Past
 
 
 def left_out(cluster: Cluster, past: Past, named: Collection[str], lost: Collection[str]) -> frozenset[str]:

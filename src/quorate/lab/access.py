@@ -8,7 +8,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 
-from quorate.execute import atomic
+from quorate import atomic
 from quorate.lab.record import LabInfo
 
 HOST_KEYS = ("ed25519", "ecdsa")

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from quorate import atomic
 from quorate.artifact.root import default_cache
 from quorate.core import QuorateError
-from quorate.execute import atomic
 
 
 @dataclass(eq=False)

@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from quorate.core import QuorateError, Transport
-from quorate.execute import age
-from quorate.execute.bundle import FILE, Bundle, unpack
 from quorate.spec.cluster import Cluster, Ssh
 from quorate.spec.layout import COPY
 from quorate.spec.load import load_former
 from quorate.spec.ssh import ResolvedSsh, ssh_of
+from quorate.state import age
+from quorate.state.bundle import FILE, Bundle, unpack
 
 PATIENCE = 120.0
 """Seconds for a host to send its copy, of a few hundred kB."""

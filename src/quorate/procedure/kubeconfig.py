@@ -4,10 +4,10 @@ import socket
 from datetime import UTC, datetime
 
 from quorate.core import QuorateError
-from quorate.execute.store import Store
 from quorate.render.kubeconfig import kubeconfig
 from quorate.spec.cluster import Cluster
 from quorate.spec.secrets import Secrets
+from quorate.state.store import Store
 
 
 def administrator(cluster: Cluster, store: Store) -> Secrets:

@@ -9,12 +9,12 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+from quorate import atomic
 from quorate.core import QuorateError
-from quorate.execute import atomic
-from quorate.execute.bundle import FILE, JOURNAL, KNOWN_HOSTS, LAST, Bundle, Entry
-from quorate.execute.seal import Mark
 from quorate.procedure.adopt import Opened
 from quorate.spec.cluster import Ssh
+from quorate.state.bundle import FILE, JOURNAL, KNOWN_HOSTS, LAST, Bundle, Entry
+from quorate.state.seal import Mark
 
 
 def _with_pins(bundle: Bundle, known_hosts: bytes) -> Bundle:

@@ -8,11 +8,11 @@ from pathlib import PurePosixPath
 
 from quorate.component.settings import apiserver, kubelet, proxy, scheduler
 from quorate.core import CommandFailed, Transport, TransportError
-from quorate.execute.history import Told
 from quorate.render.sh import quote
 from quorate.resource import ask
 from quorate.spec.cluster import Cluster
 from quorate.spec.layout import BIN, STATE, UNIT_NAMES
+from quorate.state.history import Told
 
 PATIENCE = 45.0
 """Seconds for a host's whole answer, the way to it included; a healthy one takes some five."""

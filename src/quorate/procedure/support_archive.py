@@ -8,15 +8,15 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from quorate import atomic
 from quorate.core import LocalError, QuorateError
-from quorate.execute import atomic
-from quorate.execute.bundle import Entry, tar
-from quorate.execute.store import Store
 from quorate.plan.redact import Redactor
 from quorate.plan.words import many
 from quorate.spec.cluster import Cluster
 from quorate.spec.regular import opened
 from quorate.spec.ssh import ssh_of
+from quorate.state.bundle import Entry, tar
+from quorate.state.store import Store
 from quorate.transport.password import stored
 
 CONTENTS = "CONTENTS.txt"

@@ -64,7 +64,7 @@ def _write(path: Path, replaced: Iterable[str], lines: Iterable[str]) -> None:
     old = content(path).decode().splitlines() if path.exists() else []
     kept = [line for line in old if not names & set(line.split(" ", 1)[0].split(","))]
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    # A name as `execute.atomic` gives it, which sweeps the state folder.
+    # A name as `atomic` gives it, which sweeps the state folder.
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.{os.getpid()}-", suffix=".tmp")
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:

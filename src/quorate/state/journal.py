@@ -18,10 +18,10 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 
 from quorate.core import Key, QuorateError
-from quorate.execute.holder import Holder
-from quorate.execute.store import Store
 from quorate.plan.words import line
 from quorate.report.event import Emit, Event, StageBegun, StepDone, StepFailed, StepSkipped
+from quorate.state.holder import Holder
+from quorate.state.store import Store
 
 LONGEST = 2000
 """Characters of an error that are kept: a service's last words are some ten lines."""

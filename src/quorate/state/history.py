@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from quorate.execute import atomic
-from quorate.execute.holder import Holder
+from quorate import atomic
 from quorate.spec.regular import content
+from quorate.state.holder import Holder
 
 Line = dict[str, Any]
 

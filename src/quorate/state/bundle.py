@@ -25,8 +25,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from quorate.core import QuorateError
-from quorate.execute.age import DAMAGED
 from quorate.spec.cluster import Cluster
+from quorate.state.age import DAMAGED
 
 FORMAT = 1
 LIMIT = 256 * 2**20

@@ -21,15 +21,15 @@ from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Self
 
+from quorate import atomic
 from quorate.core import QuorateError
-from quorate.execute import atomic
-from quorate.execute.subnets import Subnets, allocate
 from quorate.pki.keyring import RANDOM, Keyring, pem_ids
 from quorate.pki.profiles import certificates
 from quorate.spec import regular
 from quorate.spec.cluster import Cluster
 from quorate.spec.logins import without_logins
 from quorate.spec.secrets import Secrets
+from quorate.state.subnets import Subnets, allocate
 
 RESERVE = 256 * 1024
 """Bytes that must be free besides: a run's journal, 150 bytes a step, and the notes of `past`."""

@@ -17,8 +17,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from quorate.core import PlanError, QuorateError
-from quorate.execute.store import Store
 from quorate.operation import OPERATIONS, change
+from quorate.state.store import Store
 
 FORMAT = 2
 """1 had versions alone as releases; it is read, and written anew as 2."""

@@ -20,13 +20,13 @@ from functools import cached_property
 from pathlib import Path
 
 from quorate.core import QuorateError
-from quorate.execute import record
-from quorate.execute.record import Record
-from quorate.execute.store import Store
 from quorate.spec.cluster import Cluster
 from quorate.spec.load import load_former
 from quorate.spec.supply import Supply
 from quorate.spec.without import text_without, without
+from quorate.state import record
+from quorate.state.record import Record
+from quorate.state.store import Store
 
 
 def fingerprint(content: bytes) -> str:

@@ -18,13 +18,13 @@ from pathlib import Path
 
 from quorate.component.context import Context
 from quorate.core import PlanError, QuorateError, Transport
-from quorate.execute import age
-from quorate.execute.bundle import LAST, gather
-from quorate.execute.store import Store
 from quorate.plan.words import line
 from quorate.spec.cluster import Cluster
 from quorate.spec.facts import HostFacts
 from quorate.spec.layout import COPY, STATE
+from quorate.state import age
+from quorate.state.bundle import LAST, gather
+from quorate.state.store import Store
 
 PATIENCE = 30.0
 """Seconds that a host may take to write its copy, of a few hundred kB."""
