@@ -23,9 +23,9 @@ from quorate.core import QuorateError
 from quorate.drill import runner
 from quorate.drill.catalog import named
 from quorate.drill.order import Target
-from quorate.report.drill_page import page
-from quorate.report.drill_sums import run_line
-from quorate.report.drilled import Drilled, Fault, Run
+from quorate.report.drill.page import page
+from quorate.report.drill.sums import run_line
+from quorate.report.drill.report import Drilled, Fault, Run
 from quorate.spec.load import load
 
 MOST = 10

@@ -21,7 +21,7 @@ from stand import RESULTS, ROOT, Stand, replaced, stand, tell
 from quorate.artifact.golang import locks
 from quorate.core import QuorateError
 from quorate.lab.up import limit
-from quorate.report.drilled import Drilled
+from quorate.report.drill.report import Drilled
 from quorate.spec.load import load
 from quorate.spec.versions import parts
 

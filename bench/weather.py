@@ -29,7 +29,7 @@ from quorate.drill.order import Target
 from quorate.drill.outage import GUARD, Outages
 from quorate.drill.probe import Probe
 from quorate.drill.scene import Skip
-from quorate.report.drilled import Felt
+from quorate.report.drill.report import Felt
 from quorate.spec.cluster import Cluster, Role
 
 JITTER = 50

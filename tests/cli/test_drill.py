@@ -9,7 +9,7 @@ import pytest
 from fake_hosts import Hosts, Quorate
 
 from quorate.drill import runner
-from quorate.report.drilled import Drilled, Fault, Felt, Run
+from quorate.report.drill.report import Drilled, Fault, Felt, Run
 from quorate.state.holder import Holder
 
 

@@ -9,7 +9,7 @@ from deployed import Deployed
 from quorate.drill.catalog import FAULTS
 from quorate.drill.outage import GUARD
 from quorate.drill.packets import TABLE
-from quorate.report.drilled import Drilled
+from quorate.report.drill.report import Drilled
 
 RULES = f"nft list tables | grep -q {TABLE} && echo cut || :"
 TIMERS = "systemctl list-units --all --no-legend 'quorate-drill-*' | wc -l"

@@ -22,7 +22,7 @@ from quorate.conformance.tests import QUICK
 from quorate.lab import record
 from quorate.lab.up import limit
 from quorate.render.sh import heredoc
-from quorate.report.drilled import Drilled
+from quorate.report.drill.report import Drilled
 
 pytestmark = pytest.mark.lab
 

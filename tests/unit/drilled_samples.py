@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from random import Random
 
-from quorate.report.drilled import Drilled, Fault, Felt, Run, Span, Tick
+from quorate.report.drill.report import Drilled, Fault, Felt, Run, Span, Tick
 
 EVERY = {"new": 0.02, "kept": 0.02, "writes": 0.04, "watch": 0.04}
 HOSTS = ("master01", "master02", "master03")

@@ -24,7 +24,7 @@ from quorate.component.balancer import HAPROXY_CONF, NGINX_CONF
 from quorate.component.virtual_ip import KEEPALIVED_CONF
 from quorate.core import QuorateError
 from quorate.drill.catalog import FAULTS, named
-from quorate.report.drilled import Drilled
+from quorate.report.drill.report import Drilled
 from quorate.spec.facts import HostFacts
 from quorate.spec.load import load
 

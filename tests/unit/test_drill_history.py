@@ -5,7 +5,7 @@ import pytest
 from quorate.drill.blame import blamed
 from quorate.drill.history import History, faults
 from quorate.drill.record import Acknowledged, Event, Result, Stream, Try
-from quorate.report.drilled import Fault, Run
+from quorate.report.drill.report import Fault, Run
 
 
 def told(history: History) -> list[tuple[int, str]]:

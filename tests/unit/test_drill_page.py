@@ -10,8 +10,8 @@ from xml.etree import ElementTree
 import pytest
 from drilled_samples import drilled
 
-from quorate.report.drill_page import page
-from quorate.report.drilled import STREAMS, Drilled, Fault, Felt, Tick
+from quorate.report.drill.page import page
+from quorate.report.drill.report import STREAMS, Drilled, Fault, Felt, Tick
 from quorate.report.markup import Html, join, tag
 
 NOW, PAST = drilled(5), drilled(5, slow=2.0)

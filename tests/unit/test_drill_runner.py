@@ -13,7 +13,7 @@ from quorate.core import QuorateError, TransportError
 from quorate.drill import catalog, one, runner, watchers
 from quorate.drill.order import Pace, Target
 from quorate.drill.packets import CANNOT
-from quorate.report.drilled import Drilled, Run
+from quorate.report.drill.report import Drilled, Run
 from quorate.spec.cluster import Cluster, Endpoint
 
 PACE = Pace(new=0.02, kept=0.02, writes=0.02, watch=0.02, timeout=1, patience=5)

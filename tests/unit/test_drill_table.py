@@ -7,8 +7,8 @@ import pytest
 from drilled_samples import drilled
 from rich.console import Console
 
-from quorate.report.drill_table import table
-from quorate.report.drilled import Drilled
+from quorate.report.drill.report import Drilled
+from quorate.report.drill.table import table
 
 
 def shown(report: Drilled, before: Drilled | None = None, width: int = 106) -> str:

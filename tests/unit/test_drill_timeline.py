@@ -7,11 +7,11 @@ from xml.etree import ElementTree
 
 import pytest
 
-from quorate.report.drill_scale import nice, scale
-from quorate.report.drill_spans import NAMES
-from quorate.report.drill_strip import strips
-from quorate.report.drill_timeline import longest, narrowed, timeline
-from quorate.report.drilled import Fault, Felt, Run, Span, Tick
+from quorate.report.drill.report import Fault, Felt, Run, Span, Tick
+from quorate.report.drill.scale import nice, scale
+from quorate.report.drill.spans import NAMES
+from quorate.report.drill.strip import strips
+from quorate.report.drill.timeline import longest, narrowed, timeline
 
 
 def ok(*ends: float) -> list[Tick]:

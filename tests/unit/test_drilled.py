@@ -6,8 +6,8 @@ from dataclasses import replace
 import pytest
 from drilled_samples import KINDS, drilled, fault
 
-from quorate.report.drill_sums import cell, goals, led, run_line, signed, told, total, up, verdict, wrong
-from quorate.report.drilled import Drilled, Fault, Felt, Run, spread
+from quorate.report.drill.report import Drilled, Fault, Felt, Run, spread
+from quorate.report.drill.sums import cell, goals, led, run_line, signed, told, total, up, verdict, wrong
 
 
 def run(gap: float, failed: int = 0, **more: object) -> Run:

@@ -14,7 +14,7 @@ from weather import Look, Weather
 from quorate.core import QuorateError
 from quorate.drill import breaks
 from quorate.drill.outage import GUARD
-from quorate.report.drilled import Felt
+from quorate.report.drill.report import Felt
 
 METRICS = """\
 # TYPE etcd_server_leader_changes_seen_total counter

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from quorate.cli.output import Output
     from quorate.drill.order import Pace
-    from quorate.report.drilled import Drilled, Fault, Run
+    from quorate.report.drill.report import Drilled, Fault, Run
 
 Names = Annotated[
     tuple[str, ...],
@@ -167,7 +167,7 @@ async def _drill(
         print(found.text(), end="", flush=True)
     else:
         from quorate.report.console import BAD
-        from quorate.report.drill_table import table
+        from quorate.report.drill.table import table
 
         out.console.print()
         table(out.console, found, before)
@@ -178,7 +178,7 @@ async def _drill(
 
 def _read(path: Path | None) -> "Drilled | None":
     from quorate.core import QuorateError
-    from quorate.report.drilled import Drilled
+    from quorate.report.drill.report import Drilled
 
     if path is None:
         return None
@@ -200,7 +200,7 @@ def _write(found: "Drilled", before: "Drilled | None", html: Path | None, kept: 
     if kept is not None:
         kept.write_text(found.text(), encoding="utf-8")
     if html is not None:
-        from quorate.report.drill_page import page
+        from quorate.report.drill.page import page
 
         html.write_text(page(found, before), encoding="utf-8")
 
@@ -208,7 +208,7 @@ def _write(found: "Drilled", before: "Drilled | None", html: Path | None, kept: 
 def _tell(out: "Output", fault: "Fault", run: "Run") -> None:
     """One line for a run."""
     from quorate.report.console import BAD, QUIET
-    from quorate.report.drill_table import run_line
+    from quorate.report.drill.table import run_line
 
     fine = not (run.problem or run.lost or run.disorder or run.moved or run.healthy is None)
     out.say((run_line(fault, run), QUIET if fine else BAD))

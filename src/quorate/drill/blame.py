@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from quorate.drill.history import History, faults
 from quorate.drill.record import Result
-from quorate.report.drilled import Fault
+from quorate.report.drill.report import Fault
 
 Key = tuple[str, int]
 """A fault's name, and a run's number."""

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from quorate.drill.record import Result, Stream
-from quorate.report.drilled import STREAMS, Felt, Tick
+from quorate.report.drill.report import STREAMS, Felt, Tick
 
 
 def felt(result: Result) -> Mapping[str, Felt]:

@@ -6,7 +6,7 @@ from itertools import pairwise
 
 from quorate.drill.board import ETCD, LEASE, UNIT, VIP, Board, Stretch, Topic
 from quorate.drill.scene import ELECTED
-from quorate.report.drilled import Span
+from quorate.report.drill.report import Span
 
 BEFORE = 1.0
 """Seconds before a fault that are shown with it."""

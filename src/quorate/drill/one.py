@@ -18,7 +18,7 @@ from quorate.drill.outage import Outages
 from quorate.drill.probe import Probe
 from quorate.drill.scene import ELECTED, Scene
 from quorate.execute.health import trouble
-from quorate.report.drilled import Run
+from quorate.report.drill.report import Run
 from quorate.spec.cluster import Cluster
 from quorate.spec.timing import timing
 

@@ -24,8 +24,8 @@ from quorate.drill.outage import Outages
 from quorate.drill.probe import Probe
 from quorate.drill.scene import Skip, probed
 from quorate.drill.watchers import watching
-from quorate.report import drilled
-from quorate.report.drilled import Drilled, Run
+from quorate.report.drill import report as drilled
+from quorate.report.drill.report import Drilled, Run
 from quorate.report.event import Emit, Said
 from quorate.spec.cluster import LOOPBACK, Cluster, Host
 from quorate.spec.secrets import Secrets

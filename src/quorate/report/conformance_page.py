@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from quorate.plan.words import many
 from quorate.report.document import document
-from quorate.report.drill_style import STYLE
+from quorate.report.drill.style import STYLE
 from quorate.report.markup import Html, tag
 
 _LOGS = "pre{overflow-x:auto;background:var(--panel);padding:12px;font-size:12.5px;white-space:pre-wrap}"

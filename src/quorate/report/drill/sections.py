@@ -4,9 +4,9 @@ from collections import Counter
 from collections.abc import Sequence
 from math import inf
 
-from quorate.report.drill_sums import FELT, Cell, Talk, cell, led, same, signed, talk, told, total, within
-from quorate.report.drill_timeline import TITLES
-from quorate.report.drilled import STREAMS, Drilled, Fault, Felt, Run
+from quorate.report.drill.report import STREAMS, Drilled, Fault, Felt, Run
+from quorate.report.drill.sums import FELT, Cell, Talk, cell, led, same, signed, talk, told, total, within
+from quorate.report.drill.timeline import TITLES
 from quorate.report.markup import Html, join, tag
 
 _NONE = tag("td", "–", class_="none")

@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Mapping, Sequence
 
 from quorate.plan.words import line
-from quorate.report.drill_scale import Scale
-from quorate.report.drilled import Span
+from quorate.report.drill.report import Span
+from quorate.report.drill.scale import Scale
 from quorate.report.markup import Html, join, tag
 
 GOOD = frozenset({"active", "answers", "healthy", "ok", "ready", "running", "up"})

@@ -3,13 +3,13 @@
 from collections.abc import Mapping, Sequence
 
 from quorate.plan.words import many
-from quorate.report import drill_sections as sections
 from quorate.report.document import document
-from quorate.report.drill_strip import strips
-from quorate.report.drill_style import STYLE
-from quorate.report.drill_sums import goals, told, total, verdict, wrong
-from quorate.report.drill_timeline import narrowed, timeline
-from quorate.report.drilled import Drilled, Fault, Run
+from quorate.report.drill import sections
+from quorate.report.drill.report import Drilled, Fault, Run
+from quorate.report.drill.strip import strips
+from quorate.report.drill.style import STYLE
+from quorate.report.drill.sums import goals, told, total, verdict, wrong
+from quorate.report.drill.timeline import narrowed, timeline
 from quorate.report.markup import Html, tag
 
 

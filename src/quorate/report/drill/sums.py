@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from quorate.plan.words import many
-from quorate.report.drilled import Drilled, Fault, Felt, Run, spread
+from quorate.report.drill.report import Drilled, Fault, Felt, Run, spread
 
 FELT = ("new", "kept", "writes")
 """The streams that have goals, in the order in which they are shown."""

@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
-from quorate.report.drill_scale import Scale, scale
-from quorate.report.drill_spans import LETTER, NAMES, spans
-from quorate.report.drill_sums import misses, told
-from quorate.report.drilled import STREAMS, Run, Tick
+from quorate.report.drill.report import STREAMS, Run, Tick
+from quorate.report.drill.scale import Scale, scale
+from quorate.report.drill.spans import LETTER, NAMES, spans
+from quorate.report.drill.sums import misses, told
 from quorate.report.markup import Html, join, number, tag
 
 TITLES = {"new": "new connections", "kept": "kept connection", "writes": "writes", "watch": "watch"}

@@ -3,10 +3,10 @@
 from collections import Counter
 from collections.abc import Sequence
 
-from quorate.report.drill_scale import nice
-from quorate.report.drill_sums import misses, told
-from quorate.report.drill_timeline import TITLES
-from quorate.report.drilled import STREAMS, Fault, Run
+from quorate.report.drill.report import STREAMS, Fault, Run
+from quorate.report.drill.scale import nice
+from quorate.report.drill.sums import misses, told
+from quorate.report.drill.timeline import TITLES
 from quorate.report.markup import Html, join, number, tag
 
 _WIDTH, _HEIGHT, _EDGE = 260.0, 112.0, 10.0

@@ -1,0 +1,1 @@
+"""What a drill measured, in tables and on a page."""
