@@ -208,7 +208,7 @@ def _write(found: "Drilled", before: "Drilled | None", html: Path | None, kept: 
 def _tell(out: "Output", fault: "Fault", run: "Run") -> None:
     """One line for a run."""
     from quorate.report.console import BAD, QUIET
-    from quorate.report.drill.table import run_line
+    from quorate.report.drill.sums import run_line
 
     fine = not (run.problem or run.lost or run.disorder or run.moved or run.healthy is None)
     out.say((run_line(fault, run), QUIET if fine else BAD))

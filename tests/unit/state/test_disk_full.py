@@ -142,7 +142,7 @@ async def test_what_is_no_file_of_ours_names_the_full_disk_too(tmp_path: Path) -
 FILLS = """
 import sys
 from pathlib import Path
-sys.path.insert(0, {here!r})
+sys.path[:0] = [{here!r}, {shared!r}]
 from test_store import NOW, cluster
 from quorate.core import QuorateError
 from quorate.state.store import Store
@@ -157,7 +157,8 @@ except QuorateError as error:
 def test_the_state_folder_on_a_full_disk(tmp_path: Path) -> None:
     """Refused before the first key is written: the error has the path, the bytes needed, and those free."""
     mount = f'mount -t tmpfs -o size=300k tmpfs {tmp_path}; exec "$@"; '
-    program = FILLS.format(here=str(Path(__file__).parent), folder=str(tmp_path))
+    here = Path(__file__).parent
+    program = FILLS.format(here=str(here), shared=str(here.parent), folder=str(tmp_path))
     shown = f'{sys.executable} -c "$0" && find {tmp_path} && df -B1 --output=avail {tmp_path}'
     argv = ["unshare", "--mount", "/bin/sh", "-ec", mount, "sh", "/bin/sh", "-ec", shown, program]
     done = subprocess.run(argv, capture_output=True, text=True, check=True)

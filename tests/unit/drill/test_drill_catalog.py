@@ -18,7 +18,7 @@ from quorate.drill.scene import ELECTED, Scene, Skip, probed
 from quorate.spec.cluster import Cluster, Endpoint, Role
 from quorate.spec.load import load
 
-EXAMPLES = Path(__file__).parents[2] / "examples"
+EXAMPLES = Path(__file__).parents[3] / "examples"
 BY_NAME = {fault.name: fault for fault in FAULTS}
 
 

@@ -6,11 +6,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from host_answers import said
 from own_net import Net, needs_root, own_net
 from own_root import Root
 from past_clusters import THREE, cluster, context
 from preflight_world import judged, world
-from test_status import said
 
 from quorate.component import system
 from quorate.execute.observe import look

@@ -8,6 +8,7 @@ from ipaddress import IPv4Address
 from pathlib import Path
 
 import pytest
+from host_answers import NOW, said
 
 from quorate.core import Blob, QuorateError, TransportError
 from quorate.execute.survey import Service, View, parse, survey, units
@@ -18,7 +19,6 @@ from quorate.procedure.status import gone, judge
 from quorate.spec.cluster import Cluster, Endpoint, Host, LoadBalancer, Role, Runtime
 from quorate.state.store import Store
 
-NOW = datetime(2026, 11, 23, 14, 0, tzinfo=UTC)
 ROLES = {
     "m1": (Role.CONTROL_PLANE, Role.ETCD),
     "m2": (Role.CONTROL_PLANE,),
@@ -40,11 +40,6 @@ def cluster(**more: object) -> Cluster:
 
 def pem(days: int) -> str:
     return issue_ca("some", "c", new_key("ecdsa-p256"), now=NOW, days=days, serial=1).decode()
-
-
-def said(**more: str) -> dict[str, str]:
-    names = ("clock", "units", "health", "addresses", "files", "certificates", "users", "servers", "etcd", "upstreams")
-    return {**dict.fromkeys(names, ""), "clock": f"{int(NOW.timestamp())}\n", **more}
 
 
 UNITS = """\

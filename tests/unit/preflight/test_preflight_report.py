@@ -92,6 +92,6 @@ def test_details_name_hosts_and_are_short() -> None:
 
 
 def test_the_page_has_every_check_as_it_is() -> None:
-    page = (Path(__file__).parents[2] / "docs/preflight.md").read_text()
+    page = (Path(__file__).parents[3] / "docs/preflight.md").read_text()
     rows = [line for line in page.partition("## The checks")[2].splitlines() if line.startswith("| ")][1:]
     assert rows == [f"| {check.id} | {check.title} | {check.why} | {check.fix} |" for check in CHECKS]

@@ -11,7 +11,7 @@ from quorate.resource.unit import Unit
 from quorate.spec.cluster import Cluster, Host, Os, Role
 from quorate.spec.facts import HostFacts, Resolver
 
-CASES = Path(__file__).parent.parent / "cases/facts"
+CASES = Path(__file__).parents[2] / "cases/facts"
 
 EXPECTED = {
     "debian-12": HostFacts(

@@ -13,7 +13,7 @@ from quorate.spec.losses import fatal, hosts_may_fail, may_fail, some, whole
 from quorate.spec.outlook import outlook
 from quorate.spec.survival import Part, Parts, Reads, after, between, parts
 
-EXAMPLES = Path(__file__).parent.parent.parent / "examples"
+EXAMPLES = Path(__file__).parents[3] / "examples"
 LETTERS = {"m": Role.CONTROL_PLANE, "e": Role.ETCD, "b": Role.LOAD_BALANCER, "w": Role.WORKER}
 
 
