@@ -73,6 +73,7 @@ def world(
         secrets(was),
         table("1.36.0"),
         established=was if established else None,
+        met=frozenset(ROLES) if established else frozenset(),
     )
     known = {name: f"id-{name}" for name in ROLES} if established else {}
     return World(context, known, Plan({}, {}), lost=lost or {}, answers=answers, clocks=clocks or {})
