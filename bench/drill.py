@@ -6,6 +6,7 @@ report is written when it is there. JSON and HTML, and the tables made from them
 """
 
 import argparse
+import gzip
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -24,8 +25,8 @@ from quorate.drill import runner
 from quorate.drill.catalog import named
 from quorate.drill.order import Target
 from quorate.report.drill.page import page
-from quorate.report.drill.sums import run_line
 from quorate.report.drill.report import Drilled, Fault, Run
+from quorate.report.drill.sums import run_line
 from quorate.spec.load import load
 
 MOST = 10
@@ -121,11 +122,16 @@ def called(cluster: str, settings: str) -> str:
 
 def there(given: argparse.Namespace, cluster: str, settings: str) -> Drilled | None:
     """A report that need not be made again."""
-    path = given.out / f"{called(cluster, settings)}.json"
+    path = given.out / f"{called(cluster, settings)}.json.gz"
     if not ((given.go_on or given.again) and path.exists()):
         return None
     tell(f"{path.name} is there already")
-    return Drilled.read(path.read_text(encoding="utf-8"))
+    return unpacked(path)
+
+
+def unpacked(path: Path) -> Drilled:
+    """A report as it was kept."""
+    return Drilled.read(gzip.decompress(path.read_bytes()).decode("utf-8"))
 
 
 def renewed(old: Drilled, new: Drilled) -> Drilled:
@@ -150,17 +156,18 @@ def renewed(old: Drilled, new: Drilled) -> Drilled:
 
 
 def write(folder: Path, found: Drilled, before: Drilled | None = None) -> None:
-    """Keep a report as JSON and as a page, and make the tables anew."""
+    """Keep a report as JSON, packed, and as a page, and make the tables anew."""
     folder.mkdir(parents=True, exist_ok=True)
     name = called(found.cluster, found.settings)
-    (folder / f"{name}.json").write_text(found.text(), encoding="utf-8")
+    # Without the time, so that the same samples are the same file.
+    (folder / f"{name}.json.gz").write_bytes(gzip.compress(found.text().encode(), mtime=0))
     (folder / f"{name}.html").write_text(page(found, before), encoding="utf-8")
     tables(folder)
 
 
 def tables(folder: Path) -> None:
     """Write drill.md from the reports in a folder."""
-    reports = [Drilled.read(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("drill-*.json"))]
+    reports = [unpacked(path) for path in sorted(folder.glob("drill-*.json.gz"))]
     weathers = [Weather.read(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("weather-*.json"))]
     (folder / "drill.md").write_text(markdown(reports, weathers), encoding="utf-8")
 

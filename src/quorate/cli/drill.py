@@ -177,14 +177,20 @@ async def _drill(
 
 
 def _read(path: Path | None) -> "Drilled | None":
+    """A report, packed or not."""
+    import gzip
+    import zlib
+
     from quorate.core import QuorateError
     from quorate.report.drill.report import Drilled
 
     if path is None:
         return None
     try:
-        return Drilled.read(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        content = path.read_bytes()
+        text = gzip.decompress(content) if content.startswith(b"\x1f\x8b") else content
+        return Drilled.read(text.decode("utf-8"))
+    except (OSError, EOFError, zlib.error, ValueError) as error:
         raise QuorateError(f"--compare {path}: {error}") from None
 
 

@@ -27,6 +27,8 @@ HOSTS = "/etc/containerd/certs.d"
 AUTHORITIES = "/etc/containerd/ca"
 DOCKER = "/etc/docker/daemon.json"
 CRICTL = "/etc/crictl.yaml"
+CGROUP_DRIVER = "systemd"
+"""systemd owns the cgroups on every host that we support; two managers of one tree fight."""
 PROXY = "proxy.env"
 """Beside the configuration of who pulls images: its way out, with the login if there is one."""
 PROXIED = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
@@ -136,7 +138,7 @@ def containerd(context: Context, host: Host) -> dict[str, object]:
     pause = c.runtime.pause_image or context.supply.pause_image or context.minor.pause_image
     runc: dict[str, object] = {
         "runtime_type": "io.containerd.runc.v2",
-        "options": {"SystemdCgroup": cgroup_driver(context, host) == "systemd", "BinaryName": f"{BIN}/runc"},
+        "options": {"SystemdCgroup": CGROUP_DRIVER == "systemd", "BinaryName": f"{BIN}/runc"},
     }
     runtimes = {"default_runtime_name": "runc", "runtimes": {"runc": runc}}
     cni = {"bin_dir": CNI_BIN, "conf_dir": CNI_CONF}
@@ -172,16 +174,10 @@ def containerd(context: Context, host: Host) -> dict[str, object]:
     return {**config, "plugins": plugins}
 
 
-def cgroup_driver(context: Context, host: Host) -> str:
-    """systemd owns the cgroups on every host that we support; two managers of one tree fight."""
-    return "systemd"
-
-
 def _docker(context: Context, host: Host) -> Iterator[Brick]:
     facts, runtime = context.of(host), context.cluster.runtime
-    driver = cgroup_driver(context, host)
     config: dict[str, object] = {
-        "exec-opts": [f"native.cgroupdriver={driver}"],
+        "exec-opts": [f"native.cgroupdriver={CGROUP_DRIVER}"],
         # Pods get their network from CNI: Docker has no bridge and writes no firewall rules.
         "bridge": "none",
         "iptables": False,

@@ -16,11 +16,11 @@ from quorate.verify.check import Skip, Wrong, demand
 from quorate.verify.env import Env, own_url, settled
 
 TIMES = 4
+"""Requests to each address, as in the catalogue."""
 TAKEN_BACK = 40.0
 """Seconds until a balancer uses an API server again that was in trouble; nginx' list takes 32 at most."""
 ROUNDS = 5
 """Further rounds of requests until every worker has met every API server."""
-"""Requests to each address, as in the catalogue."""
 CURL = "curl -gs --noproxy '*' --max-time 5"
 _LINE = re.compile(r"^(\S+) (\d+\.\d+\.\d+\.\d+):(\d+) - \[[^\]]*\] (\S+) (\d+)$")
 """A line of the balancers' logs: client, API server, time, status (nginx) or end (haproxy), bytes."""

@@ -219,7 +219,7 @@ def test_ours_are_put_back_after_each_of_theirs(made: Made, tmp_path: Path) -> N
     names = {path.name for path in (tmp_path / "results").iterdir()}
     assert names == {
         "drill.md",
-        *(f"drill-described{peer}.{kind}" for peer in ("", "-kubeasz", "-local") for kind in ("json", "html")),
+        *(f"drill-described{peer}.{kind}" for peer in ("", "-kubeasz", "-local") for kind in ("json.gz", "html")),
     }
     assert "| fault | quorate | kubeasz | local |" in (tmp_path / "results/drill.md").read_text()
 
@@ -250,7 +250,7 @@ def test_faults_that_are_measured_again_take_the_others_place(made: Made, tmp_pa
     drill.one(stand.EXAMPLES[0], drill.parse(words))
     drill.one(stand.EXAMPLES[0], drill.parse([*words, "--again", "--only", "apiserver-killed"]))
     assert made.said == ["quorate 2", "quorate 2"]
-    kept = Drilled.read((tmp_path / "drill-described.json").read_text())
+    kept = drill.unpacked(tmp_path / "drill-described.json.gz")
     assert "measured again" in kept.about
     with pytest.raises(QuorateError, match="2 runs of each fault, not 3"):
         drill.one(stand.EXAMPLES[0], drill.parse([*words, "--again", "--only", "apiserver-killed", "--runs", "3"]))

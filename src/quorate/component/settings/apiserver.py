@@ -17,9 +17,9 @@ ANONYMOUS_PATHS = ("/healthz", "/livez", "/readyz", "/version")
 
 ETCD_SERVERS = f"https://127.0.0.1:{ETCD_WAY}"
 """The way to all members (component `etcd_way`), which knows who is dead. An API server that is given several goes on
-asking those of a dead host: 10 s for a request under way, up to 40 s for a watch (performance reference 2.1; with three
-masters and one powered off, writes through the others stood still for 7.6 s). One that is given its host's alone is out
-with it, and from 1.34 on for longer: it does not write for up to two minutes after the member is back."""
+asking those of a dead host: 10 s for a request under way, up to 40 s for a watch (measured with three masters, one of
+them powered off: writes through the others stood still for 7.6 s). One that is given its host's alone is out with it,
+and from 1.34 on for longer: it does not write for up to two minutes after the member is back."""
 
 SHUTDOWN_DELAY = "3s"
 """How long a stopping API server goes on serving while /readyz already fails: longer than the balancers

@@ -9,8 +9,20 @@ from rich.text import Text
 from quorate.plan.words import clean, line, many
 from quorate.report.console import BAD, GOOD, NAME, QUIET, WARN
 from quorate.report.drill.report import Drilled, Fault
-from quorate.report.drill.sums import FELT, Cell, Talk, cell, led, same, signed, talk, told, total, verdict, wrong
-from quorate.report.drill.sums import run_line
+from quorate.report.drill.sums import (
+    FELT,
+    Cell,
+    Talk,
+    cell,
+    led,
+    same,
+    signed,
+    talk,
+    told,
+    total,
+    verdict,
+    wrong,
+)
 
 _NONE = Text("-", QUIET)
 
