@@ -2,7 +2,8 @@
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,20 +12,19 @@ from hosts_in_memory import Hosts, Thing
 
 from quorate.cli.look import Looked, wire
 from quorate.cli.output import Output
-from quorate.cli.stop import Wishes
-from quorate.cli.walk import walk
+from quorate.cli.sink import begins, sink
 from quorate.component.context import Context
 from quorate.core import PlanError, TransportError
 from quorate.execute.apply import Outcome
 from quorate.execute.observe import look
 from quorate.execute.prepare import Prepared
+from quorate.execute.protocol import Applied, Order, Wishes, carry_out
 from quorate.plan.compile import Compiled
 from quorate.plan.graph import Part
 from quorate.plan.show import show
 from quorate.plan.staged import foreseen, later
 from quorate.report.event import Ended, Event
 from quorate.resource.brick import Brick
-from quorate.state import journal
 from quorate.state.past import Past
 from quorate.state.store import Store
 
@@ -64,25 +64,25 @@ class Site:
         return tuple(Part("system", thing.host, (thing,)) for thing in things)
 
     def apply(self, through: str = "") -> tuple[Ended, Outcome, tuple[str, ...]]:
-        async def run() -> tuple[Ended, Outcome, tuple[str, ...]]:
-            looked = await self.look()
+        @contextmanager
+        def listening() -> Iterator[Wishes]:
             self.wishes = Wishes()
-            with Output(svg=None, title="") as out, journal.run(self.store, "apply") as written:
-                walked = await walk(
-                    out,
-                    looked,
-                    self.hosts,
-                    self.events.append,
-                    self.wishes,
-                    written,
-                    again=self.look,
-                    through=through,
-                    verbose=False,
-                )
-                written.end(ok=walked[0].ok)
-                return walked
+            yield self.wishes
 
-        return asyncio.run(run())
+        async def run() -> Applied:
+            with Output(svg=None, title="") as out:
+                return await carry_out(
+                    await self.look(),
+                    self.hosts,
+                    Order(self.file, self.file.read_text(), through),
+                    sink=sink(out, self.events.append, verbose=False),
+                    again=self.look,
+                    emit=begins(out, self.events.append),
+                    listening=listening,
+                )
+
+        done = asyncio.run(run())
+        return done.ended, done.outcome, done.rest
 
     @property
     def ran(self) -> list[str]:

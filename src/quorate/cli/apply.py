@@ -22,12 +22,10 @@ from quorate.cli.words import (
 if TYPE_CHECKING:
     from quorate.cli.look import Looked
     from quorate.cli.output import Output
-    from quorate.cli.walk import Again
     from quorate.core import Transport
-    from quorate.execute.apply import Outcome
-    from quorate.report.event import Emit, Ended, Planned
+    from quorate.execute.protocol import Again, Applied
+    from quorate.report.event import Emit, Planned
     from quorate.spec.cluster import Cluster
-    from quorate.state.journal import Run
 
 LONG = 40
 """Changes from which on the plan is shown as one row per host; `quorate plan` shows all of it."""
@@ -99,8 +97,8 @@ async def _apply(
 ) -> int:
     from quorate.cli.look import busy, known, look, selected
     from quorate.cli.preflight import before, settle
+    from quorate.cli.sink import begins, sink
     from quorate.cli.stop import gently, silence
-    from quorate.cli.walk import walk
     from quorate.cli.writer import writing
     from quorate.core import ApplyFailed, QuorateError, TransportError
     from quorate.plan.show import Sort
@@ -120,13 +118,12 @@ async def _apply(
             looked = await look(cluster, file, via, lines or emit, replaced=replaced, without=without, told=told)
             looked = looked.limited(only)
             looked, checked = await before(out, lines, looked, via, waivers)
-        # Their code came with the plan's.
-        from quorate.state import journal
-        from quorate.state.seal import Copies
+        # Its code came with the plan's.
+        from quorate.execute.protocol import Order, carry_out, demand
 
         looked = looked.after("connect, lock", seconds)
         shown = looked.shown
-        _demand(looked)
+        demand(looked.prepared)
         _named(looked, through)
         restarts = shown.count(Sort.RESTART, Sort.RELOAD)
         create, change, remove = (shown.count(sort) for sort in (Sort.CREATE, Sort.CHANGE, Sort.REMOVE))
@@ -139,31 +136,26 @@ async def _apply(
         await _try_again(out, looked, retry=retry, yes=yes)
         if shown.lines and not yes and not await out.agreed("Apply this?  Only yes applies it."):
             raise QuorateError("not applied: there was no yes", "nothing was changed")
-        prepared = looked.prepared
-        with journal.run(prepared.store, "apply", **_told(planned, looked.prepared.text, looked.waived)) as run:
-            prepared.store.keep()
-            prepared.past.begin(
-                prepared.text, prepared.machines, prepared.todo, prepared.context.supply, out=prepared.out
-            )
-            copies = Copies(prepared.store, prepared.context, file, text, via)
-            await copies.begin()
-            with gently() as wishes:
-                again = _again(out, looked, cluster, file, via, lines, retry=retry)
-                ended, outcome, rest = await walk(
-                    out, looked, via, lines, wishes, run, again=again, through=through, verbose=verbose
-                )
-                _remember(looked, run, ended, outcome, whole=not (rest or only))
-                await copies.end(changed=bool(outcome.changed))
+        done = await carry_out(
+            looked,
+            via,
+            Order(file, text, through, bool(only), _told(planned, looked.prepared.text, looked.waived)),
+            sink=sink(out, lines, verbose=verbose),
+            again=_again(out, looked, cluster, file, via, lines, retry=retry),
+            emit=begins(out, lines),
+            listening=gently,
+        )
     silence()
+    ended = done.ended
     if lines:
-        for warning in copies.warnings:
+        for warning in done.warnings:
             lines(Said(warning))
         lines(ended)
     else:
-        _result(out, file, cluster, ended, outcome, rest)
+        _result(out, file, cluster, done)
         for name in looked.prepared.left_alone:
             out.say((f"{name} did not answer and was left as it is; the next apply goes on with it", "yellow"))
-        for warning in copies.warnings:
+        for warning in done.warnings:
             out.say((warning, "yellow"))
     if not ended.ok and not ended.stopped:
         return ApplyFailed.exit_code
@@ -179,7 +171,7 @@ def _again(
     lines: "Emit | None",
     *,
     retry: bool,
-) -> "Again":
+) -> "Again[Looked]":
     """How the hosts are looked at anew before a stage; what did not hold before is refused there, too, and a host that
     is left out and answers.
     """
@@ -219,23 +211,6 @@ def _named(looked: "Looked", through: str) -> None:
         )
 
 
-def _demand(looked: "Looked") -> None:
-    """Refuse to begin without a host that the cluster needs; one that it can do without is left alone."""
-    from quorate.core import TransportError
-
-    prepared, hosts = looked.prepared, looked.prepared.context.cluster.hosts
-    if missing := {name: why for name, why in prepared.lost.items() if name in prepared.compiled.answering}:
-        raise TransportError(
-            "\n".join(
-                [
-                    f"{len(missing)} of {len(hosts)} hosts can't be reached; nothing was changed",
-                    *(f"  {name}: {why.removeprefix(f'{name}: ')}" for name, why in missing.items()),
-                ]
-            ),
-            "bring them back, or take them out of the file; new hosts need `quorate trust` once",
-        )
-
-
 def _show(out: "Output", cluster: "Cluster", looked: "Looked", *, verbose: bool) -> None:
     from quorate.cli.look import about
     from quorate.report import plan as text
@@ -262,25 +237,10 @@ def _told(planned: "Planned", text: str, waived: tuple[str, ...]) -> dict[str, o
     return {**told, "waived": waived} if waived else told
 
 
-def _remember(looked: "Looked", run: "Run", ended: "Ended", outcome: "Outcome", *, whole: bool) -> None:
-    """After a whole run, the file as applied; in any case its end in the journal."""
-    from quorate.plan.words import line
-    from quorate.report import jsonl
-
-    prepared = looked.prepared
-    if ended.ok and whole:
-        left = [each.host.name for each in prepared.context.leaving if each.whole]
-        away = prepared.left_alone
-        prepared.past.finish(prepared.text, prepared.machines, prepared.context.supply, left=left, away=away)
-    told = {name: value for name, value in jsonl.as_dict(ended).items() if name != "event"}
-    run.end(**told, failures={str(key): line(error, 500) for key, error in outcome.failed.items()})
-
-
-def _result(
-    out: "Output", file: Path, cluster: "Cluster", ended: "Ended", outcome: "Outcome", rest: tuple[str, ...]
-) -> None:
+def _result(out: "Output", file: Path, cluster: "Cluster", done: "Applied") -> None:
     from quorate.report import result
 
+    ended, outcome, rest = done.ended, done.outcome, done.rest
     flag = "" if file == DEFAULT else f" -f {file}"
     if not outcome.changed and ended.ok:
         out.say((f"nothing had to be done, {ended.seconds:.1f} s", "bright_black"))

@@ -7,25 +7,13 @@ import asyncio
 import os
 import select
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 
+from quorate.execute.protocol import Wishes
 from quorate.report.event import Emit, Event
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-
-
-def _nothing() -> None:
-    pass
-
-
-@dataclass
-class Wishes:
-    """What is done when the user wants the run to end, gently and at once; set when there is something to end."""
-
-    stop: Callable[[], None] = _nothing
-    abort: Callable[[], None] = _nothing
 
 
 @contextmanager
