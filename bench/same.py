@@ -22,6 +22,8 @@ from worlds import contexts, secrets, supply  # noqa: E402
 
 from quorate.component.context import Context  # noqa: E402
 from quorate.core import Blob  # noqa: E402
+from quorate.drill import hostwatch  # noqa: E402
+from quorate.execute import facts, survey  # noqa: E402
 from quorate.operation import change  # noqa: E402
 from quorate.plan.compile import compile_stage  # noqa: E402
 from quorate.plan.show import show  # noqa: E402
@@ -29,7 +31,10 @@ from quorate.plan.staged import foreseen, later  # noqa: E402
 from quorate.resource.brick import Brick  # noqa: E402
 from quorate.spec.facts import Facts, HostFacts  # noqa: E402
 from quorate.spec.load import load  # noqa: E402
+from quorate.spec.ports import openings  # noqa: E402
+from quorate.spec.processes import listeners  # noqa: E402
 from quorate.spec.versions import table  # noqa: E402
+from quorate.spec.whatif import cases  # noqa: E402
 from quorate.state.subnets import Subnets, allocate  # noqa: E402
 
 Inputs = Mapping[str, Context]
@@ -44,10 +49,10 @@ def inputs() -> Inputs:
     for path in sorted((ROOT / "examples").glob("*.yaml")):
         cluster = load(path, offline=True)
         version = cluster.versions.kubernetes
-        facts = Facts({host.name: HostFacts() for host in cluster.hosts}, allocate(cluster, Subnets({}, {})).given)
+        bare = Facts({host.name: HostFacts() for host in cluster.hosts}, allocate(cluster, Subnets({}, {})).given)
         texts = {"audit-policy": "rules: []\n", "cni-manifest": "kind: List\n"}
         bought = supply(version, cluster.runtime.kind, images=True)
-        found[path.stem] = Context(cluster, facts, bought, secrets(cluster), table(version), texts)
+        found[path.stem] = Context(cluster, bare, bought, secrets(cluster), table(version), texts)
 
     @settings(
         max_examples=100,
@@ -83,6 +88,13 @@ def _digests(cluster: str, context: Context) -> Iterator[tuple[str, str]]:
     plan, further = foreseen(stages[0], later(stages[0], stages[1:]), {})
     shown = [show(plan, {}, _wire, stage=stages[0].stage)]
     shown += [show(each.plan, each.texts, _wire, stage=each.name) for each in further]
+    now = context.cluster
+    for host in now.hosts:
+        asked = (facts.script(now, host), survey.questions(now, host), hostwatch.script(now, host))
+        yield f"{cluster}: asked of {host.name}", _digest(repr(asked))
+        ports = (sorted(map(repr, listeners(now, host))), openings(now, host))
+        yield f"{cluster}: ports of {host.name}", _digest(repr(ports))
+    yield f"{cluster}: what if", _digest(repr([(each.what, each.meaning) for each in cases(now)]))
     yield f"{cluster}: told", _digest(repr([each.as_dict() for each in shown]))
 
 

@@ -32,7 +32,7 @@ from quorate.spec.cluster import (
 )
 from quorate.spec.cluster import Dns as DnsSection
 from quorate.spec.facts import Facts, HostFacts
-from quorate.spec.layout import UNIT_NAMES
+from quorate.spec.processes import unit_names
 from quorate.spec.rules import check
 from quorate.spec.secrets import Secrets
 from quorate.spec.sections import RegistryAccess
@@ -233,7 +233,7 @@ def contexts(draw: st.DrawFn, running: bool = True) -> Context:
     cluster = draw(clusters())
     hosts = {}
     for host in cluster.hosts:
-        units = draw(st.sets(st.sampled_from(UNIT_NAMES))) if running else set()
+        units = draw(st.sets(st.sampled_from(unit_names()))) if running else set()
         hosts[host.name] = replace(draw(host_facts()), running=frozenset(units))
     routed = cluster.network.cni == "routed"
     cidrs = allocate(cluster, Subnets({}, {})).given if routed else {}

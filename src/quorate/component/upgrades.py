@@ -10,7 +10,8 @@ from quorate.component.context import Context
 from quorate.resource.brick import Brick
 from quorate.resource.file import Directory, File
 from quorate.spec.cluster import Cluster, Host, Role
-from quorate.spec.layout import APT_UPGRADES, NEEDRESTART, UNIT_NAMES
+from quorate.spec.layout import APT_UPGRADES, NEEDRESTART
+from quorate.spec.processes import unit_names
 
 
 def upgrades(context: Context, host: Host) -> Iterator[Brick]:
@@ -35,7 +36,7 @@ def restarting(c: Cluster, host: Host) -> tuple[str, ...]:
 
 def needrestart() -> str:
     """What needrestart reads as Perl: our services are not restarted by it, but still listed."""
-    names = "|".join(name.removesuffix(".service") for name in UNIT_NAMES)
+    names = "|".join(name.removesuffix(".service") for name in unit_names())
     return (
         "# quorate: services of the cluster are restarted one host after the other, never by the way.\n"
         f"$nrconf{{override_rc}}->{{qr(^(?:{names})\\.service$)}} = 0;\n"

@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from quorate.component.balancer import UPSTREAMS_LIST
 from quorate.component.settings.kubelet import NAME
 from quorate.drill.board import ETCD, LEFT_OUT, UNIT, VIP, Board, Topic
-from quorate.execute.survey import units
 from quorate.pki import profiles
 from quorate.render.sh import quote, sh
 from quorate.spec import layout
 from quorate.spec.cluster import Cluster, Host, Role
+from quorate.spec.processes import on
 
 LOOK = 0.25
 """Seconds between two looks at the services."""
@@ -26,11 +26,6 @@ HEAR = 0.5
 """Seconds between two looks at what kubelet hears. The kernel tells when that was; the last of two is seen."""
 GRAIN = 5
 """Hundredths of a second."""
-UNWATCHED = (
-    *("containerd.service", "docker.service", "quorate-routes.service", "quorate-upstreams.service"),
-    *("quorate-pulse.service", "quorate-watchdog.service", "quorate-rules.service", "quorate-address.service"),
-)
-"""Services that no fault hits."""
 
 
 def script(cluster: Cluster, host: Host) -> str:
@@ -45,7 +40,7 @@ def script(cluster: Cluster, host: Host) -> str:
     if host.has(Role.WORKER):
         parts.append(_kubelet(str(cluster.network.pod_cidr)))
     nginx = cluster.balances(host) and cluster.load_balancer.kind == "nginx"
-    services = [unit for unit in units(cluster, host) if unit not in UNWATCHED]
+    services = [process.unit for process in on(cluster, host) if process.drilled]
     parts.append(_services(services, _left_out() if nginx else ""))
     return "\n".join(parts)
 

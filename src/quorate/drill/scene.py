@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from quorate.spec.cluster import Cluster, Host, Role
+from quorate.spec.processes import elected
 
-ELECTED = ("kube-controller-manager", "kube-scheduler")
+ELECTED = elected()
 """Who elects a leader by a lease of that name in kube-system."""
 
 

@@ -16,7 +16,8 @@ from quorate.render.sh import quote, sh
 from quorate.spec import resolvers
 from quorate.spec.cluster import Cluster, Host, Role
 from quorate.spec.facts import NOWHERE, Address, HostFacts, Member, Resolver, Route
-from quorate.spec.layout import COPY, FIREWALL, UNIT_NAMES
+from quorate.spec.layout import COPY, FIREWALL
+from quorate.spec.processes import unit_names
 
 _ARCHES = {"x86_64": "amd64", "aarch64": "arm64", "ppc64le": "ppc64le", "s390x": "s390x"}
 
@@ -60,10 +61,10 @@ MANAGERS = ("systemd-networkd.service", "NetworkManager.service")
 def script(cluster: Cluster, host: Host) -> str:
     """The questions, as sh that prints `name=value` lines and never fails."""
     keys = " ".join(quote(key.replace(".", "/")) for key in sorted({*SYSCTLS, *cluster.os.sysctl}))
-    units = " ".join(UNIT_NAMES)
+    units = " ".join(unit_names())
     files = " ".join(map(quote, dict.fromkeys((*resolvers.places(cluster), *resolvers.PLACES))))
     others = ("firewalld.service", *MANAGERS, *SSH_SOCKETS, *(f"{daemon}.service" for daemon in TIME_DAEMONS))
-    asked = " ".join((*UNIT_NAMES, *others))
+    asked = " ".join((*unit_names(), *others))
     return f"""\
 if [ -r /etc/os-release ]; then . /etc/os-release; fi
 read -r id 2>/dev/null </etc/machine-id && echo "machine_id=$id"

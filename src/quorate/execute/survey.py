@@ -13,15 +13,14 @@ from datetime import UTC, datetime
 
 from quorate.component.balancer import UPSTREAMS_LIST
 from quorate.component.etcd import etcdctl
-from quorate.component.settings import controller_manager, kubelet, proxy, scheduler
 from quorate.core import CommandFailed, Transport, TransportError
 from quorate.pki.issue import CertInfo, PkiError, inspect
 from quorate.render import haproxy, upstreams
 from quorate.render.sh import quote
 from quorate.resource import ask
-from quorate.spec import layout
-from quorate.spec.cluster import Cluster, Host, Role
-from quorate.spec.ports import BALANCER_STATE, ETCD_WAY_STATE
+from quorate.spec import layout, processes
+from quorate.spec.cluster import Cluster, Host
+from quorate.spec.ports import BALANCER_STATE
 
 PATIENCE = 30.0
 """Seconds for a host's whole answer; a healthy one takes about one."""
@@ -79,38 +78,20 @@ class View:
 
 def units(cluster: Cluster, host: Host) -> tuple[str, ...]:
     """The services that a host must have, in the order in which they are built."""
-    found = ["etcd"] if host.has(Role.ETCD) else []
-    if host.has(Role.CONTROL_PLANE):
-        found += [layout.ETCD_WAY_UNIT.removesuffix(".service")]
-        found += ["kube-apiserver", "kube-controller-manager", "kube-scheduler"]
-    if cluster.balances(host):
-        kind = cluster.load_balancer.kind
-        found += [kind, *(["quorate-upstreams"] if kind == "nginx" else [])]
-        found += ["quorate-watchdog"] if cluster.endpoint.local else []
-        found += ["quorate-pulse"] if cluster.vip_moves else []
-        found += ["keepalived", "quorate-address"] if cluster.endpoint.vip else []
-    if host.has(Role.WORKER):
-        found += ["containerd"] if cluster.runtime.kind == "containerd" else ["docker"]
-        found += ["kubelet", "kube-proxy", "quorate-rules"]
-    if cluster.network.cni == "routed" and (host.has(Role.WORKER) or host.has(Role.CONTROL_PLANE)):
-        found.append("quorate-routes")
-    return tuple(f"{name}.service" for name in found)
+    return tuple(process.unit for process in processes.on(cluster, host))
 
 
 def health(cluster: Cluster, host: Host) -> dict[str, str]:
     """sh by unit name that succeeds when the service answers, within 3 s."""
     get = "curl -gsfk --noproxy '*' -o /dev/null --max-time 3"
     checks = {
-        "etcd.service": f"{etcdctl(host)} --command-timeout=3s endpoint health",
-        layout.ETCD_WAY_UNIT: f"{get} http://127.0.0.1:{ETCD_WAY_STATE}/",
-        "kube-apiserver.service": f"{get} https://{host.ip}:{cluster.apiserver.port}/readyz",
-        "kube-controller-manager.service": f"{get} https://127.0.0.1:{controller_manager.PORT}/healthz",
-        "kube-scheduler.service": f"{get} https://127.0.0.1:{scheduler.PORT}/healthz",
-        "kubelet.service": f"{get} {kubelet.HEALTH}",
-        "kube-proxy.service": f"{get} http://{host.ip}:{proxy.HEALTH_PORT}/healthz",
-        f"{cluster.load_balancer.kind}.service": f"{get} https://127.0.0.1:{cluster.balancer_port}/readyz",
+        process.unit: f"{get} {process.health(cluster, host)}"
+        for process in processes.on(cluster, host)
+        if process.health
     }
-    return {unit: checks[unit] for unit in units(cluster, host) if unit in checks}
+    # A member is asked as its clients do.
+    member = {processes.ETCD: f"{etcdctl(host)} --command-timeout=3s endpoint health"}
+    return {unit: (member | checks)[unit] for unit in units(cluster, host) if unit in member | checks}
 
 
 def questions(cluster: Cluster, host: Host) -> dict[str, str]:

@@ -14,6 +14,7 @@ from quorate.resource.system import Setting
 from quorate.resource.unit import Stopped
 from quorate.spec.cluster import Host, Role
 from quorate.spec.leaving import Leaving
+from quorate.spec.processes import control_plane
 
 NAME = "leaving"
 EVERYTHING = "everything"
@@ -88,7 +89,7 @@ def _at_rest(each: Leaving) -> Stopped:
     """Its control plane stopped while its member still answers: so the API server can take itself out of the list
     behind the service `kubernetes`, and leaders give up their leases; without etcd others wait 15 s for both.
     """
-    units = ("kube-scheduler.service", "kube-controller-manager.service", "kube-apiserver.service")
+    units = tuple(reversed(control_plane()))
     return Stopped(host=each.host.name, what="control plane at rest", units=units)
 
 

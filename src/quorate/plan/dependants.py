@@ -9,42 +9,46 @@ the shorter outage is the better one.
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from quorate.component import apiserver, etcd, etcd_way
 from quorate.core import Key
 from quorate.plan.graph import Part
 from quorate.resource.brick import Brick
 from quorate.resource.unit import Ready, Unit
-
-DEPENDANTS: Mapping[str, str] = {etcd.NAME: apiserver.NAME, etcd_way.NAME: apiserver.NAME}
-"""By component, the one that uses it on its host."""
+from quorate.spec.processes import resting
 
 
 def rested(parts: Sequence[Part], runs: Callable[[Part], bool]) -> list[Part]:
-    """The parts, those that run and have a dependant that does letting it rest, if it runs on another host as well."""
-    running: dict[str, dict[str, Part]] = {name: {} for name in DEPENDANTS.values()}
+    """The parts, those that run and have users that do letting them rest, if these run on another host as well."""
+    users = {unit for units in resting().values() for unit in units}
+    running: dict[str, dict[str, Part]] = {unit: {} for unit in users}
     for part in parts:
-        if part.component in running and runs(part):
-            running[part.component][part.host] = part
+        for unit in users & {brick.unit for brick in _units(part)}:
+            if runs(part):
+                running[unit][part.host] = part
 
-    def resting(part: Part) -> Part:
-        serving = running[DEPENDANTS[part.component]] if part.component in DEPENDANTS else {}
-        user = serving.get(part.host)
-        return _resting(part, user) if user and len(serving) > 1 and runs(part) else part
+    def let_rest(part: Part) -> Part:
+        named = (user for brick in _units(part) for user in resting().get(brick.unit, ()))
+        found = {user: running[user][part.host] for user in named if part.host in running[user]}
+        found = {user: serving for user, serving in found.items() if len(running[user]) > 1}
+        return _resting(part, found) if found and runs(part) else part
 
-    return [resting(part) for part in parts]
+    return [let_rest(part) for part in parts]
 
 
-def _resting(part: Part, user: Part) -> Part:
-    """The part that lets its user rest, and proves that it answers again."""
-    units = tuple(brick.unit for brick in user.resources if isinstance(brick, Unit))
+def _units(part: Part) -> list[Unit]:
+    return [brick for brick in part.resources if isinstance(brick, Unit)]
+
+
+def _resting(part: Part, users: Mapping[str, Part]) -> Part:
+    """The part that lets its users rest, and proves that they answer again."""
     watches = frozenset(_watched(part.resources))
     proofs = (
-        # Of this host alone: whoever waits for the part does not wait for its user.
+        # Of this host alone: whoever waits for the part does not wait for its users.
         replace(brick, what=f"{brick.what} after {part.component}", own=True, company=(), watches=watches)
+        for user in users.values()
         for brick in user.resources
         if isinstance(brick, Ready)
     )
-    bricks = (replace(brick, dependants=units) if isinstance(brick, Unit) else brick for brick in part.resources)
+    bricks = (replace(brick, dependants=tuple(users)) if isinstance(brick, Unit) else brick for brick in part.resources)
     return replace(part, resources=(*bricks, *proofs))
 
 

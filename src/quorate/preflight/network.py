@@ -6,8 +6,8 @@ from quorate.preflight.check import Question, Verdict, World, failed, passed, un
 from quorate.preflight.links import addresses, links
 from quorate.render.sh import quote
 from quorate.spec.cluster import Host
-from quorate.spec.layout import UNIT_NAMES
-from quorate.spec.ports import Listener, listeners
+from quorate.spec.ports import Listener
+from quorate.spec.processes import listeners, unit_names
 
 WORD = 2
 """Seconds for a name to be found."""
@@ -89,7 +89,7 @@ def ports(world: World, host: Host) -> Verdict | None:
         if not port.isdigit() or (wants := wanted.get(int(port))) is None:
             continue
         owners = {units.get(pid, "") for pid in re.findall(r"pid=\d+", who)}
-        if owners & set(UNIT_NAMES):
+        if owners & set(unit_names()):
             ours += 1
             continue
         named = re.findall(r'\("([^"]*)",(pid=\d+)', who)

@@ -16,9 +16,10 @@ from quorate.resource.kube import kubectl
 from quorate.spec.cluster import Cluster, Host, Role
 from quorate.spec.outlook import Outlook, outlook
 from quorate.spec.ports import openings
+from quorate.spec.processes import elected
 from quorate.spec.survival import Part, Parts, parts
 
-ELECTED = ("kube-controller-manager", "kube-scheduler")
+ELECTED = elected()
 """Who elects a leader by a lease of that name in kube-system."""
 
 

@@ -11,7 +11,8 @@ from quorate.core import CommandFailed, Transport, TransportError
 from quorate.render.sh import quote
 from quorate.resource import ask
 from quorate.spec.cluster import Cluster
-from quorate.spec.layout import BIN, STATE, UNIT_NAMES
+from quorate.spec.layout import BIN, STATE
+from quorate.spec.processes import unit_names
 from quorate.state.history import Told
 
 PATIENCE = 45.0
@@ -56,13 +57,13 @@ def questions(moment: datetime) -> dict[str, str]:
     shown = (
         "Id,LoadState,ActiveState,SubState,Result,ExecMainStatus,NRestarts,ActiveEnterTimestamp,InactiveEnterTimestamp"
     )
-    units = " ".join(UNIT_NAMES)
+    units = " ".join(unit_names())
     ours = " ".join(map(quote, PRIVATE))
     return {
         "versions.txt": _versions(),
         "host.txt": "date -u; uptime; nproc; free -m; df -h -x tmpfs -x overlay; ip -4 -o addr show; ip -4 route",
         "units.txt": f"TZ=UTC systemctl show --no-pager -p {shown} -- {units}; systemctl --no-pager --failed",
-        **{f"journal/{unit}.txt": _journal(f"-u {unit} {read}") for unit in UNIT_NAMES},
+        **{f"journal/{unit}.txt": _journal(f"-u {unit} {read}") for unit in unit_names()},
         "journal/kernel.txt": _journal(f"-k -p warning {read}"),
         "files": f"{{ cat {STATE}/made; find {STATE}/found -type f | sed 's|^{STATE}/found||'; }} | sort -u |\n"
         "while IFS= read -r f; do\n"

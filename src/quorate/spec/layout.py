@@ -63,26 +63,3 @@ ETCD_WAY_UNIT = "quorate-etcd.service"
 """The way to etcd of an API server."""
 FIREWALL_UNIT = "quorate-firewall.service"
 """Keeps the cluster's ports in a host's own firewall."""
-UNIT_NAMES = (
-    "etcd.service",
-    ETCD_WAY_UNIT,
-    "kube-apiserver.service",
-    "kube-controller-manager.service",
-    "kube-scheduler.service",
-    "containerd.service",
-    "docker.service",
-    "kubelet.service",
-    "kube-proxy.service",
-    "quorate-rules.service",
-    "nginx.service",
-    "quorate-upstreams.service",
-    "haproxy.service",
-    "quorate-pulse.service",
-    "quorate-watchdog.service",
-    "keepalived.service",
-    "quorate-address.service",
-    "quorate-routes.service",
-    "quorate-hostports.service",
-    FIREWALL_UNIT,
-)
-"""Every service that quorate may put on a host."""

@@ -1,6 +1,6 @@
 """Who listens where, and who may talk to it: the port matrix, computed from the cluster file as plain data.
 
-Firewall rules, the check for port clashes and the documentation are views of these two tables. Ports are
+Firewall rules and the documentation are views of it; who takes which port of a host is in `processes`. Ports are
 those of kubernetes.io "Ports and Protocols", etcd's defaults, and VRRP (RFC 9568: IP protocol 112).
 """
 
@@ -62,34 +62,6 @@ class Opening:
         return f"{what} from {'everybody' if self.sources == ANY else listed} ({self.purpose})"
 
 
-def listeners(cluster: Cluster, host: Host) -> tuple[Listener, ...]:
-    """The ports that processes take on a host, NodePorts aside."""
-    found = [Listener(host.ssh.port or cluster.ssh.port or 22, "ssh.port")] if not host.ssh_address else []
-    if host.has(Role.ETCD):
-        found += [Listener(ETCD_CLIENT, "etcd"), Listener(ETCD_PEER, "etcd peers")]
-        found += [Listener(ETCD_METRICS, "etcd metrics", local=True)]
-    if host.has(Role.CONTROL_PLANE):
-        found += [Listener(cluster.apiserver.port, "apiserver.port")]
-        found += [Listener(CONTROLLER_MANAGER, "kube-controller-manager", local=True)]
-        found += [Listener(SCHEDULER, "kube-scheduler", local=True)]
-        ways = (ETCD_WAY, ETCD_WAY_STATE, ETCD_WAY_ROOM)
-        found += [Listener(port, "way to etcd", local=True) for port in ways]
-    if host.has(Role.WORKER):
-        found += [Listener(KUBELET, "kubelet"), Listener(KUBELET_HEALTH, "kubelet health", local=True)]
-        found += [Listener(PROXY_METRICS, "kube-proxy metrics", local=True)]
-        found += [Listener(PROXY_HEALTH, "kube-proxy health")]
-    if host.has(Role.WORKER) and _metrics_on_hosts(cluster):
-        found += [Listener(metrics_server.HOST_PORT, "metrics-server")]
-    if host.has(Role.LOAD_BALANCER):
-        found += [Listener(cluster.endpoint.port, "endpoint.port")]
-    if cluster.endpoint.local and cluster.balances(host):
-        found += [Listener(cluster.endpoint.local_port, "endpoint.local_port", local=True)]
-    asked = cluster.vip_moves or cluster.endpoint.local
-    if cluster.balances(host) and (asked or cluster.load_balancer.kind == "haproxy"):
-        found += [Listener(BALANCER_STATE, "balancer's state", local=True)]
-    return tuple(found)
-
-
 def openings(cluster: Cluster, host: Host, retiring: Sequence[Door] = ()) -> tuple[Opening, ...]:
     """What a host must let in from outside itself; nothing else is needed. SSH is not ours to open: whoever brings
     quorate to a host is let in already, and from where others may come is the host's own decision.
@@ -118,7 +90,7 @@ def openings(cluster: Cluster, host: Host, retiring: Sequence[Door] = ()) -> tup
         found += [opening for door in doors for opening in _held(door)]
     if host.has(Role.WORKER):
         found.append(_tcp(KUBELET, [*masters, *workers, pods], "kubelet"))
-        if _metrics_on_hosts(cluster):
+        if metrics_on_hosts(cluster):
             found.append(_tcp(metrics_server.HOST_PORT, masters, "metrics-server"))
         span = cluster.network.node_ports
         found += [Opening(protocol, (span,), ANY, "NodePorts") for protocol in ("tcp", "udp")]
@@ -135,7 +107,8 @@ def _held(door: Door) -> Iterable[Opening]:
         yield Opening("vrrp", (), _sorted(door.hosts), "VRRP of the balancers")
 
 
-def _metrics_on_hosts(cluster: Cluster) -> bool:
+def metrics_on_hosts(cluster: Cluster) -> bool:
+    """Whether metrics-server takes a port of its host."""
     return metrics_server.wanted(cluster) and metrics_server.on_hosts(cluster)
 
 

@@ -10,7 +10,9 @@ from enum import IntEnum
 from itertools import combinations
 from typing import NamedTuple
 
+from quorate.spec import processes
 from quorate.spec.cluster import Cluster, Host, Role
+from quorate.spec.processes import elected, vital
 
 
 class Part(NamedTuple):
@@ -26,9 +28,8 @@ Cut = frozenset[frozenset[str]]
 """Pairs of hosts that do not reach each other though both run."""
 
 
-WAY = "quorate-etcd"
-"""An API server's way to the members of etcd."""
-LOOPS = ("kube-controller-manager", "kube-scheduler")
+WAY_TO_ETCD, APISERVER = (unit.removesuffix(".service") for unit in (processes.WAY, processes.APISERVER))
+LOOPS = elected()
 """The control loops; one of each leads."""
 
 
@@ -80,25 +81,9 @@ class Outcome:
         return self.writes and self.loops and self.pods
 
 
-def processes(cluster: Cluster, role: Role) -> tuple[str, ...]:
-    """The processes without which a host does not do what a role is for."""
-    match role:
-        case Role.ETCD:
-            return ("etcd",)
-        case Role.CONTROL_PLANE:
-            return (WAY, "kube-apiserver", *LOOPS)
-        case Role.LOAD_BALANCER:
-            return (cluster.load_balancer.kind, *(("keepalived",) if cluster.endpoint.vip else ()))
-        case Role.WORKER:
-            own = (cluster.load_balancer.kind,) if cluster.endpoint.local else ()
-            return ("kubelet", cluster.runtime.kind, *own)
-
-
 def parts(cluster: Cluster, host: Host, roles: Iterable[Role] = tuple(Role)) -> Parts:
     """What goes with a host, or with those of its roles that are named."""
-    return frozenset(
-        Part(host.name, process) for role in roles if host.has(role) for process in processes(cluster, role)
-    )
+    return frozenset(Part(host.name, process) for role in roles if host.has(role) for process in vital(cluster, role))
 
 
 def needed(cluster: Cluster) -> int:
@@ -137,11 +122,11 @@ def _quorums(cluster: Cluster, lost: Parts, cut: Cut) -> set[frozenset[str]]:
 
 
 def _led(cluster: Cluster, lost: Parts, cut: Cut, quorum: frozenset[str]) -> Outcome:
-    answering = [host for host in cluster.masters if Part(host.name, "kube-apiserver") not in lost]
+    answering = [host for host in cluster.masters if Part(host.name, APISERVER) not in lost]
     ready = [
         master
         for master in answering
-        if Part(master.name, WAY) not in lost and any(_linked(master.name, member, cut) for member in quorum)
+        if Part(master.name, WAY_TO_ETCD) not in lost and any(_linked(master.name, member, cut) for member in quorum)
     ]
     open_doors = [door for door in doors(cluster) if not _shut(cluster, door, lost)]
     levels = [_level(door, ready, answering, cut) for door in open_doors]
@@ -166,7 +151,7 @@ def _running(cluster: Cluster, role: Role, lost: Parts) -> list[str]:
 
 def _shut(cluster: Cluster, door: Host, lost: Parts) -> bool:
     """Whether nobody comes in at a host any more."""
-    what = parts(cluster, door, (Role.LOAD_BALANCER,)) or {Part(door.name, "kube-apiserver")}
+    what = parts(cluster, door, (Role.LOAD_BALANCER,)) or {Part(door.name, APISERVER)}
     return bool(what & lost)
 
 

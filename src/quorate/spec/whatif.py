@@ -9,7 +9,8 @@ from quorate.spec.cluster import Cluster, Role
 from quorate.spec.consequence import broken, meaning
 from quorate.spec.losses import Loss, alike, fatal, losses, may_fail, names, some, whole
 from quorate.spec.outlook import outlook
-from quorate.spec.survival import Outcome, Part, Reads, after, between, doors, needed, parts, processes
+from quorate.spec.processes import vital
+from quorate.spec.survival import Outcome, Part, Reads, after, between, doors, needed, parts
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ def _hosts(cluster: Cluster) -> Iterator[Case]:
 
 def _processes(cluster: Cluster) -> Iterator[Case]:
     for role in Role:
-        for process in processes(cluster, role):
+        for process in vital(cluster, role):
             ends: dict[tuple[Reads, bool, bool, str], tuple[set[str], Outcome]] = {}
             for group in alike(cluster, partial(parts, cluster, roles=(role,))):
                 lost = frozenset({Part(group[0].name, process)})

@@ -4,7 +4,7 @@ import asyncio
 import json
 
 from quorate.core import CommandFailed, TransportError
-from quorate.spec import pki_files
+from quorate.spec import pki_files, processes
 from quorate.spec.cluster import Host, Role
 from quorate.verify.api import version_script
 from quorate.verify.check import Skip, Wrong, demand
@@ -13,8 +13,7 @@ from quorate.verify.outage import healthy, recovered, start, stop
 from quorate.verify.sample import sampling
 from quorate.verify.vip import address, holders
 
-MASTER_UNITS = ("kube-apiserver.service", "kube-controller-manager.service", "kube-scheduler.service")
-LEASES = ("kube-controller-manager", "kube-scheduler")
+LEASES = processes.elected()
 CALM = 1.0
 """Seconds to go on asking after the dust has settled, half of it before anything is done."""
 MOVE = 20.0
@@ -120,7 +119,7 @@ async def master_dies(env: Env) -> str:
     victim = led_by[LEASES[0]] or c.masters[0]
     moving = [name for name in LEASES if led_by[name] == victim]
     with_member = victim.has(Role.ETCD) and len(c.members) >= 3
-    units = [*MASTER_UNITS, *(["etcd.service"] if with_member else [])]
+    units = [*processes.control_plane(), *(["etcd.service"] if with_member else [])]
     try:
         async with sampling(env, _asker(env, but=victim)) as sample:
             await asyncio.sleep(CALM / 2)

@@ -14,7 +14,7 @@ from quorate.operation.change import AWAY, LEAVE
 from quorate.plan.compile import Compiled
 from quorate.resource.removal import Removal
 from quorate.spec.cluster import Etcd, LoadBalancer
-from quorate.spec.ports import listeners
+from quorate.spec.processes import listeners
 from quorate.verify.check import Status
 from quorate.verify.runner import verify
 

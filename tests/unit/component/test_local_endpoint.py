@@ -24,7 +24,8 @@ from quorate.resource.removal import Removal
 from quorate.spec.cluster import Cluster, Endpoint, LoadBalancer
 from quorate.spec.facts import HostFacts
 from quorate.spec.layout import STATE
-from quorate.spec.ports import BALANCER_STATE, Listener, listeners, openings
+from quorate.spec.ports import BALANCER_STATE, Listener, openings
+from quorate.spec.processes import listeners
 from quorate.spec.survival import Part, Reads, after
 from quorate.spec.whatif import weaknesses
 

@@ -19,7 +19,8 @@ from quorate.spec import metrics_server
 from quorate.spec.cluster import Cluster, Role
 from quorate.spec.facts import Facts, HostFacts, Resolver
 from quorate.spec.layout import BIN
-from quorate.spec.ports import listeners, openings
+from quorate.spec.ports import openings
+from quorate.spec.processes import listeners
 from quorate.spec.secrets import Secrets
 from quorate.spec.supply import Supply
 from quorate.spec.versions import table

@@ -21,7 +21,8 @@ from quorate.resource.file import File
 from quorate.spec.cluster import Cluster
 from quorate.spec.facts import Facts
 from quorate.spec.layout import BALANCER_HUNG
-from quorate.spec.ports import BALANCER_STATE, Listener, listeners
+from quorate.spec.ports import BALANCER_STATE, Listener
+from quorate.spec.processes import listeners
 from quorate.spec.secrets import Secrets
 from quorate.spec.supply import Supply
 from quorate.spec.versions import table

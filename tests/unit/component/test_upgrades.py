@@ -15,7 +15,8 @@ from quorate.component.upgrades import left_out, needrestart, upgrades
 from quorate.plan.step import difference
 from quorate.preflight.check import Status, World
 from quorate.resource.file import File
-from quorate.spec.layout import APT_UPGRADES, NEEDRESTART, UNIT_NAMES
+from quorate.spec.layout import APT_UPGRADES, NEEDRESTART
+from quorate.spec.processes import unit_names
 
 
 def files(there: World, host: str) -> dict[str, str]:
@@ -59,7 +60,7 @@ def test_needrestart_leaves_our_services_alone(tmp_path: Path) -> None:
         "for my $unit (@ARGV) { my $restart = 1; for my $re (sort keys %{$nrconf{override_rc}}) {\n"
         "next unless $unit =~ /$re/; $restart = $nrconf{override_rc}{$re}; last } print qq($unit $restart\\n) }\n"
     )
-    argv = ["perl", str(reader), str(ours), *UNIT_NAMES, "dbus.service", *others]
+    argv = ["perl", str(reader), str(ours), *unit_names(), "dbus.service", *others]
     done = subprocess.run(argv, capture_output=True, text=True, check=True)
     said = dict(line.split() for line in done.stdout.splitlines())
     assert {unit for unit, restart in said.items() if restart == "1"} == set(others)

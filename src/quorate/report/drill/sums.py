@@ -6,10 +6,11 @@ from dataclasses import dataclass, replace
 
 from quorate.plan.words import many
 from quorate.report.drill.report import Drilled, Fault, Felt, Run, spread
+from quorate.spec.processes import elected
 
 FELT = ("new", "kept", "writes")
 """The streams that have goals, in the order in which they are shown."""
-LED = ("etcd", "kube-controller-manager", "kube-scheduler")
+LED = ("etcd", *elected())
 """What has a leader, as `Run.takeovers` names it."""
 
 

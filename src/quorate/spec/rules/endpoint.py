@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from ipaddress import AddressValueError, IPv4Address, IPv4Network
 
 from quorate.spec.cluster import Cluster, Role
-from quorate.spec.ports import listeners
+from quorate.spec.processes import listeners
 from quorate.spec.rules.rule import rule
 from quorate.spec.tree import Fault
 from quorate.spec.vip import named
