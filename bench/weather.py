@@ -20,13 +20,14 @@ from typing import Self
 
 from stand import EXAMPLES, RESULTS, Stand, Work, stand, tell
 
+from quorate.execute.outage import GUARD
 from quorate.cli.interrupt import as_interrupt
 from quorate.cli.output import run
 from quorate.core import QuorateError
 from quorate.drill.breaks import lossy, slow
 from quorate.drill.felt import felt
 from quorate.drill.order import Target
-from quorate.drill.outage import GUARD, Outages
+from quorate.drill.outage import Outages
 from quorate.drill.probe import Probe
 from quorate.drill.scene import Skip
 from quorate.report.drill.report import Felt

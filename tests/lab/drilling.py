@@ -7,8 +7,8 @@ from pathlib import Path
 from deployed import Deployed
 
 from quorate.drill.catalog import FAULTS
-from quorate.drill.outage import GUARD
 from quorate.drill.packets import TABLE
+from quorate.execute.outage import GUARD
 from quorate.report.drill.report import Drilled
 
 RULES = f"nft list tables | grep -q {TABLE} && echo cut || :"

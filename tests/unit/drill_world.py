@@ -14,7 +14,7 @@ from api_in_memory import Api, Object
 from verify_model import Model
 
 from quorate.core import Blob, CommandFailed
-from quorate.drill.outage import NOW
+from quorate.execute.outage import NOW
 from quorate.spec.cluster import Cluster, Endpoint, Host, LoadBalancer, Role, Versions
 
 VIP = "10.0.9.100"

@@ -1,43 +1,12 @@
 """What can be broken on a host, and how it is healed: scripts as data. Values enter them only by `sh` and `quote`."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from quorate.drill import packets
 from quorate.drill.packets import Drop
+from quorate.execute.outage import Break
 from quorate.render.sh import quote, sh
 from quorate.spec.cluster import Host
-
-DID = "quorate-drill-did"
-"""What a line begins with by which a host says what it does, where that is its own choice."""
-FOUND = "quorate-drill-found"
-"""What a line begins with by which a host says, when it is healed, what should not have happened."""
-
-
-@dataclass(frozen=True)
-class Break:
-    """Something to break on one host."""
-
-    host: Host
-    begin: str
-    """sh that breaks it."""
-    heal: str
-    """sh that heals it, harmless when repeated. Without `$`: a timer's command line holds it."""
-    prepare: str = ""
-    """sh that comes before: the moment of the fault is after it."""
-    unit: str = ""
-    """The service, if only that is hit."""
-    cut: bool = False
-    """Whether nobody reaches the host meanwhile."""
-
-    def __post_init__(self) -> None:
-        if "$" in self.heal:
-            raise ValueError("systemd would expand what heals")
-
-    @property
-    def label(self) -> str:
-        """Host, and service if only that is hit."""
-        return f"{self.host.name} {self.unit.removesuffix('.service')}".rstrip()
 
 
 def killed(host: Host, unit: str) -> Break:

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from random import Random
 
 from quorate.drill import breaks, site
-from quorate.drill.breaks import Break
 from quorate.drill.scene import Scene, Skip
+from quorate.execute.outage import Break
 from quorate.spec.cluster import Host, Role
 
 APISERVER = "kube-apiserver.service"

@@ -11,8 +11,9 @@ from quorate.component.cni import PROTOCOL, ROUTES
 from quorate.component.hostports import HOST_PORTS
 from quorate.component.keeper import check_of
 from quorate.component.proxy import RULES
-from quorate.drill.breaks import DID, FOUND, Break, killed_whole
+from quorate.drill.breaks import killed_whole
 from quorate.drill.packets import CANNOT
+from quorate.execute.outage import DID, FOUND, Break
 from quorate.render import token
 from quorate.render.sh import quote
 from quorate.spec.cluster import Host

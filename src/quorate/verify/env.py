@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar, cast
 
 from quorate.core import CommandFailed, Transport, TransportError
+from quorate.execute.outage import Outages
 from quorate.execute.survey import View, survey
 from quorate.resource import ask
 from quorate.resource.kube import kubectl
@@ -23,13 +24,8 @@ OBJECTS: Mapping[str, str] = {
 """API objects that checks look at, by the name under which `Env.objects` gives them."""
 
 
-@dataclass(frozen=True)
-class Outage:
-    """Services of one host that a check has stopped, and the timer there that would start them again."""
-
-    host: Host
-    units: tuple[str, ...]
-    guard: str
+PATIENCE = 120.0
+"""Seconds for services to stop: an API server may take ten, a balancer with many streams longer."""
 
 
 @dataclass
@@ -42,9 +38,12 @@ class Env:
     """Where all test objects are."""
     patience: float = 0.0
     """Seconds that a look goes on beyond what should be enough: what comes late is then slow, not broken."""
-    outages: list[Outage] = field(default_factory=list)
+    outages: Outages = field(init=False)
     """What is stopped right now; see `outage`."""
     _once: dict[Callable[..., Any], asyncio.Future[Any]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.outages = Outages(self.via, "quorate-verify", PATIENCE)
 
     async def once(self, make: "Callable[[Env], Coroutine[Any, Any, T]]") -> T:
         """What `make` gives, made by the first who asks; its exception is everybody's."""

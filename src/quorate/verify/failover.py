@@ -66,13 +66,13 @@ async def vip_moves(env: Env) -> str:
 async def vip_answers(env: Env) -> str:
     """7: the endpoint answers while the first balancer is stopped."""
     vip = address(env)
-    if not env.outages:
+    if not env.outages.open:
         raise Skip("no balancer is stopped: see check 6")
-    asker = _asker(env, but=env.outages[0].host)
+    asker = _asker(env, but=env.outages.open[0].what.host)
     text = await env.run(asker, version_script([env.cluster.server_url], pki_files.CA if _has_ca(asker) else ""))
     good = text.count('"gitVersion"')
     demand(good == 4, f"{good} of 4 answers at {vip} from {asker.name}")
-    return f"{good} of 4 answers from {asker.name} with {_unit(env)} stopped on {env.outages[0].host.name}"
+    return f"{good} of 4 answers from {asker.name} with {_unit(env)} stopped on {env.outages.open[0].what.host.name}"
 
 
 def _has_ca(host: Host) -> bool:
@@ -82,9 +82,9 @@ def _has_ca(host: Host) -> bool:
 async def vip_settles(env: Env) -> str:
     """8: the balancer starts again; the VIP stays or returns, and is on exactly one host all the time."""
     vip = address(env)
-    if not env.outages:
+    if not env.outages.open:
         raise Skip("no balancer is stopped: see check 6")
-    owner = env.outages[0].host
+    owner = env.outages.open[0].what.host
     before = await holders(env)
     async with sampling(env, _asker(env, but=owner)) as sample:
         await start(env, owner)

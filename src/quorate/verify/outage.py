@@ -1,18 +1,18 @@
-"""Stopping services for a while: a timer on the host starts them again should nobody else."""
+"""Stopping services for a while, on a healthy cluster, and waiting until all is well again."""
 
 import asyncio
-import uuid
 from collections.abc import Sequence
 
-from quorate.core import CommandFailed, QuorateError
+from quorate.core import CommandFailed, TransportError
 from quorate.execute.health import trouble
+from quorate.execute.outage import Break
 from quorate.render.sh import sh
 from quorate.spec.cluster import Host
 from quorate.verify.check import Wrong
-from quorate.verify.env import Env, Outage, settled
+from quorate.verify.env import Env, settled
 
-GUARD = 180
-"""Seconds after which a host starts what was stopped there, whatever became of us."""
+STOPPED = 150.0
+"""Seconds for which a check may leave services stopped; half a minute later a host starts them by itself."""
 HEALTHY = 30.0
 """Seconds that a check waits for a healthy cluster before it stops anything."""
 SETTLE = 120.0
@@ -21,47 +21,19 @@ SETTLE = 120.0
 
 async def stop(env: Env, host: Host, units: Sequence[str], *, block: bool = True) -> None:
     """Stop services of a host; without `block` they may still be ending."""
-    outage = Outage(host, tuple(units), f"quorate-verify-{uuid.uuid4().hex[:8]}")
-    # Before anything is done: a stop that is cut off half way is put back, too.
-    env.outages.append(outage)
-    again = sh("systemctl", "start", "--no-block", *units)
-    script = (
-        "set -e\n"
-        f"systemd-run --quiet --on-active={GUARD} --timer-property=AccuracySec=1s --unit={outage.guard} {again}\n"
-        f"{sh('systemctl', 'stop', *([] if block else ['--no-block']), *units)}"
-    )
+    begin = sh("systemctl", "stop", *([] if block else ["--no-block"]), *units)
+    heal = f"{sh('systemctl', 'reset-failed', *units)} 2>/dev/null\n{sh('systemctl', 'start', '--no-block', *units)}"
     try:
-        await env.run(host, script, 120)
+        await env.outages.begin([Break(host, begin, heal)], STOPPED)
     except CommandFailed:
         await start(env, host)
         raise
 
 
 async def start(env: Env, host: Host) -> None:
-    """Start again what was stopped on a host, without waiting, and put its timer away."""
-    for outage in [each for each in env.outages if each.host == host]:
-        await env.run(
-            host,
-            f"{sh('systemctl', 'reset-failed', *outage.units)} 2>/dev/null\n"
-            f"{sh('systemctl', 'start', '--no-block', *outage.units)} || exit 1\n"
-            f"systemctl stop {outage.guard}.timer 2>/dev/null || :",
-            60,
-        )
-        env.outages.remove(outage)
-
-
-async def start_all(env: Env) -> list[str]:
-    """Start everything that is stopped; hosts where that failed, whose timers will do it."""
-    failed = []
-
-    async def one(host: Host) -> None:
-        try:
-            await start(env, host)
-        except QuorateError as error:
-            failed.append(f"{host.name}: {error}; its own timer starts them within {GUARD} s")
-
-    await asyncio.gather(*(one(host) for host in {each.host.name: each.host for each in env.outages}.values()))
-    return failed
+    """Start again what was stopped on a host, without waiting, and put its timer away. Raises TransportError."""
+    if failed := await env.outages.heal(host):
+        raise TransportError("; ".join(failed), host=host.name)
 
 
 async def healthy(env: Env) -> None:

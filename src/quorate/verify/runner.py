@@ -11,7 +11,6 @@ from quorate.verify import pods
 from quorate.verify.catalog import CHECKS
 from quorate.verify.check import Check, Finding, Status, examine
 from quorate.verify.env import Env
-from quorate.verify.outage import start_all
 
 PAUSE = 5.0
 """Seconds until a check that failed, and disturbs nobody, is done once more, when all others are over: on a machine
@@ -101,7 +100,7 @@ async def demand_hosts(cluster: Cluster, via: Transport) -> None:
 
 async def _clean(env: Env) -> list[Finding]:
     """Put everything back; a finding when that can't be done."""
-    failed = await start_all(env)
+    failed = await env.outages.heal()
     await pods.delete(env)
     title = "what was stopped runs again"
     return [Finding("restored", title, Status.FAILED, "; ".join(failed), 0.0)] if failed else []

@@ -13,7 +13,7 @@ from weather import Look, Weather
 
 from quorate.core import QuorateError
 from quorate.drill import breaks
-from quorate.drill.outage import GUARD
+from quorate.execute.outage import GUARD
 from quorate.report.drill.report import Felt
 
 METRICS = """\

@@ -10,9 +10,8 @@ from own_net import Net, needs_root
 
 from quorate.component.keeper import check_of
 from quorate.drill import site
-from quorate.drill.breaks import DID, FOUND, Break
-from quorate.drill.outage import NOW, break_script, heal_script
 from quorate.drill.packets import CANNOT
+from quorate.execute.outage import DID, FOUND, NOW, Break, break_script, heal_script
 from quorate.render.sh import quote
 from quorate.spec.cluster import Host, Role
 from quorate.spec.layout import FIREWALL
