@@ -98,6 +98,19 @@ def test_it_becomes_three_masters(stages: Stages) -> None:
         assert "etcd" not in on(stages, worker, "ls /etc; ls -A /var/lib/etcd; systemctl is-active etcd || :")
 
 
+def test_members_change_and_nobody_gets_an_error(stages: Stages) -> None:
+    """Each API server stops in good order before its member of etcd restarts, and starts after it, host after host."""
+    stages.write(spec(THREE, more='etcd: {extra_flags: {snapshot-count: "20000"}}'))
+    plan = stages.deployed.quorate("plan", code=2).stdout
+    assert plan.count("kube-apiserver stops before and starts after it") == 3
+    result = stages.watched("the members of etcd change", stages.apply)
+    calm(result)
+    for stream in (result.new, result.kept, result.writes):
+        assert not [word for word in stream.words if word.startswith(("http-5", "unknown-http-5"))]
+    stages.write(spec(THREE))
+    stages.apply()
+
+
 def test_a_worker_comes_and_goes_and_comes_again(stages: Stages) -> None:
     """The same host under the same address: drained, clean in between, with new keys after."""
     key = "sha256sum /etc/kubernetes/pki/kubelet-client.key"

@@ -94,7 +94,11 @@ def _steps(out: "Output", run: "Told") -> None:
     out.say((f"run {run.number}  ", NAME), f"{run.time}{by}  {run.verb}  {run.result}")
     for waived in run.begin.get("waived", ()):
         out.say(("waived  ", WARN), line(str(waived), 300))
+    stage = ""
     for step in run.steps:
+        if (now := str(step.get("stage", ""))) != stage:
+            stage = now
+            out.say((f"stage {line(stage, 40)}", "bold underline"))
         seconds = step.get("seconds", 0.0)
         place = "/".join(str(step.get(part, "")) for part in ("host", "kind", "name"))
         result = str(step.get("result", ""))

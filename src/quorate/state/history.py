@@ -22,6 +22,9 @@ class Told:
     begin: Line = field(default_factory=dict)
     """Empty for a run of before runs had a beginning here."""
     steps: list[Line] = field(default_factory=list)
+    """With the `stage` in which each was, where there were several."""
+    stages: list[str] = field(default_factory=list)
+    """Those that began, where there were several."""
     end: Line = field(default_factory=dict)
 
     @property
@@ -78,8 +81,10 @@ class Told:
             told["error"] = error
         if waived := self.begin.get("waived"):
             told["waived"] = waived
+        if self.stages:
+            told["stages"] = self.stages
         if steps:
-            listed = ("host", "kind", "name", "result", "seconds", "error", "because")
+            listed = ("stage", "host", "kind", "name", "result", "seconds", "error", "because")
             told["steps"] = [{name: step[name] for name in listed if name in step} for step in self.steps]
         return told
 
@@ -100,8 +105,10 @@ def read(path: Path) -> list[Told]:
         match entry.get("event", "end"):
             case "begin":
                 told.begin = entry
+            case "stage":
+                told.stages.append(str(entry.get("name", "")))
             case "step":
-                told.steps.append(entry)
+                told.steps.append({**entry, "stage": told.stages[-1]} if told.stages else entry)
             case "end":
                 told.end = entry
     return list(runs.values())

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from quorate.core import Key, QuorateError
-from quorate.report.event import Said, StepDone, StepFailed, StepSkipped, StepStarted
+from quorate.report.event import Said, StageBegun, StepDone, StepFailed, StepSkipped, StepStarted
 from quorate.state import journal
 from quorate.state.history import Told, read
 from quorate.state.store import Store
@@ -161,3 +161,21 @@ def test_it_is_json_lines(store: Store) -> None:
     assert len({entry["run"] for entry in entries}) == 1
     assert {"time", "who", "pid", "verb"} <= entries[0].keys()
     assert "token" not in entries[0]
+
+
+def test_of_several_stages_each_step_has_its_own(store: Store) -> None:
+    with journal.run(store, "apply") as run:
+        run.take(StageBegun("join", 1, 2))
+        run.take(StepDone(ETCD, "etcd", True, 1.0))
+        run.take(StageBegun("leave", 2, 2))
+        run.take(StepDone(API, "apiserver", True, 1.0))
+        run.end(ok=True)
+    (told,) = runs(store)
+    assert told.stages == ["join", "leave"]
+    assert [(step["name"], step["stage"]) for step in told.steps] == [
+        ("etcd.service", "join"),
+        ("kube-apiserver.service", "leave"),
+    ]
+    as_dict = told.as_dict(steps=True)
+    assert as_dict["stages"] == ["join", "leave"]
+    assert [step["stage"] for step in as_dict["steps"]] == ["join", "leave"]
