@@ -55,7 +55,7 @@ static: $(READY)
 
 # All at once, the tests in two halves; `static` says nothing when all is well, so pytest has the last word.
 check: $(READY)
-	@.ci/need openssl iptables ip:iproute2 nft:nftables systemd-analyze:systemd rpmbuild:rpm
+	@.ci/need openssl shellcheck iptables ip:iproute2 nft:nftables systemd-analyze:systemd rpmbuild:rpm
 	@tests/transport/get_programs.sh > /dev/null
 	@$(MAKE) -j2 --output-sync=target unit rest static
 

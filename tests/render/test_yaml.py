@@ -1,6 +1,5 @@
 """YAML and the other data formats: what an independent parser reads is what went in."""
 
-import json
 import math
 import tomllib
 from io import StringIO
@@ -12,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
-from quorate.render import flags, json_, toml, yaml
+from quorate.render import flags, toml, yaml
 
 SCALARS = st.one_of(
     hostile(), st.booleans(), st.integers(-(2**63), 2**63 - 1), st.floats(allow_nan=False, allow_infinity=False)
@@ -114,17 +113,6 @@ def _sorted(value: object) -> object:
 def test_toml_refuses(bad: object) -> None:
     with pytest.raises(ValueError):  # noqa: PT011
         toml.dump({"a": bad})
-
-
-@given(VALUES)
-def test_json_arrives(value: object) -> None:
-    assert same(json.loads(json_.dump(value)), value)
-
-
-@pytest.mark.parametrize("bad", [math.nan, object()])
-def test_json_refuses(bad: object) -> None:
-    with pytest.raises(ValueError):  # noqa: PT011
-        json_.dump(bad)
 
 
 def test_flags() -> None:

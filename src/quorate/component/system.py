@@ -129,7 +129,7 @@ def _hostname(host: Host) -> Brick:
         host=host.name,
         what="host name",
         want=(("name", host.name),),
-        check="echo name=$(cat /proc/sys/kernel/hostname)",
+        check='echo name="$(cat /proc/sys/kernel/hostname)"',
         order=f"[ -e {old} ] || settle 0600 root:root {old} </proc/sys/kernel/hostname; keep /etc/hostname\n"
         f"printf '%s\\n' {quote(host.name)} >/etc/hostname\n"
         f"hostnamectl set-hostname {quote(host.name)} 2>/dev/null || "

@@ -91,7 +91,8 @@ def _etcd(world: World, host: Host, kilobytes: int, *, foreign: bool) -> str:
         return ""
     if foreign:
         return f"{folder} holds a member of another etcd cluster, or this one's state folder was lost"
-    if listed and host.ip not in {address(one) for one in listed}:
+    # On a cluster that runs they are laid aside.
+    if listed and host.ip not in {address(one) for one in listed} and not world.context.is_ghost(host):
         return f"{folder} holds the data of a member that etcd has removed"
     return ""
 

@@ -35,8 +35,8 @@ try() {{
 }}
 tcp() {{ try "$1" "$2"; case $how in silent|barred) try "$1" "$2";; esac; echo "tcp $1 $2 $how"; }}
 mtu() {{
-  if ping -n -q -c 1 -W 1 -M do -s "$2" "$1" >/dev/null 2>&1; then echo "mtu $1 passes"
-  elif ping -n -q -c 1 -W 1 -M do -s "$2" "$1" >/dev/null 2>&1; then echo "mtu $1 passes"
+  if ping -n -q -c 1 -W 1 -M 'do' -s "$2" "$1" >/dev/null 2>&1; then echo "mtu $1 passes"
+  elif ping -n -q -c 1 -W 1 -M 'do' -s "$2" "$1" >/dev/null 2>&1; then echo "mtu $1 passes"
   elif ping -n -q -c 1 -W 1 -s 8 "$1" >/dev/null 2>&1; then echo "mtu $1 small"
   else echo "mtu $1 silent"; fi
 }}

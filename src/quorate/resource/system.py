@@ -32,7 +32,7 @@ class User(Brick):
 
     def probe(self) -> Probe:
         """Ask the name service."""
-        return Probe("script", f"echo user=$(id -un {quote(self.user)})")
+        return Probe("script", f'echo user="$(id -un {quote(self.user)})"')
 
     def parse(self, answer: str) -> State | None:
         """Absent when the name is unknown."""

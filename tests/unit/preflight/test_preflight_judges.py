@@ -269,6 +269,11 @@ def test_data_of_a_member_that_was_removed() -> None:
         known = tuple(member(name) for name in listed)
         there = world(facts={"m1": {"etcd_member": True}, "m2": {"members": known}}, answers=answers)
         assert status(there, "data", "m1") is wanted
+    ran = world(
+        facts={"m1": {"etcd_member": True}, "m2": {"members": (member("m2"),)}}, answers=answers, established=True
+    )
+    assert ran.context.is_ghost(ran.cluster.host("m1"))
+    assert status(ran, "data", "m1") is P, "the plan lays them aside"
 
 
 def test_mtu() -> None:
