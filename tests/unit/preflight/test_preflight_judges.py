@@ -20,6 +20,7 @@ from quorate.resource.package import Packages
 from quorate.spec.cluster import Endpoint, Etcd, Kubelet, Network, Os
 from quorate.spec.facts import Unmounted
 from quorate.spec.layout import ETCD_DISK
+from quorate.spec.without import without
 
 P, F, WARN, U = Status.PASSED, Status.FAILED, Status.WARNED, Status.UNCHECKED
 NAMES = "own box\nname box 127.0.1.1\nname localhost 127.0.0.1"
@@ -269,11 +270,12 @@ def test_data_of_a_member_that_was_removed() -> None:
         known = tuple(member(name) for name in listed)
         there = world(facts={"m1": {"etcd_member": True}, "m2": {"members": known}}, answers=answers)
         assert status(there, "data", "m1") is wanted
-    ran = world(
-        facts={"m1": {"etcd_member": True}, "m2": {"members": (member("m2"),)}}, answers=answers, established=True
-    )
-    assert ran.context.is_ghost(ran.cluster.host("m1"))
-    assert status(ran, "data", "m1") is P, "the plan lays them aside"
+    facts = {"m1": {"etcd_member": True}, "m2": {"members": (member("m2"),)}}
+    back = world(facts=facts, answers=answers, established=True)
+    before = replace(back.context, established=without(back.cluster, {"m1"}))
+    back = replace(back, context=before, machines={name: id for name, id in back.machines.items() if name != "m1"})
+    assert before.is_ghost(back.cluster.host("m1"))
+    assert status(back, "data", "m1") is P, "the plan lays them aside"
 
 
 def test_mtu() -> None:
