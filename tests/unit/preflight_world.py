@@ -10,7 +10,8 @@ from worlds import secrets, supply
 from quorate.component.context import Context
 from quorate.plan.step import Plan, Step
 from quorate.preflight.catalog import CHECKS
-from quorate.preflight.check import Clock, Status, World
+from quorate.preflight.check import Clock, World
+from quorate.report.findings import Status
 from quorate.resource.brick import Brick
 from quorate.spec.cluster import Cluster, Endpoint, Host, Role, Versions
 from quorate.spec.facts import Facts, HostFacts, Resolver

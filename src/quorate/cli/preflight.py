@@ -48,10 +48,10 @@ async def _preflight(
     from quorate.cli.output import dump
     from quorate.core import PlanError
     from quorate.preflight import report
-    from quorate.preflight.check import Status
     from quorate.preflight.runner import preflight as fly
     from quorate.report import findings as text
     from quorate.report.console import BAD, GOOD, NAME, QUIET
+    from quorate.report.findings import Status
     from quorate.spec.load import load
 
     cluster = load(file)

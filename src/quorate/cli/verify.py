@@ -68,9 +68,9 @@ async def _verify(out: "Output", file: Path, *, disruptive: bool, yes: bool, bre
     from quorate.cli.output import dump
     from quorate.core import VerifyFailed
     from quorate.report.event import Said
+    from quorate.report.findings import Status
     from quorate.spec.load import load
     from quorate.verify.catalog import CHECKS
-    from quorate.verify.check import Status
     from quorate.verify.runner import demand_hosts
     from quorate.verify.runner import verify as prove
 

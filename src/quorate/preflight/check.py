@@ -2,25 +2,14 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
 from functools import cached_property
 
 from quorate.component.context import Context
 from quorate.plan.step import Plan
+from quorate.report.findings import Status
 from quorate.spec.cluster import Cluster, Host, Role
 from quorate.spec.facts import HostFacts
 from quorate.spec.ports import ANY, openings
-
-
-class Status(StrEnum):
-    """How a check ended, the best first."""
-
-    PASSED = "passed"
-    UNCHECKED = "not checked"
-    WARNED = "warned"
-    WAIVED = "waived"
-    FAILED = "failed"
-
 
 RANK: Mapping[Status, int] = {status: rank for rank, status in enumerate(Status)}
 

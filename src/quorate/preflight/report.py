@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 from quorate.core import PlanError, UsageError
 from quorate.plan.words import line, many
 from quorate.preflight.catalog import CHECKS
-from quorate.preflight.check import RANK, Check, Status, Verdict, World
+from quorate.preflight.check import RANK, Check, Verdict, World
 from quorate.report import findings
+from quorate.report.findings import Status
 
 SHOWN = 4
 """Different words about hosts that passed, before the rest is only counted."""

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from enum import StrEnum
 from typing import Protocol
 
 from rich.console import Console
@@ -11,13 +12,28 @@ from rich.text import Text
 from quorate.plan.words import clean
 from quorate.report.console import BAD, GOOD, QUIET, WARN
 
+
+class Status(StrEnum):
+    """How a check ended, the best first."""
+
+    PASSED = "passed"
+    SKIPPED = "skipped"
+    """It has no object in this cluster."""
+    UNCHECKED = "not checked"
+    """It could not be found out: never the same as passed."""
+    WARNED = "warned"
+    WAIVED = "waived"
+    """It failed, and the operator knows better."""
+    FAILED = "failed"
+
+
 LOOKS: Mapping[str, tuple[str, str]] = {
-    "passed": ("✓", GOOD),
-    "failed": ("✗", BAD),
-    "warned": ("!", WARN),
-    "waived": ("~", WARN),
-    "skipped": ("-", WARN),
-    "not checked": ("?", WARN),
+    Status.PASSED: ("✓", GOOD),
+    Status.FAILED: ("✗", BAD),
+    Status.WARNED: ("!", WARN),
+    Status.WAIVED: ("~", WARN),
+    Status.SKIPPED: ("-", WARN),
+    Status.UNCHECKED: ("?", WARN),
 }
 """Mark and style by status; also the order in which they are counted."""
 

@@ -3,18 +3,10 @@
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from enum import StrEnum
 
 from quorate.core import CommandFailed, TransportError
+from quorate.report.findings import Status
 from quorate.verify.env import Env
-
-
-class Status(StrEnum):
-    """How a check ended."""
-
-    PASSED = "passed"
-    FAILED = "failed"
-    SKIPPED = "skipped"
 
 
 @dataclass(frozen=True)

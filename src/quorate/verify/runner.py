@@ -6,10 +6,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from quorate.core import Transport, TransportError
+from quorate.report.findings import Status
 from quorate.spec.cluster import Cluster
 from quorate.verify import pods
 from quorate.verify.catalog import CHECKS
-from quorate.verify.check import Check, Finding, Status, examine
+from quorate.verify.check import Check, Finding, examine
 from quorate.verify.env import Env
 
 PAUSE = 5.0

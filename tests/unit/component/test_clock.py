@@ -11,7 +11,7 @@ from quorate.component import clock
 from quorate.core import Action
 from quorate.execute import batch
 from quorate.plan.step import difference
-from quorate.preflight.check import Status
+from quorate.report.findings import Status
 from quorate.resource.system import Setting
 from quorate.spec.cluster import Os
 

@@ -21,7 +21,7 @@ from quorate.execute.observe import look
 from quorate.pki.issue import issue_ca, new_key
 from quorate.plan import graph
 from quorate.plan.step import Plan, Step
-from quorate.preflight.check import Status
+from quorate.report.findings import Status
 from quorate.resource.unit import Ready
 from quorate.spec.cluster import Cluster, Endpoint
 from quorate.transport.local import LocalTransport

@@ -11,7 +11,7 @@ from staging import compile_cluster
 from quorate.core import Key
 from quorate.operation.change import AWAY, JOIN, LEAVE
 from quorate.pki.profiles import certificates
-from quorate.preflight.check import Status
+from quorate.report.findings import Status
 from quorate.resource.block import Block
 from quorate.spec.cluster import Cluster, Endpoint, Os
 from quorate.spec.leaving import retiring_lines

@@ -12,10 +12,10 @@ from quorate.core import Key
 from quorate.execute import survey
 from quorate.operation.change import AWAY, LEAVE
 from quorate.plan.compile import Compiled
+from quorate.report.findings import Status
 from quorate.resource.removal import Removal
 from quorate.spec.cluster import Etcd, LoadBalancer
 from quorate.spec.processes import listeners
-from quorate.verify.check import Status
 from quorate.verify.runner import verify
 
 DESCRIBED = {"m1": (M, E), "m2": (M,), "n1": (W, E), "n2": (W, E), "b1": (L,), "b2": (L,)}

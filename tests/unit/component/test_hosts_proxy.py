@@ -24,9 +24,9 @@ from quorate.core import PlanError, SpecError
 from quorate.execute import batch, prepare
 from quorate.plan.discreet import hide
 from quorate.plan.step import Plan, Step
-from quorate.preflight.check import Status
 from quorate.preflight.way_out import PROXIES
 from quorate.procedure.adopt import missing
+from quorate.report.findings import Status
 from quorate.resource.file import File
 from quorate.resource.package import Packages
 from quorate.resource.removal import Removal

@@ -16,9 +16,9 @@ from quorate.component import system
 from quorate.execute.observe import look
 from quorate.execute.survey import parse
 from quorate.plan.step import difference
-from quorate.preflight.check import Status
 from quorate.preflight.sysctl import FILES
 from quorate.procedure import status, sysctls
+from quorate.report.findings import Status
 from quorate.resource.file import File
 from quorate.resource.system import sysctl
 from quorate.spec.facts import Facts

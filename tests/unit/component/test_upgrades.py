@@ -13,7 +13,8 @@ from preflight_world import judged, world
 from quorate.component import system
 from quorate.component.upgrades import left_out, needrestart, upgrades
 from quorate.plan.step import difference
-from quorate.preflight.check import Status, World
+from quorate.preflight.check import World
+from quorate.report.findings import Status
 from quorate.resource.file import File
 from quorate.spec.layout import APT_UPGRADES, NEEDRESTART
 from quorate.spec.processes import unit_names

@@ -15,7 +15,8 @@ from quorate.core import Key
 from quorate.execute import held
 from quorate.execute.facts import parse
 from quorate.preflight import vip as judges
-from quorate.preflight.check import Status, World
+from quorate.preflight.check import World
+from quorate.report.findings import Status
 from quorate.resource.package import Packages
 from quorate.resource.system import Setting
 from quorate.spec import rules

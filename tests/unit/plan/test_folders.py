@@ -13,9 +13,9 @@ from staging import compile_cluster
 from quorate.component import folder_disk
 from quorate.core import CommandFailed, Key, SpecError
 from quorate.plan import guard
-from quorate.preflight.check import Status
 from quorate.preflight.folders import FOLDERS
 from quorate.render.sh import sh
+from quorate.report.findings import Status
 from quorate.resource.system import Setting
 from quorate.spec.cluster import Cluster, Host, Kubelet, Role, Runtime
 from quorate.spec.load import load

@@ -11,8 +11,8 @@ from own_net import Net, needs_root
 from preflight_world import GOOD, judged, world
 
 from quorate.execute.facts import parse, script
-from quorate.preflight.check import Status
 from quorate.preflight.links import ADDRESSES
+from quorate.report.findings import Status
 from quorate.spec.cluster import Network
 from quorate.spec.facts import Facts, Resolver, Route
 from quorate.spec.rules import network as rules

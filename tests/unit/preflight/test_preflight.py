@@ -7,7 +7,7 @@ import pytest
 from preflight_world import GB, GOOD, IP, change, judged, spoken, world
 
 from quorate.preflight.catalog import CHECKS
-from quorate.preflight.check import Status
+from quorate.report.findings import Status
 from quorate.resource.package import Packages
 from quorate.spec.cluster import Network, Os
 from quorate.spec.facts import Resolver, Unmounted

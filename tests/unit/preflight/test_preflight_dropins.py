@@ -9,8 +9,9 @@ import pytest
 from own_root import Root
 from preflight_world import change, judged, world
 
-from quorate.preflight.check import Status, World
+from quorate.preflight.check import World
 from quorate.preflight.dropins import DROP_INS, drop_ins
+from quorate.report.findings import Status
 from quorate.resource.file import File
 from quorate.resource.unit import Unit
 

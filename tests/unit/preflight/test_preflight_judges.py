@@ -10,11 +10,12 @@ from preflight_world import GB, GOOD, IP, change, judged, spoken, status, world
 
 from quorate.core import Blob
 from quorate.plan.step import Plan, Step
-from quorate.preflight.check import Clock, Status
+from quorate.preflight.check import Clock
 from quorate.preflight.disk import WAL, needs
 from quorate.preflight.pairs import doors
 from quorate.preflight.report import judge
 from quorate.preflight.syncs import quantile
+from quorate.report.findings import Status
 from quorate.resource.file import Binary
 from quorate.resource.package import Packages
 from quorate.spec.cluster import Endpoint, Etcd, Kubelet, Network, Os

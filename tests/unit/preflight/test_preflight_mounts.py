@@ -9,8 +9,8 @@ from preflight_world import change, judged, world
 
 from quorate.core import CommandFailed
 from quorate.plan.step import Plan
-from quorate.preflight.check import Status
 from quorate.preflight.mounts import MOUNTS, Mount, holder
+from quorate.report.findings import Status
 from quorate.resource.package import Packages
 
 OPT = "mount -t tmpfs -o noexec,nodev,nosuid tmpfs /opt"

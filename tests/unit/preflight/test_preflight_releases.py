@@ -7,7 +7,8 @@ from typing import Any
 from preflight_world import judged, spoken, status, world
 
 from quorate.core import Blob
-from quorate.preflight.check import Status, World
+from quorate.preflight.check import World
+from quorate.report.findings import Status
 from quorate.spec.cluster import LoadBalancer, Runtime
 from quorate.spec.supply import PackageFile
 from quorate.spec.versions import table

@@ -8,9 +8,9 @@ from preflight_world import IP, world
 
 from quorate.core import PlanError, QuorateError
 from quorate.preflight.catalog import CHECKS, QUESTIONS
-from quorate.preflight.check import Status
 from quorate.preflight.report import Report, judge, known, waive
 from quorate.preflight.runner import parse, script
+from quorate.report.findings import Status
 from quorate.spec.facts import Facts, HostFacts
 
 P, U = Status.PASSED, Status.UNCHECKED

@@ -15,9 +15,10 @@ from preflight_world import ROLES, judged, world
 from quorate.core import CommandFailed, LockLost, PlanError, TransportError
 from quorate.execute.facts import gather
 from quorate.preflight import pairs, syncs
-from quorate.preflight.check import Status, World
+from quorate.preflight.check import World
 from quorate.preflight.disk import disks
 from quorate.preflight.runner import parse, preflight, script
+from quorate.report.findings import Status
 from quorate.spec.cluster import Etcd
 from quorate.spec.facts import Facts
 from quorate.transport.local import LocalTransport

@@ -7,9 +7,10 @@ import pytest
 from own_root import Root
 from preflight_world import judged, world
 
-from quorate.preflight.check import Status, World
+from quorate.preflight.check import World
 from quorate.preflight.foreign import DATA
 from quorate.preflight.traces import TOOLS, Tool
+from quorate.report.findings import Status
 from quorate.spec.cluster import Network
 
 UNITS = "/etc/systemd/system"

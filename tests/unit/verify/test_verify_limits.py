@@ -8,9 +8,10 @@ import pytest
 from verify_door import Door, cluster, env
 from verify_model import Model, limited
 
+from quorate.report.findings import Status
 from quorate.verify import limits, pods
 from quorate.verify.catalog import CHECKS
-from quorate.verify.check import Status, Wrong, examine
+from quorate.verify.check import Wrong, examine
 
 pytestmark = pytest.mark.usefixtures("nothing_is_asked_from_here")
 
