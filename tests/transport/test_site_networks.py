@@ -11,11 +11,11 @@ import own_net
 import programs
 from own_net import Net, needs_root
 
-from quorate.component import cni, firewall, hostports, virtual_ip
+from quorate.component import cni, firewall, virtual_ip
 from quorate.component.context import Context
 from quorate.component.keeper import check_of
 from quorate.core import Blob
-from quorate.render import firewalld
+from quorate.render import firewalld, hostports
 from quorate.render.sh import quote
 from quorate.resource.brick import Brick
 from quorate.resource.file import File

@@ -7,6 +7,7 @@ prefers ours, timesyncd asks servers of its main file first; the preflight names
 from collections.abc import Iterator, Sequence
 
 from quorate.component.context import Context
+from quorate.render import clock as clock_text
 from quorate.render.sh import quote
 from quorate.resource.brick import Brick
 from quorate.resource.system import Setting
@@ -16,7 +17,6 @@ from quorate.spec.layout import NTP_NOTE
 
 TAKES = ("chronyd", "chrony", "systemd-timesyncd")
 """The daemons whose servers are written, by their units."""
-BEGIN, END = "# begin quorate", "# end quorate"
 
 
 def clock(context: Context, host: Host) -> Iterator[Brick]:
@@ -44,66 +44,22 @@ def takes(facts: HostFacts) -> bool:
 
 def servers(host: str, names: Sequence[str]) -> Setting:
     """The servers, written for the daemon that runs when it is asked for: another one may have come meanwhile."""
-    find = _FIND.format(
-        chrony=quote(_block(f"server {name} iburst prefer" for name in names)),
-        timesyncd=quote(_block(["[Time]", f"NTP={' '.join(names)}"])),
-    )
+    find = clock_text.find(names)
     wanted = " ".join(names)
     return Setting(
         host=host,
         what="NTP servers",
         want=(("servers", wanted),),
-        check=f"{find}{_CUT}"
+        check=f"{find}{clock_text.CUT}"
         f'[ -n "$q_file" ] || exit 0\nif [ "$(ours "$q_file")" = "$q_want" ] && '
         f'[ "$(cat {NTP_NOTE} 2>/dev/null)" = "$q_file" ]; then echo {quote(f"servers={wanted}")}; fi',
-        order=f"{find}{_CUT}"
+        order=f"{find}{clock_text.CUT}"
         '[ -n "$q_file" ] || { echo "neither chrony nor systemd-timesyncd runs" >&2; exit 1; }\n'
         f'q_was=$(cat {NTP_NOTE} 2>/dev/null) || :; [ -z "$q_was" ] || [ "$q_was" = "$q_file" ] || cut "$q_was"\n'
         'umask 022; mkdir -p -- "${q_file%/*}"; umask 077\n'
         '{ others "$q_file"; printf "%s\\n" "$q_want"; } | settle 0644 root:root "$q_file"\n'
         f"load\nprintf '%s\\n' \"$q_file\" | settle 0644 root:root {NTP_NOTE}",
-        undo=f"{find}{_CUT}"
+        undo=f"{find}{clock_text.CUT}"
         f'q_was=$(cat {NTP_NOTE} 2>/dev/null) || :; if [ -n "$q_was" ]; then cut "$q_was"; rm -f {NTP_NOTE}; load; fi',
         note=NTP_NOTE,
     )
-
-
-def _block(lines: Iterator[str] | Sequence[str]) -> str:
-    return "\n".join([BEGIN, *lines, END])
-
-
-_FIND = """\
-q_file= q_want= q_unit=
-for q_each in chronyd chrony systemd-timesyncd; do
-  if systemctl is-active -q $q_each; then q_unit=$q_each; break; fi
-done
-case $q_unit in
-chron*)
-  q_want={chrony} q_conf=/etc/chrony/chrony.conf
-  [ -e "$q_conf" ] || q_conf=/etc/chrony.conf
-  folder() {{ sed -n "s|^[[:blank:]]*$1[[:blank:]]\\{{1,\\}}\\(/etc/[^[:blank:]]*\\).*|\\1|p" "$q_conf" | head -n 1; }}
-  q_sources=$(folder sourcedir) q_confs=$(folder confdir)
-  if [ -n "$q_sources" ]; then q_file=$q_sources/quorate.sources
-  elif [ -n "$q_confs" ]; then q_file=$q_confs/quorate.conf
-  else q_file=$q_conf; fi;;
-?*) q_want={timesyncd} q_file=/etc/systemd/timesyncd.conf.d/zz-quorate.conf;;
-esac
-"""
-"""Which daemon runs, which file it reads that is not somebody else's, and what has to stand there."""
-
-_CUT = f"""\
-ours() {{ sed -n '/^{BEGIN}$/,/^{END}$/p' "$1" 2>/dev/null || :; }}
-others() {{ [ ! -e "$1" ] || sed '/^{BEGIN}$/,/^{END}$/d' "$1"; }}
-cut() {{
-  [ -e "$1" ] || return 0
-  if [ -n "$(others "$1")" ]; then others "$1" | settle 0644 root:root "$1"; else rm -f -- "$1"; fi
-  case $1 in */timesyncd.conf.d/*) rmdir -- "${{1%/*}}" 2>/dev/null || :;; esac
-}}
-load() {{
-  case $q_file in
-  "") ;;
-  *.sources) chronyc reload sources >/dev/null 2>&1 || systemctl try-restart "$q_unit";;
-  *) systemctl try-restart "$q_unit";;
-  esac
-}}
-"""

@@ -9,15 +9,14 @@ from quorate.component.keeper import check_of, whole
 from quorate.component.service import service
 from quorate.component.settings import client, proxy
 from quorate.component.turns import Enough, Turns
-from quorate.render import journal, yaml
+from quorate.render import journal, service_rules, yaml
 from quorate.render.kubeconfig import kubeconfig
-from quorate.render.sh import quote
 from quorate.resource.brick import Brick
 from quorate.resource.file import File
 from quorate.resource.system import Undo
 from quorate.resource.unit import Ready
 from quorate.spec import layout
-from quorate.spec.cluster import Cluster, Host, Role
+from quorate.spec.cluster import Host, Role
 
 NAME = "proxy"
 AFTER: tuple[str, ...] = ("programs", "endpoint")
@@ -25,10 +24,6 @@ MEETS: Mapping[str, Enough] = {}
 TURNS = Turns.CANARY
 
 RULES = f"{layout.BALANCER}/rules"
-SEEN = "/run/quorate-rules"
-"""Which run of kube-proxy has written rules already: one that begins, or waits for the API, is left in peace."""
-LOOK = 5
-"""Seconds between two looks at the rules; a look is three questions, seven in iptables mode."""
 
 
 def resources(context: Context, host: Host) -> Iterator[Brick]:
@@ -70,7 +65,7 @@ def resources(context: Context, host: Host) -> Iterator[Brick]:
         within=60,
         evidence=journal.last("kube-proxy.service"),
     )
-    script, wanted = rules(), check(c)
+    script, wanted = service_rules.rules(), service_rules.check(c.network.proxy_mode, c.service_ip)
     yield File(host=name, path=RULES, content=script, mode="0755")
     yield File(host=name, path=check_of(RULES), content=wanted, mode="0755")
     yield from service(
@@ -93,75 +88,6 @@ def resources(context: Context, host: Host) -> Iterator[Brick]:
     )
 
 
-def rules() -> str:
-    """A script that starts kube-proxy anew when its rules are gone.
-
-    In nftables mode kube-proxy looks at its rules only when something changes, or after an hour. In iptables mode it
-    looks every 30 s whether chains of its own are there that hold nothing: who flushes rules and leaves chains is not
-    noticed. Until then a host reaches no service.
-    """
-    return f"""\
-#!/bin/sh
-# Looks whether kube-proxy's rules are there; if not, and they were, kube-proxy has to write them anew.
-{_PATH}
-whole() {{
-  gone=$(/bin/sh "$0.check") && [ -z "$gone" ]
-}}
-seen=$(cat {SEEN} 2>/dev/null)
-while :; do
-  sleep {LOOK}
-  run=$(systemctl show -p InvocationID --value kube-proxy.service) || continue
-  if whole; then
-    [ "$seen" = "$run" ] || printf '%s' "$run" >{SEEN}
-    seen=$run
-  elif [ -n "$run" ] && [ "$seen" = "$run" ] && sleep 1 && ! whole; then
-    echo "$gone: kube-proxy is started anew, and writes them"
-    systemctl try-restart kube-proxy.service
-  fi
-done
-"""
-
-
-def check(c: Cluster) -> str:
-    """A script that says whether kube-proxy's rules are gone.
-
-    They are judged by the jumps from the kernel's own chains, and by what leads to the service `kubernetes`, which
-    every cluster has. The jumps are those that kube-proxy writes in all versions from 1.20 on. In ipvs mode the
-    services are no rules: the address is on an interface.
-    """
-    if c.network.proxy_mode == "nftables":
-        address = quote(f"{{ {c.service_ip} . tcp . 443 }}")
-        whole = f"""\
-  nft list chain ip kube-proxy nat-prerouting | grep -q 'jump services' &&
-    nft list chain ip kube-proxy services | grep -q '@service-ips' &&
-    nft get element ip kube-proxy service-ips {address} >/dev/null"""
-    else:
-        jumps = [*_JUMPS, *(_JUMPS_IPTABLES if c.network.proxy_mode == "iptables" else ())]
-        lines = [f"leads {table} {chain} {to}" for table, chain, to in jumps]
-        if c.network.proxy_mode == "iptables":
-            lines.append(f"iptables -w -t nat -S KUBE-SERVICES | grep -q -- '-d {c.service_ip}/32 '")
-        whole = "  " + " &&\n    ".join(lines)
-    return f"""\
-#!/bin/sh
-# Says so when rules of kube-proxy are gone from this host's firewall.
-{_PATH}
-leads() {{ iptables -w -t "$1" -S "$2" | grep -q -- "-j $3$"; }}
-whole() {{
-{whole}
-}} 2>/dev/null
-whole || echo 'rules of kube-proxy are gone from the firewall, services are not reached'
-exit 0
-"""
-
-
-_PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-_JUMPS = (
-    ("nat", "PREROUTING", "KUBE-SERVICES"),
-    ("nat", "OUTPUT", "KUBE-SERVICES"),
-    ("nat", "POSTROUTING", "KUBE-POSTROUTING"),
-    ("filter", "FORWARD", "KUBE-FORWARD"),
-)
-_JUMPS_IPTABLES = (("filter", "INPUT", "KUBE-EXTERNAL-SERVICES"), ("filter", "OUTPUT", "KUBE-SERVICES"))
 _LEAVE = """\
 # What kube-proxy, kubelet and CNI plugins have put into the firewall.
 for t in iptables ip6tables; do

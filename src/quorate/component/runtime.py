@@ -8,7 +8,7 @@ from quorate.component.context import Context
 from quorate.component.service import service
 from quorate.component.settings import client, registry
 from quorate.component.turns import Enough, Turns
-from quorate.render import toml, yaml
+from quorate.render import containers, toml, yaml
 from quorate.resource.brick import Brick
 from quorate.resource.file import DataDirectory, Directory, File
 from quorate.resource.system import Undo
@@ -204,7 +204,7 @@ def _docker(context: Context, host: Host) -> Iterator[Brick]:
         # Docker always asks for a score below our own, which this host's kernel refuses.
         config["default-runtime"] = "runc-plain"
         config["runtimes"] = {"runc-plain": {"path": PLAIN_RUNC}}
-        yield File(host=host.name, path=PLAIN_RUNC, content=_PLAIN, mode="0755")
+        yield File(host=host.name, path=PLAIN_RUNC, content=containers.PLAIN_RUNC, mode="0755")
     yield Directory(host=host.name, path="/etc/docker", purge=True)
     yield File(host=host.name, path=DOCKER, content=json.dumps(config, indent=2) + "\n")
     for server, access in runtime.registry_access.items():
@@ -240,58 +240,8 @@ def _docker(context: Context, host: Host) -> Iterator[Brick]:
     )
 
 
-_PLAIN = f"""\
-#!/bin/sh
-# This host's kernel lets nobody lower oom_score_adj: take a negative one out of the bundle before runc sees it.
-bundle=.
-previous=
-for word; do
-  case "$previous" in --bundle|-b) bundle=$word;; esac
-  case "$word" in --bundle=*) bundle=${{word#--bundle=}};; esac
-  previous=$word
-done
-for word; do
-  case "$word" in create|run)
-    if [ -f "$bundle/config.json" ]; then
-      sed -i 's/"oomScoreAdj":-[0-9]*/"oomScoreAdj":0/' "$bundle/config.json"
-    fi
-    break;;
-  esac
-done
-exec {BIN}/runc "$@"
-"""
-
-
 def _leave(context: Context, host: Host) -> str:
     """What ends all containers of a host, whose folders the file may have chosen."""
     c = context.cluster
     folders = {c.kubelet_dir(host), c.runtime_dir(host), "/run/containerd", *RUNTIMES.values(), "/run/docker"}
-    return _LEAVE.replace("FOLDERS", "|".join(f"{folder}/*" for folder in sorted(folders)))
-
-
-_LEAVE = """\
-# Containers outlive their daemons: end their shims and what runs in them, then take their mounts away.
-for n in 1 2 3 4 5; do
-  left=
-  for p in /proc/[0-9]*; do
-    case "$(readlink "$p/exe" 2>/dev/null)" in
-    */containerd-shim*) kill -9 "${p#/proc/}" 2>/dev/null || :; left=1;;
-    *) if grep -qsE '/(kubepods|docker)' "$p/cgroup" && [ "${p#/proc/}" != $$ ]; then
-         kill -9 "${p#/proc/}" 2>/dev/null || :; left=1
-       fi;;
-    esac
-  done
-  [ -n "$left" ] || break
-  sleep 0.3
-done
-systemctl stop kubepods.slice 2>/dev/null || :
-sort -r /proc/mounts | while read -r d m rest; do
-  case "$m" in FOLDERS)
-    umount -l "$m" 2>/dev/null || :;;
-  esac
-done
-for n in $(ip netns list 2>/dev/null | while read -r n rest; do case "$n" in cni-*) echo "$n";; esac; done); do
-  ip netns delete "$n" 2>/dev/null || :
-done
-rm -rf /run/containerd /run/docker /run/docker.sock /run/docker.pid /var/lib/dockershim
-"""
+    return containers.leave(folders)

@@ -8,13 +8,13 @@ still being done. What a site's own service really does is preferred to what onl
 from ipaddress import IPv4Address
 
 from quorate.component.cni import PROTOCOL, ROUTES
-from quorate.component.hostports import HOST_PORTS
 from quorate.component.keeper import check_of
 from quorate.component.proxy import RULES
 from quorate.drill.breaks import killed_whole
 from quorate.drill.packets import CANNOT
 from quorate.execute.outage import DID, FOUND, Break
 from quorate.render import token
+from quorate.render.hostports import HOST_PORTS
 from quorate.render.sh import quote
 from quorate.spec.cluster import Host
 from quorate.spec.layout import FIREWALL

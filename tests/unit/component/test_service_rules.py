@@ -12,6 +12,7 @@ from quorate.component import proxy
 from quorate.component.context import Context
 from quorate.core import Blob
 from quorate.execute.survey import units
+from quorate.render import service_rules
 from quorate.resource.file import File
 from quorate.resource.unit import Unit
 from quorate.spec.cluster import Cluster
@@ -75,10 +76,14 @@ class Watched(Net):
 
     def prepare(self, mode: str = "nftables") -> None:
         self.load = "nft -f" if mode == "nftables" else "iptables-restore -w -n"
-        text = proxy.rules().replace("PATH=", f"PATH={self.folder}:", 1).replace(proxy.SEEN, f"{self.folder}/seen")
-        text = text.replace(f"sleep {proxy.LOOK}", "sleep 0.1").replace("sleep 1 ", "sleep 0.1 ")
+        text = (
+            service_rules.rules()
+            .replace("PATH=", f"PATH={self.folder}:", 1)
+            .replace(service_rules.SEEN, f"{self.folder}/seen")
+        )
+        text = text.replace(f"sleep {service_rules.LOOK}", "sleep 0.1").replace("sleep 1 ", "sleep 0.1 ")
         (self.folder / "rules").write_text(text)
-        (self.folder / "rules.check").write_text(proxy.check(cluster(mode)))
+        (self.folder / "rules.check").write_text(service_rules.check(mode, cluster(mode).service_ip))
         (self.folder / "table").write_text(TABLE if mode == "nftables" else CHAINS)
         (self.folder / "run").write_text("run-0\n")
         (self.folder / "asked").touch()
@@ -217,4 +222,9 @@ def test_every_mode_has_a_watch(mode: str) -> None:
 
 def test_the_watch_is_sh_that_any_shell_reads() -> None:
     for shell in ("/bin/sh", "bash"):
-        subprocess.run([shell, "-n"], input=proxy.rules() + proxy.check(cluster("ipvs")), text=True, check=True)
+        subprocess.run(
+            [shell, "-n"],
+            input=service_rules.rules() + service_rules.check("ipvs", cluster("ipvs").service_ip),
+            text=True,
+            check=True,
+        )
