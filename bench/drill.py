@@ -25,7 +25,7 @@ from quorate.drill import runner
 from quorate.drill.catalog import named
 from quorate.drill.order import Target
 from quorate.report.drill.page import page
-from quorate.report.drill.report import Drilled, Fault, Run
+from quorate.report.drill.report import DrillReport, Fault, Run
 from quorate.report.drill.sums import run_line
 from quorate.spec.load import load
 
@@ -78,7 +78,7 @@ def on_run(fault: Fault, one: Run) -> None:
     tell(run_line(fault, one))
 
 
-async def ours(made: Stand, names: Sequence[str], runs: int) -> Drilled:
+async def ours(made: Stand, names: Sequence[str], runs: int) -> DrillReport:
     """The drill with quorate's settings."""
     async with made.working("drill") as work:
         found = await runner.drill(
@@ -87,7 +87,7 @@ async def ours(made: Stand, names: Sequence[str], runs: int) -> Drilled:
     return replace(found, cluster=made.name, about={**found.about, "settings": "as quorate deploys them"})
 
 
-async def theirs(made: Stand, peer: Peer, names: Sequence[str], runs: int) -> Drilled:
+async def theirs(made: Stand, peer: Peer, names: Sequence[str], runs: int) -> DrillReport:
     """The drill with others' settings, which are gone afterwards as far as `quorate apply` would not see them."""
     async with made.working("drill") as work:
         cluster, via = work.cluster, work.via
@@ -120,7 +120,7 @@ def called(cluster: str, settings: str) -> str:
     return f"drill-{cluster}" + (f"-{settings}" if settings != OURS else "")
 
 
-def there(given: argparse.Namespace, cluster: str, settings: str) -> Drilled | None:
+def there(given: argparse.Namespace, cluster: str, settings: str) -> DrillReport | None:
     """A report that need not be made again."""
     path = given.out / f"{called(cluster, settings)}.json.gz"
     if not ((given.go_on or given.again) and path.exists()):
@@ -129,12 +129,12 @@ def there(given: argparse.Namespace, cluster: str, settings: str) -> Drilled | N
     return unpacked(path)
 
 
-def unpacked(path: Path) -> Drilled:
+def unpacked(path: Path) -> DrillReport:
     """A report as it was kept."""
-    return Drilled.read(gzip.decompress(path.read_bytes()).decode("utf-8"))
+    return DrillReport.read(gzip.decompress(path.read_bytes()).decode("utf-8"))
 
 
-def renewed(old: Drilled, new: Drilled) -> Drilled:
+def renewed(old: DrillReport, new: DrillReport) -> DrillReport:
     """A report with the faults of a later one in place of its own; `about` names them.
 
     Raises QuorateError when the two are not about the same: topology, versions, pace, machine and runs.
@@ -155,7 +155,7 @@ def renewed(old: Drilled, new: Drilled) -> Drilled:
     )
 
 
-def write(folder: Path, found: Drilled, before: Drilled | None = None) -> None:
+def write(folder: Path, found: DrillReport, before: DrillReport | None = None) -> None:
     """Keep a report as JSON, packed, and as a page, and make the tables anew."""
     folder.mkdir(parents=True, exist_ok=True)
     name = called(found.cluster, found.settings)

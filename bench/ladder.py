@@ -21,7 +21,7 @@ from stand import RESULTS, ROOT, Stand, replaced, stand, tell
 from quorate.artifact.golang import locks
 from quorate.core import QuorateError
 from quorate.lab.up import limit
-from quorate.report.drill.report import Drilled
+from quorate.report.drill.report import DrillReport
 from quorate.spec.load import load
 from quorate.spec.versions import parts
 
@@ -50,7 +50,7 @@ def rung(version: str, folder: Path) -> dict[str, Any]:
         report = folder / "drill.json"
         faults = [word for name in FAULTS for word in ("--fault", name)]
         made.quorate("drill", "--yes", *faults, "--runs", "1", "--output", str(report), codes=(0, 8))
-        drilled = Drilled.read(report.read_text())
+        drilled = DrillReport.read(report.read_text())
     outcomes = {finding["id"]: finding for finding in findings}
     return {
         "kubernetes": version,

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from weather import Weather
 
 from quorate.report.drill.sums import talk, told
-from quorate.report.drill.report import Drilled, Fault, spread
+from quorate.report.drill.report import DrillReport, Fault, spread
 
 OURS = "quorate"
 STREAMS = {
@@ -15,7 +15,7 @@ STREAMS = {
 }
 
 
-def markdown(reports: Sequence[Drilled], weathers: Sequence[Weather]) -> str:
+def markdown(reports: Sequence[DrillReport], weathers: Sequence[Weather]) -> str:
     """The whole document: for each cluster a table for each stream, one of failed requests, and the weather."""
     lines = [
         "# Drills",
@@ -44,7 +44,7 @@ def _head(first: str, rest: Sequence[str]) -> list[str]:
     return [_row(first, *rest), f"|---|{'---|' * len(rest)}"]
 
 
-def _whose(reports: Sequence[Drilled]) -> list[str]:
+def _whose(reports: Sequence[DrillReport]) -> list[str]:
     """Whose settings, what they are, runs of each fault, and what went wrong, if anything."""
     rows = _head("settings", ["runs", "what they are", "wrong"])
     for each in reports:
@@ -52,7 +52,7 @@ def _whose(reports: Sequence[Drilled]) -> list[str]:
     return rows
 
 
-def _wrong(report: Drilled) -> str:
+def _wrong(report: DrillReport) -> str:
     runs = [run for fault in report.faults for run in fault.runs]
     counts = {
         "writes lost": sum(run.lost for run in runs),
@@ -64,16 +64,16 @@ def _wrong(report: Drilled) -> str:
     return "; ".join([*(f"{count} {what}" for what, count in counts.items() if count), report.problem]).strip("; ")
 
 
-def _faults(reports: Sequence[Drilled]) -> dict[str, str]:
+def _faults(reports: Sequence[DrillReport]) -> dict[str, str]:
     """Titles of the faults that were tried, by name."""
     return {fault.name: fault.title for report in reports for fault in report.faults if fault.counted}
 
 
-def _named(report: Drilled, name: str) -> Fault | None:
+def _named(report: DrillReport, name: str) -> Fault | None:
     return next((fault for fault in report.faults if fault.name == name and fault.counted), None)
 
 
-def _table(reports: Sequence[Drilled], stream: str) -> list[str]:
+def _table(reports: Sequence[DrillReport], stream: str) -> list[str]:
     rows = _head("fault", [each.settings for each in reports])
     for name, title in _faults(reports).items():
         found = [_named(each, name) for each in reports]
@@ -83,7 +83,7 @@ def _table(reports: Sequence[Drilled], stream: str) -> list[str]:
     return rows
 
 
-def _cell(gaps: Sequence[float], report: Drilled, ours: Sequence[float]) -> str:
+def _cell(gaps: Sequence[float], report: DrillReport, ours: Sequence[float]) -> str:
     if not gaps:
         return "-"
     middle, _, most = spread(gaps)
@@ -95,7 +95,7 @@ def _cell(gaps: Sequence[float], report: Drilled, ours: Sequence[float]) -> str:
     return text if wanted == str(len(gaps)) else f"{text}, {len(gaps)} runs"
 
 
-def _kubelets(reports: Sequence[Drilled]) -> list[str]:
+def _kubelets(reports: Sequence[DrillReport]) -> list[str]:
     rows = _head("fault", [each.settings for each in reports])
     for name, title in _faults(reports).items():
         found = [talk(fault) if (fault := _named(each, name)) else None for each in reports]
@@ -104,7 +104,7 @@ def _kubelets(reports: Sequence[Drilled]) -> list[str]:
     return rows
 
 
-def _failed(reports: Sequence[Drilled]) -> list[str]:
+def _failed(reports: Sequence[DrillReport]) -> list[str]:
     rows = _head("fault", [each.settings for each in reports])
     for name, title in _faults(reports).items():
         cells = []

@@ -9,15 +9,15 @@ import pytest
 from fake_hosts import Hosts, Quorate
 
 from quorate.drill import runner
-from quorate.report.drill.report import Drilled, Fault, Felt, Run
+from quorate.report.drill.report import DrillReport, Fault, Felt, Run
 from quorate.state.holder import Holder
 
 
-def report(*, new: float = 0.1, lost: int = 0, healthy: float | None = 1.0) -> Drilled:
+def report(*, new: float = 0.1, lost: int = 0, healthy: float | None = 1.0) -> DrillReport:
     felt = {stream: Felt(new, 1, 100, {"reset": 1}) for stream in ("new", "kept", "writes", "watch")}
     run = Run(1, 5.0, "lb01 nginx", 2.0, felt, lost=lost, healthy=healthy)
     fault = Fault("balancer-killed", "balancer's main process killed", {"new": 0.15}, [run])
-    return Drilled("tiny", "quorate", "2026-11-25T10:00:00+00:00", 60.0, "0.1.0", faults=[fault])
+    return DrillReport("tiny", "quorate", "2026-11-25T10:00:00+00:00", 60.0, "0.1.0", faults=[fault])
 
 
 @pytest.fixture
@@ -25,12 +25,12 @@ def drills(monkeypatch: pytest.MonkeyPatch, hosts: Hosts) -> list[dict[str, Any]
     """What each drill was told; it is instead of `found[0]`."""
     told: list[dict[str, Any]] = []
 
-    async def drill(_cluster: object, secrets: Any, via: Any, **more: Any) -> Drilled:
+    async def drill(_cluster: object, secrets: Any, via: Any, **more: Any) -> DrillReport:
         # It has the administrator's key, and the lock.
         assert secrets.key("admin").startswith(b"-----BEGIN")
         await via.run("master01", "echo at work")
         told.append(more)
-        made: Drilled = found[0]
+        made: DrillReport = found[0]
         for fault in made.faults:
             for run in fault.runs:
                 more["on_run"](fault, run)
@@ -40,14 +40,14 @@ def drills(monkeypatch: pytest.MonkeyPatch, hosts: Hosts) -> list[dict[str, Any]
     return told
 
 
-found: list[Drilled] = [report()]
+found: list[DrillReport] = [report()]
 
 
 @pytest.fixture
-def finds() -> Callable[[Drilled], None]:
+def finds() -> Callable[[DrillReport], None]:
     """Sets what the next drills find."""
 
-    def set(drilled: Drilled) -> None:
+    def set(drilled: DrillReport) -> None:
         found[0] = drilled
 
     set(report())
@@ -115,7 +115,7 @@ def applied(file: Path) -> Path:
 
 
 def test_a_drill_is_told_run_by_run_and_as_a_table(
-    quorate: Quorate, hosts: Hosts, applied: Path, drills: list[dict[str, Any]], finds: Callable[[Drilled], None]
+    quorate: Quorate, hosts: Hosts, applied: Path, drills: list[dict[str, Any]], finds: Callable[[DrillReport], None]
 ) -> None:
     words = ("--fault", "balancer-killed", "--fault", "leader-lost", "--runs", "3", "--seed", "7", "--every", "0.1")
     code, out, err = quorate("drill", "--yes", *words)
@@ -129,11 +129,11 @@ def test_a_drill_is_told_run_by_run_and_as_a_table(
 
 
 def test_the_report_is_kept_and_compared(
-    quorate: Quorate, applied: Path, drills: list[dict[str, Any]], finds: Callable[[Drilled], None]
+    quorate: Quorate, applied: Path, drills: list[dict[str, Any]], finds: Callable[[DrillReport], None]
 ) -> None:
     code, out, _ = quorate("drill", "--yes", "--json", "--output", "a.json", "--html", "a.html")
     assert code == 0
-    assert Drilled.read(out) == Drilled.read(Path("a.json").read_text()) == Drilled.read(report().text())
+    assert DrillReport.read(out) == DrillReport.read(Path("a.json").read_text()) == DrillReport.read(report().text())
     assert "balancer&#x27;s main process killed" in Path("a.html").read_text()
     finds(report(new=0.4))
     code, out, _ = quorate("drill", "--yes", "--compare", "a.json")
@@ -151,15 +151,15 @@ def test_the_report_is_kept_and_compared(
         (report(), ("--strict",), 0),
         (report(lost=1), (), 8),
         (report(healthy=None), (), 8),
-        (Drilled(**{**vars(report()), "problem": "the cluster is not healthy: x"}), (), 8),
+        (DrillReport(**{**vars(report()), "problem": "the cluster is not healthy: x"}), (), 8),
     ],
 )
 def test_exit_codes(
     quorate: Quorate,
     applied: Path,
     drills: list[dict[str, Any]],
-    finds: Callable[[Drilled], None],
-    drilled: Drilled,
+    finds: Callable[[DrillReport], None],
+    drilled: DrillReport,
     words: Sequence[str],
     code: int,
 ) -> None:
@@ -170,7 +170,7 @@ def test_exit_codes(
 
 
 def test_no_drill_beside_another_run(
-    quorate: Quorate, hosts: Hosts, applied: Path, drills: list[dict[str, Any]], finds: Callable[[Drilled], None]
+    quorate: Quorate, hosts: Hosts, applied: Path, drills: list[dict[str, Any]], finds: Callable[[DrillReport], None]
 ) -> None:
     hosts.holder = Holder("token", "somebody@elsewhere", 4711, "apply", "now").record
     code, _, err = quorate("drill", "--yes")

@@ -9,7 +9,7 @@ from deployed import Deployed
 from quorate.drill.catalog import FAULTS
 from quorate.drill.packets import TABLE
 from quorate.execute.outage import GUARD
-from quorate.report.drill.report import Drilled
+from quorate.report.drill.report import DrillReport
 
 RULES = f"nft list tables | grep -q {TABLE} && echo cut || :"
 TIMERS = "systemctl list-units --all --no-legend 'quorate-drill-*' | wc -l"
@@ -22,7 +22,7 @@ def every_fault_once(deployed: Deployed, folder: Path) -> None:
     json_file, page = folder / "drill.json", folder / "drill.html"
     words = ("--yes", "--every", "0.05", "--output", str(json_file), "--html", str(page))
     print(deployed.quorate("drill", *words).stdout)
-    found = Drilled.read(json_file.read_text())
+    found = DrillReport.read(json_file.read_text())
     assert found.ok
     assert [fault.name for fault in found.faults] == [fault.name for fault in FAULTS]
     tried = [fault for fault in found.faults if fault.counted]

@@ -13,7 +13,7 @@ from deployed import Deployed
 
 from quorate.core import Blob
 from quorate.execute import prepare
-from quorate.execute.apply import Walk
+from quorate.execute.apply import Executor
 from quorate.execute.outcome import Outcome
 from quorate.plan import compile as compiler
 from quorate.plan.fallback import known_bad
@@ -123,7 +123,7 @@ async def _apply(file: Path, program: Blob, host: str, *, walks: bool = True) ->
 
         plan = limited((await prepare.prepare(cluster, file, via, lambda _event: None)).plan, {host})
         bad = " ".join(known_bad(plan).values())
-        return (await Walk(plan, via, lambda _event: None).run() if walks else Outcome()), bad
+        return (await Executor(plan, via, lambda _event: None).run() if walks else Outcome()), bad
     finally:
         prepare.resolve, compiler.fallen_back = resolve, fallen_back
         await via.close()

@@ -22,7 +22,7 @@ from quorate.conformance.tests import QUICK
 from quorate.lab import record
 from quorate.lab.up import limit
 from quorate.render.sh import heredoc
-from quorate.report.drill.report import Drilled
+from quorate.report.drill.report import DrillReport
 
 pytestmark = pytest.mark.lab
 
@@ -85,7 +85,7 @@ def test_an_api_server_that_stops_in_order_cuts_nobody_off(modern: Deployed, tmp
         modern.quorate("drill", "--yes", *faults, "--runs", "2", "--output", str(file))
     finally:
         limit(modern.cluster.name, on=False)
-    found = Drilled.read(file.read_text())
+    found = DrillReport.read(file.read_text())
     assert found.ok
     runs = {fault.name: fault.runs for fault in found.faults}
     for run in runs["apiserver-terminated"]:

@@ -16,7 +16,7 @@ from worlds import secrets, supply
 from quorate.component.context import Context
 from quorate.core import Blob, CommandFailed, Key, State
 from quorate.execute import batch
-from quorate.execute.apply import Walk
+from quorate.execute.apply import Executor
 from quorate.plan import describe
 from quorate.plan.discreet import hide
 from quorate.plan.show import show
@@ -179,7 +179,7 @@ def test_a_host_that_echoes_tells_nobody(
     events: list[Event] = []
     echo = Echo(WAYS[way], breaks=breaks)
     with journal.run(Store(tmp_path / ".quorate/c"), "apply") as run:
-        outcome = asyncio.run(Walk(plan, echo, run.also(events.append)).run())
+        outcome = asyncio.run(Executor(plan, echo, run.also(events.append)).run())
     assert len(outcome.failed) > 15
     if way == "as it came":
         assert shows(echo.echoed, secrets), "the host had nothing to tell"

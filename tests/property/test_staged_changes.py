@@ -75,7 +75,7 @@ class World:
     absent: frozenset[str] = frozenset()
     behind: dict[str, tuple[Cluster, ...]] = field(default_factory=dict)
     before: Callable[[Key], None] = lambda key: None
-    """Told each step before it is done; may raise Stopped."""
+    """JournalRun each step before it is done; may raise Stopped."""
     did: list[tuple[str, Key]] = field(default_factory=list)
     bricks: dict[Key, Brick] = field(default_factory=dict)
     """What was done last to each thing."""

@@ -23,13 +23,13 @@ from quorate.render import haproxy, nginx, watchdog
 SERVERS = ("127.0.9.1", "127.0.9.2", "127.0.9.3")
 SERVER = """\
 import http.server, ssl, sys
-class Told(http.server.BaseHTTPRequestHandler):
+class JournalRun(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     def do_GET(self):
         self.send_response(200); self.send_header("Content-Length", str(len(sys.argv[1]))); self.end_headers()
         self.wfile.write(sys.argv[1].encode())
     log_message = lambda *_: None
-server = http.server.ThreadingHTTPServer((sys.argv[1], int(sys.argv[2])), Told)
+server = http.server.ThreadingHTTPServer((sys.argv[1], int(sys.argv[2])), JournalRun)
 tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER); tls.load_cert_chain(sys.argv[3])
 server.socket = tls.wrap_socket(server.socket, server_side=True)
 server.serve_forever()

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from random import Random
 
-from quorate.report.drill.report import Drilled, Fault, Felt, Run, Span, Tick
+from quorate.report.drill.report import DrillReport, Fault, Felt, Run, Span, Tick
 
 EVERY = {"new": 0.02, "kept": 0.02, "writes": 0.04, "watch": 0.04}
 HOSTS = ("master01", "master02", "master03")
@@ -172,12 +172,12 @@ def fault(kind: Kind, runs: int = 30, slow: float = 1.0) -> Fault:
     return Fault(kind.name, kind.title, goals, kept, kubelets=heard)
 
 
-def drilled(runs: int = 30, slow: float = 1.0, settings: str = "quorate") -> Drilled:
+def drilled(runs: int = 30, slow: float = 1.0, settings: str = "quorate") -> DrillReport:
     """A whole drill; `slow` stretches all gaps."""
     skipped = Fault(
         "link-cut", "balancer link cut", {"new": 0.5, "kept": 1, "writes": 1}, [], "the balancers share one cable"
     )
-    return Drilled(
+    return DrillReport(
         "three-masters",
         settings,
         "2024-05-17T08:12:44+00:00",

@@ -1,4 +1,4 @@
-"""Waiting for what comes by itself."""
+"""ReadyStep for what comes by itself."""
 
 import time
 from collections.abc import Callable

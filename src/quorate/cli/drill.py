@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from quorate.cli.output import Output
     from quorate.drill.order import Pace
-    from quorate.report.drill.report import Drilled, Fault, Run
+    from quorate.report.drill.report import DrillReport, Fault, Run
 
 Names = Annotated[
     tuple[str, ...],
@@ -176,20 +176,20 @@ async def _drill(
     return _code(found, strict=strict)
 
 
-def _read(path: Path | None) -> "Drilled | None":
+def _read(path: Path | None) -> "DrillReport | None":
     """A report, packed or not."""
     import gzip
     import zlib
 
     from quorate.core import QuorateError
-    from quorate.report.drill.report import Drilled
+    from quorate.report.drill.report import DrillReport
 
     if path is None:
         return None
     try:
         content = path.read_bytes()
         text = gzip.decompress(content) if content.startswith(b"\x1f\x8b") else content
-        return Drilled.read(text.decode("utf-8"))
+        return DrillReport.read(text.decode("utf-8"))
     except (OSError, EOFError, zlib.error, ValueError) as error:
         raise QuorateError(f"--compare {path}: {error}") from None
 
@@ -202,7 +202,7 @@ def _demand_place(path: Path | None) -> None:
         raise QuorateError(f"{path}: can't be written", "name another place")
 
 
-def _write(found: "Drilled", before: "Drilled | None", html: Path | None, kept: Path | None) -> None:
+def _write(found: "DrillReport", before: "DrillReport | None", html: Path | None, kept: Path | None) -> None:
     if kept is not None:
         kept.write_text(found.text(), encoding="utf-8")
     if html is not None:
@@ -220,7 +220,7 @@ def _tell(out: "Output", fault: "Fault", run: "Run") -> None:
     out.say((run_line(fault, run), QUIET if fine else BAD))
 
 
-def _code(found: "Drilled", *, strict: bool) -> int:
+def _code(found: "DrillReport", *, strict: bool) -> int:
     from quorate.core import VerifyFailed
 
     missed = any(fault.late or fault.unheard or any(map(fault.missed, fault.goals)) for fault in found.faults)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from quorate.cli.output import Output
-    from quorate.state.history import Told
+    from quorate.state.history import JournalRun
 
 Last = Annotated[int, Parameter(name="-n", help="How many runs, the newest ones; 0 for all.")]
 One = Annotated[int | None, Parameter(name="--run", help="Show the steps of the run with this number.")]
@@ -51,7 +51,7 @@ def history(*, file: File = DEFAULT, last: Last = 20, run: One = None, json: Jso
     return 0
 
 
-def show(out: "Output", runs: "Sequence[Told]") -> None:
+def show(out: "Output", runs: "Sequence[JournalRun]") -> None:
     """Print a line for each run."""
     from rich.table import Table
     from rich.text import Text
@@ -85,7 +85,7 @@ def _result(result: str) -> "Text":
     return Text(result, {"done": GOOD, "failed": BAD, "under way": ""}.get(result, WARN))
 
 
-def _steps(out: "Output", run: "Told") -> None:
+def _steps(out: "Output", run: "JournalRun") -> None:
     from quorate.plan.words import line
     from quorate.report.console import BAD, GOOD, NAME, QUIET, WARN
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from quorate.procedure.support import Hosts
     from quorate.procedure.support_archive import Packed
     from quorate.spec.cluster import Cluster
-    from quorate.state.history import Told
+    from quorate.state.history import JournalRun
     from quorate.state.store import Store
 
 T = TypeVar("T")
@@ -108,7 +108,7 @@ def _texts(
     cluster: "Cluster",
     file: Path,
     store: "Store",
-    runs: "list[Told]",
+    runs: "list[JournalRun]",
     found: "Hosts",
     state: "Status | None",
     plan: "Looked | None",

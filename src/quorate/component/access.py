@@ -47,7 +47,7 @@ def resources(context: Context, host: Host) -> Iterator[Brick]:
 
     Nodes of machines that are replaced are forgotten before the new ones come.
     """
-    if host != context.spokesman:
+    if host != context.api_host:
         return
     c = context.cluster
     server = f"https://{host.ip}:{c.apiserver.port}"

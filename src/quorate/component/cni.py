@@ -59,7 +59,7 @@ def resources(context: Context, host: Host) -> Iterator[Brick]:
             )
     if network.cni == "routed":
         yield from _routed(context, host)
-    elif network.cni == "manifest" and host == context.spokesman:
+    elif network.cni == "manifest" and host == context.api_host:
         server = f"https://{host.ip}:{context.cluster.apiserver.port}"
         text = context.texts["cni-manifest"]
         after = frozenset({Key(host.name, "manifest", "access")})

@@ -93,7 +93,7 @@ class Context:
         return (*hosts, *(line for line in (*self.kept.names, self.cluster.hosts_line) if line))
 
     @property
-    def spokesman(self) -> Host:
+    def api_host(self) -> Host:
         """The control-plane host through which API objects are written: one that works, else one that answers."""
         masters = [master for master in self.cluster.masters if master.name not in self.absent]
         runs = [master for master in masters if APISERVER in self.of(master).running]

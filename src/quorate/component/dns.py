@@ -24,7 +24,7 @@ LABELS = {"k8s-app": "kube-dns"}
 def resources(context: Context, host: Host) -> Iterator[Brick]:
     """CoreDNS's objects, unless turned off or without workers."""
     c = context.cluster
-    if not c.dns.enabled or not c.workers or host != context.spokesman:
+    if not c.dns.enabled or not c.workers or host != context.api_host:
         return
     image = context.pod_image(c.dns.image, context.supply.coredns_image, context.minor.coredns_image)
     if image:

@@ -95,7 +95,7 @@ def resources(context: Context, host: Host) -> Iterator[Brick]:
     yield File(host=host.name, path=BOOTSTRAP, content=bootstrap)
     others = membership.voters(context, host)
     ctl = membership.Ctl(host, others)
-    if host == membership.speaker(context):
+    if host == membership.etcd_host(context):
         for member in context.stale_members:
             yield membership.taken_out(membership.Ctl(host, (host,)), member)
     *files, unit = service(

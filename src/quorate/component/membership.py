@@ -32,7 +32,7 @@ def voters(context: Context, host: Host) -> tuple[Host, ...]:
     return tuple(other for other in hosts if other != host and context.of(other).members and context.has_data(other))
 
 
-def speaker(context: Context) -> Host | None:
+def etcd_host(context: Context) -> Host | None:
     """The host through which members are taken out: the first whose etcd answers."""
     hosts = (host for host in context.cluster.members if host.name not in context.absent)
     return next((host for host in hosts if context.of(host).members), None)

@@ -28,7 +28,7 @@ _CA = "/var/run/secrets/kubernetes.io/serviceaccount/ca.crt"
 def resources(context: Context, host: Host) -> Iterator[Brick]:
     """metrics-server's objects, where there is one for this Kubernetes and its image can be had."""
     c = context.cluster
-    if not server.wanted(c) or host != context.spokesman:
+    if not server.wanted(c) or host != context.api_host:
         return
     usual = f"{server.UPSTREAM}:v{context.minor.metrics_server}"
     image = context.pod_image(c.metrics.image, context.supply.metrics_server_image, usual)

@@ -19,7 +19,7 @@ TURNS = Turns.TOGETHER
 def resources(context: Context, host: Host) -> Iterator[Brick]:
     """The marks of each node that has any, or had."""
     c = context.cluster
-    if host != context.spokesman:
+    if host != context.api_host:
         return
     for worker in (worker for worker in c.workers if worker.name not in context.absent):
         before = [was for cluster in context.former for was in cluster.workers if was.node == worker.node]

@@ -15,7 +15,7 @@ from random import Random
 from quorate.core import Transport
 from quorate.drill import pods
 from quorate.drill.api import Api
-from quorate.drill.blame import blamed
+from quorate.drill.attribution import attributed
 from quorate.drill.catalog import Fault, fitted, named
 from quorate.drill.felt import felt
 from quorate.drill.one import Place, Sick, run
@@ -25,7 +25,7 @@ from quorate.drill.probe import Probe
 from quorate.drill.scene import Skip, probed
 from quorate.drill.watchers import watching
 from quorate.report.drill import report as drilled
-from quorate.report.drill.report import Drilled, Run
+from quorate.report.drill.report import DrillReport, Run
 from quorate.report.event import Emit, Said
 from quorate.spec.cluster import LOOPBACK, Cluster, Host
 from quorate.spec.secrets import Secrets
@@ -54,7 +54,7 @@ async def drill(
     target: Target | None = None,
     emit: Emit = lambda _event: None,
     on_run: OnRun = lambda _fault, _run: None,
-) -> Drilled:
+) -> DrillReport:
     """Try faults, all for none, each so many times; whatever happens, what is broken is healed.
 
     For control experiments there are `settings`, whose they are; `seconds` for which a fault is left, where that is
@@ -89,7 +89,7 @@ async def drill(
                 emit(Said(f"not healed: {said}"))
             api.close()
     assert probe.result is not None
-    return Drilled(
+    return DrillReport(
         cluster=cluster.name,
         settings=settings,
         began=began.isoformat(timespec="seconds"),
@@ -97,7 +97,7 @@ async def drill(
         version=version("quorate"),
         about=_about(cluster, pace, runs, seed, without, None if target else probed(cluster)),
         calm=calm,
-        faults=blamed(tried, {key: at - probe.began for key, at in place.moments.items()}, probe.result),
+        faults=attributed(tried, {key: at - probe.began for key, at in place.moments.items()}, probe.result),
         survival=rows(cluster),
         problem="; ".join(filter(None, (sick, probe.result.problem))),
     )

@@ -1,4 +1,4 @@
-"""Walk a plan: every step as soon as its needs are met, a host's run of steps as one script, proof after each."""
+"""Executor a plan: every step as soon as its needs are met, a host's run of steps as one script, proof after each."""
 
 import asyncio
 import re
@@ -37,7 +37,7 @@ _POINTS = re.compile(r'\s*See "systemctl status [^\n]* for details\.')
 """Where systemctl sends its reader; a line of its own, or the end of one with older ones."""
 
 
-class Walk:
+class Executor:
     """One walk through one plan."""
 
     def __init__(self, plan: Plan, via: Transport, emit: Emit, proof: Proof | None = None) -> None:
@@ -64,7 +64,7 @@ class Walk:
         self._abort.set()
 
     async def run(self) -> Outcome:
-        """Walk to the end; what the proof finds wrong when all is done is a failed step, too."""
+        """Executor to the end; what the proof finds wrong when all is done is a failed step, too."""
         aborted = asyncio.create_task(self._abort.wait())
         try:
             while self._proceed() and not aborted.done():
@@ -310,8 +310,8 @@ class Walk:
 
 
 async def apply(plan: Plan, via: Transport, emit: Emit) -> Outcome:
-    """Walk the plan. Raises nothing for a failed step: the outcome tells."""
-    return await Walk(plan, via, emit).run()
+    """Executor the plan. Raises nothing for a failed step: the outcome tells."""
+    return await Executor(plan, via, emit).run()
 
 
-__all__ = ["Emit", "Outcome", "Walk", "apply"]
+__all__ = ["Emit", "Executor", "Outcome", "apply"]

@@ -19,7 +19,7 @@ def unit(path: str) -> str:
 def script(folder: str) -> str:
     """sh that prints `unmounted=PATH TOLD_BY` lines, and nothing when all is mounted.
 
-    Told by the note of the host, by /etc/fstab (`noauto` too), or by a unit that systemd has loaded.
+    JournalRun by the note of the host, by /etc/fstab (`noauto` too), or by a unit that systemd has loaded.
     """
     above = [folder, *(str(each) for each in PurePosixPath(folder).parents if str(each) != "/")]
     units = {each: unit(each) for each in above}

@@ -11,7 +11,7 @@ from quorate.resource.system import Encounter
 from quorate.resource.unit import Ready, Unit
 
 
-class Waiting(NamedTuple):
+class ReadyStep(NamedTuple):
     """A ready step: it waits for something by itself, it carries a large file, or neither."""
 
     key: Key
@@ -59,11 +59,11 @@ class Order:
         """What a step is a piece of: a part of a host, and all of the host (its part is empty)."""
         return ((key.host, self._plan.part(key)), (key.host, ""))
 
-    def waiting(self, host: str) -> Iterator[Waiting]:
+    def waiting(self, host: str) -> Iterator[ReadyStep]:
         """The host's ready steps."""
         for key in list(self.ready[host]):
             resource = self._plan.steps[key].resource
-            yield Waiting(key, isinstance(resource, Brick) and resource.waits, self.large(key))
+            yield ReadyStep(key, isinstance(resource, Brick) and resource.waits, self.large(key))
 
     def uploads(self) -> list[Key]:
         """The ready steps with large files, what others wait for first."""

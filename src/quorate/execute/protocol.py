@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Generic, Protocol, TypeVar
 
 from quorate.core import Transport, TransportError
-from quorate.execute.apply import Outcome, Walk
+from quorate.execute.apply import Executor, Outcome
 from quorate.execute.held import proof
 from quorate.execute.prepare import Prepared
 from quorate.plan.words import line
@@ -95,7 +95,7 @@ async def carry_out(
     emit: Emit,
     listening: Callable[[], AbstractContextManager[Wishes]],
 ) -> Applied:
-    """Walk all stages, or those up to `order.through`; a whole apply is remembered as such. `emit` hears of stages.
+    """Executor all stages, or those up to `order.through`; a whole apply is remembered as such. `emit` hears of stages.
 
     Raises TransportError when a host is lost between two stages, or one is missing that the next stage needs.
     """
@@ -163,10 +163,10 @@ class _Stages(Generic[S]):
                 return ended, outcome, ()
 
     async def _stage(self, seen: S) -> tuple[Ended, Outcome]:
-        """Walk the plan of one."""
+        """Executor the plan of one."""
         plan = seen.prepared.plan
         with self.sink(seen) as (emit, stopping):
-            walk = Walk(plan, self.via, self.run.also(emit), proof(seen.prepared.context, self.via))
+            walk = Executor(plan, self.via, self.run.also(emit), proof(seen.prepared.context, self.via))
 
             def stop() -> None:
                 stopping()

@@ -24,14 +24,14 @@ def away(context: Context) -> Iterator[Brick]:
     """What others do so that somebody can leave: drain nodes, take members out of etcd one after the other."""
     there = [each for each in context.leaving if each.host.name not in context.absent]
     yield from (_drained(context, each) for each in there if each.loses(Role.WORKER))
-    speaker = membership.speaker(context)
+    etcd_host = membership.etcd_host(context)
     before: frozenset[Key] = frozenset()
-    for each in there if speaker else ():
-        assert speaker is not None
+    for each in there if etcd_host else ():
+        assert etcd_host is not None
         if each.loses(Role.ETCD):
             rest = [_at_rest(each)] if each.loses(Role.CONTROL_PLANE) else []
             yield from rest
-            for setting in _member(context, speaker, each, before | {setting.key for setting in rest}):
+            for setting in _member(context, etcd_host, each, before | {setting.key for setting in rest}):
                 yield setting
                 # Each is counted anew.
                 before = frozenset({setting.key})
@@ -49,7 +49,7 @@ def removal(each: Leaving) -> Key:
 
 def _drained(context: Context, each: Leaving) -> Setting:
     """The node cordoned and without pods; those of DaemonSets stay with it."""
-    c, host, node = context.cluster, context.spokesman, quote(each.host.node)
+    c, host, node = context.cluster, context.api_host, quote(each.host.node)
     url = f"https://{host.ip}:{c.apiserver.port}"
     run, patient = kubectl(url), kubectl(url, timeout=f"{c.kubelet.drain_seconds}s")
     kinds = (
@@ -70,7 +70,7 @@ def _drained(context: Context, each: Leaving) -> Setting:
 
 
 def _gone(context: Context, each: Leaving) -> Setting:
-    c, host, node = context.cluster, context.spokesman, quote(each.host.node)
+    c, host, node = context.cluster, context.api_host, quote(each.host.node)
     run = kubectl(f"https://{host.ip}:{c.apiserver.port}")
     alive = each.host.name not in context.absent
     return Setting(

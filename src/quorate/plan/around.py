@@ -52,7 +52,7 @@ def _before(context: Context, host: Host) -> list[Brick]:
     if rollout.before:
         found.append(Hook(host=host.name, what="before the change", order=quote(rollout.before)))
     if rollout.drain:
-        seconds, api = context.cluster.kubelet.drain_seconds, context.spokesman.name
+        seconds, api = context.cluster.kubelet.drain_seconds, context.api_host.name
         run = kubectl(_url(context), timeout=f"{seconds}s")
         found.append(Drained(host=api, node=host.node, run=run, seconds=seconds))
     return found
@@ -61,7 +61,7 @@ def _before(context: Context, host: Host) -> list[Brick]:
 def _after(context: Context, host: Host) -> list[Brick]:
     rollout, found = context.cluster.rollout, list[Brick]()
     if rollout.drain:
-        found.append(Uncordoned(host=context.spokesman.name, node=host.node, run=kubectl(_url(context))))
+        found.append(Uncordoned(host=context.api_host.name, node=host.node, run=kubectl(_url(context))))
     if rollout.after:
         found.append(Hook(host=host.name, what="after the change", order=quote(rollout.after)))
     if rollout.pause_seconds:
@@ -71,7 +71,7 @@ def _after(context: Context, host: Host) -> list[Brick]:
 
 def _url(context: Context) -> str:
     """Of the API server through which objects are written."""
-    return f"https://{context.spokesman.ip}:{context.cluster.apiserver.port}"
+    return f"https://{context.api_host.ip}:{context.cluster.apiserver.port}"
 
 
 def _chain(bricks: Iterable[Brick], before: frozenset[Key], watches: frozenset[Key]) -> list[Brick]:

@@ -149,7 +149,7 @@ def _in_turn(context: Context, lane: Lane, mine: Sequence[Part], graph: Graph) -
         strict = lane.strict and not all(part.alone for part in mine)
         in_turn(graph, replace(lane, strict=strict), stopped, running, joining)
     elif lane.name == apiserver.NAME and context.minor.first_start_race and context.established is None:
-        first = next((part for part in mine if part.host == context.spokesman.name), None)
+        first = next((part for part in mine if part.host == context.api_host.name), None)
         if first:
             ahead(graph, first, [part for part in mine if part is not first])
 

@@ -13,7 +13,7 @@ from quorate.resource import ask
 from quorate.spec.cluster import Cluster
 from quorate.spec.layout import BIN, STATE
 from quorate.spec.processes import unit_names
-from quorate.state.history import Told
+from quorate.state.history import JournalRun
 
 PATIENCE = 45.0
 """Seconds for a host's whole answer, the way to it included; a healthy one takes some five."""
@@ -41,7 +41,7 @@ class Hosts:
     """Hosts that did not answer, with the reason."""
 
 
-def since(runs: Sequence[Told], now: datetime) -> datetime:
+def since(runs: Sequence[JournalRun], now: datetime) -> datetime:
     """From when on journals tell: a little before the last run, where that did not end well; else the last hour."""
     last = runs[-1] if runs else None
     try:

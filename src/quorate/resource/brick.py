@@ -24,7 +24,7 @@ class Brick:
     passive: ClassVar[bool] = True
     """Passive bricks only lie on the disk; active ones need all earlier bricks of their component."""
     waits: ClassVar[bool] = False
-    """Waiting bricks run alone, so that they hold nothing else up; they are the gates between components."""
+    """ReadyStep bricks run alone, so that they hold nothing else up; they are the gates between components."""
 
     recalls: ClassVar[bool] = False
     """Of bricks that watch others: what is found of it counts, where none of those changes."""

@@ -14,7 +14,7 @@ Line = dict[str, Any]
 
 
 @dataclass
-class Told:
+class JournalRun:
     """One run, as far as the journal tells."""
 
     number: int
@@ -89,7 +89,7 @@ class Told:
         return told
 
 
-def read(path: Path) -> list[Told]:
+def read(path: Path) -> list[JournalRun]:
     """All runs in a journal, oldest first; none where there is no journal. Raises QuorateError."""
     try:
         text = content(path).decode("utf-8", "replace")
@@ -97,11 +97,11 @@ def read(path: Path) -> list[Told]:
         return []
     except OSError as error:
         raise atomic.unreadable(path, error) from None
-    runs: dict[str, Told] = {}
+    runs: dict[str, JournalRun] = {}
     for number, entry in enumerate(_lines(text)):
         # What was written before runs had a beginning is one line for each.
         id = str(entry.get("run", f"line {number}"))
-        told = runs.setdefault(id, Told(len(runs) + 1))
+        told = runs.setdefault(id, JournalRun(len(runs) + 1))
         match entry.get("event", "end"):
             case "begin":
                 told.begin = entry

@@ -78,13 +78,13 @@ class Env:
         """kubectl as the admin at the endpoint, or at another server, to append arguments to."""
         return kubectl(server or self.cluster.node_url)
 
-    async def speaker(self) -> Host:
+    async def api_host(self) -> Host:
         """A control-plane host that answers: from it kubectl is run. Raises what the last of them says."""
-        return await self.once(_speaker)
+        return await self.once(_api_host)
 
     async def admin(self, script: str, timeout: float = 60.0) -> str:
         """Run a script on a control-plane host."""
-        return await self.run(await self.speaker(), script, timeout)
+        return await self.run(await self.api_host(), script, timeout)
 
     async def views(self) -> dict[str, View]:
         """What every host says of itself. Raises TransportError when one does not answer."""
@@ -122,7 +122,7 @@ async def _views(env: Env) -> dict[str, View]:
     return await fresh(env)
 
 
-async def _speaker(env: Env) -> Host:
+async def _api_host(env: Env) -> Host:
     last = ""
     for host in env.cluster.masters:
         try:
@@ -139,14 +139,14 @@ async def _speaker(env: Env) -> Host:
 
 
 async def _objects(env: Env) -> dict[str, Any]:
-    speaker = await env.speaker()
-    run = env.kubectl(own_url(env.cluster, speaker))
-    said = await env.answers(speaker, {name: f"{run} get --raw {path}" for name, path in OBJECTS.items()})
+    api_host = await env.api_host()
+    run = env.kubectl(own_url(env.cluster, api_host))
+    said = await env.answers(api_host, {name: f"{run} get --raw {path}" for name, path in OBJECTS.items()})
     found: dict[str, Any] = {}
     for name, text in said.items():
         try:
             found[name] = json.loads(text)
         except ValueError:
             message = f"the API server gives no {OBJECTS[name]}"
-            raise CommandFailed(message, host=speaker.name, code=1, stderr=message) from None
+            raise CommandFailed(message, host=api_host.name, code=1, stderr=message) from None
     return found

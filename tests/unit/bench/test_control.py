@@ -24,7 +24,7 @@ from quorate.component.balancer import HAPROXY_CONF, NGINX_CONF
 from quorate.component.virtual_ip import KEEPALIVED_CONF
 from quorate.core import QuorateError
 from quorate.drill.catalog import FAULTS, named
-from quorate.report.drill.report import Drilled
+from quorate.report.drill.report import DrillReport
 from quorate.spec.facts import HostFacts
 from quorate.spec.load import load
 
@@ -131,12 +131,12 @@ def test_the_balancer_beside_ours_listens_elsewhere_and_is_the_only_change() -> 
 
 
 @pytest.fixture
-def reports() -> list[Drilled]:
+def reports() -> list[DrillReport]:
     ours, theirs = drilled(30), drilled(10, slow=12.0, settings="kubeasz")
     return [replace(each, about={**each.about, "runs": str(n)}) for each, n in ((theirs, 10), (ours, 30))]
 
 
-def test_tables_put_settings_side_by_side(reports: list[Drilled]) -> None:
+def test_tables_put_settings_side_by_side(reports: list[DrillReport]) -> None:
     text = table.markdown(reports, [])
     assert "| fault | quorate | kubeasz |" in text
     (row, *_) = [line for line in text.splitlines() if line.startswith("| balancer process killed ")]
@@ -147,7 +147,7 @@ def test_tables_put_settings_side_by_side(reports: list[Drilled]) -> None:
     assert "Bad weather" not in text
 
 
-def test_a_fault_that_was_not_tried_with_some_settings_has_no_number(reports: list[Drilled]) -> None:
+def test_a_fault_that_was_not_tried_with_some_settings_has_no_number(reports: list[DrillReport]) -> None:
     theirs, ours = reports
     less = replace(theirs, faults=[replace(fault, runs=fault.runs[:4]) for fault in theirs.faults[:2]])
     rows = table.markdown([less, ours], []).splitlines()
@@ -192,12 +192,12 @@ def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Made:
     def fake(_example: Path) -> Iterator[Made]:
         yield found
 
-    async def ours(_made: Made, names: Any, runs: int) -> Drilled:
+    async def ours(_made: Made, names: Any, runs: int) -> DrillReport:
         found.said.append(f"quorate {runs}")
         sample = drilled(2)
         return replace(sample, cluster="described", about={**sample.about, "runs": str(runs)})
 
-    async def theirs(_made: Made, peer: Peer, names: Any, runs: int) -> Drilled:
+    async def theirs(_made: Made, peer: Peer, names: Any, runs: int) -> DrillReport:
         found.said.append(f"{peer.name} {runs} {' '.join(names)}")
         if peer.name == "defaults":
             raise QuorateError("not well after 180 s: nginx on nginx01 is silent")

@@ -16,7 +16,7 @@ from staging import compile_cluster
 
 from quorate.component import endpoint
 from quorate.core import Key
-from quorate.execute.apply import Walk
+from quorate.execute.apply import Executor
 from quorate.execute.observe import look
 from quorate.pki.issue import issue_ca, new_key
 from quorate.plan import graph
@@ -126,7 +126,7 @@ async def test_a_worker_that_the_virtual_ip_does_not_answer(
     made = graph.edges(parts, {endpoint.NAME: graph.After()})
     steps = {each.key: Step(each, states[each.key]) for each in bricks}
     plan = Plan(steps, {key: frozenset(made.needs[key]) for key in graph.order(made.needs)}, gates=made.gates)
-    outcome = await Walk(plan, via, lambda _event: None).run()
+    outcome = await Executor(plan, via, lambda _event: None).run()
     assert set(outcome.failed) == {asked("n1")}
     said = outcome.failed[asked("n1")]
     assert f"this host can't reach https://{VIP}:{PORT}/readyz: curl: (" in said

@@ -2,7 +2,7 @@
 
 import pytest
 
-from quorate.drill.blame import blamed
+from quorate.drill.attribution import attributed
 from quorate.drill.history import History, faults
 from quorate.drill.record import Acknowledged, Event, Result, Stream, Try
 from quorate.report.drill.report import Fault, Run
@@ -89,7 +89,7 @@ def test_each_run_is_blamed_for_what_came_after_its_fault() -> None:
     tried = [Fault("a", "A", runs=[run(1), run(2)]), Fault("b", "B", runs=[run(1)]), Fault("c", "C", skipped="no")]
     moments = {("a", 1): 3.0, ("a", 2): 5.5, ("b", 1): 8.0}
     result = seen(lost=(1, 5, 10), undone=(7,), events=(Event(4, 4.2, 104),))
-    a, b, c = blamed(tried, moments, result)
+    a, b, c = attributed(tried, moments, result)
     assert [(one.lost, one.disorder) for one in (*a.runs, *b.runs)] == [(2, 1), (0, 1), (1, 0)]
     assert list(c.runs) == []
-    assert [list(each.runs) for each in blamed(tried, {}, result)] == [list(each.runs) for each in tried]
+    assert [list(each.runs) for each in attributed(tried, {}, result)] == [list(each.runs) for each in tried]

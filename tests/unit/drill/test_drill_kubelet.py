@@ -51,9 +51,9 @@ class Worker(Net):
         self.sh("ip link set lo up")
         self.begin(sys.executable, "-c", SERVER)
         self.within(5, lambda: self.sh(f"ss -tlnH sport = :{ANOTHER}") != "")
-        self.kubelet = self.speaker()
+        self.kubelet = self.etcd_host()
 
-    def speaker(self) -> "subprocess.Popen[str]":
+    def etcd_host(self) -> "subprocess.Popen[str]":
         command = ["nsenter", f"--net=/proc/{self.holder}/ns/net", "--", sys.executable, "-c", KUBELET]
         process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.running.append(process)
@@ -61,12 +61,12 @@ class Worker(Net):
 
     def say(self, word: str, name: str = "a", port: int = PORT, by: "subprocess.Popen[str] | None" = None) -> float:
         """When it was done."""
-        speaker = by or self.kubelet
-        assert speaker.stdin
-        assert speaker.stdout
-        speaker.stdin.write(f"{word} {name} {port}\n")
-        speaker.stdin.flush()
-        assert speaker.stdout.readline()
+        etcd_host = by or self.kubelet
+        assert etcd_host.stdin
+        assert etcd_host.stdout
+        etcd_host.stdin.write(f"{word} {name} {port}\n")
+        etcd_host.stdin.flush()
+        assert etcd_host.stdout.readline()
         return time.monotonic()
 
 
@@ -145,7 +145,7 @@ def test_a_connection_that_hangs_is_not_outvoted(net: Worker, watched: Callable[
 def test_others_do_not_speak_for_it(net: Worker, watched: Callable[[float], list[float]]) -> None:
     net.say("open")
     last = net.say("send")
-    other = net.speaker()
+    other = net.etcd_host()
     net.say("open", by=other)
     net.say("open", "pod", ANOTHER)
     for _ in range(2):

@@ -13,7 +13,7 @@ from quorate.core import QuorateError, TransportError
 from quorate.drill import catalog, one, runner, watchers
 from quorate.drill.order import Pace, Target
 from quorate.drill.packets import CANNOT
-from quorate.report.drill.report import Drilled, Run
+from quorate.report.drill.report import DrillReport, Run
 from quorate.spec.cluster import Cluster, Endpoint
 
 PACE = Pace(new=0.02, kept=0.02, writes=0.02, watch=0.02, timeout=1, patience=5)
@@ -43,7 +43,7 @@ async def world(pki: Pki, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Worl
         yield world
 
 
-async def drilled(world: World, hosts: Hosts, *faults: str, runs: int = 1, **more: Any) -> Drilled:
+async def drilled(world: World, hosts: Hosts, *faults: str, runs: int = 1, **more: Any) -> DrillReport:
     secrets: Any = None
     return await runner.drill(world.cluster, secrets, hosts, faults=faults, runs=runs, pace=PACE, **more)
 
@@ -78,7 +78,7 @@ async def test_a_fault_is_broken_felt_and_healed(world: World) -> None:
     assert len(told) == 1
     assert hosts.broken == {}
     assert len(hosts.healed) == 1
-    assert Drilled.read(found.text()).faults[0].runs[0].target == "b1 nginx"
+    assert DrillReport.read(found.text()).faults[0].runs[0].target == "b1 nginx"
     assert world.namespaces == {}
 
 
@@ -147,7 +147,7 @@ async def test_it_is_told_when_each_kubelet_hears_the_api_again(world: World) ->
     assert 0 <= kubelets["w1"] < 0.6 < kubelets["w2"] < 1.6
     assert fault.kubelets == 10
     assert not fault.unheard
-    assert Drilled.read(found.text()).faults[0].heard == fault.heard
+    assert DrillReport.read(found.text()).faults[0].heard == fault.heard
 
 
 async def test_a_kubelet_that_hears_nothing_more_misses_its_goal(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,7 @@ from hosts_in_memory import Daemon, Gate, Hosts, Thing
 from test_walk import names
 
 from quorate.core import Key
-from quorate.execute.apply import Outcome, Walk
+from quorate.execute.apply import Executor, Outcome
 from quorate.execute.observe import look
 from quorate.execute.order import Order
 from quorate.plan import graph
@@ -30,7 +30,7 @@ async def walk(parts: list[Part], rules: dict[str, After]) -> tuple[Outcome, Hos
     states, _ = await look(list(bricks.values()), hosts)
     steps = {key: Step(bricks[key], states[key]) for key in sequence if key in bricks}
     plan = Plan(steps, {key: frozenset(made.needs[key]) for key in sequence}, gates=made.gates)
-    return await Walk(plan, hosts, lambda event: None).run(), hosts
+    return await Executor(plan, hosts, lambda event: None).run(), hosts
 
 
 SECOND = Key("z", "unit", "second.service")
@@ -106,7 +106,7 @@ async def test_who_is_proven_on_a_host_is_asked_again_when_a_service_before_it_c
         plan = Plan(
             steps, {key: frozenset(made.needs[key]) for key in graph.order(made.needs)}, gates=made.gates
         )  # fmt: skip
-        assert (await Walk(plan, hosts, lambda event: None).run()).ok
+        assert (await Executor(plan, hosts, lambda event: None).run()).ok
         assert (("a", "@set ready-over yes") in hosts.ran) == felt
 
 

@@ -11,7 +11,7 @@ from hosts_in_memory import Daemon, Gate, Hosts, Thing
 from own_journal import THERE, said
 
 from quorate.core import Action, Blob, CommandFailed, Key
-from quorate.execute.apply import Outcome, Walk
+from quorate.execute.apply import Executor, Outcome
 from quorate.execute.observe import look
 from quorate.plan import graph
 from quorate.plan.show import show
@@ -113,7 +113,7 @@ async def walked(bricks: Iterable[Brick], hosts: Hosts, part: str = "etcd") -> t
     needs = {brick.key: brick.needs for brick in bricks}
     steps = {key: Step(by_key[key], states[key]) for key in graph.order(needs)}
     plan = Plan(steps, needs, component_of=dict.fromkeys(steps, part))
-    return plan, await Walk(plan, hosts, events.append).run(), events
+    return plan, await Executor(plan, hosts, events.append).run(), events
 
 
 @pytest.mark.parametrize(("kind", "first"), [(Broken, SYSTEMCTL.splitlines()[0]), (Silent, "not as wanted after")])

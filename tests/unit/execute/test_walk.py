@@ -8,7 +8,7 @@ import pytest
 from hosts_in_memory import Daemon, Gate, Hosts, Thing, gzipped
 
 from quorate.core import Key
-from quorate.execute.apply import BATCHES, UPLOADS_OF_HOST, Outcome, Walk
+from quorate.execute.apply import BATCHES, UPLOADS_OF_HOST, Executor, Outcome
 from quorate.execute.observe import look
 from quorate.plan import graph
 from quorate.plan.step import Plan, Step
@@ -31,7 +31,7 @@ async def plan(bricks: Iterable[Brick], hosts: Hosts) -> Plan:
 
 
 async def walk(bricks: Iterable[Brick], hosts: Hosts, events: list[Event] | None = None) -> Outcome:
-    return await Walk(await plan(bricks, hosts), hosts, (events if events is not None else []).append).run()
+    return await Executor(await plan(bricks, hosts), hosts, (events if events is not None else []).append).run()
 
 
 def chain(*names: str, host: str = "a") -> list[Thing]:
@@ -108,7 +108,7 @@ async def test_a_changed_file_restarts_its_unit_and_no_other() -> None:
     hosts = Hosts(values={"a": running})
     found = await plan([conf, other, mine, gate, yours], hosts)
     assert names(step.key for step in found.changes) == ["conf"]
-    outcome = await Walk(found, hosts, lambda event: None).run()
+    outcome = await Executor(found, hosts, lambda event: None).run()
     assert outcome.ok
     orders = [order for _, order in hosts.ran]
     assert orders == ["@set conf 2", "@start mine.service conf", "@set ready-mine yes"]
@@ -122,7 +122,7 @@ async def test_a_lost_connection_is_followed_by_a_look(number: int, when: str) -
     hosts = Hosts(**{when: {("a", order)}})
     found = await plan(chain("s0", "s1", "s2", "s3"), hosts)
     hosts.looks.clear()
-    outcome = await Walk(found, hosts, lambda event: None).run()
+    outcome = await Executor(found, hosts, lambda event: None).run()
     assert outcome.ok
     assert hosts.looks["a"] == 1
     done = [order for _, order in hosts.ran]
@@ -141,7 +141,7 @@ async def test_a_host_that_is_gone_fails_its_own_steps_only() -> None:
     hosts = Hosts()
     found = await plan([*chain("x", "y"), *chain("z", host="b")], hosts)
     hosts.dead = {"a"}
-    outcome = await Walk(found, hosts, lambda event: None).run()
+    outcome = await Executor(found, hosts, lambda event: None).run()
     assert set(names(outcome.changed)) == {"z"}
     assert {key.host for key in {*outcome.failed, *outcome.skipped}} == {"a"}
 
@@ -176,7 +176,7 @@ async def test_stop_lets_what_runs_end_and_begins_nothing() -> None:
     first = Thing(host="a", thing="x")
     second = Thing(host="b", thing="y", explicit=frozenset({first.key}))
     found = await plan([first, second], hosts)
-    walking = Walk(found, hosts, events.append)
+    walking = Executor(found, hosts, events.append)
     hosts.on_order = lambda host, order: walking.stop()
     outcome = await walking.run()
     assert outcome.stopped
@@ -192,6 +192,6 @@ async def test_times_are_told_by_component() -> None:
     hosts = Hosts()
     found = await plan(chain("x", "y"), hosts)
     found = Plan(found.steps, found.needs, component_of=dict.fromkeys(found.steps, "etcd"))
-    outcome = await Walk(found, hosts, lambda event: None).run()
+    outcome = await Executor(found, hosts, lambda event: None).run()
     begin, end = outcome.spans["etcd"]
     assert 0 <= begin <= end <= outcome.seconds

@@ -15,7 +15,7 @@ from test_walk import chain, names, plan
 from quorate.core import Action, Blob, CommandFailed, Key, LockLost, State, TransportError
 from quorate.execute import apply as module
 from quorate.execute import once
-from quorate.execute.apply import UPLOADS_OF_HOST, Walk
+from quorate.execute.apply import UPLOADS_OF_HOST, Executor
 from quorate.execute.outcome import Outcome
 from quorate.execute.regain import BACK, PAUSES
 from quorate.report.event import Event, Said
@@ -61,7 +61,7 @@ async def walked(bricks: Iterable[Brick], door: Door, lose: Callable[[], None], 
     found = await plan(bricks, door)
     door.asked.clear()
     lose()
-    return await Walk(found, door, events.append).run()
+    return await Executor(found, door, events.append).run()
 
 
 async def test_a_reboot_of_a_minute_is_waited_for_and_holds_no_other_host_up(pauses: list[float]) -> None:
@@ -114,7 +114,7 @@ async def test_a_stop_does_not_wait_for_a_lost_host() -> None:
     door, told = Door(), asyncio.Event()
     found = await plan(chain("x", "y"), door)
     door.dead.add("a")
-    walking = Walk(found, door, lambda event: told.set())
+    walking = Executor(found, door, lambda event: told.set())
     running = asyncio.create_task(walking.run())
     await told.wait()
     began = time.monotonic()
@@ -151,7 +151,7 @@ async def test_an_abort_cuts_off_what_runs_and_does_not_wait_long(
     door = Stuck()
     door.farewell = farewell
     bricks = [*chain("x", "y"), *chain("z", host="b")]
-    walking = Walk(await plan(bricks, door), door, lambda event: None)
+    walking = Executor(await plan(bricks, door), door, lambda event: None)
     running = asyncio.create_task(walking.run())
     await asyncio.sleep(0.05)
     walking.stop()
@@ -169,7 +169,7 @@ async def test_an_abort_cuts_off_what_runs_and_does_not_wait_long(
 
 async def test_a_walk_that_is_cancelled_leaves_nothing_running() -> None:
     door = Stuck()
-    running = asyncio.create_task(Walk(await plan(chain("x"), door), door, lambda event: None).run())
+    running = asyncio.create_task(Executor(await plan(chain("x"), door), door, lambda event: None).run())
     await asyncio.sleep(0.05)
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -190,7 +190,7 @@ async def test_the_look_comes_after_the_script_that_was_lost_has_ended() -> None
     found = await plan(chain("x"), door)
     door.asked.clear()
     door.meets = still_running
-    assert (await Walk(found, door, lambda event: None).run()).ok
+    assert (await Executor(found, door, lambda event: None).run()).ok
     acted, *looks, again = [script for _, script in door.asked]
     (name,) = set(re.findall(r"/script-[\w-]+", acted))
     assert len(looks) == 3
@@ -208,7 +208,7 @@ async def test_a_host_that_comes_back_with_another_holder_of_the_lock() -> None:
 
     found = await plan(chain("x"), door)
     door.meets = refuse
-    outcome = await Walk(found, door, lambda event: None).run()
+    outcome = await Executor(found, door, lambda event: None).run()
     assert list(outcome.failed.values()) == ["a: lost; a: the lock was lost to ann"]
     assert door.ran == []
 
@@ -234,7 +234,7 @@ async def test_no_file_of_a_step_is_under_way_when_another_of_it_is_sent_again(t
             return await super().run(host, script, blob=blob, **more)  # type: ignore[arg-type]
 
     door = Uneven(cut_before={("a", "@set l 1")})
-    assert (await Walk(await plan([Two(host="a", thing="l")], door), door, lambda event: None).run()).ok
+    assert (await Executor(await plan([Two(host="a", thing="l")], door), door, lambda event: None).run()).ok
 
 
 async def test_nobody_waits_for_a_proof_after_an_abort() -> None:
@@ -246,7 +246,7 @@ async def test_nobody_waits_for_a_proof_after_an_abort() -> None:
         return {}
 
     hosts = Hosts()
-    walking = Walk(await plan(chain("x"), hosts), hosts, lambda event: None, proof)
+    walking = Executor(await plan(chain("x"), hosts), hosts, lambda event: None, proof)
     running = asyncio.create_task(walking.run())
     await asked.wait()
     walking.abort()

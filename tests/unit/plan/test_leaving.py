@@ -140,7 +140,7 @@ def test_a_replaced_member_is_taken_out_and_joins_anew() -> None:
     assert out.host == "m2"
     assert out in ancestors(compiled, Key("m1", "setting", "membership in etcd"))
     # The API's objects are written through a master that works.
-    assert new.spokesman.name == "m2"
+    assert new.api_host.name == "m2"
 
 
 def test_an_interrupted_join_goes_on() -> None:

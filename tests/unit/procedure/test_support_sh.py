@@ -16,7 +16,7 @@ from quorate.plan.redact import Redactor
 from quorate.procedure import support, support_archive
 from quorate.spec.cluster import Cluster, Host, Role
 from quorate.spec.logins import HIDDEN
-from quorate.state.history import Told
+from quorate.state.history import JournalRun
 from quorate.state.store import Store
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -73,8 +73,8 @@ def test_journals_are_of_our_units_and_limited() -> None:
     assert said(entries, later) == ""
 
 
-def run(began: datetime, **end: object) -> Told:
-    return Told(1, {"time": began.isoformat()}, [], {"ok": False, **end})
+def run(began: datetime, **end: object) -> JournalRun:
+    return JournalRun(1, {"time": began.isoformat()}, [], {"ok": False, **end})
 
 
 @pytest.mark.parametrize(
@@ -86,11 +86,11 @@ def run(began: datetime, **end: object) -> Told:
         ([run(NOW - timedelta(hours=3)), run(NOW - timedelta(hours=2), ok=True)], NOW - timedelta(hours=1)),
         ([run(NOW - timedelta(days=9))], NOW - timedelta(days=1)),
         ([run(NOW + timedelta(hours=1))], NOW - timedelta(minutes=5)),
-        ([Told(1, {"time": "torn"}, [], {"ok": False})], NOW - timedelta(hours=1)),
-        ([Told(1, {"time": "2026-11-23"}, [], {"ok": False})], NOW - timedelta(hours=1)),
+        ([JournalRun(1, {"time": "torn"}, [], {"ok": False})], NOW - timedelta(hours=1)),
+        ([JournalRun(1, {"time": "2026-11-23"}, [], {"ok": False})], NOW - timedelta(hours=1)),
     ],
 )
-def test_journals_begin_a_little_before_a_failed_run(runs: list[Told], moment: datetime) -> None:
+def test_journals_begin_a_little_before_a_failed_run(runs: list[JournalRun], moment: datetime) -> None:
     assert support.since(runs, NOW) == moment
 
 

@@ -11,7 +11,7 @@ import pytest
 from drilled_samples import drilled
 
 from quorate.report.drill.page import page
-from quorate.report.drill.report import STREAMS, Drilled, Fault, Felt, Tick
+from quorate.report.drill.report import STREAMS, DrillReport, Fault, Felt, Tick
 from quorate.report.markup import Html, join, tag
 
 NOW, PAST = drilled(5), drilled(5, slow=2.0)
@@ -186,7 +186,7 @@ def test_survival_calm_and_trouble_are_told() -> None:
     assert 'class="verdict flawed"' in page(report, None)
 
 
-def large() -> Drilled:
+def large() -> DrillReport:
     """Twenty faults of thirty runs with a minute of tries each."""
     slow = next(fault for fault in drilled(30).faults if fault.name == "worker-host")
     return replace(NOW, faults=[replace(slow, name=f"fault-{at}") for at in range(20)])

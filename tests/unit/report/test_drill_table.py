@@ -7,11 +7,11 @@ import pytest
 from drilled_samples import drilled
 from rich.console import Console
 
-from quorate.report.drill.report import Drilled
+from quorate.report.drill.report import DrillReport
 from quorate.report.drill.table import table
 
 
-def shown(report: Drilled, before: Drilled | None = None, width: int = 106) -> str:
+def shown(report: DrillReport, before: DrillReport | None = None, width: int = 106) -> str:
     console = Console(file=io.StringIO(), width=width, highlight=False, markup=False, emoji=False)
     table(console, report, before)
     assert isinstance(console.file, io.StringIO)
@@ -23,7 +23,7 @@ NOW, PAST = drilled(5), drilled(5, slow=2.0)
 
 @pytest.mark.parametrize("width", [80, 106])
 @pytest.mark.parametrize("before", [None, PAST])
-def test_no_line_is_longer_than_the_terminal_is_wide(width: int, before: Drilled | None) -> None:
+def test_no_line_is_longer_than_the_terminal_is_wide(width: int, before: DrillReport | None) -> None:
     long = replace(NOW.faults[-1], skipped="a reason that needs many words " * 8)
     text = shown(replace(NOW, faults=[*NOW.faults[:-1], long]), before, width)
     assert max(map(len, text.splitlines())) <= width

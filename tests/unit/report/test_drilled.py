@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 from drilled_samples import KINDS, drilled, fault
 
-from quorate.report.drill.report import Drilled, Fault, Felt, Run, spread
+from quorate.report.drill.report import DrillReport, Fault, Felt, Run, spread
 from quorate.report.drill.sums import cell, goals, led, run_line, signed, told, total, up, verdict, wrong
 
 
@@ -30,7 +30,7 @@ def one(*runs: Run, goal: float = 0.5) -> Fault:
 
 def test_a_report_comes_back_from_json_as_it_was() -> None:
     made = drilled(runs=2)
-    read = Drilled.read(made.text())
+    read = DrillReport.read(made.text())
     assert read == made
     assert read.text() == made.text()
     assert any(run.ticks["new"][0].ok for fault in read.faults for run in fault.runs if run.ticks)
@@ -41,7 +41,7 @@ def test_a_report_comes_back_from_json_as_it_was() -> None:
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"faults": 3}', '{"faults": [], "survival": []}', "null"])
 def test_what_is_no_report_is_refused(text: str) -> None:
     with pytest.raises(ValueError):  # noqa: PT011
-        Drilled.read(text)
+        DrillReport.read(text)
 
 
 def test_percentiles_are_by_nearest_rank() -> None:

@@ -13,7 +13,7 @@ import pytest
 from quorate.core import Key, QuorateError
 from quorate.report.event import Said, StageBegun, StepDone, StepFailed, StepSkipped, StepStarted
 from quorate.state import journal
-from quorate.state.history import Told, read
+from quorate.state.history import JournalRun, read
 from quorate.state.store import Store
 
 ETCD, API = Key("m1", "unit", "etcd.service"), Key("m1", "unit", "kube-apiserver.service")
@@ -25,7 +25,7 @@ def store(tmp_path: Path) -> Store:
     return Store.beside(tmp_path / "cluster.yaml", "c")
 
 
-def runs(store: Store) -> list[Told]:
+def runs(store: Store) -> list[JournalRun]:
     return read(store.path / "journal.jsonl")
 
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from quorate.plan.words import many
 from quorate.report.document import document
 from quorate.report.drill import sections
-from quorate.report.drill.report import Drilled, Fault, Run
+from quorate.report.drill.report import DrillReport, Fault, Run
 from quorate.report.drill.strip import strips
 from quorate.report.drill.style import STYLE
 from quorate.report.drill.sums import goals, told, total, verdict, wrong
@@ -13,13 +13,13 @@ from quorate.report.drill.timeline import narrowed, timeline
 from quorate.report.markup import Html, tag
 
 
-def page(drilled: Drilled, before: Drilled | None) -> str:
+def page(drilled: DrillReport, before: DrillReport | None) -> str:
     """The whole document; with an earlier report, each longest gap has its change against it."""
     title = f"Drill of {drilled.cluster}"
     return document(title, STYLE, _top(drilled, before, title), tag("main", *_parts(drilled, before)))
 
 
-def _top(drilled: Drilled, before: Drilled | None, title: str) -> Html:
+def _top(drilled: DrillReport, before: DrillReport | None, title: str) -> Html:
     facts = {
         "settings": drilled.settings,
         "began": _when(drilled),
@@ -31,7 +31,7 @@ def _top(drilled: Drilled, before: Drilled | None, title: str) -> Html:
     return tag("header", tag("p", "quorate drill", class_="brand"), tag("h1", title), _list(facts, "facts"), *past)
 
 
-def _past(drilled: Drilled, before: Drilled) -> Html:
+def _past(drilled: DrillReport, before: DrillReport) -> Html:
     """What is compared with what: other machines or paces make other numbers."""
     keys = dict.fromkeys([*drilled.about, *before.about])
     other = [
@@ -44,7 +44,7 @@ def _past(drilled: Drilled, before: Drilled) -> Html:
     return tag("p", said, unlike, class_="past")
 
 
-def _parts(drilled: Drilled, before: Drilled | None) -> Sequence[Html]:
+def _parts(drilled: DrillReport, before: DrillReport | None) -> Sequence[Html]:
     shown = [fault for fault in drilled.faults if fault.runs]
     parts = [_verdict(drilled)]
     if drilled.faults:
@@ -83,7 +83,7 @@ def _section(title: str, *inside: str) -> Html:
     return tag("section", tag("h2", title), *content)
 
 
-def _verdict(drilled: Drilled) -> Html:
+def _verdict(drilled: DrillReport) -> Html:
     reached, tried = goals(drilled)
     sums = [total(fault) for fault in drilled.faults]
     good = drilled.ok and reached == tried
@@ -150,7 +150,7 @@ def _list(facts: Mapping[str, str], class_: str) -> Html:
     return tag("dl", *(tag("div", tag("dt", key), tag("dd", value)) for key, value in facts.items()), class_=class_)
 
 
-def _when(drilled: Drilled) -> str:
+def _when(drilled: DrillReport) -> str:
     return drilled.began.replace("T", " ")
 
 

@@ -140,7 +140,7 @@ class Fault:
 
 
 @dataclass(frozen=True)
-class Drilled:
+class DrillReport:
     """A whole drill."""
 
     cluster: str

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from math import inf
 
-from quorate.report.drill.report import STREAMS, Drilled, Fault, Felt, Run
+from quorate.report.drill.report import STREAMS, DrillReport, Fault, Felt, Run
 from quorate.report.drill.sums import FELT, Cell, Talk, cell, led, same, signed, talk, told, total, within
 from quorate.report.drill.timeline import TITLES
 from quorate.report.markup import Html, join, tag
@@ -17,7 +17,7 @@ def anchor(fault: Fault) -> str:
     return "fault-" + "".join(each if each.isascii() and each.isalnum() else "-" for each in fault.name)
 
 
-def gaps(drilled: Drilled, before: Drilled | None) -> Html:
+def gaps(drilled: DrillReport, before: DrillReport | None) -> Html:
     """One row per fault: the longest gaps of each stream with goal, mark and change, and the failed requests."""
     heads = ("p50", "p99", "max", *["change"] * bool(before), "goal", "failed")
     first = [tag("th", "fault", rowspan=2, scope="col"), tag("th", "runs", rowspan=2, scope="col", class_="n")]
@@ -31,7 +31,7 @@ def gaps(drilled: Drilled, before: Drilled | None) -> Html:
     )
 
 
-def _row(drilled: Drilled, fault: Fault, before: Drilled | None, wide: int) -> list[Html]:
+def _row(drilled: DrillReport, fault: Fault, before: DrillReport | None, wide: int) -> list[Html]:
     if not fault.runs:
         return [tag("td", f"skipped: {fault.skipped or 'no runs'}", colspan=1 + wide * len(FELT), class_="skipped")]
     past = same(fault, before)
@@ -79,7 +79,7 @@ def _aim(one: Cell | Talk) -> Html:
     )
 
 
-def inside(drilled: Drilled) -> Html:
+def inside(drilled: DrillReport) -> Html:
     """One row per fault: what must stay zero, and how long until everything was in its place; the worst of the runs."""
     names = led(drilled)
     heads = ["lost writes", "out of order", "pods moved", "one VIP owner", *(f"{name} leader" for name in names)]
@@ -101,7 +101,7 @@ def inside(drilled: Drilled) -> Html:
     return _table("What was lost, and seconds until all was in its place: the worst of all runs", [head], rows)
 
 
-def kubelets(drilled: Drilled) -> Html:
+def kubelets(drilled: DrillReport) -> Html:
     """One row per fault: when kubelets heard the API again, and the slowest of them; empty where nobody told."""
     rows = []
     for fault in drilled.faults:
@@ -116,7 +116,7 @@ def kubelets(drilled: Drilled) -> Html:
     return _table("Seconds from the fault until kubelets heard the API again, over all runs", [head], rows)
 
 
-def survival(drilled: Drilled) -> Html:
+def survival(drilled: DrillReport) -> Html:
     """What the topology survives, from the file alone."""
     rows = []
     for what, fate, meaning in drilled.survival:
@@ -127,7 +127,7 @@ def survival(drilled: Drilled) -> Html:
     return _table("What this topology survives, computed from the cluster file", [head], rows)
 
 
-def calm(drilled: Drilled) -> Html:
+def calm(drilled: DrillReport) -> Html:
     """What the probe felt without any fault."""
     rows = [
         tag(

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from quorate.plan.words import many
-from quorate.report.drill.report import Drilled, Fault, Felt, Run, spread
+from quorate.report.drill.report import DrillReport, Fault, Felt, Run, spread
 from quorate.spec.processes import elected
 
 FELT = ("new", "kept", "writes")
@@ -89,7 +89,7 @@ def misses(felt: Felt, goal: float | None) -> bool:
     return goal is not None and (felt.gap > goal if goal else felt.failed > 0)
 
 
-def same(fault: Fault, before: Drilled | None) -> Fault | None:
+def same(fault: Fault, before: DrillReport | None) -> Fault | None:
     """The same fault in an earlier report."""
     return next((each for each in before.faults if each.name == fault.name), None) if before else None
 
@@ -141,13 +141,13 @@ def total(fault: Fault) -> Sum:
     )
 
 
-def led(drilled: Drilled) -> Sequence[str]:
+def led(drilled: DrillReport) -> Sequence[str]:
     """All that has a leader somewhere in the report."""
     found = {name for fault in drilled.faults for run in fault.runs for name in run.takeovers}
     return (*LED, *sorted(found - set(LED)))
 
 
-def goals(drilled: Drilled) -> tuple[int, int]:
+def goals(drilled: DrillReport) -> tuple[int, int]:
     """How many goals were reached, of those that were measured."""
     tried = [
         fault.missed(stream)
@@ -173,7 +173,7 @@ def wrong(fault: Fault) -> Iterator[str]:
     yield from found.problems
 
 
-def verdict(drilled: Drilled) -> str:
+def verdict(drilled: DrillReport) -> str:
     """The whole report in a sentence."""
     faults = [fault for fault in drilled.faults if fault.runs]
     if not faults:

@@ -8,7 +8,7 @@ from rich.text import Text
 
 from quorate.plan.words import clean, line, many
 from quorate.report.console import BAD, GOOD, NAME, QUIET, WARN
-from quorate.report.drill.report import Drilled, Fault
+from quorate.report.drill.report import DrillReport, Fault
 from quorate.report.drill.sums import (
     FELT,
     Cell,
@@ -27,7 +27,7 @@ from quorate.report.drill.sums import (
 _NONE = Text("-", QUIET)
 
 
-def table(console: Console, drilled: Drilled, before: Drilled | None) -> None:
+def table(console: Console, drilled: DrillReport, before: DrillReport | None) -> None:
     """The whole report; no line is longer than the console is wide."""
     tried = [fault for fault in drilled.faults if fault.runs]
     if tried:
@@ -57,7 +57,7 @@ def _new(*columns: str) -> Table:
     return rows
 
 
-def _gaps(tried: Sequence[Fault], before: Drilled | None) -> Table:
+def _gaps(tried: Sequence[Fault], before: DrillReport | None) -> Table:
     """A line per stream of each fault; the change is that of the longest gap against the earlier report."""
     rows = _new("", "p50", "p99", "max", *["change"] * bool(before), "goal", "", "failed")
     rows.columns[1].justify = "left"

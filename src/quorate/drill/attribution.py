@@ -13,7 +13,7 @@ Key = tuple[str, int]
 """A fault's name, and a run's number."""
 
 
-def blamed(tried: Sequence[Fault], moments: Mapping[Key, float], result: Result) -> Sequence[Fault]:
+def attributed(tried: Sequence[Fault], moments: Mapping[Key, float], result: Result) -> Sequence[Fault]:
     """The faults with `lost` and `disorder` in their runs: each write is that of the last fault before its end.
 
     `moments` are those of the faults, by the probe's time. What was before the first is the first one's.
