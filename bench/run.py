@@ -121,11 +121,11 @@ async def copy(cluster: Cluster, file: Path) -> tuple[float, dict[str, int]]:
         given = build(cluster, store, Past(store, file, cluster), supply, Facts(hosts=facts))
         compiled = compile_stage(Stage("as it is", given))
         blobs: dict[str, list[Blob]] = {}
-        for brick in compiled.resources:
-            if isinstance(brick, Binary | Image):
-                blobs.setdefault(brick.host, []).append(brick.blob)
-            elif isinstance(brick, Packages):
-                blobs.setdefault(brick.host, []).extend(each.blob for each in brick.files)
+        for resource in compiled.ordered:
+            if isinstance(resource, Binary | Image):
+                blobs.setdefault(resource.host, []).append(resource.blob)
+            elif isinstance(resource, Packages):
+                blobs.setdefault(resource.host, []).extend(each.blob for each in resource.files)
 
         async def one(host: str, mine: list[Blob]) -> None:
             whole = Blob(mine[0].path, mine[0].sha256, mine[0].size, tuple(mine[1:]))

@@ -28,7 +28,7 @@ from quorate.operation import change  # noqa: E402
 from quorate.plan.compile import compile_stage  # noqa: E402
 from quorate.plan.show import show  # noqa: E402
 from quorate.plan.staged import foreseen, later  # noqa: E402
-from quorate.resource.brick import Brick  # noqa: E402
+from quorate.resource.base import Resource  # noqa: E402
 from quorate.spec.facts import Facts, HostFacts  # noqa: E402
 from quorate.spec.load import load  # noqa: E402
 from quorate.spec.ports import openings  # noqa: E402
@@ -81,8 +81,8 @@ def _digests(cluster: str, context: Context) -> Iterator[tuple[str, str]]:
     stages = [compile_stage(stage) for stage in change.stages(context)]
     for compiled in stages:
         place = f"{cluster}: {compiled.stage}"
-        for brick in compiled.bricks:
-            yield f"{place}: {brick.key}", _digest(repr(list(_of(brick))))
+        for resource in compiled.resources:
+            yield f"{place}: {resource.key}", _digest(repr(list(_of(resource))))
         edges = sorted((str(key), sorted(map(str, needs))) for key, needs in compiled.needs.items())
         yield f"{place}: order", _digest(repr(edges))
     plan, further = foreseen(stages[0], later(stages[0], stages[1:]), {})
@@ -102,13 +102,13 @@ def _wire(blob: Blob) -> int:
     return blob.size
 
 
-def _of(brick: Brick) -> Iterator[object]:
-    yield sorted(brick.desired.items())
-    yield brick.probe()
-    yield brick.converge({})
-    yield brick.converge(brick.desired)
-    yield brick.remove()
-    yield sorted(map(str, brick.watches)), brick.traces, brick.brought, brick.secrets, brick.service
+def _of(resource: Resource) -> Iterator[object]:
+    yield sorted(resource.desired.items())
+    yield resource.probe()
+    yield resource.converge({})
+    yield resource.converge(resource.desired)
+    yield resource.remove()
+    yield sorted(map(str, resource.watches)), resource.traces, resource.brought, resource.secrets, resource.service
 
 
 def _digest(text: str) -> str:

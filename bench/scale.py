@@ -57,7 +57,7 @@ def inputs(count: int) -> Context:
 def first_build(given: Context) -> Compiled:
     """Everything, in its order."""
     compiled = compile_stage(change.stages(given)[0])
-    assert compiled.resources
+    assert compiled.ordered
     return compiled
 
 
@@ -67,7 +67,7 @@ def nothing_to_do(given: Context) -> Compiled:
     hosts = {name: replace(facts, running=running) for name, facts in given.facts.hosts.items()}
     given = replace(given, facts=replace(given.facts, hosts=hosts), established=given.cluster, former=(given.cluster,))
     compiled = compile_stage(change.stages(given)[0])
-    plan, _ = foreseen(compiled, (), {brick.key: brick.desired for brick in compiled.bricks})
+    plan, _ = foreseen(compiled, (), {resource.key: resource.desired for resource in compiled.resources})
     assert not plan.changes
     return compiled
 
@@ -76,14 +76,14 @@ def measured(what: Callable[[Context], Compiled], count: int) -> dict[str, float
     """CPU seconds, and what is held in the end in MB."""
     given = inputs(count)
     began = time.process_time()
-    things = len(what(given).bricks)
+    things = len(what(given).resources)
     seconds = time.process_time() - began
     given = inputs(count)
     tracemalloc.start()
     kept = what(given)
     megabytes = tracemalloc.get_traced_memory()[0] / 1e6
     tracemalloc.stop()
-    assert len(kept.bricks) == things
+    assert len(kept.resources) == things
     return {"things": things, "cpu_s": round(seconds, 2), "added_mb": round(megabytes, 1)}
 
 

@@ -67,7 +67,7 @@ def test_the_independence_contract_names_every_part() -> None:
     contract = (ROOT / "pyproject.toml").read_text()
     for room, shared in (
         ("component", {"__init__", *SHARED}),
-        ("resource", {"__init__", "ask", "brick", "package_lock", "prelude"}),
+        ("resource", {"__init__", "ask", "resource", "package_lock", "prelude"}),
     ):
         for path in (ROOT / f"src/quorate/{room}").glob("*.py"):
             if path.stem not in shared:
@@ -86,7 +86,7 @@ def _loose(node: ast.expr, strings: set[str], fine: set[str]) -> list[str]:
 
 
 def _texts(tree: ast.ClassDef) -> set[str]:
-    """The fields of a brick that hold text or sequences of it."""
+    """The fields of a resource that hold text or sequences of it."""
     return {
         line.target.id
         for line in tree.body
@@ -105,8 +105,8 @@ ARE_TOKENS = {"self.mode"}
 @pytest.mark.parametrize("path", sorted((ROOT / "src/quorate/resource").glob("*.py")), ids=name)
 def test_bricks_quote_what_enters_a_script(path: Path) -> None:
     """In methods that make scripts, a text field stands in an f-string only inside a quoting call."""
-    for brick in [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.ClassDef)]:
-        for method in brick.body:
+    for resource in [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.ClassDef)]:
+        for method in resource.body:
             if isinstance(method, ast.FunctionDef) and method.name in ("probe", "converge", "remove"):
                 quoted = {
                     id(inner)
@@ -118,10 +118,10 @@ def test_bricks_quote_what_enters_a_script(path: Path) -> None:
                 loose = {
                     text
                     for node in outside
-                    for text in _loose(node, _texts(brick), ARE_SCRIPTS | ARE_TOKENS)
+                    for text in _loose(node, _texts(resource), ARE_SCRIPTS | ARE_TOKENS)
                     if not re.fullmatch(r"self\.\w+\(\)", text)
                 }
-                assert not loose, f"{brick.name}.{method.name} takes {loose} unquoted"
+                assert not loose, f"{resource.name}.{method.name} takes {loose} unquoted"
 
 
 def test_no_mirror_of_ours_is_named() -> None:

@@ -1,10 +1,10 @@
 """The words that every room speaks: keys, states, actions, the resource and transport protocols, errors."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import NamedTuple, Protocol
 
 State = Mapping[str, str]
 """What is known of one thing, field by field. `{}` means absent. A secret appears only as its digest."""
@@ -63,42 +63,6 @@ class Probe:
 
     tool: str
     question: str
-
-
-@runtime_checkable
-class Resource(Protocol):
-    """One desired state of one thing on one host; every member is pure."""
-
-    @property
-    def key(self) -> Key:
-        """The address of the thing."""
-        ...
-
-    @property
-    def needs(self) -> frozenset[Key]:
-        """What must be as desired before this can be."""
-        ...
-
-    @property
-    def desired(self) -> State:
-        """What it should be; `{}` to have it gone."""
-        ...
-
-    def probe(self) -> Probe:
-        """The question whose answer is the state."""
-        ...
-
-    def parse(self, answer: str) -> State | None:
-        """The state an answer tells; None when it can't be known yet."""
-        ...
-
-    def converge(self, actual: State) -> Sequence[Action]:
-        """The orders that lead to the desired state; harmless when it is reached already."""
-        ...
-
-    def remove(self) -> Sequence[Action]:
-        """The orders that leave the host as it was found; harmless when repeated."""
-        ...
 
 
 class Transport(Protocol):

@@ -14,10 +14,11 @@ import fake_hosts
 import pytest
 
 from quorate.cli import main
-from quorate.core import Blob, Key, Resource, State, Transport
+from quorate.core import Blob, Key, State, Transport
 from quorate.execute import apply, batch
 from quorate.execute.batch import Result
 from quorate.plan.step import Step
+from quorate.resource.base import Resource
 
 FOLDER, SECONDS = Path(sys.argv[1]), float(sys.argv[2])
 STEP = batch.BEGIN

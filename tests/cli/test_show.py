@@ -9,23 +9,23 @@ from quorate.core import Blob, Key
 from quorate.plan.show import Shown, Sort, show
 from quorate.plan.step import Plan, Step
 from quorate.plan.words import clean, line, size
+from quorate.resource.base import Resource
 from quorate.resource.block import Block
-from quorate.resource.brick import Brick
 from quorate.resource.file import Binary, File
 from quorate.resource.unit import Unit
 
 KEY = "-----BEGIN PRIVATE KEY-----\nMIGHAgEAMBMG\n-----END PRIVATE KEY-----\n"
 
 
-def shown(*steps: tuple[Brick, dict[str, str] | None], present: dict[str, str] | None = None) -> Shown:
-    made = {brick.key: Step(brick, state) for brick, state in steps}
+def shown(*steps: tuple[Resource, dict[str, str] | None], present: dict[str, str] | None = None) -> Shown:
+    made = {resource.key: Step(resource, state) for resource, state in steps}
     plan = Plan(made, {key: frozenset() for key in made}, component_of=dict.fromkeys(made, "part"))
     texts = {Key("h", "file", path): text for path, text in (present or {}).items()}
     return show(plan, texts, lambda blob: blob.size)
 
 
-def of(brick: Brick, **other: str) -> dict[str, str]:
-    return dict(brick.desired) | other
+def of(resource: Resource, **other: str) -> dict[str, str]:
+    return dict(resource.desired) | other
 
 
 def test_content_restarts_what_loaded_it_and_nothing_else() -> None:

@@ -24,7 +24,7 @@ from quorate.plan.graph import Part
 from quorate.plan.show import show
 from quorate.plan.staged import foreseen, later
 from quorate.report.event import Ended, Event
-from quorate.resource.brick import Brick
+from quorate.resource.base import Resource
 from quorate.state.past import Past
 from quorate.state.store import Store
 
@@ -51,8 +51,10 @@ class Site:
         names = names[names.index(stage) if stage else 0 :]
         now, *rest = (Compiled(name, self._parts(self.stages[name]), self.context) for name in names)
         further = later(now, rest)
-        bricks: dict[object, Brick] = {brick.key: brick for each in (now, *further) for brick in each.bricks}
-        states, _ = await look(list(bricks.values()), self.hosts)
+        resources: dict[object, Resource] = {
+            resource.key: resource for each in (now, *further) for resource in each.resources
+        }
+        states, _ = await look(list(resources.values()), self.hosts)
         plan, coming = foreseen(now, further, states)
         past = Past(self.store, self.file, self.context.cluster)
         prepared = Prepared(self.context, now, plan, coming, self.store, past, self.lost, self.file.read_text())

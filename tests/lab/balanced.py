@@ -23,7 +23,7 @@ from quorate.execute.observe import look
 from quorate.lab.record import LabError, LabInfo
 from quorate.lab.up import down, up
 from quorate.plan.step import difference
-from quorate.resource.brick import Brick
+from quorate.resource.base import Resource
 from quorate.resource.file import Directory
 from quorate.spec.cluster import Cluster
 from quorate.spec.facts import Facts
@@ -78,19 +78,19 @@ class Balanced:
     def on_host(self, script: str) -> str:
         return self.through(lambda door: door.run("lb", script, timeout=60))
 
-    def bricks(self, *masters: str) -> list[Brick]:
+    def resources(self, *masters: str) -> list[Resource]:
         given = Context(cluster(*masters), Facts(), self.supply, Secrets({}, {}), table("1.20"))
         folder = Directory(host="lb", path=BALANCER)
         return [folder, *balancer.resources(given, given.cluster.host("lb"))]
 
     def apply(self, *masters: str) -> None:
-        """One brick after the other, as a walk does it."""
+        """One resource after the other, as a walk does it."""
 
         async def all_(door: SshTransport) -> None:
-            for brick in self.bricks(*masters):
-                states, _ = await look([brick], door)
-                if difference(brick.desired, states[brick.key]):
-                    for action in brick.converge(states[brick.key] or {}):
+            for resource in self.resources(*masters):
+                states, _ = await look([resource], door)
+                if difference(resource.desired, states[resource.key]):
+                    for action in resource.converge(states[resource.key] or {}):
                         await door.run("lb", batch.upload(action), blob=action.blob, timeout=90)
 
         self.through(all_)
@@ -100,9 +100,9 @@ class Balanced:
         """The plan."""
 
         async def all_(door: SshTransport) -> list[str]:
-            bricks = self.bricks(*masters)
-            states, _ = await look(bricks, door)
-            return [brick.name for brick in bricks if difference(brick.desired, states[brick.key])]
+            resources = self.resources(*masters)
+            states, _ = await look(resources, door)
+            return [resource.name for resource in resources if difference(resource.desired, states[resource.key])]
 
         return self.through(all_)
 

@@ -75,7 +75,7 @@ class Deployed:
         return document
 
     def run(self, script: str, *hosts: str) -> dict[str, str]:
-        """The output of a script on each host, without the tool's own bricks."""
+        """The output of a script on each host, without the tool's own resources."""
 
         async def all_() -> dict[str, str]:
             cluster = self.cluster

@@ -117,9 +117,9 @@ def test_another_master_comes_when_it_is_ready_and_one_goes(balanced: Balanced) 
 
 
 def test_haproxy_instead_leaves_nothing_behind(balanced: Balanced) -> None:
-    bricks = balanced.bricks(B, C)
-    for brick in reversed(bricks):
-        for action in brick.remove():
+    resources = balanced.resources(B, C)
+    for resource in reversed(resources):
+        for action in resource.remove():
             balanced.on_host(batch.upload(action))
     left = balanced.on_host(
         f"ls {balancer.UPSTREAMS_LIST} {balancer.UPSTREAMS} 2>/dev/null; pgrep -l nginx; pgrep curl || :"

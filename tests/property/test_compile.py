@@ -19,7 +19,7 @@ from quorate.core import Key
 from quorate.execute import batch, observe
 from quorate.plan.compile import Compiled
 from quorate.plan.step import Plan, Step
-from quorate.resource.brick import Brick
+from quorate.resource.base import Resource
 from quorate.resource.file import Binary, Directory, File, Symlink
 from quorate.resource.unit import Unit
 from quorate.spec.cluster import Cluster
@@ -36,7 +36,9 @@ FOUND_ON_EVERY_HOST = {
 
 def text(compiled: Compiled) -> list[str]:
     """A plan for bare hosts as text."""
-    plan = Plan({brick.key: Step(brick, None) for brick in compiled.resources}, compiled.needs, gates=compiled.gates)
+    plan = Plan(
+        {resource.key: Step(resource, None) for resource in compiled.ordered}, compiled.needs, gates=compiled.gates
+    )
     return [f"{step.key} {step.diff} {sorted(plan.needs[step.key])}" for step in plan.changes]
 
 
@@ -67,16 +69,16 @@ def shuffled(cluster: Cluster, order: list[int]) -> Cluster:
 @given(contexts())
 def test_every_need_is_there_and_comes_first(context: Context) -> None:
     compiled = compile_cluster(context)
-    keys = [brick.key for brick in compiled.resources]
+    keys = [resource.key for resource in compiled.ordered]
     assert len(keys) == len(set(keys))
     place = {key: number for number, key in enumerate(compiled.needs)}
     assert [key for key in place if key not in compiled.gates] == keys
     assert place.keys() - compiled.gates.keys() == compiled.component_of.keys()
     for key, needs in compiled.needs.items():
         assert all(place[need] < place[key] for need in needs)
-    for brick in compiled.resources:
-        assert brick.needs <= place.keys(), "an explicit need that nothing fulfils"
-        assert brick.host in {host.name for host in context.cluster.hosts}
+    for resource in compiled.ordered:
+        assert resource.needs <= place.keys(), "an explicit need that nothing fulfils"
+        assert resource.host in {host.name for host in context.cluster.hosts}
 
 
 @some
@@ -103,7 +105,7 @@ def test_running_hosts_change_one_at_a_time_and_others_wait_for_nobody(context: 
     )
     before = compile_cluster(fresh)
     plain = ancestors(before.needs)
-    own = {brick.key: before.component_of[brick.key] for brick in before.resources}
+    own = {resource.key: before.component_of[resource.key] for resource in before.resources}
     nodes = {component.NAME for component in COMPONENTS if component.TURNS is Turns.CANARY}
     for component in COMPONENTS:
         # What a worker runs for itself changes together, and is as good as running when a part of it runs.
@@ -129,24 +131,26 @@ def test_running_hosts_change_one_at_a_time_and_others_wait_for_nobody(context: 
 @given(contexts())
 def test_what_a_unit_loads_is_put_there(context: Context) -> None:
     compiled = compile_cluster(context)
-    files = {(brick.host, brick.path): brick for brick in compiled.resources if isinstance(brick, File)}
-    for brick in compiled.resources:
-        if isinstance(brick, Unit):
-            for path in brick.loads:
-                assert (brick.host, path) in files, f"{brick.key} loads {path}, which nobody writes"
-                assert files[brick.host, path].key in compiled.needs[brick.key]
+    files = {(resource.host, resource.path): resource for resource in compiled.ordered if isinstance(resource, File)}
+    for resource in compiled.ordered:
+        if isinstance(resource, Unit):
+            for path in resource.loads:
+                assert (resource.host, path) in files, f"{resource.key} loads {path}, which nobody writes"
+                assert files[resource.host, path].key in compiled.needs[resource.key]
 
 
 @some
 @given(contexts())
 def test_every_file_has_a_folder(context: Context) -> None:
     compiled = compile_cluster(context)
-    folders = {(brick.host, brick.path): brick.key for brick in compiled.resources if isinstance(brick, Directory)}
-    for brick in compiled.resources:
-        if isinstance(brick, File | Binary | Symlink):
-            parent = brick.path.rpartition("/")[0]
+    folders = {
+        (resource.host, resource.path): resource.key for resource in compiled.ordered if isinstance(resource, Directory)
+    }
+    for resource in compiled.ordered:
+        if isinstance(resource, File | Binary | Symlink):
+            parent = resource.path.rpartition("/")[0]
             if parent not in FOUND_ON_EVERY_HOST:
-                assert folders[brick.host, parent] in compiled.needs[brick.key]
+                assert folders[resource.host, parent] in compiled.needs[resource.key]
 
 
 @some
@@ -158,16 +162,16 @@ def test_secrets_show_only_as_digests(context: Context) -> None:
         base64.b64encode(pem).decode()[40:140] for id, pem in context.secrets.pems.items() if id.endswith(".key")
     }
     hidden |= {value for id, value in context.secrets.random.items() if id != "etcd-token"}
-    for brick in compiled.resources:
-        shown = f"{brick!r} {brick.desired} {brick.probe()}"
-        if isinstance(brick, File) and not brick.secret:
-            shown += brick.content
-        shown += "".join(action.script for action in brick.converge({}) if not action.secret)
-        shown += "".join(action.script for action in brick.remove())
+    for resource in compiled.ordered:
+        shown = f"{resource!r} {resource.desired} {resource.probe()}"
+        if isinstance(resource, File) and not resource.secret:
+            shown += resource.content
+        shown += "".join(action.script for action in resource.converge({}) if not action.secret)
+        shown += "".join(action.script for action in resource.remove())
         for secret in hidden:
-            assert secret not in shown, f"{brick.key} shows a secret"
-        if isinstance(brick, File) and brick.secret:
-            assert brick.mode in ("0600", "0400"), f"{brick.key} is readable by others"
+            assert secret not in shown, f"{resource.key} shows a secret"
+        if isinstance(resource, File) and resource.secret:
+            assert resource.mode in ("0600", "0400"), f"{resource.key} is readable by others"
     assert not any(secret in Context.__repr__(context) for secret in hidden)
 
 
@@ -175,21 +179,21 @@ def test_secrets_show_only_as_digests(context: Context) -> None:
 @given(contexts())
 def test_every_script_is_posix_sh(context: Context) -> None:
     compiled = compile_cluster(context)
-    by_host: dict[str, list[Brick]] = {}
-    for brick in compiled.resources:
-        by_host.setdefault(brick.host, []).append(brick)
-    for bricks in by_host.values():
-        steps = [Step(brick, None) for brick in bricks]
+    by_host: dict[str, list[Resource]] = {}
+    for resource in compiled.ordered:
+        by_host.setdefault(resource.host, []).append(resource)
+    for resources in by_host.values():
+        steps = [Step(resource, None) for resource in resources]
         sh_parses(batch.script(steps))
-        sh_parses("\n".join(action.script for brick in bricks for action in brick.remove()))
-        sh_parses(observe.ask.script(observe.questions(bricks)))
+        sh_parses("\n".join(action.script for resource in resources for action in resource.remove()))
+        sh_parses(observe.ask.script(observe.questions(resources)))
 
 
 @some
 @given(contexts(running=False))
 def test_scripts_of_files_of_ours_are_posix_sh(context: Context) -> None:
     seen = set()
-    for brick in compile_cluster(context).resources:
-        if isinstance(brick, File) and brick.content.startswith("#!/bin/sh\n") and brick.content not in seen:
-            seen.add(brick.content)
-            sh_parses(brick.content)
+    for resource in compile_cluster(context).resources:
+        if isinstance(resource, File) and resource.content.startswith("#!/bin/sh\n") and resource.content not in seen:
+            seen.add(resource.content)
+            sh_parses(resource.content)

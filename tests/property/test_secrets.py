@@ -24,7 +24,7 @@ from quorate.plan.step import Plan, Step
 from quorate.report import jsonl
 from quorate.report import plan as report
 from quorate.report.event import Event
-from quorate.resource.brick import Brick
+from quorate.resource.base import Resource
 from quorate.resource.file import File
 from quorate.resource.kube import Manifest
 from quorate.spec.facts import Facts, HostFacts
@@ -53,7 +53,7 @@ def context(request: pytest.FixtureRequest) -> Context:
 
 
 @pytest.fixture(scope="module")
-def bricks(context: Context) -> list[Brick]:
+def resources(context: Context) -> list[Resource]:
     return list(compile_cluster(context).resources)
 
 
@@ -84,35 +84,35 @@ def test_the_search_itself_finds(context: Context) -> None:
     assert shows(context.secrets.random["encryption-key"], secrets)
 
 
-def test_what_holds_a_secret_is_for_its_owner_alone(context: Context, bricks: list[Brick]) -> None:
+def test_what_holds_a_secret_is_for_its_owner_alone(context: Context, resources: list[Resource]) -> None:
     secrets = known(context)
     held = 0
-    for brick in bricks:
-        if isinstance(brick, File):
-            mine = shows(brick.content, secrets)
-            assert bool(mine) <= brick.secret, f"{brick.key} holds a secret and does not say so"
-            if brick.secret:
+    for resource in resources:
+        if isinstance(resource, File):
+            mine = shows(resource.content, secrets)
+            assert bool(mine) <= resource.secret, f"{resource.key} holds a secret and does not say so"
+            if resource.secret:
                 held += 1
-                assert brick.mode in ("0600", "0400"), f"{brick.key} has mode {brick.mode}"
-                assert brick.desired["mode"] == brick.mode, "a wider mode would be no drift"
-        for action in brick.converge({}):
-            assert action.secret or not shows(action.script, secrets), f"{brick.key} does not say that it is secret"
+                assert resource.mode in ("0600", "0400"), f"{resource.key} has mode {resource.mode}"
+                assert resource.desired["mode"] == resource.mode, "a wider mode would be no drift"
+        for action in resource.converge({}):
+            assert action.secret or not shows(action.script, secrets), f"{resource.key} does not say that it is secret"
             if shows(action.script, secrets):
-                assert brick.secrets, f"{brick.key} has nothing to hide"
-        orders = "".join(action.script for action in brick.remove())
-        assert not shows(f"{brick!r}{brick.desired}{brick.probe()}{orders}", secrets), brick.key
+                assert resource.secrets, f"{resource.key} has nothing to hide"
+        orders = "".join(action.script for action in resource.remove())
+        assert not shows(f"{resource!r}{resource.desired}{resource.probe()}{orders}", secrets), resource.key
     assert held >= 10
 
 
-def test_no_output_of_a_plan_shows_one(context: Context, bricks: list[Brick]) -> None:
+def test_no_output_of_a_plan_shows_one(context: Context, resources: list[Resource]) -> None:
     """As text, in full, as JSON; on bare hosts, and where each file has another content that is a secret itself."""
     secrets = known(context)
-    needs = {brick.key: frozenset[Key]() for brick in bricks}
-    parts = {brick.key: "part" for brick in bricks}
+    needs = {resource.key: frozenset[Key]() for resource in resources}
+    parts = {resource.key: "part" for resource in resources}
     other: State = {"sha256": "0" * 64, "mode": "0777", "owner": "nobody:nogroup", "type": "file"}
-    leaked = {brick.key: context.secrets.text("ca.key") for brick in bricks if isinstance(brick, File)}
+    leaked = {resource.key: context.secrets.text("ca.key") for resource in resources if isinstance(resource, File)}
     for state in (None, {}, other):
-        plan = Plan({brick.key: Step(brick, state) for brick in bricks}, needs, component_of=parts)
+        plan = Plan({resource.key: Step(resource, state) for resource in resources}, needs, component_of=parts)
         shown = show(plan, leaked if state is other else {}, lambda blob: blob.size)
         stream = io.StringIO()
         console = Console(file=stream, width=400, force_terminal=False)
@@ -168,13 +168,17 @@ class Echo:
 @pytest.mark.parametrize("breaks", [False, True], ids=["step fails", "script fails"])
 @pytest.mark.parametrize("way", WAYS)
 def test_a_host_that_echoes_tells_nobody(
-    context: Context, bricks: list[Brick], way: str, breaks: bool, tmp_path: Path
+    context: Context, resources: list[Resource], way: str, breaks: bool, tmp_path: Path
 ) -> None:
     """Each step of the control plane fails in turn; events, outcome, journal and error are searched."""
     secrets = known(context)
     master = context.cluster.masters[0].name
-    mine = [brick for brick in bricks if brick.host == master and (brick.secrets or not brick.key.name.startswith("/"))]
-    steps = {brick.key: Step(brick, {}) for brick in mine}
+    mine = [
+        resource
+        for resource in resources
+        if resource.host == master and (resource.secrets or not resource.key.name.startswith("/"))
+    ]
+    steps = {resource.key: Step(resource, {}) for resource in mine}
     plan = Plan(steps, dict.fromkeys(steps, frozenset[Key]()), component_of=dict.fromkeys(steps, "part"))
     events: list[Event] = []
     echo = Echo(WAYS[way], breaks=breaks)
@@ -201,7 +205,7 @@ def test_other_words_stay(context: Context, text: str) -> None:
     assert hide(text, contents) == text
 
 
-def test_manifests_say_what_they_hold(bricks: list[Brick]) -> None:
-    held = [brick for brick in bricks if isinstance(brick, Manifest) and brick.credential]
+def test_manifests_say_what_they_hold(resources: list[Resource]) -> None:
+    held = [resource for resource in resources if isinstance(resource, Manifest) and resource.credential]
     assert held
-    assert all(brick.credential in brick.secrets for brick in held)
+    assert all(resource.credential in resource.secrets for resource in held)

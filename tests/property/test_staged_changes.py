@@ -18,7 +18,7 @@ from quorate.operation.change import JOIN
 from quorate.plan.compile import Compiled, compile_stage
 from quorate.plan.staged import foreseen, later
 from quorate.plan.step import Plan, Step, difference
-from quorate.resource.brick import Brick
+from quorate.resource.base import Resource
 from quorate.resource.file import Binary, File
 from quorate.resource.removal import Removal
 from quorate.resource.unit import Unit
@@ -77,7 +77,7 @@ class World:
     before: Callable[[Key], None] = lambda key: None
     """JournalRun each step before it is done; may raise Stopped."""
     did: list[tuple[str, Key]] = field(default_factory=list)
-    bricks: dict[Key, Brick] = field(default_factory=dict)
+    resources: dict[Key, Resource] = field(default_factory=dict)
     """What was done last to each thing."""
     _cidrs: Subnets = field(default_factory=lambda: Subnets({}, {}))
 
@@ -110,17 +110,20 @@ class World:
             absent=self.absent,
         )
 
-    def look(self, brick: Brick, files: Mapping[tuple[str, str], Brick]) -> State:
+    def look(self, resource: Resource, files: Mapping[tuple[str, str], Resource]) -> State:
         """What is known of a thing."""
-        if isinstance(brick, Removal):
-            left = any(each.key in self.states for each in brick.bricks if each.traces)
+        if isinstance(resource, Removal):
+            left = any(each.key in self.states for each in resource.resources if each.traces)
             return {"removed": "no" if left else "yes"}
-        state = self.states.get(brick.key, {})
-        if isinstance(brick, Unit) and state and brick.loads:
-            state = {**state, "loaded": "current" if self._read(brick, files) == self.loaded.get(brick.key) else "old"}
+        state = self.states.get(resource.key, {})
+        if isinstance(resource, Unit) and state and resource.loads:
+            state = {
+                **state,
+                "loaded": "current" if self._read(resource, files) == self.loaded.get(resource.key) else "old",
+            }
         return state
 
-    def _read(self, unit: Unit, files: Mapping[tuple[str, str], Brick]) -> Mapping[str, State]:
+    def _read(self, unit: Unit, files: Mapping[tuple[str, str], Resource]) -> Mapping[str, State]:
         keys = {path: files[unit.host, path].key for path in unit.loads if (unit.host, path) in files}
         return {path: self.states.get(key, {}) for path, key in keys.items()}
 
@@ -141,13 +144,12 @@ class World:
     def _walk(self, compiled: list[Compiled]) -> None:
         now, rest = compiled[0], later(compiled[0], compiled[1:])
         files = _files(now)
-        bricks = {brick.key: brick for stage in (now, *rest) for brick in stage.bricks}
-        plan, _ = foreseen(now, rest, {key: self.look(brick, files) for key, brick in bricks.items()})
+        resources = {resource.key: resource for stage in (now, *rest) for resource in stage.resources}
+        plan, _ = foreseen(now, rest, {key: self.look(resource, files) for key, resource in resources.items()})
         order = Order(plan)
-        wanted = {brick.key: brick.desired for stage in rest for brick in stage.bricks}
+        wanted = {resource.key: resource.desired for stage in rest for resource in stage.resources}
         while ready := [key for found in order.ready.values() for key in found]:
             for step in order.start(*ready):
-                assert isinstance(step.resource, Brick)
                 changed = bool(difference(step.resource.desired, self.look(step.resource, files)))
                 self.before(step.key)
                 self._do(step, wanted.get(step.key), files)
@@ -155,22 +157,25 @@ class World:
                 order.close(step.key, changed=changed)
         assert not order.rest, "something waits for ever"
 
-    def _do(self, step: Step, wanted: State | None, files: Mapping[tuple[str, str], Brick]) -> None:
-        brick = step.resource
-        assert isinstance(brick, Brick)
-        if isinstance(brick, Removal):
-            for each in brick.bricks:
+    def _do(self, step: Step, wanted: State | None, files: Mapping[tuple[str, str], Resource]) -> None:
+        resource = step.resource
+        if isinstance(resource, Removal):
+            for each in resource.resources:
                 self.states.pop(each.key, None)
             return
-        early = wanted is not None and not difference(wanted, self.states.get(brick.key, {}))
-        assert not (early and step.diff) or isinstance(brick, Unit), f"{brick.key} is taken back"
-        self.states[brick.key], self.bricks[brick.key] = dict(brick.desired), brick
-        if isinstance(brick, Unit):
-            self.loaded[brick.key] = self._read(brick, files)
+        early = wanted is not None and not difference(wanted, self.states.get(resource.key, {}))
+        assert not (early and step.diff) or isinstance(resource, Unit), f"{resource.key} is taken back"
+        self.states[resource.key], self.resources[resource.key] = dict(resource.desired), resource
+        if isinstance(resource, Unit):
+            self.loaded[resource.key] = self._read(resource, files)
 
 
-def _files(compiled: Compiled) -> dict[tuple[str, str], Brick]:
-    return {(brick.host, brick.path): brick for brick in compiled.bricks if isinstance(brick, File | Binary)}
+def _files(compiled: Compiled) -> dict[tuple[str, str], Resource]:
+    return {
+        (resource.host, resource.path): resource
+        for resource in compiled.resources
+        if isinstance(resource, File | Binary)
+    }
 
 
 def built(name: str) -> World:
@@ -187,11 +192,13 @@ def at_goal(world: World) -> None:
     assert rest == [] or world.absent
     files = _files(stage)
     # What watches others has something to do when they have.
-    for brick in (brick for brick in stage.bricks if not brick.watches):
-        assert not difference(brick.desired, world.look(brick, files)), brick.key
+    for resource in (resource for resource in stage.resources if not resource.watches):
+        assert not difference(resource.desired, world.look(resource, files)), resource.key
     if not world.absent:
-        known = {brick.key for brick in stage.bricks}
-        left = [key for key in world.states if key not in known and (world.bricks[key].traces or key.kind == Unit.kind)]
+        known = {resource.key for resource in stage.resources}
+        left = [
+            key for key in world.states if key not in known and (world.resources[key].traces or key.kind == Unit.kind)
+        ]
         assert left == [], "something of a former cluster is left"
 
 
@@ -344,7 +351,9 @@ def test_no_order_is_made_where_nothing_is_to_do(random: Random) -> None:
     world = built(random.choice(sorted(CLUSTERS)))
     compiled = compile_stage(change.stages(world.context())[0])
     files = _files(compiled)
-    plan, further = foreseen(compiled, (), {brick.key: world.look(brick, files) for brick in compiled.bricks})
+    plan, further = foreseen(
+        compiled, (), {resource.key: world.look(resource, files) for resource in compiled.resources}
+    )
     assert (plan.changes, plan.needs, further) == ((), {}, ())
     assert "_graph" not in vars(compiled)
     assert Plan(plan.steps, {}).late() == ()

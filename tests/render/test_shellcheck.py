@@ -45,11 +45,11 @@ def scripts() -> Iterator[tuple[str, str]]:
     """By name, each as a host runs it, without the prelude."""
     for number, given in enumerate(contexts()):
         for stage in change.stages(given):
-            for brick in compile_stage(stage).bricks:
-                probe = brick.probe()
+            for resource in compile_stage(stage).resources:
+                probe = resource.probe()
                 found = [probe.question] if probe.tool == "script" else []
-                acts = (*brick.converge({}), *brick.converge(brick.desired), *brick.remove())
-                yield from ((str(brick.key), each) for each in (*found, *(act.script for act in acts)))
+                acts = (*resource.converge({}), *resource.converge(resource.desired), *resource.remove())
+                yield from ((str(resource.key), each) for each in (*found, *(act.script for act in acts)))
         yield from looks(number, given.cluster)
 
 

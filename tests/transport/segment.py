@@ -150,8 +150,12 @@ def context(facts: Mapping[str, HostFacts] | None = None, *, lone: bool = False,
 def files(given: Context, name: str) -> dict[str, str]:
     """What the balancer has on its disk, by path."""
     host = given.cluster.host(name)
-    bricks = [*virtual_ip.resources(given, host), *system.resources(given, host)]
-    return {brick.path: brick.content for brick in bricks if isinstance(brick, File) and isinstance(brick.content, str)}
+    resources = [*virtual_ip.resources(given, host), *system.resources(given, host)]
+    return {
+        resource.path: resource.content
+        for resource in resources
+        if isinstance(resource, File) and isinstance(resource.content, str)
+    }
 
 
 def settings(given: Context, name: str) -> str:

@@ -17,7 +17,7 @@ from quorate.component.keeper import check_of
 from quorate.core import Blob
 from quorate.render import firewalld, hostports
 from quorate.render.sh import quote
-from quorate.resource.brick import Brick
+from quorate.resource.base import Resource
 from quorate.resource.file import File
 from quorate.spec.cluster import Cluster
 from quorate.spec.facts import Facts, HostFacts
@@ -45,8 +45,8 @@ def context() -> Context:
     return Context(Cluster.model_validate(given), known, Supply(binaries=plugins), Secrets({}, {}), table("1.36"))
 
 
-def files(bricks: Iterator[Brick]) -> dict[str, str]:
-    return {brick.path: brick.content for brick in bricks if isinstance(brick, File)}
+def files(resources: Iterator[Resource]) -> dict[str, str]:
+    return {resource.path: resource.content for resource in resources if isinstance(resource, File)}
 
 
 class Site(Net):

@@ -69,7 +69,7 @@ def test_another_router_with_the_number_is_heard_without_tcpdump(net: Segment, v
     assert found(net) == (["heard 10.77.1.12", "foreign"], ["heard 10.77.1.11", "foreign"])
 
 
-def brick(given: Context, name: str) -> Setting | None:
+def resource(given: Context, name: str) -> Setting | None:
     found = [each for each in part.resources(given, given.cluster.host(name)) if isinstance(each, Setting)]
     assert len(found) < 2
     return found[0] if found and isinstance(found[0], Setting) else None
@@ -90,7 +90,7 @@ def test_what_a_host_does_about_it(net: Segment, filtered: bool, tmp_path: Path)
         net.nodes["m2"].sh("iptables -A INPUT -p 112 -j DROP")
     began = []
     for name in ("m1", "m2"):
-        step = brick(given, name)
+        step = resource(given, name)
         assert step
         note = str(tmp_path / f"{name}-heard")
         text = step.order.replace(part.HEARD, note).replace("/usr/sbin/keepalived", find("keepalived")[0])

@@ -11,12 +11,12 @@ from typing import ClassVar
 from quorate.core import Action, Blob, CommandFailed, Probe, State, TransportError
 from quorate.execute import batch
 from quorate.resource.ask import _PART, MARK
-from quorate.resource.brick import Brick
+from quorate.resource.base import Resource
 from quorate.resource.unit import Ready, Unit
 
 
 @dataclass(frozen=True, kw_only=True)
-class Thing(Brick):
+class Thing(Resource):
     """Something with one value."""
 
     kind: ClassVar[str] = "thing"

@@ -32,5 +32,5 @@ def made(folder: Path, name: str, depends: str = "", script: str = "") -> Packag
     return PackageFile(name, "1", deb.name, Blob(packed, hashlib.sha256(content).hexdigest(), len(content)))
 
 
-def brick(files: list[PackageFile]) -> Packages:
+def resource(files: list[PackageFile]) -> Packages:
     return Packages(host="h", purpose="a test", packages=("q-two",), manager="apt", files=tuple(files))

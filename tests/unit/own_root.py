@@ -8,7 +8,7 @@ from quorate.core import State
 from quorate.execute import batch
 from quorate.execute.observe import look
 from quorate.plan.step import difference
-from quorate.resource.brick import Brick
+from quorate.resource.base import Resource
 from quorate.transport.local import LocalTransport
 
 OURS = ("etc/test", "var/lib/quorate", "run/quorate")
@@ -31,33 +31,33 @@ class Root:
         inside = f'{keep}{layers}{back}{binds}exec "$@"'
         self.via = LocalTransport({"h": ("unshare", "--mount", "--", "/bin/sh", "-ec", inside, "sh")})
 
-    async def state_of(self, brick: Brick) -> State:
-        states, lost = await look([brick], self.via)
+    async def state_of(self, resource: Resource) -> State:
+        states, lost = await look([resource], self.via)
         assert not lost
-        return states[brick.key] or {}
+        return states[resource.key] or {}
 
-    async def converge(self, brick: Brick) -> None:
-        actual = await self.state_of(brick)
-        for action in brick.converge(actual):
+    async def converge(self, resource: Resource) -> None:
+        actual = await self.state_of(resource)
+        for action in resource.converge(actual):
             await self.via.run("h", batch.upload(action), blob=action.blob)
 
-    async def remove(self, brick: Brick) -> None:
-        for action in brick.remove():
+    async def remove(self, resource: Resource) -> None:
+        for action in resource.remove():
             await self.via.run("h", batch.upload(action))
 
-    async def settles(self, brick: Brick) -> None:
+    async def settles(self, resource: Resource) -> None:
         """Once converged there is no difference, and converging again changes nothing."""
-        await self.converge(brick)
-        assert difference(brick.desired, await self.state_of(brick)) == {}
+        await self.converge(resource)
+        assert difference(resource.desired, await self.state_of(resource)) == {}
         before = self.tree()
-        await self.converge(brick)
-        assert difference(brick.desired, await self.state_of(brick)) == {}
+        await self.converge(resource)
+        assert difference(resource.desired, await self.state_of(resource)) == {}
         assert self.tree() == before
 
-    async def sees(self, brick: Brick, *fields: str) -> None:
+    async def sees(self, resource: Resource, *fields: str) -> None:
         """Exactly these fields are seen to differ, and are mended."""
-        assert set(difference(brick.desired, await self.state_of(brick))) == set(fields)
-        await self.settles(brick)
+        assert set(difference(resource.desired, await self.state_of(resource))) == set(fields)
+        await self.settles(resource)
 
     def tree(self) -> dict[str, tuple[str, str]]:
         found = {}

@@ -8,7 +8,7 @@ from worlds import secrets, supply
 from quorate.component.context import Context
 from quorate.core import Key
 from quorate.plan.compile import Compiled
-from quorate.resource.brick import Brick
+from quorate.resource.base import Resource
 from quorate.spec.cluster import Cluster, Endpoint, Host, Role, Versions
 from quorate.spec.facts import Facts, HostFacts, Member
 from quorate.spec.versions import table
@@ -89,8 +89,8 @@ def ancestors(compiled: Compiled, key: Key) -> set[Key]:
     return found
 
 
-def brick(compiled: Compiled, key: Key) -> Brick:
-    return next(each for each in compiled.resources if each.key == key)
+def resource(compiled: Compiled, key: Key) -> Resource:
+    return next(each for each in compiled.ordered if each.key == key)
 
 
 def named(compiled: Compiled, text: str) -> list[Key]:

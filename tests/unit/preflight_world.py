@@ -12,7 +12,7 @@ from quorate.plan.step import Plan, Step
 from quorate.preflight.catalog import CHECKS
 from quorate.preflight.check import Clock, World
 from quorate.report.findings import Status
-from quorate.resource.brick import Brick
+from quorate.resource.base import Resource
 from quorate.spec.cluster import Cluster, Endpoint, Host, Role, Versions
 from quorate.spec.facts import Facts, HostFacts, Resolver
 from quorate.spec.versions import table
@@ -85,9 +85,9 @@ def spoken(host: str, question: str, answer: str) -> Mapping[str, Mapping[str, s
     return {**GOOD, host: {**GOOD[host], question: answer}}
 
 
-def change(*bricks: Brick) -> Plan:
+def change(*resources: Resource) -> Plan:
     """A plan that makes these."""
-    return Plan({brick.key: Step(brick, {}) for brick in bricks}, {})
+    return Plan({resource.key: Step(resource, {}) for resource in resources}, {})
 
 
 def judged(found: World, check: str, host: str) -> tuple[Status, str] | None:

@@ -8,7 +8,7 @@ from quorate.pki.profiles import ADMINS, KUBELET_CLIENTS
 from quorate.render import yaml
 from quorate.render.kubeconfig import kubeconfig
 from quorate.render.sh import quote
-from quorate.resource.brick import Brick
+from quorate.resource.base import Resource
 from quorate.resource.kube import Manifest, kubectl
 from quorate.resource.system import Setting
 from quorate.spec.cluster import Host
@@ -42,7 +42,7 @@ BINDINGS = (
 )
 
 
-def resources(context: Context, host: Host) -> Iterator[Brick]:
+def resources(context: Context, host: Host) -> Iterator[Resource]:
     """The bindings, written with the break-glass certificate: before them nobody else may write any.
 
     Nodes of machines that are replaced are forgotten before the new ones come.

@@ -9,7 +9,7 @@ from quorate.component.settings import apiserver, audit, encryption
 from quorate.component.turns import Enough, Turns
 from quorate.render import journal, yaml
 from quorate.render.kubeconfig import kubeconfig
-from quorate.resource.brick import Brick
+from quorate.resource.base import Resource
 from quorate.resource.file import Directory, File, Symlink
 from quorate.resource.unit import Ready
 from quorate.spec import layout, pki_files
@@ -37,7 +37,7 @@ CERTIFICATES = (
 )
 
 
-def resources(context: Context, host: Host) -> Iterator[Brick]:
+def resources(context: Context, host: Host) -> Iterator[Resource]:
     """Binaries, policies, the admin's kubeconfig, service, health at its own address."""
     if not host.has(Role.CONTROL_PLANE):
         return

@@ -8,7 +8,7 @@ from quorate.component.service import SANDBOX, service
 from quorate.component.settings import selinux
 from quorate.component.turns import Enough, Turns
 from quorate.render import haproxy, journal, keepalived, nginx, upstreams, watchdog
-from quorate.resource.brick import Brick
+from quorate.resource.base import Resource
 from quorate.resource.file import File
 from quorate.resource.system import Undo
 from quorate.resource.unit import Ready
@@ -34,7 +34,7 @@ FEW = 25
 """As many balancers ask each API server at full pace, 200 times a second together; twice as many ask half as often."""
 
 
-def resources(context: Context, host: Host) -> Iterator[Brick]:
+def resources(context: Context, host: Host) -> Iterator[Resource]:
     """Packages, balancer, beside nginx the checks of the API servers, and the watchdog of one that is a host's own."""
     if not context.cluster.balances(host):
         return
@@ -61,7 +61,7 @@ def resources(context: Context, host: Host) -> Iterator[Brick]:
     yield Ready(host=host.name, what=kind, check=check, within=30, evidence=evidence, own=c.endpoint.local)
 
 
-def _selinux(context: Context, host: Host) -> Iterator[Brick]:
+def _selinux(context: Context, host: Host) -> Iterator[Resource]:
     """What SELinux must let balancer and health script do."""
     c = context.cluster
     text = selinux.policy(c.load_balancer.kind, check=ENDPOINT_CHECK if _vip(context, host) else "")
@@ -93,7 +93,7 @@ def _stream_package(facts: HostFacts) -> str:
     return "libnginx-mod-stream" if facts.package_manager == "apt" else "nginx-mod-stream"
 
 
-def _nginx(context: Context, host: Host) -> Iterator[Brick]:
+def _nginx(context: Context, host: Host) -> Iterator[Resource]:
     c, facts = context.cluster, context.of(host)
     debian = facts.package_manager == "apt"
     library = "/usr/lib/nginx" if debian else "/usr/lib64/nginx"
@@ -153,7 +153,7 @@ def _nginx(context: Context, host: Host) -> Iterator[Brick]:
     )
 
 
-def _haproxy(context: Context, host: Host) -> Iterator[Brick]:
+def _haproxy(context: Context, host: Host) -> Iterator[Resource]:
     c, facts = context.cluster, context.of(host)
     limit = facts.nofile_limit
     ports, local_ports = context.ports(host)
@@ -189,7 +189,7 @@ def _haproxy(context: Context, host: Host) -> Iterator[Brick]:
     )
 
 
-def _watchdog(context: Context, host: Host) -> Iterator[Brick]:
+def _watchdog(context: Context, host: Host) -> Iterator[Resource]:
     unit = f"{context.cluster.load_balancer.kind}.service"
     yield File(host=host.name, path=WATCHDOG, content=watchdog.script(unit=unit, port=BALANCER_STATE), mode="0755")
     yield from service(

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from quorate.component.context import Context
 from quorate.render import clock as clock_text
 from quorate.render.sh import quote
-from quorate.resource.brick import Brick
+from quorate.resource.base import Resource
 from quorate.resource.system import Setting
 from quorate.spec.cluster import Host
 from quorate.spec.facts import HostFacts
@@ -19,7 +19,7 @@ TAKES = ("chronyd", "chrony", "systemd-timesyncd")
 """The daemons whose servers are written, by their units."""
 
 
-def clock(context: Context, host: Host) -> Iterator[Brick]:
+def clock(context: Context, host: Host) -> Iterator[Resource]:
     """Daemon and servers; a container has its machine's clock, and gets servers only for a daemon that it runs."""
     os, facts = context.cluster.os, context.of(host)
     missing = not facts.time_sync and not facts.container

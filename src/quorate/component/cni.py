@@ -11,7 +11,7 @@ from quorate.component.turns import Enough, Turns
 from quorate.core import Key
 from quorate.render import hostports, journal, routes
 from quorate.render.sh import quote
-from quorate.resource.brick import Brick
+from quorate.resource.base import Resource
 from quorate.resource.file import DataDirectory, Directory, File
 from quorate.resource.kube import Manifest
 from quorate.resource.system import Undo
@@ -37,7 +37,7 @@ BRIDGE = "cni0"
 PLUGINS = ("bridge", "host-local", "loopback", "portmap")
 
 
-def resources(context: Context, host: Host) -> Iterator[Brick]:
+def resources(context: Context, host: Host) -> Iterator[Resource]:
     """Plugins on workers; routes on workers and control-plane hosts (API servers call webhooks in pods)."""
     network = context.cluster.network
     if host.has(Role.WORKER):
@@ -66,7 +66,7 @@ def resources(context: Context, host: Host) -> Iterator[Brick]:
         yield Manifest(host=host.name, title="pod network", text=text, server=server, explicit=after)
 
 
-def _routed(context: Context, host: Host) -> Iterator[Brick]:
+def _routed(context: Context, host: Host) -> Iterator[Resource]:
     if host.has(Role.WORKER):
         text = json.dumps(conflist(context, host), indent=2) + "\n"
         yield File(host=host.name, path=CONF, content=text)

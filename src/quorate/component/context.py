@@ -7,7 +7,7 @@ from typing import Protocol
 
 from quorate.component.turns import Enough, Turns
 from quorate.core import Blob, PlanError
-from quorate.resource.brick import Brick
+from quorate.resource.base import Resource
 from quorate.resource.file import Binary, Symlink
 from quorate.resource.package import Packages
 from quorate.spec.cluster import Cluster, Host, Role
@@ -175,14 +175,14 @@ class Context:
             return named or brought
         return None if self.supply.pause_image and usual not in self.supply.images else usual
 
-    def binaries(self, host: Host, *names: str, linked: Sequence[str] = (), folder: str = BIN) -> Iterator[Brick]:
+    def binaries(self, host: Host, *names: str, linked: Sequence[str] = (), folder: str = BIN) -> Iterator[Resource]:
         """Binaries in `folder`; those of `linked` also in the operator's PATH."""
         for name in names:
             yield Binary(host=host.name, path=f"{folder}/{name}", blob=self.blob(name))
         for name in linked:
             yield Symlink(host=host.name, path=f"{LINKS}/{name}", target=f"{folder}/{name}")
 
-    def packages(self, host: Host, purpose: str, *names: str, leavings: tuple[str, ...] = ()) -> Iterator[Brick]:
+    def packages(self, host: Host, purpose: str, *names: str, leavings: tuple[str, ...] = ()) -> Iterator[Resource]:
         """Distribution packages, from files of the supply when it has them all."""
         if not names:
             return
@@ -223,6 +223,6 @@ class Component(Protocol):
     """Components of all hosts that come first, as far as they must."""
     TURNS: Turns
 
-    def resources(self, context: Context, host: Host) -> Iterator[Brick]:
+    def resources(self, context: Context, host: Host) -> Iterator[Resource]:
         """What the host needs for this part; nothing when it has no share in it."""
         ...

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from quorate.component.context import Context
 from quorate.component.turns import Enough, Turns
 from quorate.render import yaml
-from quorate.resource.brick import Brick
+from quorate.resource.base import Resource
 from quorate.resource.kube import Manifest
 from quorate.spec.cluster import Cluster, Host
 from quorate.spec.facts import Resolver
@@ -21,7 +21,7 @@ LABELS = {"k8s-app": "kube-dns"}
 """The label by which the field finds cluster DNS, whatever serves it."""
 
 
-def resources(context: Context, host: Host) -> Iterator[Brick]:
+def resources(context: Context, host: Host) -> Iterator[Resource]:
     """CoreDNS's objects, unless turned off or without workers."""
     c = context.cluster
     if not c.dns.enabled or not c.workers or host != context.api_host:

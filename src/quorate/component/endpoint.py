@@ -6,7 +6,7 @@ from quorate.component.context import Context
 from quorate.component.turns import Enough, Turns
 from quorate.core import Key
 from quorate.render.sh import quote
-from quorate.resource.brick import Brick, Company
+from quorate.resource.base import Company, Resource
 from quorate.resource.unit import Ready
 from quorate.spec.cluster import Cluster, Host, Role
 
@@ -33,7 +33,7 @@ def reaches(cluster: Cluster) -> str:
     return f"case $({connect} {url}) in *[1-9]*) echo reached;; ?*) echo silent;; esac"
 
 
-def resources(context: Context, host: Host) -> Iterator[Brick]:
+def resources(context: Context, host: Host) -> Iterator[Resource]:
     """Each host that uses the endpoint asks it for /readyz, all the way round; control-plane hosts go first.
 
     The others ask when one of those has reached it. Who can't reach it stops what is to be done there, and nothing

@@ -10,7 +10,7 @@ from quorate.component.turns import Enough, Turns
 from quorate.core import Key
 from quorate.pki import profiles
 from quorate.render import journal
-from quorate.resource.brick import Brick, Company
+from quorate.resource.base import Company, Resource
 from quorate.resource.file import DataDirectory, File
 from quorate.resource.system import User
 from quorate.resource.unit import Ready, Unit
@@ -77,7 +77,7 @@ def etcdctl(host: Host) -> str:
     return str(membership.Ctl(host, (host,)))
 
 
-def resources(context: Context, host: Host) -> Iterator[Brick]:
+def resources(context: Context, host: Host) -> Iterator[Resource]:
     """User, binaries, data folder, service, health; on a running cluster also the way in and out of the quorum."""
     if not host.has(Role.ETCD):
         return

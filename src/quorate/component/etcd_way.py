@@ -17,7 +17,7 @@ from quorate.component.service import service
 from quorate.component.settings import selinux
 from quorate.component.turns import Enough, Turns
 from quorate.render import etcd_way, journal
-from quorate.resource.brick import Brick
+from quorate.resource.base import Resource
 from quorate.resource.file import File
 from quorate.resource.unit import Ready
 from quorate.spec import pki_files
@@ -42,7 +42,7 @@ CERTIFICATES = (
 )
 
 
-def resources(context: Context, host: Host) -> Iterator[Brick]:
+def resources(context: Context, host: Host) -> Iterator[Resource]:
     """Package, configuration, service, and health through the whole way."""
     if not host.has(Role.CONTROL_PLANE):
         return

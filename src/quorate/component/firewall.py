@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from quorate.component.context import Context
 from quorate.component.keeper import kept
 from quorate.render import firewalld, iptables
-from quorate.resource.brick import Brick
+from quorate.resource.base import Resource
 from quorate.resource.system import Setting
 from quorate.spec.cluster import Host, Role
 from quorate.spec.layout import FIREWALL, FIREWALL_UNIT
@@ -19,7 +19,7 @@ EVERY_FIREWALLD = 10
 """firewalld keeps our rules through its reloads; only who takes them out of its configuration takes them away."""
 
 
-def firewall(context: Context, host: Host) -> Iterator[Brick]:
+def firewall(context: Context, host: Host) -> Iterator[Resource]:
     """`open-ports`: rules of ours, kept by a service. `off`: the firewall is stopped. `keep`: nothing."""
     choice, kind = context.cluster.os.firewall, context.of(host).firewall
     if choice == "off" and kind in ("firewalld", "ufw"):

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 
 from quorate.component.context import Context
 from quorate.component.turns import Enough, Turns
-from quorate.resource.brick import Brick
+from quorate.resource.base import Resource
 from quorate.resource.kube import Image
 from quorate.spec.cluster import Host, Role
 
@@ -14,7 +14,7 @@ MEETS: Mapping[str, Enough] = {}
 TURNS = Turns.TOGETHER
 
 
-def resources(context: Context, host: Host) -> Iterator[Brick]:
+def resources(context: Context, host: Host) -> Iterator[Resource]:
     """Every image archive of the supply, on every worker; one that holds several images is sent once."""
     if not host.has(Role.WORKER):
         return

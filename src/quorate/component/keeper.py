@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from quorate.component.context import Context
 from quorate.component.service import service
-from quorate.resource.brick import Brick
+from quorate.resource.base import Resource
 from quorate.resource.file import File
 from quorate.resource.system import Setting
 from quorate.spec.cluster import Host
@@ -35,8 +35,8 @@ def kept(
     every: int,
     after: tuple[str, ...] = (),
     note: str = "",
-) -> Iterator[Brick]:
-    """The bricks for a path and text of a script that knows `fill`, `keep` and `close`.
+) -> Iterator[Resource]:
+    """The resources for a path and text of a script that knows `fill`, `keep` and `close`.
 
     `keep` looks, and fills in what is missing; a service does that every so many seconds. It takes nothing away when
     it ends: a restart would leave a gap. `check` prints a line for each thing that is missing, nothing if nothing is.

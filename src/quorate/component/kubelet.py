@@ -10,7 +10,7 @@ from quorate.component.settings import client, kubelet, registry
 from quorate.component.turns import Enough, Turns
 from quorate.render import journal, yaml
 from quorate.render.kubeconfig import kubeconfig
-from quorate.resource.brick import Brick
+from quorate.resource.base import Resource
 from quorate.resource.file import DataDirectory, File
 from quorate.resource.unit import Ready
 from quorate.spec import layout, pki_files
@@ -25,7 +25,7 @@ CREDENTIALS = f"{layout.KUBELET_DIR}/config.json"
 """Where the kubelet looks for logins of registries, below its folder; it reads it again every few minutes."""
 
 
-def resources(context: Context, host: Host) -> Iterator[Brick]:
+def resources(context: Context, host: Host) -> Iterator[Resource]:
     """Binary, configuration, service, and the node being Ready."""
     if not host.has(Role.WORKER):
         return

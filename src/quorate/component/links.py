@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Iterator
 
 from quorate.component.context import Context
-from quorate.resource.brick import Brick
+from quorate.resource.base import Resource
 from quorate.resource.file import Directory, File
 from quorate.resource.system import Setting
 from quorate.spec import vip as place
@@ -31,7 +31,7 @@ _OTHERS = ("cali*", "tunl*", "vxlan.calico", "wireguard.cali", "flannel*", "cili
 _SERVICES = ("kube-ipvs0", "nodelocaldns")
 
 
-def links(context: Context, host: Host) -> Iterator[Brick]:
+def links(context: Context, host: Host) -> Iterator[Resource]:
     """Files for the manager that runs on the host; none where none does."""
     facts, name = context.of(host), host.name
     pods = _pods(context.cluster) if host.has(Role.WORKER) else ()

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from quorate.component.context import Context
 from quorate.component.turns import Enough, Turns
 from quorate.render import yaml
-from quorate.resource.brick import Brick
+from quorate.resource.base import Resource
 from quorate.resource.kube import KeyPair, Manifest
 from quorate.spec import metrics_server as server
 from quorate.spec.cluster import Cluster, Host
@@ -25,7 +25,7 @@ _CA = "/var/run/secrets/kubernetes.io/serviceaccount/ca.crt"
 """The cluster's CA, as every pod has it; it has signed the kubelets' certificates."""
 
 
-def resources(context: Context, host: Host) -> Iterator[Brick]:
+def resources(context: Context, host: Host) -> Iterator[Resource]:
     """metrics-server's objects, where there is one for this Kubernetes and its image can be had."""
     c = context.cluster
     if not server.wanted(c) or host != context.api_host:

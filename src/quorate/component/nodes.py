@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from quorate.component.context import Context
 from quorate.component.turns import Enough, Turns
 from quorate.core import Key
-from quorate.resource.brick import Brick
+from quorate.resource.base import Resource
 from quorate.resource.kube import NodeMarks
 from quorate.resource.unit import Ready
 from quorate.spec.cluster import Host
@@ -16,7 +16,7 @@ MEETS: Mapping[str, Enough] = {}
 TURNS = Turns.TOGETHER
 
 
-def resources(context: Context, host: Host) -> Iterator[Brick]:
+def resources(context: Context, host: Host) -> Iterator[Resource]:
     """The marks of each node that has any, or had."""
     c = context.cluster
     if host != context.api_host:

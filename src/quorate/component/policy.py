@@ -4,14 +4,14 @@ import hashlib
 from collections.abc import Iterator
 
 from quorate.render.sh import quote
-from quorate.resource.brick import Brick
+from quorate.resource.base import Resource
 from quorate.resource.file import File
 from quorate.resource.system import Setting
 from quorate.spec.cluster import Host
 from quorate.spec.layout import LOADED
 
 
-def policy_module(host: Host, what: str, path: str, text: str, *, name: str, relabel: str = "") -> Iterator[Brick]:
+def policy_module(host: Host, what: str, path: str, text: str, *, name: str, relabel: str = "") -> Iterator[Resource]:
     """The module `text` at `path`, loaded as `<name>_<digest>`, since SELinux lists modules by name alone.
 
     `relabel` is a file whose label the module gives.

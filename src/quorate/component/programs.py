@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 
 from quorate.component.context import Context
 from quorate.component.turns import Enough, Turns
-from quorate.resource.brick import Brick
+from quorate.resource.base import Resource
 from quorate.spec.cluster import Cluster, Host, Role
 
 NAME = "programs"
@@ -26,7 +26,7 @@ def names(c: Cluster, manager: str) -> tuple[str, ...]:
     return tuple(found)
 
 
-def resources(context: Context, host: Host) -> Iterator[Brick]:
+def resources(context: Context, host: Host) -> Iterator[Resource]:
     """The packages, on workers."""
     if host.has(Role.WORKER):
         yield from context.packages(host, "programs", *names(context.cluster, context.of(host).package_manager))

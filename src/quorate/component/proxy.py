@@ -11,7 +11,7 @@ from quorate.component.settings import client, proxy
 from quorate.component.turns import Enough, Turns
 from quorate.render import journal, service_rules, yaml
 from quorate.render.kubeconfig import kubeconfig
-from quorate.resource.brick import Brick
+from quorate.resource.base import Resource
 from quorate.resource.file import File
 from quorate.resource.system import Undo
 from quorate.resource.unit import Ready
@@ -26,7 +26,7 @@ TURNS = Turns.CANARY
 RULES = f"{layout.BALANCER}/rules"
 
 
-def resources(context: Context, host: Host) -> Iterator[Brick]:
+def resources(context: Context, host: Host) -> Iterator[Resource]:
     """Binary, configuration, service, health."""
     if not host.has(Role.WORKER):
         return

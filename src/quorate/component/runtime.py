@@ -9,7 +9,7 @@ from quorate.component.service import service
 from quorate.component.settings import client, registry
 from quorate.component.turns import Enough, Turns
 from quorate.render import containers, toml, yaml
-from quorate.resource.brick import Brick
+from quorate.resource.base import Resource
 from quorate.resource.file import DataDirectory, Directory, File
 from quorate.resource.system import Undo
 from quorate.spec.cluster import RUNTIMES, Cluster, Host, Role
@@ -37,7 +37,7 @@ PLAIN_RUNC = "/opt/kubernetes/runc-plain"
 """runc without what a host refuses: only where a fact says so."""
 
 
-def resources(context: Context, host: Host) -> Iterator[Brick]:
+def resources(context: Context, host: Host) -> Iterator[Resource]:
     """Binaries, configuration, services."""
     if not host.has(Role.WORKER):
         return
@@ -63,7 +63,7 @@ def resources(context: Context, host: Host) -> Iterator[Brick]:
         yield from _docker(context, host)
 
 
-def _containerd(context: Context, host: Host) -> Iterator[Brick]:
+def _containerd(context: Context, host: Host) -> Iterator[Resource]:
     c = context.cluster
     yield File(host=host.name, path=CONTAINERD, content=toml.dump(containerd(context, host)))
     yield from _registries(context, host)
@@ -102,7 +102,7 @@ def _containerd_dir(c: Cluster, host: Host) -> str:
     return c.runtime_dir(host) if c.runtime.kind == "containerd" else RUNTIMES["containerd"]
 
 
-def _proxy(context: Context, host: Host, files: list[str]) -> Iterator[Brick]:
+def _proxy(context: Context, host: Host, files: list[str]) -> Iterator[Resource]:
     """The file of the way out."""
     found = variables(context.cluster, context.proxy)
     text = "".join(f"{name.upper()}={value}\n" for name, value in found.items())
@@ -110,7 +110,7 @@ def _proxy(context: Context, host: Host, files: list[str]) -> Iterator[Brick]:
         yield File(host=host.name, path=path, content=text, mode="0600", secret="@" in context.proxy)
 
 
-def _registries(context: Context, host: Host) -> Iterator[Brick]:
+def _registries(context: Context, host: Host) -> Iterator[Resource]:
     """How containerd asks registries. It reads this at each pull."""
     c = context.cluster
     yield Directory(host=host.name, path=HOSTS, purge=True)
@@ -174,7 +174,7 @@ def containerd(context: Context, host: Host) -> dict[str, object]:
     return {**config, "plugins": plugins}
 
 
-def _docker(context: Context, host: Host) -> Iterator[Brick]:
+def _docker(context: Context, host: Host) -> Iterator[Resource]:
     facts, runtime = context.of(host), context.cluster.runtime
     config: dict[str, object] = {
         "exec-opts": [f"native.cgroupdriver={CGROUP_DRIVER}"],

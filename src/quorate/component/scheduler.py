@@ -9,7 +9,7 @@ from quorate.component.settings import election, scheduler
 from quorate.component.turns import Enough, Turns
 from quorate.render import journal, yaml
 from quorate.render.kubeconfig import kubeconfig
-from quorate.resource.brick import Brick
+from quorate.resource.base import Resource
 from quorate.resource.file import File
 from quorate.resource.unit import Ready
 from quorate.spec import layout, pki_files
@@ -21,7 +21,7 @@ MEETS: Mapping[str, Enough] = {}
 TURNS = Turns.STRICT
 
 
-def resources(context: Context, host: Host) -> Iterator[Brick]:
+def resources(context: Context, host: Host) -> Iterator[Resource]:
     """Binary, kubeconfig, service, health."""
     if not host.has(Role.CONTROL_PLANE):
         return

@@ -6,7 +6,7 @@ from typing import Any
 from quorate.component.command import arguments, tried
 from quorate.component.context import Context
 from quorate.render import systemd
-from quorate.resource.brick import Brick
+from quorate.resource.base import Resource
 from quorate.resource.file import File
 from quorate.resource.unit import Unit
 from quorate.spec.cluster import Host
@@ -35,7 +35,7 @@ def service(
     block: bool = True,
     guard: str = "",
     **unit: Any,
-) -> Iterator[Brick]:
+) -> Iterator[Resource]:
     """A unit file and its service, restarted when the unit file or one of `loads` is newer than the process.
 
     With `flags`, which are then its whole command line, a program is asked whether it would start so before the unit

@@ -9,8 +9,8 @@ from quorate.component.links import links
 from quorate.component.turns import Enough, Turns
 from quorate.component.upgrades import upgrades
 from quorate.render.sh import quote
+from quorate.resource.base import Resource
 from quorate.resource.block import Block
-from quorate.resource.brick import Brick
 from quorate.resource.file import DataDirectory, Directory, File
 from quorate.resource.system import Setting, leftovers, module, sysctl
 from quorate.spec.cluster import Host, Role
@@ -33,7 +33,7 @@ BREAKS = {
 """What a wrong value of a kernel setting of ours does."""
 
 
-def resources(context: Context, host: Host) -> Iterator[Brick]:
+def resources(context: Context, host: Host) -> Iterator[Resource]:
     """Names, packages, kernel, swap, time, SELinux, firewall."""
     c, facts, name = context.cluster, context.of(host), host.name
     yield leftovers(name)
@@ -74,7 +74,7 @@ def _basics(host: Host) -> tuple[str, ...]:
     return ("curl",) if host.has(Role.LOAD_BALANCER) else ()
 
 
-def _kernel(context: Context, host: Host) -> Iterator[Brick]:
+def _kernel(context: Context, host: Host) -> Iterator[Resource]:
     """Modules and settings, as far as this host has them and lets us set them."""
     facts, name = context.of(host), host.name
     modules: list[str] = []
@@ -123,7 +123,7 @@ def sysctls(context: Context, host: Host) -> dict[str, str]:
     return can
 
 
-def _hostname(host: Host) -> Brick:
+def _hostname(host: Host) -> Resource:
     old = f"{STATE}/hostname"
     return Setting(
         host=host.name,
@@ -138,7 +138,7 @@ def _hostname(host: Host) -> Brick:
     )
 
 
-def _swap(host: str) -> Brick:
+def _swap(host: str) -> Resource:
     return Setting(
         host=host,
         what="swap",

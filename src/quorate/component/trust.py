@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from quorate.component.context import Context
 from quorate.component.turns import Enough, Turns
 from quorate.pki import profiles
-from quorate.resource.brick import Brick
+from quorate.resource.base import Resource
 from quorate.resource.file import Directory, File
 from quorate.spec.cluster import Host, Role
 from quorate.spec.layout import ETCD_PKI, KUBERNETES, PKI
@@ -16,7 +16,7 @@ MEETS: Mapping[str, Enough] = {}
 TURNS = Turns.TOGETHER
 
 
-def resources(context: Context, host: Host) -> Iterator[Brick]:
+def resources(context: Context, host: Host) -> Iterator[Resource]:
     """The folders and every file of the certificate table that belongs on this host."""
     if host.has(Role.CONTROL_PLANE) or host.has(Role.WORKER):
         yield Directory(host=host.name, path=KUBERNETES, purge=True)

@@ -7,14 +7,14 @@ upgrades leave the balancers' packages out, for those restart what they bring.
 from collections.abc import Iterator
 
 from quorate.component.context import Context
-from quorate.resource.brick import Brick
+from quorate.resource.base import Resource
 from quorate.resource.file import Directory, File
 from quorate.spec.cluster import Cluster, Host, Role
 from quorate.spec.layout import APT_UPGRADES, NEEDRESTART
 from quorate.spec.processes import unit_names
 
 
-def upgrades(context: Context, host: Host) -> Iterator[Brick]:
+def upgrades(context: Context, host: Host) -> Iterator[Resource]:
     """The two files, where apt installs; both are read by programs that may come later."""
     if context.of(host).package_manager != "apt":
         return

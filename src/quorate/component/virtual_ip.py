@@ -10,7 +10,7 @@ from quorate.component.context import Context
 from quorate.component.service import SANDBOX, service
 from quorate.component.turns import Enough, Turns
 from quorate.render import address, keepalived, pulse
-from quorate.resource.brick import Brick
+from quorate.resource.base import Resource
 from quorate.resource.file import File
 from quorate.spec import vip as place
 from quorate.spec.cluster import Host, Role
@@ -32,7 +32,7 @@ _AT_ONCE = {"CPUWeight": 10000}
 late adverts are a false alarm. Where CPUs are shared out by service, a nice value weighs within its own alone."""
 
 
-def resources(context: Context, host: Host) -> Iterator[Brick]:
+def resources(context: Context, host: Host) -> Iterator[Resource]:
     """On a balancer: the pulse where another may take over, keepalived, the watch of its address."""
     c = context.cluster
     if not (host.has(Role.LOAD_BALANCER) and c.endpoint.vip):
@@ -47,7 +47,7 @@ def _peers(context: Context, host: Host) -> list[str]:
     return [balancer.ip for balancer in context.cluster.balancers if balancer.name != host.name]
 
 
-def _pulse(context: Context, host: Host) -> Iterator[Brick]:
+def _pulse(context: Context, host: Host) -> Iterator[Resource]:
     c = context.cluster
     unit = f"{c.load_balancer.kind}.service"
     text = pulse.script(
@@ -75,7 +75,7 @@ def _pulse(context: Context, host: Host) -> Iterator[Brick]:
     )
 
 
-def _keepalived(context: Context, host: Host) -> Iterator[Brick]:
+def _keepalived(context: Context, host: Host) -> Iterator[Resource]:
     c, facts = context.cluster, context.of(host)
     vip = c.endpoint.vip
     assert vip is not None

@@ -7,7 +7,7 @@ from quorate.component.turns import Enough, Turns
 from quorate.core import Key
 from quorate.render import vrrp
 from quorate.render.sh import quote
-from quorate.resource.brick import Brick
+from quorate.resource.base import Resource
 from quorate.resource.package import Packages
 from quorate.resource.system import Encounter
 from quorate.spec import vip as place
@@ -26,7 +26,7 @@ FRESH = 10
 KEEPALIVED = "keepalived.service"
 
 
-def resources(context: Context, host: Host) -> Iterator[Brick]:
+def resources(context: Context, host: Host) -> Iterator[Resource]:
     """On each balancer keepalived's package; as long as one does not run, a proof that adverts of all others arrive."""
     c = context.cluster
     there = [each for each in c.balancers if each.name not in context.absent]

@@ -19,7 +19,6 @@ from quorate.plan.discreet import hide
 from quorate.plan.step import Plan, Step, difference
 from quorate.render import journal
 from quorate.report.event import Emit, PartDone, Said, Sent, StepDone, StepFailed, StepSkipped, StepStarted
-from quorate.resource.brick import Brick
 from quorate.resource.unit import Ready, Unit
 
 BATCHES = 3
@@ -285,7 +284,7 @@ class Executor:
 
     async def _fail_with_reasons(self, step: Step, error: str) -> None:
         """It failed; a service's journal says why, which systemctl only points to, and other hosts what they know."""
-        unit = step.resource.service if isinstance(step.resource, Brick) else ""
+        unit = step.resource.service
         if unit and (last := await self._hear(step.key.host, journal.last(unit))):
             error = f"{_POINTS.sub('', error)}\n{last}".strip()
         if isinstance(step.resource, Unit) and step.resource.fallback:
@@ -302,8 +301,8 @@ class Executor:
         return ""
 
     def _fail(self, key: Key, error: str) -> None:
-        bricks = [step.resource for step in self._plan.steps.values() if step.key.host == key.host]
-        error = hide(error, (text for brick in bricks if isinstance(brick, Brick) for text in brick.secrets))
+        resources = [step.resource for step in self._plan.steps.values() if step.key.host == key.host]
+        error = hide(error, (text for resource in resources for text in resource.secrets))
         self._order.fail(key)
         self.outcome.failed[key] = error
         self._emit(StepFailed(key, self._component(key), error, self._span(key)))

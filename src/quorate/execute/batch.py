@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from quorate.core import Action, Key, Resource, State
+from quorate.core import Action, Key, State
 from quorate.execute.observe import questions, states
 from quorate.plan.step import Step
 from quorate.resource import ask
+from quorate.resource.base import Resource
 from quorate.resource.prelude import PRELUDE, TOLD
 
 BEGIN, END, CHANGED, LOOK = "\x03>", "\x03<", "\x03changed", "\x03?"

@@ -4,9 +4,10 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
-from quorate.core import Key, Resource, State, Transport, TransportError
+from quorate.core import Key, State, Transport, TransportError
 from quorate.render.sh import quote
 from quorate.resource import ask
+from quorate.resource.base import Resource
 
 
 def questions(resources: Sequence[Resource]) -> dict[str, list[str]]:

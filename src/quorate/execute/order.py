@@ -6,7 +6,6 @@ from typing import NamedTuple
 
 from quorate.core import Key
 from quorate.plan.step import Plan, Step
-from quorate.resource.brick import Brick
 from quorate.resource.system import Encounter
 from quorate.resource.unit import Ready, Unit
 
@@ -63,7 +62,7 @@ class Order:
         """The host's ready steps."""
         for key in list(self.ready[host]):
             resource = self._plan.steps[key].resource
-            yield ReadyStep(key, isinstance(resource, Brick) and resource.waits, self.large(key))
+            yield ReadyStep(key, resource.waits, self.large(key))
 
     def uploads(self) -> list[Key]:
         """The ready steps with large files, what others wait for first."""
@@ -200,7 +199,6 @@ class Order:
         if key in self._plan.gates:
             return True
         resource = self._plan.steps[key].resource
-        waits = isinstance(resource, Brick) and resource.waits
-        if key.host != host or waits or self.large(key):
+        if key.host != host or resource.waits or self.large(key):
             return False
         return bool(self._plan.steps[key].diff) or isinstance(resource, Unit | Ready)

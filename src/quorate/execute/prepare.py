@@ -22,7 +22,7 @@ from quorate.plan.compile import Compiled, compile_stage
 from quorate.plan.staged import Later, foreseen, later
 from quorate.plan.step import Plan, Step
 from quorate.report.event import Emit, Said
-from quorate.resource.brick import Brick
+from quorate.resource.base import Resource
 from quorate.resource.file import File
 from quorate.spec.cluster import Cluster
 from quorate.spec.facts import Facts, HostFacts
@@ -73,12 +73,12 @@ class Prepared:
         return (*now, *(each.name for each in self.later if each.plan.changes))
 
     @property
-    def everything(self) -> tuple[Brick, ...]:
+    def everything(self) -> tuple[Resource, ...]:
         """All things of this stage in the order in which they may be touched, and those that only later ones name."""
-        known = {brick.key for brick in self.compiled.bricks}
+        known = {resource.key for resource in self.compiled.resources}
         steps = {key: step.resource for each in self.later for key, step in each.plan.steps.items()}
-        rest = (one for key, one in steps.items() if key not in known and isinstance(one, Brick))
-        return (*self.compiled.resources, *rest)
+        rest = (one for key, one in steps.items() if key not in known)
+        return (*self.compiled.ordered, *rest)
 
     @property
     def machines(self) -> Mapping[str, str]:
@@ -294,10 +294,10 @@ async def observe(
     notes: tuple[str, ...] = (),
 ) -> tuple[Plan, tuple[Later, ...]]:
     """Look at every resource of a stage, and at what later ones add; hosts known to be lost are not asked again."""
-    bricks = {brick.key: brick for each in (compiled, *rest) for brick in reversed(each.bricks)}
-    bricks |= {brick.key: brick for brick in compiled.bricks}
+    resources = {resource.key: resource for each in (compiled, *rest) for resource in reversed(each.resources)}
+    resources |= {resource.key: resource for resource in compiled.resources}
     # What only waits for what others do has nothing to tell before they have.
-    asked = [each for each in bricks.values() if each.host not in lost and not (each.waits and each.watches)]
+    asked = [each for each in resources.values() if each.host not in lost and not (each.waits and each.watches)]
     states, more = await look(asked, via)
     away = tuple(sorted({*lost, *more}))
     plan, further = foreseen(compiled, rest, states)

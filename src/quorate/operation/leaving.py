@@ -7,7 +7,7 @@ from quorate.component.context import Context, address
 from quorate.core import Key
 from quorate.render.drain import drain
 from quorate.render.sh import quote
-from quorate.resource.brick import Brick
+from quorate.resource.base import Resource
 from quorate.resource.kube import kubectl
 from quorate.resource.removal import Removal
 from quorate.resource.system import Setting
@@ -20,7 +20,7 @@ NAME = "leaving"
 EVERYTHING = "everything"
 
 
-def away(context: Context) -> Iterator[Brick]:
+def away(context: Context) -> Iterator[Resource]:
     """What others do so that somebody can leave: drain nodes, take members out of etcd one after the other."""
     there = [each for each in context.leaving if each.host.name not in context.absent]
     yield from (_drained(context, each) for each in there if each.loses(Role.WORKER))
@@ -37,7 +37,7 @@ def away(context: Context) -> Iterator[Brick]:
                 before = frozenset({setting.key})
 
 
-def forgotten(context: Context) -> Iterator[Brick]:
+def forgotten(context: Context) -> Iterator[Resource]:
     """The objects of nodes that leave: gone when nothing of them runs any more."""
     yield from (_gone(context, each) for each in context.leaving if each.loses(Role.WORKER))
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from quorate.component.context import Context
-from quorate.resource.brick import Brick
+from quorate.resource.base import Resource
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Stage:
 
     name: str
     context: Context
-    acts: tuple[Brick, ...] = ()
+    acts: tuple[Resource, ...] = ()
     """What no component wants for itself: pods that move away, members that go."""
     clears: bool = False
     """All that former clusters left on hosts goes; else only what is in the way of what starts."""

@@ -7,7 +7,7 @@ from quorate.component.context import Context
 from quorate.core import Key
 from quorate.plan.graph import Part
 from quorate.render.sh import quote
-from quorate.resource.brick import Brick
+from quorate.resource.base import Resource
 from quorate.resource.drain import Drained, Uncordoned
 from quorate.resource.fallback import Fallback, Settled
 from quorate.resource.kube import kubectl
@@ -33,13 +33,13 @@ def around(context: Context, parts: Sequence[Part], lane: Collection[str], runs:
     for name, mine in hosts.items():
         if any(map(runs, mine)):
             first, last = _of(context, context.cluster.host(name), mine)
-            ahead[name] = frozenset(brick.key for brick in first)
-            more += [Part(NAME, brick.host, (brick,), name) for brick in (*first, *last)]
+            ahead[name] = frozenset(resource.key for resource in first)
+            more += [Part(NAME, resource.host, (resource,), name) for resource in (*first, *last)]
     found = [_behind(part, ahead.get(part.host, frozenset())) if part.component in lane else part for part in parts]
     return [*found, *more]
 
 
-def _of(context: Context, host: Host, parts: Sequence[Part]) -> tuple[list[Brick], list[Brick]]:
+def _of(context: Context, host: Host, parts: Sequence[Part]) -> tuple[list[Resource], list[Resource]]:
     """What is done before the change of a host, and after it."""
     watches = _watches(host.name, parts)
     acts = frozenset(key for part in parts for key in part.acts)
@@ -47,8 +47,8 @@ def _of(context: Context, host: Host, parts: Sequence[Part]) -> tuple[list[Brick
     return first, _chain(_after(context, host), acts, watches)
 
 
-def _before(context: Context, host: Host) -> list[Brick]:
-    rollout, found = context.cluster.rollout, list[Brick]()
+def _before(context: Context, host: Host) -> list[Resource]:
+    rollout, found = context.cluster.rollout, list[Resource]()
     if rollout.before:
         found.append(Hook(host=host.name, what="before the change", order=quote(rollout.before)))
     if rollout.drain:
@@ -58,8 +58,8 @@ def _before(context: Context, host: Host) -> list[Brick]:
     return found
 
 
-def _after(context: Context, host: Host) -> list[Brick]:
-    rollout, found = context.cluster.rollout, list[Brick]()
+def _after(context: Context, host: Host) -> list[Resource]:
+    rollout, found = context.cluster.rollout, list[Resource]()
     if rollout.drain:
         found.append(Uncordoned(host=context.api_host.name, node=host.node, run=kubectl(_url(context))))
     if rollout.after:
@@ -74,27 +74,27 @@ def _url(context: Context) -> str:
     return f"https://{context.api_host.ip}:{context.cluster.apiserver.port}"
 
 
-def _chain(bricks: Iterable[Brick], before: frozenset[Key], watches: frozenset[Key]) -> list[Brick]:
+def _chain(resources: Iterable[Resource], before: frozenset[Key], watches: frozenset[Key]) -> list[Resource]:
     """One after the other, all after `before`."""
-    found: list[Brick] = []
-    for brick in bricks:
-        found.append(replace(brick, explicit=brick.explicit | before, watches=watches))
-        before = frozenset({brick.key})
+    found: list[Resource] = []
+    for resource in resources:
+        found.append(replace(resource, explicit=resource.explicit | before, watches=watches))
+        before = frozenset({resource.key})
     return found
 
 
 def _behind(part: Part, ahead: frozenset[Key]) -> Part:
     """The part, nothing of which is touched before."""
-    bricks = (
-        brick if isinstance(brick, User) else replace(brick, explicit=brick.explicit | ahead)
-        for brick in part.resources
+    resources = (
+        resource if isinstance(resource, User) else replace(resource, explicit=resource.explicit | ahead)
+        for resource in part.resources
     )
-    return replace(part, resources=tuple(bricks)) if ahead else part
+    return replace(part, resources=tuple(resources)) if ahead else part
 
 
 def _watches(host: str, parts: Sequence[Part]) -> frozenset[Key]:
     """What disturbs the host's pods when it changes: all of its lane but proofs, and what its services load."""
-    bricks = [brick for part in parts for brick in part.resources]
-    loads = {path for brick in bricks if isinstance(brick, Unit) for path in brick.loads}
-    own = {brick.key for brick in bricks if not isinstance(brick, Ready | Fallback | Settled)}
+    resources = [resource for part in parts for resource in part.resources]
+    loads = {path for resource in resources if isinstance(resource, Unit) for path in resource.loads}
+    own = {resource.key for resource in resources if not isinstance(resource, Ready | Fallback | Settled)}
     return frozenset(own | {Key(host, "file", path) for path in loads})

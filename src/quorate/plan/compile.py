@@ -17,7 +17,7 @@ from quorate.plan.fallback import fallen_back
 from quorate.plan.gate import Gate
 from quorate.plan.gone import removals
 from quorate.plan.graph import After, Graph, Lane, Part, ahead, edges, in_turn, order
-from quorate.resource.brick import Brick
+from quorate.resource.base import Resource
 from quorate.resource.removal import Removal
 from quorate.resource.unit import Unit
 from quorate.spec.cluster import Cluster
@@ -39,14 +39,14 @@ class Compiled:
     """Hosts without which it does not begin."""
 
     @cached_property
-    def bricks(self) -> tuple[Brick, ...]:
+    def resources(self) -> tuple[Resource, ...]:
         """The resources, component after component and host after host."""
-        return tuple(brick for part in self.parts for brick in part.resources)
+        return tuple(resource for part in self.parts for resource in part.resources)
 
     @cached_property
-    def resources(self) -> tuple[Brick, ...]:
+    def ordered(self) -> tuple[Resource, ...]:
         """The resources in an order in which they may be touched."""
-        by_key = {brick.key: brick for brick in self.bricks}
+        by_key = {resource.key: resource for resource in self.resources}
         return tuple(by_key[key] for key in self.needs if key in by_key)
 
     @cached_property
@@ -63,7 +63,7 @@ class Compiled:
     @cached_property
     def component_of(self) -> Mapping[Key, str]:
         """The component of each thing."""
-        return {brick.key: part.component for part in self.parts for brick in part.resources}
+        return {resource.key: part.component for part in self.parts for resource in part.resources}
 
     @cached_property
     def _graph(self) -> Graph:
@@ -81,11 +81,11 @@ def compile_stage(stage: Stage) -> Compiled:
     return Compiled(stage.name, (*parts, *_acts(stage.acts)), context, stage.answering)
 
 
-def _acts(bricks: Iterable[Brick]) -> list[Part]:
+def _acts(resources: Iterable[Resource]) -> list[Part]:
     """What a stage does besides, as parts of hosts."""
-    hosts: dict[str, list[Brick]] = {}
-    for brick in bricks:
-        hosts.setdefault(brick.host, []).append(brick)
+    hosts: dict[str, list[Resource]] = {}
+    for resource in resources:
+        hosts.setdefault(resource.host, []).append(resource)
     return [Part(leaving.NAME, host, tuple(mine)) for host, mine in hosts.items()]
 
 
@@ -179,7 +179,7 @@ def _ordered(cluster: Cluster) -> Cluster:
 
 def _runs(context: Context, part: Part) -> bool:
     """Whether a service of the part runs, be it one that it is about to exchange."""
-    gone = [brick for removal in part.resources if isinstance(removal, Removal) for brick in removal.bricks]
+    gone = [resource for removal in part.resources if isinstance(removal, Removal) for resource in removal.resources]
     return _serves(context, part) or _any_runs(context, part.host, gone)
 
 
@@ -188,6 +188,6 @@ def _serves(context: Context, part: Part) -> bool:
     return _any_runs(context, part.host, part.resources)
 
 
-def _any_runs(context: Context, host: str, bricks: Iterable[Brick]) -> bool:
+def _any_runs(context: Context, host: str, resources: Iterable[Resource]) -> bool:
     running = context.facts.of(host).running
-    return any(isinstance(brick, Unit) and brick.unit in running for brick in bricks)
+    return any(isinstance(resource, Unit) and resource.unit in running for resource in resources)

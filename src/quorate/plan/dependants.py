@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from quorate.core import Key
 from quorate.plan.graph import Part
-from quorate.resource.brick import Brick
+from quorate.resource.base import Resource
 from quorate.resource.unit import Ready, Unit
 from quorate.spec.processes import resting
 
@@ -21,12 +21,12 @@ def rested(parts: Sequence[Part], runs: Callable[[Part], bool]) -> list[Part]:
     users = {unit for units in resting().values() for unit in units}
     running: dict[str, dict[str, Part]] = {unit: {} for unit in users}
     for part in parts:
-        for unit in users & {brick.unit for brick in _units(part)}:
+        for unit in users & {resource.unit for resource in _units(part)}:
             if runs(part):
                 running[unit][part.host] = part
 
     def let_rest(part: Part) -> Part:
-        named = (user for brick in _units(part) for user in resting().get(brick.unit, ()))
+        named = (user for resource in _units(part) for user in resting().get(resource.unit, ()))
         found = {user: running[user][part.host] for user in named if part.host in running[user]}
         found = {user: serving for user, serving in found.items() if len(running[user]) > 1}
         return _resting(part, found) if found and runs(part) else part
@@ -35,7 +35,7 @@ def rested(parts: Sequence[Part], runs: Callable[[Part], bool]) -> list[Part]:
 
 
 def _units(part: Part) -> list[Unit]:
-    return [brick for brick in part.resources if isinstance(brick, Unit)]
+    return [resource for resource in part.resources if isinstance(resource, Unit)]
 
 
 def _resting(part: Part, users: Mapping[str, Part]) -> Part:
@@ -43,17 +43,20 @@ def _resting(part: Part, users: Mapping[str, Part]) -> Part:
     watches = frozenset(_watched(part.resources))
     proofs = (
         # Of this host alone: whoever waits for the part does not wait for its users.
-        replace(brick, what=f"{brick.what} after {part.component}", own=True, company=(), watches=watches)
+        replace(resource, what=f"{resource.what} after {part.component}", own=True, company=(), watches=watches)
         for user in users.values()
-        for brick in user.resources
-        if isinstance(brick, Ready)
+        for resource in user.resources
+        if isinstance(resource, Ready)
     )
-    bricks = (replace(brick, dependants=tuple(users)) if isinstance(brick, Unit) else brick for brick in part.resources)
-    return replace(part, resources=(*bricks, *proofs))
+    resources = (
+        replace(resource, dependants=tuple(users)) if isinstance(resource, Unit) else resource
+        for resource in part.resources
+    )
+    return replace(part, resources=(*resources, *proofs))
 
 
-def _watched(bricks: Iterable[Brick]) -> Iterable[Key]:
+def _watched(resources: Iterable[Resource]) -> Iterable[Key]:
     """The services, and what they load."""
-    for unit in (brick for brick in bricks if isinstance(brick, Unit)):
+    for unit in (resource for resource in resources if isinstance(resource, Unit)):
         yield unit.key
         yield from (Key(unit.host, "file", path) for path in unit.loads)

@@ -102,9 +102,11 @@ def diff(step: Step, present: str | None) -> Diff:
 
 
 def _removal(removal: Removal) -> str:
-    units = [brick.unit for brick in removal.bricks if isinstance(brick, Unit)]
+    units = [resource.unit for resource in removal.resources if isinstance(resource, Unit)]
     said = f"stop {', '.join(unit.removesuffix('.service') for unit in units)}; " if units else ""
-    return said + (f"all {len(removal.bricks)} things of ours" if removal.whole else many(len(removal.bricks), "thing"))
+    return said + (
+        f"all {len(removal.resources)} things of ours" if removal.whole else many(len(removal.resources), "thing")
+    )
 
 
 def _file(file: File, step: Step) -> str:

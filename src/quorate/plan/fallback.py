@@ -8,7 +8,7 @@ from quorate.plan.graph import Part
 from quorate.plan.step import Plan
 from quorate.plan.words import line
 from quorate.render.fallback import decided, forsaking, heard
-from quorate.resource.brick import Brick
+from quorate.resource.base import Resource
 from quorate.resource.fallback import LATER_S, Fallback, Settled
 from quorate.resource.file import Binary, File
 from quorate.resource.unit import Ready, Unit
@@ -16,13 +16,13 @@ from quorate.resource.unit import Ready, Unit
 
 def fallen_back(part: Part) -> Part:
     """The part with its fallback before all that it has, where it has services and proofs of them."""
-    units = [brick for brick in part.resources if isinstance(brick, Unit)]
-    proofs = [brick for brick in part.resources if isinstance(brick, Ready)]
+    units = [resource for resource in part.resources if isinstance(resource, Unit)]
+    proofs = [resource for resource in part.resources if isinstance(resource, Ready)]
     loads = {path for unit in units for path in unit.loads}
     watched = [
-        brick
-        for brick in part.resources
-        if isinstance(brick, Binary) or (isinstance(brick, File) and brick.path in loads)
+        resource
+        for resource in part.resources
+        if isinstance(resource, Binary) or (isinstance(resource, File) and resource.path in loads)
     ]
     if not (units and proofs and watched):
         return part
@@ -30,31 +30,31 @@ def fallen_back(part: Part) -> Part:
         host=part.host,
         part=part.component,
         units=tuple(unit.unit for unit in units),
-        paths=tuple(brick.path for brick in watched),
+        paths=tuple(resource.path for resource in watched),
         check="\n".join(f"( {ready.check}\n) || exit 1" for ready in proofs),
         within=max(ready.within for ready in proofs),
-        watches=frozenset(brick.key for brick in watched),
+        watches=frozenset(resource.key for resource in watched),
         digest=_digest(watched),
     )
     hears = heard(part.component, made.digest)
 
-    def changed(brick: Brick) -> Brick:
-        if isinstance(brick, Unit):
-            return replace(brick, fallback=decided(part.component, made.digest))
-        if isinstance(brick, Ready):
-            return replace(brick, fallback=hears, within=made.within + LATER_S)
-        if brick.key not in made.watches:
-            return brick
-        if isinstance(brick, File) and brick.trial:
-            brick = replace(brick, trial=forsaking(part.component, brick.trial))
-        return replace(brick, explicit=brick.explicit | {made.key})
+    def changed(resource: Resource) -> Resource:
+        if isinstance(resource, Unit):
+            return replace(resource, fallback=decided(part.component, made.digest))
+        if isinstance(resource, Ready):
+            return replace(resource, fallback=hears, within=made.within + LATER_S)
+        if resource.key not in made.watches:
+            return resource
+        if isinstance(resource, File) and resource.trial:
+            resource = replace(resource, trial=forsaking(part.component, resource.trial))
+        return replace(resource, explicit=resource.explicit | {made.key})
 
     end = Settled(host=part.host, part=part.component, units=made.units, watches=made.watches)
     return replace(part, resources=(made, *map(changed, part.resources), end))
 
 
-def _digest(bricks: list[Binary | File]) -> str:
-    told = "".join(f"{brick.path} {sorted(brick.desired.items())}\n" for brick in bricks)
+def _digest(resources: list[Binary | File]) -> str:
+    told = "".join(f"{resource.path} {sorted(resource.desired.items())}\n" for resource in resources)
     return hashlib.sha256(told.encode()).hexdigest()[:16]
 
 
@@ -62,9 +62,11 @@ def known_bad(plan: Plan) -> dict[Key, str]:
     """What is about to be tried though it was before, and did not hold: by its fallback, when and why."""
     found = {}
     for key, step in plan.steps.items():
-        brick, said = step.resource, step.actual or {}
-        if isinstance(brick, Fallback) and step.diff and said.get("failed") == brick.digest:
+        resource, said = step.resource, step.actual or {}
+        if isinstance(resource, Fallback) and step.diff and said.get("failed") == resource.digest:
             then = "what ran before is back" if said.get("back") == "yes" else "what ran before did not answer either"
             why = "; ".join(filter(None, (said.get("why"), said.get("said"))))
-            found[key] = line(f"{key.host}: this change of {brick.part} was tried at {said.get('when')}: {why}; {then}")
+            found[key] = line(
+                f"{key.host}: this change of {resource.part} was tried at {said.get('when')}: {why}; {then}"
+            )
     return found

@@ -10,7 +10,7 @@ from quorate.component.context import Context
 from quorate.core import Blob, Key
 from quorate.operation import leaving
 from quorate.plan.graph import Part
-from quorate.resource.brick import Brick
+from quorate.resource.base import Resource
 from quorate.resource.file import Directory
 from quorate.resource.package import Packages
 from quorate.resource.removal import Removal
@@ -71,8 +71,8 @@ def removals(
     The rest goes where a stage `clears`, the last started first: whole parts, and what belongs to a host or a role that
     leaves.
     """
-    kept = {brick.key for part in now for brick in part.resources}
-    old: dict[tuple[str, str], dict[Key, Brick]] = defaultdict(dict)
+    kept = {resource.key for part in now for resource in part.resources}
+    old: dict[tuple[str, str], dict[Key, Resource]] = defaultdict(dict)
     for past in (*(_past(context, cluster) for cluster in olds), *_behind(context)):
         for part in parts(past):
             if part.host not in context.absent:
@@ -86,11 +86,11 @@ def removals(
             continue
         wanted = _packages(now, host)
         stay = _directories(now, host)
-        alone = {component: list(_alone(bricks, wanted, stay)) for component, bricks in mine.items()}
+        alone = {component: list(_alone(resources, wanted, stay)) for component, resources in mine.items()}
         if each is None:
             found = [_first(part, alone.get(part.component, ())) if part.host == host else part for part in found]
             here = {part.component for part in now if part.host == host}
-            alone = {component: bricks for component, bricks in alone.items() if component not in here}
+            alone = {component: resources for component, resources in alone.items() if component not in here}
             each = Leaving(context.cluster.host(host), frozenset(), whole=False)
         if clears:
             acts = frozenset(key for part in now if part.host == host for key in part.acts)
@@ -100,66 +100,66 @@ def removals(
 
 def _packages(parts: Sequence[Part], host: str) -> set[str]:
     """The packages that a host shall have."""
-    bricks = (brick for part in parts if part.host == host for brick in part.resources)
-    return {name for brick in bricks if isinstance(brick, Packages) for name in brick.packages}
+    resources = (resource for part in parts if part.host == host for resource in part.resources)
+    return {name for resource in resources if isinstance(resource, Packages) for name in resource.packages}
 
 
 def _directories(parts: Sequence[Part], host: str) -> set[str]:
     """The directories that a host shall have."""
-    bricks = (brick for part in parts if part.host == host for brick in part.resources)
-    return {brick.path for brick in bricks if isinstance(brick, Directory)}
+    resources = (resource for part in parts if part.host == host for resource in part.resources)
+    return {resource.path for resource in resources if isinstance(resource, Directory)}
 
 
-def _by_host(old: Mapping[tuple[str, str], Mapping[Key, Brick]]) -> dict[str, dict[str, list[Brick]]]:
-    """Bricks by host and component, components in the order in which they go."""
+def _by_host(old: Mapping[tuple[str, str], Mapping[Key, Resource]]) -> dict[str, dict[str, list[Resource]]]:
+    """Resources by host and component, components in the order in which they go."""
     rank = {component.NAME: number for number, component in enumerate(COMPONENTS)}
-    hosts: dict[str, dict[str, list[Brick]]] = defaultdict(dict)
-    for (host, component), bricks in sorted(old.items(), key=lambda item: (item[0][0], -rank[item[0][1]])):
-        if bricks:
-            hosts[host][component] = list(bricks.values())
+    hosts: dict[str, dict[str, list[Resource]]] = defaultdict(dict)
+    for (host, component), resources in sorted(old.items(), key=lambda item: (item[0][0], -rank[item[0][1]])):
+        if resources:
+            hosts[host][component] = list(resources.values())
     return hosts
 
 
-def _backwards(bricks: Sequence[Brick]) -> Iterator[Brick]:
+def _backwards(resources: Sequence[Resource]) -> Iterator[Resource]:
     """What runs, then what lies on the disk."""
     for passive in (False, True):
-        yield from (brick for brick in reversed(bricks) if brick.passive is passive)
+        yield from (resource for resource in reversed(resources) if resource.passive is passive)
 
 
-def _cleaning(each: Leaving, mine: Mapping[str, Sequence[Brick]]) -> Part:
-    bricks = [brick for part in reversed(list(mine.values())) for brick in part]
+def _cleaning(each: Leaving, mine: Mapping[str, Sequence[Resource]]) -> Part:
+    resources = [resource for part in reversed(list(mine.values())) for resource in part]
     name = each.host.name
-    goes = Removal(host=name, what=leaving.EVERYTHING, bricks=tuple(_backwards(bricks)), whole=True)
+    goes = Removal(host=name, what=leaving.EVERYTHING, resources=tuple(_backwards(resources)), whole=True)
     return Part(leaving.NAME, name, (goes,))
 
 
-def _alone(bricks: Sequence[Brick], wanted: set[str], stay: set[str]) -> Iterator[Brick]:
-    """The bricks, without what others want: packages of another part of the host, directories that `stay`."""
-    for brick in bricks:
-        if isinstance(brick, Directory):
-            above = (str(parent) for parent in PurePosixPath(brick.path).parents)
-            yield replace(brick, within=next((path for path in above if path in stay), ""))
-        elif not isinstance(brick, Packages):
-            yield brick
-        elif rest := tuple(name for name in brick.packages if name not in wanted):
-            yield replace(brick, packages=rest, alone=True)
+def _alone(resources: Sequence[Resource], wanted: set[str], stay: set[str]) -> Iterator[Resource]:
+    """The resources, without what others want: packages of another part of the host, directories that `stay`."""
+    for resource in resources:
+        if isinstance(resource, Directory):
+            above = (str(parent) for parent in PurePosixPath(resource.path).parents)
+            yield replace(resource, within=next((path for path in above if path in stay), ""))
+        elif not isinstance(resource, Packages):
+            yield resource
+        elif rest := tuple(name for name in resource.packages if name not in wanted):
+            yield replace(resource, packages=rest, alone=True)
 
 
-def _first(part: Part, bricks: Sequence[Brick]) -> Part:
+def _first(part: Part, resources: Sequence[Resource]) -> Part:
     """The part with the removal of its old things before anything of it runs."""
-    if not any(brick.traces or brick.brought for brick in bricks):
+    if not any(resource.traces or resource.brought for resource in resources):
         return part
-    goes = Removal(host=part.host, what=part.component, bricks=tuple(_backwards(bricks)))
-    first = next((n for n, brick in enumerate(part.resources) if not brick.passive), len(part.resources))
+    goes = Removal(host=part.host, what=part.component, resources=tuple(_backwards(resources)))
+    first = next((n for n, resource in enumerate(part.resources) if not resource.passive), len(part.resources))
     return replace(part, resources=(*part.resources[:first], goes, *part.resources[first:]))
 
 
-def _last(each: Leaving, mine: Mapping[str, Sequence[Brick]], before: frozenset[Key]) -> Iterator[Part]:
+def _last(each: Leaving, mine: Mapping[str, Sequence[Resource]], before: frozenset[Key]) -> Iterator[Part]:
     """The removals of a host that loses roles or parts, one part of the cluster after the other, and all after what
     still acts there, which may use them so long.
     """
-    for component, bricks in mine.items():
-        if any(brick.traces or brick.brought for brick in bricks):
-            goes = Removal(host=each.host.name, what=component, bricks=tuple(_backwards(bricks)), explicit=before)
+    for component, resources in mine.items():
+        if any(resource.traces or resource.brought for resource in resources):
+            goes = Removal(host=each.host.name, what=component, resources=tuple(_backwards(resources)), explicit=before)
             before = frozenset({goes.key})
             yield Part(leaving.NAME, each.host.name, (goes,))

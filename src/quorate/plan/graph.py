@@ -9,8 +9,8 @@ from itertools import pairwise
 
 from quorate.core import Key, PlanError
 from quorate.plan.gate import Gate, gate
+from quorate.resource.base import Company, Resource
 from quorate.resource.block import Block
-from quorate.resource.brick import Brick, Company
 from quorate.resource.file import Binary, Directory, File, Symlink
 from quorate.resource.package import Packages
 from quorate.resource.system import User
@@ -23,28 +23,28 @@ class Part:
 
     component: str
     host: str
-    resources: tuple[Brick, ...]
+    resources: tuple[Resource, ...]
     worker: str = ""
     """Where it is done by another host for this one: whose turn it is."""
 
     @cached_property
     def proofs(self) -> frozenset[Key]:
-        """What tells others that this part works: its Ready bricks, or all its active bricks when it has none."""
-        ready = [brick for brick in self.resources if isinstance(brick, Ready)]
-        found = [brick for brick in ready if not brick.own] if ready else self.resources
-        return frozenset(brick.key for brick in found if not brick.passive)
+        """What tells others that this part works: its Ready resources, or all its active resources when it has none."""
+        ready = [resource for resource in self.resources if isinstance(resource, Ready)]
+        found = [resource for resource in ready if not resource.own] if ready else self.resources
+        return frozenset(resource.key for resource in found if not resource.passive)
 
     @cached_property
     def acts(self) -> frozenset[Key]:
         """All that acts, not the proofs alone: keepalived comes after its balancer's proof, and who waits for a part
         is proven anew when something of it changed, not when its proof was.
         """
-        return frozenset(brick.key for brick in self.resources if not brick.passive)
+        return frozenset(resource.key for resource in self.resources if not resource.passive)
 
     @property
     def alone(self) -> bool:
         """Whether it serves its own host and nobody else: its proof is told nobody."""
-        return any(isinstance(brick, Ready) for brick in self.resources) and not self.proofs
+        return any(isinstance(resource, Ready) for resource in self.resources) and not self.proofs
 
     @property
     def done(self) -> Key:
@@ -81,31 +81,33 @@ class Graph:
         return key
 
 
-def _on_disk(bricks: Sequence[Brick], needs: dict[Key, set[Key]]) -> None:
+def _on_disk(resources: Sequence[Resource], needs: dict[Key, set[Key]]) -> None:
     """Directory -> what lies in it; user -> what it owns; file -> the unit that loads it; packages first.
 
     A file that is tried before it is placed comes after the others that its unit loads.
     """
-    folders = {brick.path: brick.key for brick in bricks if isinstance(brick, Directory)}
+    folders = {resource.path: resource.key for resource in resources if isinstance(resource, Directory)}
     # One package manager, one lock.
-    packages = [brick.key for brick in bricks if isinstance(brick, Packages)]
+    packages = [resource.key for resource in resources if isinstance(resource, Packages)]
     for earlier, later in pairwise(packages):
         needs[later].add(earlier)
-    users = {brick.user: brick.key for brick in bricks if isinstance(brick, User)}
-    files = {brick.path: brick.key for brick in bricks if isinstance(brick, File | Binary | Symlink | Block)}
-    trials = {brick.key for brick in bricks if isinstance(brick, File) and brick.trial}
-    for brick in bricks:
-        key = brick.key
-        if isinstance(brick, File | Directory | Symlink | Binary):
-            parent = brick.path
+    users = {resource.user: resource.key for resource in resources if isinstance(resource, User)}
+    files = {
+        resource.path: resource.key for resource in resources if isinstance(resource, File | Binary | Symlink | Block)
+    }
+    trials = {resource.key for resource in resources if isinstance(resource, File) and resource.trial}
+    for resource in resources:
+        key = resource.key
+        if isinstance(resource, File | Directory | Symlink | Binary):
+            parent = resource.path
             while parent := parent.rpartition("/")[0]:
                 if parent in folders:
                     needs[key].add(folders[parent])
                     break
-        if isinstance(brick, File | Directory) and (user := users.get(brick.owner.split(":")[0])):
+        if isinstance(resource, File | Directory) and (user := users.get(resource.owner.split(":")[0])):
             needs[key].add(user)
-        if isinstance(brick, Unit):
-            loads = {files[path] for path in brick.loads if path in files}
+        if isinstance(resource, Unit):
+            loads = {files[path] for path in resource.loads if path in files}
             needs[key] |= loads
             for tried in loads & trials:
                 needs[tried] |= loads - trials
@@ -120,15 +122,15 @@ def edges(
     components and hosts that serve already. Raises PlanError when two resources have one key.
     """
     graph = Graph()
-    by_host: dict[str, list[Brick]] = defaultdict(list)
+    by_host: dict[str, list[Resource]] = defaultdict(list)
     for part in parts:
         by_host[part.host] += part.resources
-    for bricks in by_host.values():
-        for brick in bricks:
-            if brick.key in graph.needs:
-                raise PlanError(f"two resources are named {brick.key}", keys=(brick.key,))
-            graph.needs[brick.key] = set()
-        _on_disk(bricks, graph.needs)
+    for resources in by_host.values():
+        for resource in resources:
+            if resource.key in graph.needs:
+                raise PlanError(f"two resources are named {resource.key}", keys=(resource.key,))
+            graph.needs[resource.key] = set()
+        _on_disk(resources, graph.needs)
     known = frozenset(graph.needs)
     _ends(parts, after, graph)
     proofs = _proofs(parts, graph)
@@ -143,9 +145,9 @@ def _ends(parts: Sequence[Part], after: Mapping[str, After], graph: Graph) -> No
     """The gate of each component on each host that opens when all of it is done there."""
     ends: dict[tuple[str, Key], set[Key]] = defaultdict(set)
     for part in parts:
-        ends[part.component, part.done] |= {brick.key for brick in part.resources}
-    for (component, key), bricks in ends.items():
-        graph.open(key, bricks, followed=after[component].felt)
+        ends[part.component, part.done] |= {resource.key for resource in part.resources}
+    for (component, key), resources in ends.items():
+        graph.open(key, resources, followed=after[component].felt)
 
 
 def _proofs(parts: Sequence[Part], graph: Graph) -> Mapping[str, Mapping[str, Key]]:
@@ -182,21 +184,21 @@ def _within(part: Part, before: set[Key], known: frozenset[Key], graph: Graph, *
     Where the part `runs`, its files wait for others as well: a reboot between must not start what is not due yet.
     """
     earlier: set[Key] = set()
-    for brick in part.resources:
-        needs = graph.needs[brick.key]
-        needs |= brick.needs & known
-        needs |= {_company(each, known, graph) for each in brick.company}
-        if not brick.passive:
+    for resource in part.resources:
+        needs = graph.needs[resource.key]
+        needs |= resource.needs & known
+        needs |= {_company(each, known, graph) for each in resource.company}
+        if not resource.passive:
             needs |= earlier | before
-        elif isinstance(brick, File | Directory) and brick.owner.split(":")[0] != "root":
+        elif isinstance(resource, File | Directory) and resource.owner.split(":")[0] != "root":
             needs |= {key for key in earlier if key.kind == Packages.kind}
-        if isinstance(brick, File) and brick.trial:
+        if isinstance(resource, File) and resource.trial:
             needs |= earlier
-        if runs and not isinstance(brick, User):
+        if runs and not isinstance(resource, User):
             needs |= before
-        needs.discard(brick.key)
-        if not brick.apart:
-            earlier.add(brick.key)
+        needs.discard(resource.key)
+        if not resource.apart:
+            earlier.add(resource.key)
 
 
 def _company(company: Company, known: frozenset[Key], graph: Graph) -> Key:
@@ -243,10 +245,10 @@ def in_turn(
         ahead = number - (1 if number < lane.canaries else lane.width)
         canaries = () if lane.strict else overs[: lane.canaries]
         turns = {*canaries, *(before if not overs else ()), *(overs[ahead : ahead + 1] if ahead >= 0 else ())}
-        for brick in (brick for part in parts for brick in part.resources):
+        for resource in (resource for part in parts for resource in part.resources):
             # A user is nothing that a service reads anew, and other parts of the host own files as him.
-            if (number < len(running) and not isinstance(brick, User)) or not brick.passive:
-                graph.needs[brick.key] |= turns
+            if (number < len(running) and not isinstance(resource, User)) or not resource.passive:
+                graph.needs[resource.key] |= turns
         acts = {key for part in parts for key in part.acts}
         enough = None if lane.strict or number < lane.canaries else 0
         overs.append(graph.open(gate(f"{lane.name} is over", parts[0].host), acts, enough, turn=True))
@@ -257,8 +259,8 @@ def ahead(graph: Graph, first: Part, others: Sequence[Part]) -> None:
     it is proven, or can't be.
     """
     over = graph.open(gate(f"{first.component} goes ahead"), first.proofs, 0, turn=True)
-    for brick in (brick for part in others for brick in part.resources if not brick.passive):
-        graph.needs[brick.key].add(over)
+    for resource in (resource for part in others for resource in part.resources if not resource.passive):
+        graph.needs[resource.key].add(over)
 
 
 def order(needs: Mapping[Key, Iterable[Key]]) -> list[Key]:

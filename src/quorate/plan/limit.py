@@ -6,7 +6,6 @@ from dataclasses import replace
 from quorate.core import Key, PlanError
 from quorate.plan.gate import Gate
 from quorate.plan.step import Plan, Step
-from quorate.resource.brick import Brick
 
 NAMED = 3
 """How many of the things that wait are named."""
@@ -36,7 +35,7 @@ def limited(plan: Plan, hosts: Collection[str]) -> Plan:
 
 def _is_about(step: Step, hosts: Collection[str]) -> bool:
     """Whether a step is about one of the hosts, be it done elsewhere: a node is drained through an API server."""
-    watches = step.resource.watches if isinstance(step.resource, Brick) else ()
+    watches = step.resource.watches
     return all(key.host in hosts for key in watches) if watches else step.key.host in hosts
 
 

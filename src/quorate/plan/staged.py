@@ -7,7 +7,7 @@ from quorate.core import Key, State
 from quorate.plan.compile import Compiled
 from quorate.plan.graph import Part
 from quorate.plan.step import Plan, Step, difference
-from quorate.resource.brick import Brick
+from quorate.resource.base import Resource
 from quorate.resource.file import Binary, File
 from quorate.resource.removal import Removal
 from quorate.resource.unit import Unit
@@ -25,22 +25,22 @@ class Later:
 
 def later(now: Compiled, stages: Iterable[Compiled]) -> tuple[Compiled, ...]:
     """The stages after one, each with only what it changes: memory does not grow with their number."""
-    before = {brick.key: brick.desired for brick in now.bricks}
+    before = {resource.key: resource.desired for resource in now.resources}
     found = []
     for stage in stages:
         parts = tuple(filter(None, (_differing(part, before) for part in stage.parts)))
-        before |= {brick.key: brick.desired for part in parts for brick in part.resources}
+        before |= {resource.key: resource.desired for part in parts for resource in part.resources}
         found.append(Compiled(stage.stage, parts, stage.context, stage.answering))
     return tuple(found)
 
 
 def _differing(part: Part, before: Mapping[Key, State]) -> Part | None:
     """What differs in a part, and the services that load it."""
-    changed = [brick for brick in part.resources if before.get(brick.key) != brick.desired]
-    paths = {brick.path for brick in changed if isinstance(brick, File | Binary)}
-    loads = [brick for brick in part.resources if isinstance(brick, Unit) and paths & set(brick.loads)]
-    bricks = {brick.key: brick for brick in (*changed, *loads)}
-    return Part(part.component, part.host, tuple(bricks.values())) if bricks else None
+    changed = [resource for resource in part.resources if before.get(resource.key) != resource.desired]
+    paths = {resource.path for resource in changed if isinstance(resource, File | Binary)}
+    loads = [resource for resource in part.resources if isinstance(resource, Unit) and paths & set(resource.loads)]
+    resources = {resource.key: resource for resource in (*changed, *loads)}
+    return Part(part.component, part.host, tuple(resources.values())) if resources else None
 
 
 def foreseen(
@@ -53,41 +53,41 @@ def foreseen(
     ahead = _Ahead(rest)
     steps, expected = {}, dict(states)
     texts: dict[Key, str] = {}
-    for brick in now.bricks:
-        actual = states.get(brick.key)
-        early = actual is not None and bool(difference(brick.desired, actual)) and ahead.wants(brick.key, actual)
-        steps[brick.key] = Step(brick, brick.desired if early else actual)
-        expected[brick.key] = actual if early else brick.desired
-        _read(brick, texts)
-    for brick in now.bricks:
-        if brick.watches:
-            steps[brick.key] = Step(brick, _occasioned(brick, steps, states.get(brick.key)))
+    for resource in now.resources:
+        actual = states.get(resource.key)
+        early = actual is not None and bool(difference(resource.desired, actual)) and ahead.wants(resource.key, actual)
+        steps[resource.key] = Step(resource, resource.desired if early else actual)
+        expected[resource.key] = actual if early else resource.desired
+        _read(resource, texts)
+    for resource in now.resources:
+        if resource.watches:
+            steps[resource.key] = Step(resource, _occasioned(resource, steps, states.get(resource.key)))
     if any(step.diff for step in steps.values()):
         # Only now somebody asks for the order.
-        steps = {brick.key: steps[brick.key] for brick in now.resources}
+        steps = {resource.key: steps[resource.key] for resource in now.ordered}
         plan = Plan(steps, now.needs, component_of=now.component_of, gates=now.gates)
     else:
         plan = Plan(steps, {}, component_of=now.component_of)
     found = []
     for stage in rest:
-        coming = {brick.key: Step(brick, expected.get(brick.key)) for brick in stage.bricks}
+        coming = {resource.key: Step(resource, expected.get(resource.key)) for resource in stage.resources}
         found.append(Later(stage.stage, Plan(coming, {}, component_of=stage.component_of), dict(texts)))
-        for brick in stage.bricks:
-            expected[brick.key] = brick.desired
-            _read(brick, texts)
+        for resource in stage.resources:
+            expected[resource.key] = resource.desired
+            _read(resource, texts)
     return plan, tuple(found)
 
 
-def _occasioned(brick: Brick, steps: Mapping[Key, Step], actual: State | None) -> State | None:
+def _occasioned(resource: Resource, steps: Mapping[Key, Step], actual: State | None) -> State | None:
     """The state of what watches others: as if nothing of it were there when one of those changes, else as wanted."""
-    if any(steps[key].diff for key in brick.watches if key in steps):
-        return {name: value for name, value in (actual or {}).items() if name not in brick.desired}
-    return actual if brick.recalls else {**(actual or {}), **brick.desired}
+    if any(steps[key].diff for key in resource.watches if key in steps):
+        return {name: value for name, value in (actual or {}).items() if name not in resource.desired}
+    return actual if resource.recalls else {**(actual or {}), **resource.desired}
 
 
-def _read(brick: Brick, texts: dict[Key, str]) -> None:
-    if isinstance(brick, File) and not brick.secret:
-        texts[brick.key] = brick.content
+def _read(resource: Resource, texts: dict[Key, str]) -> None:
+    if isinstance(resource, File) and not resource.secret:
+        texts[resource.key] = resource.content
 
 
 class _Ahead:
@@ -96,10 +96,10 @@ class _Ahead:
     def __init__(self, rest: Sequence[Compiled]) -> None:
         self._states: dict[Key, list[State]] = {}
         self._gone: set[Key] = set()
-        for brick in (brick for stage in rest for brick in stage.bricks):
-            self._states.setdefault(brick.key, []).append(brick.desired)
-            if isinstance(brick, Removal):
-                self._gone |= {each.key for each in brick.bricks}
+        for resource in (resource for stage in rest for resource in stage.resources):
+            self._states.setdefault(resource.key, []).append(resource.desired)
+            if isinstance(resource, Removal):
+                self._gone |= {each.key for each in resource.resources}
 
     def wants(self, key: Key, actual: State) -> bool:
         """Whether a later stage wants it so."""

@@ -3,8 +3,9 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from quorate.core import Key, Resource, State
+from quorate.core import Key, State
 from quorate.plan.gate import Gate
+from quorate.resource.base import Resource
 from quorate.resource.unit import Ready
 
 

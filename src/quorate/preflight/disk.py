@@ -51,17 +51,17 @@ def needs(world: World, host: Host) -> Mapping[str, int]:
     """Bytes that the plan writes on a host, by folder: what is replaced is there twice until it is renamed."""
     found: dict[str, int] = defaultdict(int)
     for step in world.plan.changes if world.plan else ():
-        brick = step.resource
-        if step.key.host != host.name or not brick.desired:
+        resource = step.resource
+        if step.key.host != host.name or not resource.desired:
             continue
-        if isinstance(brick, Binary):
-            found[brick.path.rpartition("/")[0]] += brick.blob.size
-        elif isinstance(brick, Image):
-            found[world.cluster.runtime_dir(host)] += UNPACKED * brick.blob.size
-        elif isinstance(brick, Packages):
-            found["/usr"] += UNPACKED * sum(file.blob.size for file in brick.files)
-        elif isinstance(brick, File):
-            found[brick.path.rpartition("/")[0] or "/"] += max(BLOCK, len(brick.content.encode()))
+        if isinstance(resource, Binary):
+            found[resource.path.rpartition("/")[0]] += resource.blob.size
+        elif isinstance(resource, Image):
+            found[world.cluster.runtime_dir(host)] += UNPACKED * resource.blob.size
+        elif isinstance(resource, Packages):
+            found["/usr"] += UNPACKED * sum(file.blob.size for file in resource.files)
+        elif isinstance(resource, File):
+            found[resource.path.rpartition("/")[0] or "/"] += max(BLOCK, len(resource.content.encode()))
     if world.comes(host, Role.ETCD) and not world.facts(host).etcd_member:
         found[world.cluster.etcd.data_dir] += WAL
     return found

@@ -81,8 +81,8 @@ def _meant(key: str, value: str) -> bool:
 
 def units(world: World, host: Host) -> tuple[str, ...]:
     """The services that the plan has on a host."""
-    bricks = (step.resource for step in world.plan.steps.values()) if world.plan else ()
-    return tuple(brick.unit for brick in bricks if isinstance(brick, Unit) and brick.host == host.name)
+    resources = (step.resource for step in world.plan.steps.values()) if world.plan else ()
+    return tuple(resource.unit for resource in resources if isinstance(resource, Unit) and resource.host == host.name)
 
 
 def _names(unit: str) -> list[str]:
@@ -156,8 +156,8 @@ def untouched(world: World, host: Host) -> Verdict | None:
         return unchecked(
             "without a plan our services are not known" if world.plan is None else "the host does not tell"
         )
-    bricks = (step.resource for step in world.plan.steps.values()) if world.plan else ()
-    ours = {brick.path for brick in bricks if isinstance(brick, File) and brick.host == host.name}
+    resources = (step.resource for step in world.plan.steps.values()) if world.plan else ()
+    ours = {resource.path for resource in resources if isinstance(resource, File) and resource.host == host.name}
     found = [each for each in drop_ins(answer) if each.path not in ours]
     if words := _told(found, lambda each: each.grave, fixed=True):
         return failed(words)

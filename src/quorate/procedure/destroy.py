@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from quorate.core import CommandFailed, Transport, TransportError
 from quorate.execute.batch import told
 from quorate.report.event import Emit, Said
-from quorate.resource.brick import Brick
+from quorate.resource.base import Resource
 from quorate.resource.prelude import PRELUDE
 from quorate.resource.removal import FAILED, script
 
@@ -30,27 +30,27 @@ class Destroyed:
             self.forgotten[host] = self.lost.pop(host)
 
 
-def backwards(built: Sequence[Brick]) -> Mapping[str, list[Brick]]:
-    """The bricks of each host in the order of removal: what runs, then what lies on the disk."""
-    hosts: dict[str, list[Brick]] = {}
+def backwards(built: Sequence[Resource]) -> Mapping[str, list[Resource]]:
+    """The resources of each host in the order of removal: what runs, then what lies on the disk."""
+    hosts: dict[str, list[Resource]] = {}
     for passive in (False, True):
-        for brick in reversed(built):
-            if brick.passive is passive:
-                hosts.setdefault(brick.host, []).append(brick)
+        for resource in reversed(built):
+            if resource.passive is passive:
+                hosts.setdefault(resource.host, []).append(resource)
     return hosts
 
 
-async def destroy(built: Sequence[Brick], via: Transport, emit: Emit) -> Destroyed:
+async def destroy(built: Sequence[Resource], via: Transport, emit: Emit) -> Destroyed:
     """Remove everything from every host that answers, all hosts side by side; `built` is in the order of building."""
     result = Destroyed()
 
-    async def one(host: str, bricks: Sequence[Brick]) -> None:
+    async def one(host: str, resources: Sequence[Resource]) -> None:
         def on_line(line: str) -> None:
             if (text := told(line)) is not None:
                 emit(Said(text, host))
 
         try:
-            output = await via.run(host, PRELUDE + script(bricks, whole=True), on_line=on_line)
+            output = await via.run(host, PRELUDE + script(resources, whole=True), on_line=on_line)
         except TransportError as error:
             result.lost[host] = str(error)
         except CommandFailed as error:
@@ -63,5 +63,5 @@ async def destroy(built: Sequence[Brick], via: Transport, emit: Emit) -> Destroy
                 result.clean.append(host)
                 emit(Said("as it was found", host))
 
-    await asyncio.gather(*(one(host, bricks) for host, bricks in backwards(built).items()))
+    await asyncio.gather(*(one(host, resources) for host, resources in backwards(built).items()))
     return result

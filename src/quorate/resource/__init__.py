@@ -1,1 +1,1 @@
-"""The bricks: one kind of desired state each."""
+"""The resources: one kind of desired state each."""

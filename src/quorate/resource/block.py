@@ -6,11 +6,11 @@ from typing import ClassVar
 
 from quorate.core import Action, Probe, State
 from quorate.render.sh import heredoc, quote
-from quorate.resource.brick import Brick
+from quorate.resource.base import Resource
 
 
 @dataclass(frozen=True, kw_only=True)
-class Block(Brick):
+class Block(Resource):
     """Lines of ours in a file of somebody else's, between two marker lines."""
 
     kind: ClassVar[str] = "block"

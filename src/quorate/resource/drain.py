@@ -7,7 +7,7 @@ from typing import ClassVar
 from quorate.core import Action, Probe, State
 from quorate.render.drain import drain
 from quorate.render.sh import quote
-from quorate.resource.brick import Brick
+from quorate.resource.base import Resource
 
 MARK = "quorate.io/cordoned"
 """Annotation of a node that we cordoned: what somebody else has cordoned stays so."""
@@ -15,7 +15,7 @@ _ANNOTATION = MARK.replace(".", "\\.")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Drained(Brick):
+class Drained(Resource):
     """Pods moved away from a node, by the API; those of DaemonSets stay. PodDisruptionBudgets are respected."""
 
     kind: ClassVar[str] = "drained"
@@ -66,7 +66,7 @@ class Drained(Brick):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Uncordoned(Brick):
+class Uncordoned(Resource):
     """A node that we cordoned takes pods again."""
 
     kind: ClassVar[str] = "uncordoned"

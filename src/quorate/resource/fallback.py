@@ -7,7 +7,7 @@ from typing import ClassVar
 from quorate.core import Action, Probe, State
 from quorate.render import fallback
 from quorate.render.sh import heredoc, quote
-from quorate.resource.brick import Brick
+from quorate.resource.base import Resource
 from quorate.spec.layout import UNITS, WANTS
 
 LATER_S = 15
@@ -15,7 +15,7 @@ LATER_S = 15
 
 
 @dataclass(frozen=True, kw_only=True)
-class Fallback(Brick):
+class Fallback(Resource):
     """Files and programs of a part, as they run. A judge on the host (`render.fallback`) asks the part's own proof when
     services have loaded others, and puts all of them back together when that does not hold in time.
 
@@ -107,7 +107,7 @@ class Fallback(Brick):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settled(Brick):
+class Settled(Resource):
     """The end of a change that no service had to load: a mode, a program that none runs, a file as it was before
     somebody edited it. There is nothing to judge, and nothing to go back to.
     """

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from quorate.core import Action, Probe, State
 from quorate.render.sh import heredoc, quote, sh
-from quorate.resource.brick import Brick
+from quorate.resource.base import Resource
 from quorate.spec.layout import STATE, UNITS
 
 PLACE = f"{STATE}/fence"
@@ -19,7 +19,7 @@ ConditionPathExists=!{PLACE}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Fence(Brick):
+class Fence(Resource):
     """Up: a file with the operation's id, which is a condition of the units. Down: neither of them.
 
     It stops nothing that runs. One of another operation is not touched.

@@ -7,12 +7,12 @@ from typing import ClassVar
 
 from quorate.core import Action, Blob, Probe, State
 from quorate.render.sh import heredoc, quote, sh
-from quorate.resource.brick import Brick
+from quorate.resource.base import Resource
 from quorate.spec.layout import STATE
 
 
 @dataclass(frozen=True, kw_only=True)
-class File(Brick):
+class File(Resource):
     """A file with this content, mode and owner."""
 
     kind: ClassVar[str] = "file"
@@ -66,7 +66,7 @@ class File(Brick):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Directory(Brick):
+class Directory(Resource):
     """A directory of ours; `purge` takes its content with it on removal."""
 
     kind: ClassVar[str] = "directory"
@@ -179,7 +179,7 @@ class DataDirectory(Directory):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Symlink(Brick):
+class Symlink(Resource):
     """A symbolic link."""
 
     kind: ClassVar[str] = "link"
@@ -217,7 +217,7 @@ class Symlink(Brick):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Binary(Brick):
+class Binary(Resource):
     """A large file that is streamed to the host; one that is there already, by digest, is never sent."""
 
     kind: ClassVar[str] = "binary"

@@ -7,7 +7,7 @@ from typing import ClassVar
 from quorate.core import Action, Probe, State
 from quorate.render import token
 from quorate.render.sh import heredoc, quote
-from quorate.resource.brick import Brick
+from quorate.resource.base import Resource
 from quorate.spec.layout import STATE
 
 PLACE = f"{STATE}/jobs"
@@ -16,7 +16,7 @@ SILENT_S = 600
 
 
 @dataclass(frozen=True, kw_only=True)
-class Job(Brick):
+class Job(Resource):
     """A script that runs as a transient service. It is called with the path of its cursor, which it writes after each
     piece of work and begins at; it prints `progress DONE ALL` lines, and has `$RATE`, pieces a second.
 

@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from quorate.core import Action, Blob, Probe, State
 from quorate.render.sh import heredoc, quote, sh
-from quorate.resource.brick import Brick
+from quorate.resource.base import Resource
 from quorate.resource.prelude import CREDENTIAL
 from quorate.spec.layout import BIN, STATE, kubeconfig
 
@@ -29,7 +29,7 @@ def _unless_away(server: str) -> str:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Manifest(Brick):
+class Manifest(Resource):
     """API objects, applied server-side by kubectl on a control-plane host."""
 
     kind: ClassVar[str] = "manifest"
@@ -114,7 +114,7 @@ class Manifest(Brick):
 
 
 @dataclass(frozen=True, kw_only=True)
-class KeyPair(Brick):
+class KeyPair(Resource):
     """A certificate and its key as a Secret of the cluster, for pods; known by its digest alone."""
 
     kind: ClassVar[str] = "keypair"
@@ -174,7 +174,7 @@ class KeyPair(Brick):
 
 
 @dataclass(frozen=True, kw_only=True)
-class NodeMarks(Brick):
+class NodeMarks(Resource):
     """Labels and taints of a node object, set as the administrator: a kubelet may give itself few, and only once.
 
     What others have marked a node with stays; what the file had before and has no more goes.
@@ -260,7 +260,7 @@ def _listed(names: Sequence[str], only: str = "") -> str:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Image(Brick):
+class Image(Resource):
     """The container images of one archive, which a worker then has without asking a registry.
 
     With containerd they are pinned: where no registry is, what kubelet collects never comes back. dockershim knows no

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from quorate.core import Action, Probe, State
 from quorate.render.sh import quote, sh
-from quorate.resource.brick import Brick
+from quorate.resource.base import Resource
 from quorate.resource.package_lock import waiting
 from quorate.spec.layout import STATE
 from quorate.spec.supply import PackageFile
@@ -58,7 +58,7 @@ _LIST = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Packages(Brick):
+class Packages(Resource):
     """Packages that must be installed; what comes with them is remembered and leaves with them."""
 
     kind: ClassVar[str] = "packages"
@@ -166,7 +166,7 @@ class Packages(Brick):
         )
 
     def remove(self) -> Sequence[Action]:
-        """Purge what came with us, once, for all bricks of this kind."""
+        """Purge what came with us, once, for all resources of this kind."""
         left = "".join(
             f'if grep -qxF -- {quote(path)} "$MADE" 2>/dev/null; then rm -rf -- {quote(path)}; fi\n'
             for path in self.leavings

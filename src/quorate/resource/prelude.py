@@ -1,4 +1,4 @@
-"""The sh functions that scripts of bricks may call: keep what is replaced, write whole or not at all, tell why not."""
+"""sh functions that scripts of resources may call: keep what is replaced, write whole or not at all, tell why not."""
 
 from quorate.spec.layout import LOADED, STATE
 

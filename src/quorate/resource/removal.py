@@ -7,25 +7,25 @@ from typing import ClassVar
 from quorate.core import Action, Probe, State
 from quorate.render import fallback
 from quorate.render.sh import quote
-from quorate.resource.brick import Brick
+from quorate.resource.base import Resource
 from quorate.spec.layout import LOADED, STATE
 
 FAILED = "\x03failed "
 """Begins a line that names something that could not be removed."""
 
 
-def script(bricks: Sequence[Brick], *, whole: bool) -> str:
-    """Remove bricks, given in the order of removal; one that fails does not stop the others.
+def script(resources: Sequence[Resource], *, whole: bool) -> str:
+    """Remove resources, given in the order of removal; one that fails does not stop the others.
 
     Before a whole host is cleaned the judges of its changes end. The notes about how it was found go last, with the
     `whole` of it, and only when everything else is gone.
     """
     parts = ["q_bad=\n", *([fallback.SWEPT] if whole else [])]
-    for brick in bricks:
-        orders = "\n".join(action.script for action in brick.remove())
+    for resource in resources:
+        orders = "\n".join(action.script for action in resource.remove())
         if not orders:
             continue
-        name = quote(f"{brick.key.kind}/{brick.key.name}")
+        name = quote(f"{resource.key.kind}/{resource.key.name}")
         parts.append(
             f"q_step() {{ (\nset -eu\n{orders}\n) </dev/null; }}\n"
             "set +e; { q_out=$(q_step 2>&1); q_rc=$?; } 7>&1; set -e\n"
@@ -38,7 +38,7 @@ def script(bricks: Sequence[Brick], *, whole: bool) -> str:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Removal(Brick):
+class Removal(Resource):
     """Things that the cluster had on a host and has there no more."""
 
     kind: ClassVar[str] = "removal"
@@ -47,7 +47,7 @@ class Removal(Brick):
 
     what: str
     """The part that they belong to, or `everything`."""
-    bricks: tuple[Brick, ...] = field(repr=False)
+    resources: tuple[Resource, ...] = field(repr=False)
     """In the order of removal."""
     whole: bool = False
     """The host leaves, and keeps nothing of ours."""
@@ -66,10 +66,10 @@ class Removal(Brick):
         """Ask the host's notes: of the whole they are gone themselves, of a part no path and no package is in them."""
         if self.whole:
             return Probe("script", f"[ -e {STATE}/made ] || echo removed=yes")
-        traces = [path for brick in self.bricks for path in brick.traces]
+        traces = [path for resource in self.resources for path in resource.traces]
         noted = " ".join(f"-e {quote(path)}" for path in traces)
         there = " ".join(quote(path if path.startswith(f"{STATE}/") else f"{STATE}/found{path}") for path in traces)
-        came = " ".join(f"-e {quote(name)}" for brick in self.bricks for name in brick.brought)
+        came = " ".join(f"-e {quote(name)}" for resource in self.resources for name in resource.brought)
         packages = f"if grep -qxF {came} {STATE}/packages 2>/dev/null; then r=no; fi\n" if came else ""
         return Probe(
             "script",
@@ -79,7 +79,7 @@ class Removal(Brick):
 
     def converge(self, actual: State) -> Sequence[Action]:
         """Remove them; what could not be removed is told, and fails the step."""
-        return [Action(f'{script(self.bricks, whole=self.whole)}[ -z "$q_bad" ]')]
+        return [Action(f'{script(self.resources, whole=self.whole)}[ -z "$q_bad" ]')]
 
     def remove(self) -> Sequence[Action]:
         """The same."""

@@ -6,13 +6,13 @@ from typing import ClassVar
 
 from quorate.core import Action, Probe, State
 from quorate.render.sh import quote, sh
-from quorate.resource.brick import Brick
+from quorate.resource.base import Resource
 from quorate.resource.prelude import WRITING
 from quorate.spec.layout import STATE
 
 
 @dataclass(frozen=True, kw_only=True)
-class User(Brick):
+class User(Resource):
     """A system user without login, with a group of its own name."""
 
     kind: ClassVar[str] = "user"
@@ -61,7 +61,7 @@ class User(Brick):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Setting(Brick):
+class Setting(Resource):
     """Something with a check that prints `name=value` lines, an order, and an undo."""
 
     kind: ClassVar[str] = "setting"
@@ -106,7 +106,7 @@ class Setting(Brick):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Undo(Brick):
+class Undo(Resource):
     """What a part leaves behind that no thing of ours names: nothing to do until it goes."""
 
     kind: ClassVar[str] = "undo"

@@ -6,12 +6,12 @@ from typing import ClassVar
 
 from quorate.core import Action, Probe, State
 from quorate.render.sh import quote, sh
-from quorate.resource.brick import Brick
+from quorate.resource.base import Resource
 from quorate.spec.layout import LOADED, UNITS, WANTS
 
 
 @dataclass(frozen=True, kw_only=True)
-class Unit(Brick):
+class Unit(Resource):
     """A service. What it has loaded is recorded by its own ExecStartPre, so a stale process is seen as such
     after a crash between write and restart, after a reboot and after a human's edit.
     """
@@ -55,7 +55,7 @@ class Unit(Brick):
         return Probe("unit", self.unit)
 
     def parse(self, answer: str) -> State | None:
-        """A service that nobody waits for counts when it is on its way; its Ready brick waits for it.
+        """A service that nobody waits for counts when it is on its way; its Ready resource waits for it.
 
         One that reloads runs: nginx does so by itself when an API server comes or goes.
         """
@@ -130,7 +130,7 @@ class Unit(Brick):
         )
 
     def remove(self) -> Sequence[Action]:
-        """Stop and disable it; the unit file goes by its own brick."""
+        """Stop and disable it; the unit file goes by its own resource."""
         unit, wants = quote(self.unit), quote(f"{WANTS}/{self.unit}")
         return [
             Action(
@@ -142,7 +142,7 @@ class Unit(Brick):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Stopped(Brick):
+class Stopped(Resource):
     """Services that shall not run now, in the order in which they stop; after a reboot they would start again."""
 
     kind: ClassVar[str] = "stopped"
@@ -182,7 +182,7 @@ class Stopped(Brick):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ready(Brick):
+class Ready(Resource):
     """A service that answers: one remote loop with a deadline. The gates between components are these."""
 
     kind: ClassVar[str] = "ready"

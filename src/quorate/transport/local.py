@@ -1,4 +1,4 @@
-"""This machine as a host: the same bootstrap and the same semantics, for tests of bricks and for chroots."""
+"""This machine as a host: the same bootstrap and the same semantics, for tests of resources and for chroots."""
 
 import asyncio
 import contextlib

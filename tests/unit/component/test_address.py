@@ -23,7 +23,7 @@ from quorate.spec.versions import table
 VIP = "10.0.0.200"
 
 
-def bricks() -> tuple[Cluster, list[object]]:
+def resources() -> tuple[Cluster, list[object]]:
     hosts = [{"name": "m", "address": "10.0.0.1", "roles": ["control-plane", "etcd", "load-balancer"]}]
     cluster = Cluster.model_validate({"name": "c", "hosts": hosts, "endpoint": {"vip": VIP, "port": 8443}})
     known = Facts({"m": HostFacts(interface="e0", prefix=24)})
@@ -35,8 +35,8 @@ class Held(Net):
     """A namespace in which this host's keepalived is MASTER, as far as addresses tell."""
 
     def prepare(self) -> None:
-        _, found = bricks()
-        files = {brick.path: brick.content for brick in found if isinstance(brick, File)}
+        _, found = resources()
+        files = {resource.path: resource.content for resource in found if isinstance(resource, File)}
         (self.folder / "conf").write_text(files[virtual_ip.KEEPALIVED_CONF])
         text = files[virtual_ip.ADDRESS].replace(virtual_ip.KEEPALIVED_CONF, f"{self.folder}/conf")
         (self.folder / "address").write_text(text.replace(f"sleep {address.LOOK_S}", "sleep 0.1"))
@@ -98,6 +98,6 @@ def test_one_that_yields_meanwhile_keeps_none(net: Held) -> None:
 
 
 def test_every_holder_of_a_virtual_ip_has_the_watch() -> None:
-    cluster, found = bricks()
-    assert "quorate-address.service" in {brick.unit for brick in found if isinstance(brick, Unit)}
+    cluster, found = resources()
+    assert "quorate-address.service" in {resource.unit for resource in found if isinstance(resource, Unit)}
     assert "quorate-address.service" in units(cluster, cluster.hosts[0])

@@ -1,4 +1,4 @@
-"""nginx' list of API servers among the bricks of a balancer: what loads it, what proves it, what takes it away."""
+"""nginx' list of API servers among the resources of a balancer: what loads it, what proves it, what takes it away."""
 
 import subprocess
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 from quorate.component import balancer, virtual_ip
 from quorate.component.context import Context
 from quorate.execute.survey import units
-from quorate.resource.brick import Brick
+from quorate.resource.base import Resource
 from quorate.resource.file import File
 from quorate.resource.system import Undo
 from quorate.resource.unit import Ready, Unit
@@ -33,13 +33,13 @@ def context(masters: int = 2, **changes: object) -> Context:
     return Context(cluster, Facts(), Supply(), Secrets({}, {}), table("1.36"))
 
 
-def bricks(given: Context) -> dict[str, Brick]:
+def resources(given: Context) -> dict[str, Resource]:
     host = given.cluster.host("b")
-    return {brick.name: brick for part in (balancer, virtual_ip) for brick in part.resources(given, host)}
+    return {resource.name: resource for part in (balancer, virtual_ip) for resource in part.resources(given, host)}
 
 
 def test_other_masters_change_the_script_which_both_services_load() -> None:
-    few, more = bricks(context(2)), bricks(context(3))
+    few, more = resources(context(2)), resources(context(3))
     assert {name for name in few if few[name] != more[name]} == {balancer.UPSTREAMS, "nginx"}
     for name, reload in (("nginx.service", True), ("quorate-upstreams.service", False)):
         unit = few[name]
@@ -56,7 +56,7 @@ def test_other_masters_change_the_script_which_both_services_load() -> None:
 def test_the_gate_wants_exactly_the_present_masters_in_the_list(tmp_path: Path) -> None:
     (tmp_path / "curl").write_text("#!/bin/sh\nexit 35\n")
     (tmp_path / "curl").chmod(0o755)
-    ready = bricks(context(3))["nginx"]
+    ready = resources(context(3))["nginx"]
     assert isinstance(ready, Ready)
     check = ready.check.replace(balancer.UPSTREAMS_LIST, str(tmp_path / "list"))
 
@@ -76,22 +76,22 @@ def test_the_gate_wants_exactly_the_present_masters_in_the_list(tmp_path: Path) 
 
 def test_haproxy_has_nothing_of_it_and_nginx_takes_it_away() -> None:
     given = context(load_balancer={"kind": "haproxy"})
-    assert not [name for name in bricks(given) if "upstreams" in name]
+    assert not [name for name in resources(given) if "upstreams" in name]
     host = given.cluster.host("b")
     assert units(given.cluster, host) == ("haproxy.service", "keepalived.service", "quorate-address.service")
     assert units(context().cluster, host) == (
         *("nginx.service", "quorate-upstreams.service", "keepalived.service", "quorate-address.service"),
     )
     found = list(balancer.resources(context(), host))
-    [setting] = [brick for brick in found if isinstance(brick, Undo)]
-    assert setting.name not in bricks(given)
+    [setting] = [resource for resource in found if isinstance(resource, Undo)]
+    assert setting.name not in resources(given)
     assert [action.script for action in setting.remove()] == ["rm -f /run/quorate/upstreams.conf"]
     # Things go backwards.
-    assert all(found.index(setting) < found.index(brick) for brick in found if isinstance(brick, Unit))
+    assert all(found.index(setting) < found.index(resource) for resource in found if isinstance(resource, Unit))
 
 
 def test_keepalived_is_before_the_others_at_the_cpu_and_has_no_real_time() -> None:
-    given = bricks(context())
+    given = resources(context())
     unit, config = given[f"{UNITS}/keepalived.service"], given[virtual_ip.KEEPALIVED_CONF]
     assert isinstance(unit, File)
     assert isinstance(config, File)

@@ -45,8 +45,8 @@ def log(root: Root) -> str:
     return (root.etc.parents[1] / "run/quorate/log").read_text()
 
 
-async def undone(root: Root, brick: Setting) -> None:
-    for action in brick.remove():
+async def undone(root: Root, resource: Setting) -> None:
+    for action in resource.remove():
         await root.via.run("h", batch.upload(Action(action.script)))
 
 

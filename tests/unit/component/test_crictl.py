@@ -22,8 +22,10 @@ def paths(*names: str) -> dict[str, str]:
     c = Cluster.model_validate(cluster().model_dump() | {"versions": {"kubernetes": "1.37.2"}})
     supply = Supply(binaries={name: Blob(Path("/nonexistent"), name, 0) for name in (*NAMES, *names)})
     context = Context(c, Facts(), supply, Secrets({}, {}), table("1.37.2"))
-    bricks = list(runtime.resources(context, c.workers[0]))
-    return {brick.path: getattr(brick, "content", "") for brick in bricks if isinstance(brick, Binary | File)}
+    resources = list(runtime.resources(context, c.workers[0]))
+    return {
+        resource.path: getattr(resource, "content", "") for resource in resources if isinstance(resource, Binary | File)
+    }
 
 
 def test_with_its_configuration() -> None:

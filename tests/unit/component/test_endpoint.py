@@ -10,7 +10,7 @@ from pathlib import Path
 import own_net
 import pytest
 from own_net import Net, needs_root
-from past_clusters import THREE, E, ancestors, brick, cluster, context
+from past_clusters import THREE, E, ancestors, cluster, context, resource
 from preflight_world import GOOD, judged, spoken, world
 from staging import compile_cluster
 
@@ -45,11 +45,11 @@ def test_every_host_asks_and_waits_for_its_own_answer_alone() -> None:
 
 
 def test_balancers_say_who_holds_it() -> None:
-    ready = brick(compile_cluster(context(cluster(THREE))), asked("n1"))
+    ready = resource(compile_cluster(context(cluster(THREE))), asked("n1"))
     assert isinstance(ready, Ready)
     assert [host for host, _ in ready.witnesses] == ["b1", "b2"]
     outside = compile_cluster(context(cluster(THREE, endpoint=Endpoint(address="api.example"))))
-    assert brick(outside, asked("n1")).witnesses == ()  # type: ignore[attr-defined]
+    assert resource(outside, asked("n1")).witnesses == ()  # type: ignore[attr-defined]
 
 
 SERVER = f"""\
@@ -117,14 +117,14 @@ async def test_a_worker_that_the_virtual_ip_does_not_answer(
     else:
         nets["n1"].sh(f"ip route add unreachable {VIP}")
     given = replace(context(cluster(THREE)), cluster=small(), former=(), established=None)
-    bricks = [each for host in given.cluster.hosts for each in endpoint.resources(given, host)]
+    resources = [each for host in given.cluster.hosts for each in endpoint.resources(given, host)]
     via = LocalTransport({name: way(net) for name, net in nets.items()})
-    states, lost = await look(bricks, via)
+    states, lost = await look(resources, via)
     assert not lost
-    assert [states[each.key] for each in bricks] == [{"ready": "yes"}, {"ready": "no"}, {"ready": "yes"}]
-    parts = [graph.Part(endpoint.NAME, each.host, (each,)) for each in bricks]
+    assert [states[each.key] for each in resources] == [{"ready": "yes"}, {"ready": "no"}, {"ready": "yes"}]
+    parts = [graph.Part(endpoint.NAME, each.host, (each,)) for each in resources]
     made = graph.edges(parts, {endpoint.NAME: graph.After()})
-    steps = {each.key: Step(each, states[each.key]) for each in bricks}
+    steps = {each.key: Step(each, states[each.key]) for each in resources}
     plan = Plan(steps, {key: frozenset(made.needs[key]) for key in graph.order(made.needs)}, gates=made.gates)
     outcome = await Executor(plan, via, lambda _event: None).run()
     assert set(outcome.failed) == {asked("n1")}

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 import staging
-from past_clusters import THREE, ancestors, brick, cluster, context
+from past_clusters import THREE, ancestors, cluster, context, resource
 from preflight_world import judged, spoken, world
 from staging import compile_cluster
 
@@ -32,7 +32,7 @@ def plain(vip: str = "10.0.9.100") -> Cluster:
 
 
 def lines(now: Cluster, was: Cluster, stage: str = JOIN) -> tuple[str, ...]:
-    found = brick(staging.named(context(now, was), stage), HOSTS)
+    found = resource(staging.named(context(now, was), stage), HOSTS)
     assert isinstance(found, Block)
     return tuple(line for line in found.lines if "10.0.9.10" in line)
 
@@ -45,7 +45,7 @@ def test_certificates_have_both_and_kubeconfigs_the_name() -> None:
             assert {"api.example.org", "10.0.9.100"} <= set(wanted.sans)
     compiled = compile_cluster(context(now))
     for user in ("kubelet", "kube-proxy"):
-        text = brick(compiled, Key("n1", "file", f"/etc/kubernetes/{user}.kubeconfig"))
+        text = resource(compiled, Key("n1", "file", f"/etc/kubernetes/{user}.kubeconfig"))
         assert "server: https://api.example.org:8443" in text.content  # type: ignore[attr-defined]
 
 
@@ -70,7 +70,7 @@ def test_a_name_follows_the_virtual_ip_and_leads_to_the_old_one_first_meanwhile(
     assert lines(new, old, AWAY) == both[1:]
     conf = Key("b1", "file", "/etc/quorate/keepalived.conf")
     there = [
-        "10.0.9.100/" in brick(staging.named(context(new, old), name), conf).content  # type: ignore[attr-defined]
+        "10.0.9.100/" in resource(staging.named(context(new, old), name), conf).content  # type: ignore[attr-defined]
         for name in (JOIN, AWAY, LEAVE)
     ]
     assert there == [True, True, False], "the address goes before the name leads elsewhere"

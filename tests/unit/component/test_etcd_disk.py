@@ -11,7 +11,7 @@ from pathlib import Path
 import built
 import pytest
 from own_root import OURS, Root
-from past_clusters import THREE, E, M, W, ancestors, brick, cluster, context, ids, member, named, without
+from past_clusters import THREE, E, M, W, ancestors, cluster, context, ids, member, named, resource, without
 from preflight_world import judged, world
 from staging import compile_cluster
 
@@ -222,18 +222,18 @@ def test_a_member_with_a_blank_disk_is_refused_and_replaced_when_it_is_meant() -
     assert mine in ancestors(compiled, joins)
     (stale,) = named(compiled, f"etcd member m3 ({member('m3').id})")
     assert stale in ancestors(compiled, joins)
-    assert "rm -rf -- /var/lib/etcd/member" in brick(compiled, mine).order  # type: ignore[attr-defined]
+    assert "rm -rf -- /var/lib/etcd/member" in resource(compiled, mine).order  # type: ignore[attr-defined]
 
 
 def test_members_that_grow_and_that_run_are_told_apart() -> None:
     compiled = compile_cluster(context(cluster({**without("m3"), "n1": (W, E), "m4": (M, E)}), cluster(THREE)))
-    what = {host: brick(compiled, Key(host, "setting", "disk of etcd")) for host in ("m1", "n1", "m4")}
+    what = {host: resource(compiled, Key(host, "setting", "disk of etcd")) for host in ("m1", "n1", "m4")}
     blank = {host for host, each in what.items() if "rm -rf --" in each.order}  # type: ignore[attr-defined]
     assert blank == {"n1", "m4"}
     # Who is let in is started then. In a first build nobody would start what was stopped on its way.
     assert {host for host, each in what.items() if "systemctl stop" in each.order} == blank  # type: ignore[attr-defined]
     first = compile_cluster(replace(context(cluster(THREE), empty=frozenset(THREE)), established=None, former=()))
-    assert "systemctl stop" not in brick(first, Key("m1", "setting", "disk of etcd")).order  # type: ignore[attr-defined]
+    assert "systemctl stop" not in resource(first, Key("m1", "setting", "disk of etcd")).order  # type: ignore[attr-defined]
     # Noted before it is restarted for its new unit, and that one after the other.
     unit = Key("m1", "unit", "etcd.service")
     assert what["m1"].key in ancestors(compiled, unit)
@@ -241,8 +241,8 @@ def test_members_that_grow_and_that_run_are_told_apart() -> None:
 
 def test_the_unit_is_one_that_systemd_reads(tmp_path: Path) -> None:
     compiled = compile_cluster(context(cluster(THREE)))
-    text = brick(compiled, Key("m1", "file", "/etc/systemd/system/etcd.service")).content  # type: ignore[attr-defined]
-    assert isinstance(brick(compiled, Key("m1", "unit", "etcd.service")), Unit)
+    text = resource(compiled, Key("m1", "file", "/etc/systemd/system/etcd.service")).content  # type: ignore[attr-defined]
+    assert isinstance(resource(compiled, Key("m1", "unit", "etcd.service")), Unit)
     assert text.index("/member/wal/") < text.index("ExecStart=")
     assert f"ExecStartPost=-+/bin/rm -f {etcd_disk.BEGIN} {etcd_disk.JOIN}\n" in text
     if not shutil.which("systemd-analyze"):

@@ -2,7 +2,7 @@
 
 import pytest
 import staging
-from past_clusters import THREE, E, L, M, W, ancestors, brick, cluster, context, named
+from past_clusters import THREE, E, L, M, W, ancestors, cluster, context, named, resource
 from staging import compile_cluster
 from verify_door import Door
 from verify_model import Model
@@ -39,7 +39,7 @@ def test_masters_have_it_and_nobody_else() -> None:
 
 def served(compiled: Compiled, host: str) -> list[str]:
     """The members of etcd to which the way of a host leads, those that come second in brackets."""
-    conf = brick(compiled, Key(host, "file", etcd_way.CONF)).content  # type: ignore[attr-defined]
+    conf = resource(compiled, Key(host, "file", etcd_way.CONF)).content  # type: ignore[attr-defined]
     (backend,) = [part for part in conf.split("\n\n") if part.startswith("backend etcd\n")]
     lines = [line.split() for line in backend.splitlines() if ":2379 " in line]
     return [f"({words[1]})" if words[-1] == "backup" else words[1] for words in lines]
@@ -56,7 +56,7 @@ def test_members_are_proven_before_it_and_it_before_the_api_server() -> None:
     compiled = compile_cluster(context(cluster(DESCRIBED)))
     assert {Key(name, "ready", "etcd") for name in ("m1", "n1", "n2")} <= ancestors(compiled, UNIT)
     assert READY in ancestors(compiled, API)
-    unit = brick(compiled, FLAGS).content  # type: ignore[attr-defined]
+    unit = resource(compiled, FLAGS).content  # type: ignore[attr-defined]
     assert "--etcd-servers=https://127.0.0.1:2382" in unit
     assert "After=network-online.target quorate-etcd.service\n" in unit
 
@@ -67,7 +67,7 @@ def test_a_member_comes_to_its_host() -> None:
     assert Key("m2", "ready", "etcd") in ancestors(compiled, UNIT)
     assert served(compiled, "m2")[0] == "m2"
     before = compile_cluster(context(cluster(DESCRIBED)))
-    assert brick(compiled, FLAGS) == brick(before, FLAGS)
+    assert resource(compiled, FLAGS) == resource(before, FLAGS)
 
 
 def test_a_member_leaves_its_host() -> None:
@@ -84,11 +84,11 @@ def test_it_goes_with_the_master_and_leaves_the_package_to_the_balancer() -> Non
     for kind, left in (("haproxy", []), ("nginx", [("haproxy",)])):
         old = cluster(beside, load_balancer=LoadBalancer(kind=kind))
         new = cluster({**beside, "m2": (L,), "m3": (M,)}, load_balancer=LoadBalancer(kind=kind))
-        gone = brick(staging.named(context(new, old), LEAVE), GONE)
+        gone = resource(staging.named(context(new, old), LEAVE), GONE)
         assert isinstance(gone, Removal)
-        assert [each.packages for each in gone.bricks if each.kind == "packages"] == left  # type: ignore[attr-defined]
-        assert [each.kind for each in gone.bricks][:2] == ["ready", "unit"]
-        assert "/etc/quorate/etcd-way.cfg" in {each.name for each in gone.bricks}
+        assert [each.packages for each in gone.resources if each.kind == "packages"] == left  # type: ignore[attr-defined]
+        assert [each.kind for each in gone.resources][:2] == ["ready", "unit"]
+        assert "/etc/quorate/etcd-way.cfg" in {each.name for each in gone.resources}
 
 
 def test_patience_is_two_elections_and_more() -> None:

@@ -74,10 +74,10 @@ class Walled(Net):
                 pytest.skip(f"no iptables-{kind} here")
             (self.folder / name).symlink_to(real)
         given = context()
-        for brick in firewall.firewall(given, given.cluster.host("m")):
-            if isinstance(brick, File) and brick.path.startswith(layout.FIREWALL):
-                text = brick.content.replace("\nPATH=", f"\nPATH={self.folder}:")
-                (self.folder / brick.path.rpartition("/")[2]).write_text(text)
+        for resource in firewall.firewall(given, given.cluster.host("m")):
+            if isinstance(resource, File) and resource.path.startswith(layout.FIREWALL):
+                text = resource.content.replace("\nPATH=", f"\nPATH={self.folder}:")
+                (self.folder / resource.path.rpartition("/")[2]).write_text(text)
         self.sh(SITE)
 
     def do(self, how: str) -> str:
@@ -174,9 +174,9 @@ def test_packets_pass_as_the_table_says(net: Walled) -> None:
 def test_a_service_keeps_them_and_plan_sees_what_is_missing(kind: str) -> None:
     given = context(kind)
     found = list(firewall.firewall(given, given.cluster.host("m")))
-    [setting] = [brick for brick in found if isinstance(brick, Setting)]
-    [unit] = [brick for brick in found if isinstance(brick, Unit)]
-    files = {brick.path: brick.content for brick in found if isinstance(brick, File)}
+    [setting] = [resource for resource in found if isinstance(resource, Setting)]
+    [unit] = [resource for resource in found if isinstance(resource, Unit)]
+    files = {resource.path: resource.content for resource in found if isinstance(resource, File)}
     assert setting.desired == {"rules": "whole"}
     assert f"{layout.FIREWALL}.check" in setting.check
     assert unit.reload, "other rules are no reason for a gap"
@@ -190,9 +190,9 @@ def test_a_service_keeps_them_and_plan_sees_what_is_missing(kind: str) -> None:
 def test_ports_of_ssh_are_in_no_range_of_firewalld() -> None:
     given = context("firewalld", (30022, 2222))
     [check] = [
-        brick.content
-        for brick in firewall.firewall(given, given.cluster.host("m"))
-        if isinstance(brick, File) and brick.path.endswith(layout.CHECKS)
+        resource.content
+        for resource in firewall.firewall(given, given.cluster.host("m"))
+        if isinstance(resource, File) and resource.path.endswith(layout.CHECKS)
     ]
     spans = [word for line in check.splitlines() if '"tcp"' in line for word in line.split('"') if word[0].isdigit()]
     for span in (each for each in spans if "." not in each):

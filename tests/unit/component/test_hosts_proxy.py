@@ -189,23 +189,23 @@ def test_what_is_inside_is_asked_directly() -> None:
 
 def test_a_proxy_that_is_told_no_more_goes() -> None:
     compiled = compile_cluster(given(cluster(), cluster({"url": URL})))
-    gone = [one for removal in compiled.resources if isinstance(removal, Removal) for one in removal.bricks]
+    gone = [one for removal in compiled.ordered if isinstance(removal, Removal) for one in removal.resources]
     assert [one.path for one in gone if isinstance(one, File) and "proxy" in one.path] == ["/etc/containerd/proxy.env"]
 
 
 def test_a_login_is_in_one_file_of_root_and_nothing_shows_it() -> None:
     c = given(cluster({"url": URL, "login_file": "/login"}), login=LOGIN)
     compiled = compile_cluster(c)
-    held = [one for one in compiled.resources if isinstance(one, File) and "p%40ss" in one.content]
+    held = [one for one in compiled.ordered if isinstance(one, File) and "p%40ss" in one.content]
     assert [(one.host, one.path, one.mode, one.secret) for one in held] == [
         ("n1", "/etc/containerd/proxy.env", "0600", True)
     ]
     assert f"HTTPS_PROXY={WITH_LOGIN}\n" in held[0].content
-    plan = Plan({one.key: Step(one, {}) for one in compiled.resources}, compiled.needs)
+    plan = Plan({one.key: Step(one, {}) for one in compiled.ordered}, compiled.needs)
     shown = f"{c!r}{plan!r}" + "".join(f"{step.diff}{step.resource.desired}" for step in plan.steps.values())
     assert "p%40ss" not in shown
     assert LOGIN not in shown
-    packages = [one for one in compiled.resources if isinstance(one, Packages) and not one.files]
+    packages = [one for one in compiled.ordered if isinstance(one, Packages) and not one.files]
     assert packages
     assert all(action.secret for one in packages for action in one.converge({}))
     assert hide(f"E: {WITH_LOGIN}/x: refused", ()) == "E: http://(secret)@10.0.9.5:3128/x: refused"

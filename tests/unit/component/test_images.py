@@ -1,4 +1,4 @@
-"""The brick for container images, against a ctr of our own: a missing image and a missing pin are two things."""
+"""The resource for container images, against a ctr of our own: a missing image and a missing pin are two things."""
 
 import gzip
 import hashlib

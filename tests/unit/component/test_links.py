@@ -54,7 +54,9 @@ def context(found: HostFacts, **more: object) -> Context:
 def files(found: HostFacts, **more: object) -> dict[str, str]:
     given = context(found, **more)
     return {
-        brick.path: brick.content for brick in links.links(given, given.cluster.hosts[0]) if isinstance(brick, File)
+        resource.path: resource.content
+        for resource in links.links(given, given.cluster.hosts[0])
+        if isinstance(resource, File)
     }
 
 
@@ -149,10 +151,10 @@ def test_where_no_manager_runs_there_are_no_files() -> None:
 def test_network_manager_leaves_pods_links_alone() -> None:
     given = context(HostFacts(network_manager=True))
     found = list(links.links(given, given.cluster.hosts[0]))
-    [keyfile] = [brick for brick in found if isinstance(brick, File)]
+    [keyfile] = [resource for resource in found if isinstance(resource, File)]
     assert keyfile.path == links.KEYFILE
     assert "interface-name:cni0;interface-name:veth*" in keyfile.content
-    [setting] = [brick for brick in found if isinstance(brick, Setting)]
+    [setting] = [resource for resource in found if isinstance(resource, Setting)]
     assert "reload NetworkManager" in setting.order
 
 

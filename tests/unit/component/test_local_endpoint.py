@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import staging
-from past_clusters import THREE, E, L, M, W, ancestors, brick, cluster, context, without
+from past_clusters import THREE, E, L, M, W, ancestors, cluster, context, resource, without
 from staging import compile_cluster
 
 from quorate.component import balancer
@@ -45,7 +45,7 @@ def held(**more: object) -> Cluster:
 
 
 def text(compiled: Compiled, host: str, path: str) -> str:
-    (file,) = (each for each in compiled.resources if (each.host, each.name) == (host, path))
+    (file,) = (each for each in compiled.ordered if (each.host, each.name) == (host, path))
     assert isinstance(file, File)
     assert isinstance(file.content, str)
     return file.content
@@ -78,7 +78,7 @@ def test_each_node_has_one_for_itself_and_nothing_of_a_virtual_ip(kind: str) -> 
         needs = ancestors(compiled, Key(host.name, "unit", "quorate-watchdog.service"))
         assert Key(host.name, "file", balancer.WATCHDOG) in needs
         assert not [each for each in openings(c, host) if each.purpose in ("API endpoint", "VRRP of the balancers")]
-    assert not {each.name for each in compiled.resources} & {"keepalived.service", "quorate-pulse.service", "VRRP"}
+    assert not {each.name for each in compiled.ordered} & {"keepalived.service", "quorate-pulse.service", "VRRP"}
     for node in ("m3", "n1", "n2"):
         for program in ("kubelet", "kube-proxy"):
             config = text(compiled, node, f"/etc/kubernetes/{program}.kubeconfig")
@@ -101,9 +101,9 @@ def test_a_cluster_that_moves_to_it_keeps_the_virtual_ip_until_all_have_moved() 
     for host in ("m1", "m3"):
         gone = Key(host, "removal", "virtual_ip")
         assert staging.stage_of(given, gone) == LEAVE
-        removal = brick(leave, gone)
+        removal = resource(leave, gone)
         assert isinstance(removal, Removal)
-        assert "keepalived.service" in {each.name for each in removal.bricks}
+        assert "keepalived.service" in {each.name for each in removal.resources}
         assert gone in ancestors(leave, Key(host, "removal", "vrrp")), "its package goes after it"
     removed = {each.name for each in leave.resources if isinstance(each, Removal)}
     assert {"virtual_ip", "vrrp"} <= removed
@@ -193,8 +193,8 @@ def test_few_balancers_look_often_and_many_less() -> None:
                 ],
             }
         )
-        bricks = balancer.resources(replace(context(local()), cluster=made), made.host("n1"))
-        return next(each.content for each in bricks if isinstance(each, File) and each.path == balancer.UPSTREAMS)  # type: ignore[return-value]
+        resources = balancer.resources(replace(context(local()), cluster=made), made.host("n1"))
+        return next(each.content for each in resources if isinstance(each, File) and each.path == balancer.UPSTREAMS)  # type: ignore[return-value]
 
     assert "--rate 8/s" in script(20)
     assert "--rate 4/s" in script(21)
@@ -217,7 +217,7 @@ def test_the_operator_gets_a_master_that_answers() -> None:
 
 
 def test_keepalived_s_package_goes_if_it_came_with_us(tmp_path: Path) -> None:
-    removal = brick(staging.named(context(local(), held()), LEAVE), Key("m1", "removal", "vrrp"))
+    removal = resource(staging.named(context(local(), held()), LEAVE), Key("m1", "removal", "vrrp"))
     (tmp_path / "made").write_text("/somewhere\n")
 
     def left(packages: str) -> str:

@@ -97,7 +97,7 @@ def marked(labels: dict[str, str], *taints: Taint) -> Cluster:
 
 def of(now: Cluster, was: Cluster) -> NodeMarks | None:
     compiled = compile_cluster(context(now, was))
-    found = next((each for each in compiled.resources if each.key == MARKS), None)
+    found = next((each for each in compiled.ordered if each.key == MARKS), None)
     assert found is None or isinstance(found, NodeMarks)
     return found
 
@@ -106,7 +106,7 @@ def test_the_administrator_sets_what_a_kubelet_may_not_when_the_node_is_there() 
     role = {"node-role.kubernetes.io/worker": "", "disk": "ssd"}
     compiled = compile_cluster(context(marked(role)))
     assert {Key("n1", "ready", "node"), Key("m1", "ready", "kube-apiserver")} <= ancestors(compiled, MARKS)
-    unit = next(b for b in compiled.resources if b.key == Key("n1", "file", "/etc/systemd/system/kubelet.service"))
+    unit = next(b for b in compiled.ordered if b.key == Key("n1", "file", "/etc/systemd/system/kubelet.service"))
     assert "--node-labels=disk=ssd" in unit.content  # type: ignore[attr-defined]
     assert "node-role" not in unit.content  # type: ignore[attr-defined]
     plain = cluster(THREE)

@@ -53,19 +53,21 @@ def run(folder: Path, script: str, *arguments: str) -> str:
 
 def told(given: Context) -> Setting:
     """What SELinux is told of the balancer."""
-    bricks = balancer.resources(given, host(given, "m"))
-    [setting] = [brick for brick in bricks if isinstance(brick, Setting) and brick.name == "SELinux policy"]
+    resources = balancer.resources(given, host(given, "m"))
+    [setting] = [
+        resource for resource in resources if isinstance(resource, Setting) and resource.name == "SELinux policy"
+    ]
     return setting
 
 
 @pytest.mark.parametrize("kind", ["nginx", "haproxy"])
 def test_selinux_is_told_of_the_balancer_before_it_starts(kind: str) -> None:
     c = context(load_balancer={"kind": kind})
-    bricks = list(balancer.resources(c, host(c, "m")))
-    names = [brick.name for brick in bricks]
-    [policy] = [brick for brick in bricks if isinstance(brick, File) and brick.path == balancer.SELINUX]
+    resources = list(balancer.resources(c, host(c, "m")))
+    names = [resource.name for resource in resources]
+    [policy] = [resource for resource in resources if isinstance(resource, File) and resource.path == balancer.SELINUX]
     setting = told(c)
-    [first, *_] = [brick for brick in bricks if isinstance(brick, Unit)]
+    [first, *_] = [resource for resource in resources if isinstance(resource, Unit)]
     assert names.index(setting.name) < names.index(first.name)
     assert ("httpd_t" in policy.content, "haproxy_t" in policy.content) == (kind == "nginx", kind == "haproxy")
     assert ENDPOINT_CHECK in policy.content
@@ -75,7 +77,7 @@ def test_selinux_is_told_of_the_balancer_before_it_starts(kind: str) -> None:
 @pytest.mark.parametrize("selinux", ["absent", "disabled", "permissive"])
 def test_elsewhere_selinux_is_told_nothing(selinux: str) -> None:
     c = context(HostFacts(package_manager="dnf", selinux=selinux))  # type: ignore[arg-type]
-    assert not [brick for brick in balancer.resources(c, host(c, "m")) if brick.name == "SELinux policy"]
+    assert not [resource for resource in balancer.resources(c, host(c, "m")) if resource.name == "SELinux policy"]
 
 
 def test_a_new_selinux_module_replaces_the_old_one(tmp_path: Path) -> None:
@@ -97,8 +99,10 @@ def test_labels_are_left_alone_without_selinux(tmp_path: Path) -> None:
 
 
 def _firewall(given: Context, name: str, folder: Path) -> str:
-    bricks = system.resources(given, host(given, name))
-    text = next(brick.content for brick in bricks if isinstance(brick, File) and brick.path.endswith("/firewall"))
+    resources = system.resources(given, host(given, name))
+    text = next(
+        resource.content for resource in resources if isinstance(resource, File) and resource.path.endswith("/firewall")
+    )
     return text.replace("\nPATH=", f"\nPATH={folder}:").replace(firewalld.NOTE, f"{folder}/note")
 
 
@@ -124,10 +128,10 @@ def test_firewalld_is_not_reloaded_for_a_policy_that_it_has(tmp_path: Path) -> N
 def test_a_package_counts_that_another_provides(tmp_path: Path) -> None:
     # iptables is provided by name, curl by its file, socat is not there.
     command(tmp_path, "rpm", 'case "$3" in iptables|/usr/bin/curl) ;; *) exit 1;; esac')
-    brick = Packages(host="h", purpose="tools", packages=("curl", "iptables", "socat"), manager="dnf")
-    found = brick.parse(run(tmp_path, brick.probe().question))
+    resource = Packages(host="h", purpose="tools", packages=("curl", "iptables", "socat"), manager="dnf")
+    found = resource.parse(run(tmp_path, resource.probe().question))
     assert found is not None
-    assert {name for name in brick.packages if found.get(name) == "installed"} == {"curl", "iptables"}
+    assert {name for name in resource.packages if found.get(name) == "installed"} == {"curl", "iptables"}
 
 
 def test_the_nftables_proxy_gets_its_tool() -> None:

@@ -13,7 +13,7 @@ from quorate.component import dns, metrics
 from quorate.component.context import Context
 from quorate.core import Blob
 from quorate.pki import profiles
-from quorate.resource.brick import Brick
+from quorate.resource.base import Resource
 from quorate.resource.kube import KeyPair, Manifest
 from quorate.spec import metrics_server
 from quorate.spec.cluster import Cluster, Role
@@ -45,13 +45,13 @@ def context(c: Cluster, supply: Supply = BUILT, facts: Facts | None = None) -> C
     return Context(c, facts or Facts(), supply, Secrets(PEMS, {}), table(c.versions.kubernetes))
 
 
-def bricks(part: Any, given: Context) -> list[Brick]:
-    return [brick for host in given.cluster.hosts for brick in part.resources(given, host)]
+def resources(part: Any, given: Context) -> list[Resource]:
+    return [resource for host in given.cluster.hosts for resource in part.resources(given, host)]
 
 
 def objects(part: Any, given: Context) -> dict[str, Any]:
     """The objects of a part's manifest, by kind and name."""
-    (manifest,) = (brick for brick in bricks(part, given) if isinstance(brick, Manifest))
+    (manifest,) = (resource for resource in resources(part, given) if isinstance(resource, Manifest))
     found = [yaml_read(each) for each in manifest.text.split("\n---\n")]
     return {f"{each['kind']}/{each['metadata']['name']}": each for each in found}
 
@@ -76,16 +76,16 @@ def test_the_image_is_the_files_else_the_sources_else_upstreams(part: Any, name:
     assert image(of(), Supply(images={"r.example/app:1": BLOB})) == usual
     assert image(of(), Supply(images={usual: BLOB}, pause_image="p:1")) == usual
     # A source that brings images, and not this one: nobody could pull it.
-    assert bricks(part, context(of(), DEBIAN)) == []
-    assert bricks(part, context(of(**{part.NAME: {"enabled": False}}))) == []
+    assert resources(part, context(of(), DEBIAN)) == []
+    assert resources(part, context(of(**{part.NAME: {"enabled": False}}))) == []
 
 
 def test_metrics_server_is_installed_where_one_fits_or_is_named() -> None:
-    assert bricks(metrics, context(of("1.30.14"))) == []
+    assert resources(metrics, context(of("1.30.14"))) == []
     assert profiles.METRICS_SERVER not in profiles.certificates(of("1.30.14"))
     assert profiles.METRICS_SERVER in profiles.certificates(of("1.31.14"))
     named = of("1.30.14", metrics={"image": "r.example/metrics-server:0.7"})
-    assert bricks(metrics, context(named))
+    assert resources(metrics, context(named))
     assert profiles.METRICS_SERVER in profiles.certificates(named)
     assert profiles.METRICS_SERVER not in profiles.certificates(of(metrics={"enabled": False}))
 
@@ -104,7 +104,7 @@ def test_nobody_s_certificate_goes_unverified() -> None:
     assert "kubelet-insecure-tls" not in flags
     mount = pod["containers"][0]["volumeMounts"][0]["mountPath"]
     assert (flags["tls-cert-file"], flags["tls-private-key-file"]) == (f"{mount}/tls.crt", f"{mount}/tls.key")
-    (pair,) = (brick for brick in bricks(metrics, context(of())) if isinstance(brick, KeyPair))
+    (pair,) = (resource for resource in resources(metrics, context(of())) if isinstance(resource, KeyPair))
     assert pod["volumes"][0]["secret"]["secretName"] == pair.title
     assert b"KEY" not in repr(pair).encode()
 

@@ -16,7 +16,7 @@ from quorate.component import balancer, virtual_ip
 from quorate.component.context import Context
 from quorate.execute.survey import units
 from quorate.render import haproxy, nginx, pulse
-from quorate.resource.brick import Brick
+from quorate.resource.base import Resource
 from quorate.resource.file import File
 from quorate.spec.cluster import Cluster
 from quorate.spec.facts import Facts
@@ -221,7 +221,7 @@ def test_refused(bad: dict[str, Any]) -> None:
         pulse.script(**{**GOOD, **bad})
 
 
-def bricks(kind: str, balancers: int, **endpoint: str) -> tuple[Cluster, dict[str, Brick]]:
+def resources(kind: str, balancers: int, **endpoint: str) -> tuple[Cluster, dict[str, Resource]]:
     hosts: list[dict[str, object]] = [
         {"name": "m", "address": "10.0.0.1", "roles": ["control-plane", "etcd", "worker"]}
     ]
@@ -230,17 +230,19 @@ def bricks(kind: str, balancers: int, **endpoint: str) -> tuple[Cluster, dict[st
     cluster = Cluster.model_validate(given)
     context = Context(cluster, Facts(), Supply(), Secrets({}, {}), table("1.36"))
     host = cluster.host("b0")
-    return cluster, {brick.name: brick for part in (balancer, virtual_ip) for brick in part.resources(context, host)}
+    return cluster, {
+        resource.name: resource for part in (balancer, virtual_ip) for resource in part.resources(context, host)
+    }
 
 
-def content(brick: Brick) -> str:
-    assert isinstance(brick, File)
-    return brick.content
+def content(resource: Resource) -> str:
+    assert isinstance(resource, File)
+    return resource.content
 
 
 @pytest.mark.parametrize("kind", ["nginx", "haproxy"])
 def test_balancers_with_a_peer_have_it(kind: str) -> None:
-    cluster, found = bricks(kind, 2, vip="10.0.0.200")
+    cluster, found = resources(kind, 2, vip="10.0.0.200")
     conf = content(found[balancer.NGINX_CONF if kind == "nginx" else balancer.HAPROXY_CONF])
     script, unit = content(found[virtual_ip.PULSE]), content(found["/etc/systemd/system/quorate-pulse.service"])
     assert f"127.0.0.1:{BALANCER_STATE}" in conf
@@ -259,8 +261,10 @@ def test_balancers_with_a_peer_have_it(kind: str) -> None:
 
 @pytest.mark.parametrize(("balancers", "endpoint"), [(1, {"vip": "10.0.0.200"}), (2, {"address": "10.0.0.200"})])
 def test_without_somebody_to_take_the_address_there_is_none(balancers: int, endpoint: dict[str, str]) -> None:
-    cluster, found = bricks("nginx", balancers, **endpoint)
+    cluster, found = resources("nginx", balancers, **endpoint)
     assert not [name for name in found if "pulse" in name]
-    assert not [brick.name for brick in found.values() if isinstance(brick, File) and "pulse" in brick.content]
+    assert not [
+        resource.name for resource in found.values() if isinstance(resource, File) and "pulse" in resource.content
+    ]
     assert "quorate-pulse.service" not in units(cluster, cluster.host("b0"))
     assert BALANCER_STATE not in {listener.port for listener in listeners(cluster, cluster.host("b0"))}

@@ -178,7 +178,7 @@ def test_no_other_file_holds_the_login_and_no_other_host_has_one() -> None:
 def test_a_context_and_a_plan_show_no_login() -> None:
     inputs = given(cluster(registry_access={MIRROR: ACCESS}))
     compiled = compile_cluster(inputs)
-    plan = Plan({one.key: Step(one, {}) for one in compiled.resources}, compiled.needs)
+    plan = Plan({one.key: Step(one, {}) for one in compiled.ordered}, compiled.needs)
     for text in (repr(inputs), repr(plan), "".join(str(step.diff) for step in plan.steps.values())):
         assert LOGIN not in text
         assert BASIC.removeprefix("Basic ") not in text
@@ -218,7 +218,7 @@ def test_docker_finds_authorities_where_it_looks() -> None:
 @pytest.mark.parametrize("kind", ["containerd", "docker"])
 def test_what_is_told_no_more_goes(kind: str) -> None:
     compiled = compile_cluster(given(cluster(kind=kind), cluster(kind=kind, registry_access={MIRROR: ACCESS})))
-    gone = [one for removal in compiled.resources if isinstance(removal, Removal) for one in removal.bricks]
+    gone = [one for removal in compiled.ordered if isinstance(removal, Removal) for one in removal.resources]
     paths = {one.path for one in gone if isinstance(one, File) and one.host == "n1"}
     wanted = {f"{runtime.HOSTS}/{MIRROR}/hosts.toml", f"{runtime.AUTHORITIES}/m.example_5000.crt", kubelet.CREDENTIALS}
     if kind == "docker":

@@ -15,7 +15,7 @@ from quorate.component import cni
 from quorate.component.context import Context
 from quorate.core import Blob
 from quorate.render.sh import quote
-from quorate.resource.brick import Brick
+from quorate.resource.base import Resource
 from quorate.resource.file import File
 from quorate.resource.unit import Ready, Unit
 from quorate.spec.cluster import Cluster
@@ -39,23 +39,23 @@ def context(workers: int, **network: str) -> Context:
     return Context(cluster, Facts(pod_cidrs=cidrs), Supply(binaries=PLUGINS), Secrets({}, {}), table("1.36"))
 
 
-def bricks(given: Context, host: str = "m") -> list[Brick]:
+def resources(given: Context, host: str = "m") -> list[Resource]:
     return list(cni.resources(given, given.cluster.host(host)))
 
 
 def files(given: Context, host: str = "m") -> dict[str, str]:
-    return {brick.path: brick.content for brick in bricks(given, host) if isinstance(brick, File)}
+    return {resource.path: resource.content for resource in resources(given, host) if isinstance(resource, File)}
 
 
 def check(given: Context) -> str:
-    [ready] = [brick for brick in bricks(given) if isinstance(brick, Ready)]
+    [ready] = [resource for resource in resources(given) if isinstance(resource, Ready)]
     return ready.check.replace(f"/bin/sh {cni.ROUTES}.check", ":")
 
 
 def test_a_new_worker_changes_the_list_of_the_others_and_nothing_else() -> None:
     few, more = files(context(2)), files(context(3))
     assert {path for path in few if few[path] != more[path]} == {cni.LIST}
-    [unit] = [brick for brick in bricks(context(2)) if isinstance(brick, Unit)]
+    [unit] = [resource for resource in resources(context(2)) if isinstance(resource, Unit)]
     assert unit.reload
     assert {cni.LIST, cni.ROUTES, f"{cni.ROUTES}.check", SERVICE} == set(unit.loads)
     assert "ExecStopPost" not in few[SERVICE], "a restart takes no route away"
@@ -88,7 +88,7 @@ class Net(own_net.Net):
         return {line.split(" dev ")[0] for line in self.sh(OURS).splitlines()}
 
     def want(self, *pairs: str) -> set[str]:
-        """Write the list as a File brick does: it is replaced whole."""
+        """Write the list as a File resource does: it is replaced whole."""
         part = self.list.with_suffix(".part")
         part.write_text("".join(f"{pair}\n" for pair in pairs))
         part.rename(self.list)

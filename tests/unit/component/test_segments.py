@@ -172,13 +172,13 @@ def test_pods_reach_each_other_by_the_gateways(nets: dict[str, Net]) -> None:
     given = replace(context(cluster(gateways=GATEWAYS)), facts=Facts(told, context(plain).facts.pod_cidrs))
     assert "w1" not in said(given)
     for name in ("w1", "w2"):
-        bricks = list(cni.resources(given, given.cluster.host(name)))
-        files = {each.path: each.content for each in bricks if isinstance(each, File)}
+        resources = list(cni.resources(given, given.cluster.host(name)))
+        files = {each.path: each.content for each in resources if isinstance(each, File)}
         (nets[name].folder / "routes").write_text(files[cni.ROUTES])
         (nets[name].folder / "routes.check").write_text(files[check_of(cni.ROUTES)])
         (nets[name].folder / "routes.list").write_text(files[cni.LIST])
         nets[name].begin("/bin/sh", str(nets[name].folder / "routes"))
-        (ready,) = [each for each in bricks if isinstance(each, Ready)]
+        (ready,) = [each for each in resources if isinstance(each, Ready)]
         whole = ready.check.replace(cni.ROUTES, str(nets[name].folder / "routes"))
         assert nets[name].within(20, lambda name=name, whole=whole: nets[name].sh(whole, check=False) == "0")  # type: ignore[misc]
     ask = f"{sys.executable} -c {quote(REFUSED)}"

@@ -213,8 +213,8 @@ def test_every_mode_has_a_watch(mode: str) -> None:
     pems = dict.fromkeys(("ca.crt", "kube-proxy@w.crt", "kube-proxy@w.key"), b"PEM")
     context = Context(c, Facts(), supply, Secrets(pems), table("1.37"))
     found = list(proxy.resources(context, c.host("w")))
-    assert {proxy.RULES, f"{proxy.RULES}.check"} <= {brick.path for brick in found if isinstance(brick, File)}
-    assert "quorate-rules.service" in {brick.unit for brick in found if isinstance(brick, Unit)}
+    assert {proxy.RULES, f"{proxy.RULES}.check"} <= {resource.path for resource in found if isinstance(resource, File)}
+    assert "quorate-rules.service" in {resource.unit for resource in found if isinstance(resource, Unit)}
     assert "quorate-rules.service" in units(c, c.host("w"))
     assert "quorate-rules.service" not in units(c, c.host("m"))
     assert f"{proxy.RULES}.check" in next(each.check for each in found if each.name == "rules of kube-proxy")  # type: ignore[attr-defined]

@@ -119,10 +119,10 @@ async def test_status_and_plan_see_a_running_value_and_apply_sets_it_back(tmp_pa
         net.sh("echo 0 >/proc/sys/net/ipv4/ip_forward; echo '4096 1 2' >/proc/sys/net/ipv4/tcp_rmem")
         answer = await root.via.run("h", f"{inside}\n{sysctls.ASK}")
         assert answer.splitlines() == [f"{FORWARD} = 1 = 0", "net.bridge.none = 1 = "]
-        brick = sysctl("h", FORWARD, "1")
-        states, _ = await look([brick], root.via)
-        assert difference(brick.desired, states[brick.key]) == {"value": ("0", "1")}
-        await root.converge(brick)
+        resource = sysctl("h", FORWARD, "1")
+        states, _ = await look([resource], root.via)
+        assert difference(resource.desired, states[resource.key]) == {"value": ("0", "1")}
+        await root.converge(resource)
         assert net.sh("cat /proc/sys/net/ipv4/ip_forward").strip() == "1"
         answer = await root.via.run("h", f"{inside}\n{sysctls.ASK}")
         assert answer.splitlines() == ["net.bridge.none = 1 = "]

@@ -21,8 +21,8 @@ from quorate.spec.processes import unit_names
 
 
 def files(there: World, host: str) -> dict[str, str]:
-    bricks = system.resources(there.context, there.cluster.host(host))
-    return {brick.path: brick.content for brick in bricks if isinstance(brick, File)}
+    resources = system.resources(there.context, there.cluster.host(host))
+    return {resource.path: resource.content for resource in resources if isinstance(resource, File)}
 
 
 def test_who_gets_what() -> None:
@@ -37,14 +37,14 @@ def test_who_gets_what() -> None:
 
 async def test_they_come_and_go_as_any_file(tmp_path: Path) -> None:
     there, root = world(), Root(tmp_path, (*OURS, "etc/needrestart", "etc/apt/apt.conf.d"))
-    bricks = [replace(brick, host="h") for brick in upgrades(there.context, there.cluster.host("b1"))]
-    for brick in bricks:
-        await root.converge(brick)
-        assert difference(brick.desired, await root.state_of(brick)) == {}
+    resources = [replace(resource, host="h") for resource in upgrades(there.context, there.cluster.host("b1"))]
+    for resource in resources:
+        await root.converge(resource)
+        assert difference(resource.desired, await root.state_of(resource)) == {}
     assert (tmp_path / NEEDRESTART[1:]).read_text() == needrestart()
     assert [path.name for path in (tmp_path / "etc/apt/apt.conf.d").iterdir()] == ["52quorate-upgrades"]
-    for brick in reversed(bricks):
-        await root.remove(brick)
+    for resource in reversed(resources):
+        await root.remove(resource)
     assert not [*(tmp_path / "etc/needrestart").iterdir(), *(tmp_path / "etc/apt/apt.conf.d").iterdir()]
 
 

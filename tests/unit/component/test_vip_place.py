@@ -115,11 +115,11 @@ def asked(given: Context) -> dict[str, str]:
     """Who is to hear whom."""
     found = {}
     for host in given.cluster.hosts:
-        for brick in part.resources(given, host):
-            if isinstance(brick, Packages):
+        for resource in part.resources(given, host):
+            if isinstance(resource, Packages):
                 continue
-            assert isinstance(brick, Setting)
-            found[host.name] = brick.desired["heard"]
+            assert isinstance(resource, Setting)
+            found[host.name] = resource.desired["heard"]
     return found
 
 

@@ -13,7 +13,7 @@ from quorate.execute.order import Order
 from quorate.plan import graph
 from quorate.plan.graph import After, Part
 from quorate.plan.step import Plan, Step
-from quorate.resource.brick import Brick, Company
+from quorate.resource.base import Company, Resource
 from quorate.resource.system import Encounter
 
 
@@ -25,10 +25,10 @@ def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def walk(parts: list[Part], rules: dict[str, After]) -> tuple[Outcome, Hosts]:
     made, hosts = graph.edges(parts, rules), Hosts()
-    bricks: dict[Key, Brick] = {brick.key: brick for part in parts for brick in part.resources}
+    resources: dict[Key, Resource] = {resource.key: resource for part in parts for resource in part.resources}
     sequence = graph.order(made.needs)
-    states, _ = await look(list(bricks.values()), hosts)
-    steps = {key: Step(bricks[key], states[key]) for key in sequence if key in bricks}
+    states, _ = await look(list(resources.values()), hosts)
+    steps = {key: Step(resources[key], states[key]) for key in sequence if key in resources}
     plan = Plan(steps, {key: frozenset(made.needs[key]) for key in sequence}, gates=made.gates)
     return await Executor(plan, hosts, lambda event: None).run(), hosts
 
@@ -98,9 +98,9 @@ async def test_who_is_proven_on_a_host_is_asked_again_when_a_service_before_it_c
         ]
         made = graph.edges(parts, {"under": After(felt=felt), "over": After(here=("under",))})
         steps = {
-            brick.key: Step(brick, None if isinstance(brick, Thing) else brick.desired)
+            resource.key: Step(resource, None if isinstance(resource, Thing) else resource.desired)
             for part in parts
-            for brick in part.resources
+            for resource in part.resources
         }
         hosts = Hosts()
         plan = Plan(
@@ -142,7 +142,7 @@ def test_a_long_cluster_of_which_nothing_changes_is_no_deep_recursion() -> None:
     parts = [Part("p", f"h{number:04}", (Active(host=f"h{number:04}", thing="x"),)) for number in range(3000)]
     made = graph.edges(parts, {"p": After()})
     graph.in_turn(made, graph.Lane("p", strict=True), [], [[part] for part in parts])
-    steps = {brick.key: Step(brick, brick.desired) for part in parts for brick in part.resources}
+    steps = {resource.key: Step(resource, resource.desired) for part in parts for resource in part.resources}
     order = Order(Plan(steps, {k: frozenset(made.needs[k]) for k in graph.order(made.needs)}, gates=made.gates))
     assert order.untouched == 3000
     assert not order.rest

@@ -20,7 +20,7 @@ from quorate.render import journal
 from quorate.report import console, lines, result
 from quorate.report.board import Board
 from quorate.report.event import Event, PartDone, StepDone, StepFailed
-from quorate.resource.brick import Brick
+from quorate.resource.base import Resource
 from quorate.spec.logins import HIDDEN
 
 KEY = "MHcCAQEEIDx3Vq8vYw1ZkT5n"
@@ -106,11 +106,11 @@ class Talking(Hosts):
         return super()._order(host, order, told)
 
 
-async def walked(bricks: Iterable[Brick], hosts: Hosts, part: str = "etcd") -> tuple[Plan, Outcome, list[Event]]:
-    bricks, events = list(bricks), list[Event]()
-    states, _ = await look(bricks, hosts)
-    by_key = {brick.key: brick for brick in bricks}
-    needs = {brick.key: brick.needs for brick in bricks}
+async def walked(resources: Iterable[Resource], hosts: Hosts, part: str = "etcd") -> tuple[Plan, Outcome, list[Event]]:
+    resources, events = list(resources), list[Event]()
+    states, _ = await look(resources, hosts)
+    by_key = {resource.key: resource for resource in resources}
+    needs = {resource.key: resource.needs for resource in resources}
     steps = {key: Step(by_key[key], states[key]) for key in graph.order(needs)}
     plan = Plan(steps, needs, component_of=dict.fromkeys(steps, part))
     return plan, await Executor(plan, hosts, events.append).run(), events

@@ -13,7 +13,7 @@ from quorate.execute.observe import look
 from quorate.plan import graph
 from quorate.plan.step import Plan, Step
 from quorate.report.event import Event, StepFailed, StepSkipped, StepStarted
-from quorate.resource.brick import Brick
+from quorate.resource.base import Resource
 
 
 @pytest.fixture(autouse=True)
@@ -22,23 +22,23 @@ def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("asyncio.sleep", lambda seconds: real(0))
 
 
-async def plan(bricks: Iterable[Brick], hosts: Hosts) -> Plan:
-    bricks = list(bricks)
-    by_key = {brick.key: brick for brick in bricks}
-    needs = {brick.key: brick.needs for brick in bricks}
-    states, _ = await look(bricks, hosts)
+async def plan(resources: Iterable[Resource], hosts: Hosts) -> Plan:
+    resources = list(resources)
+    by_key = {resource.key: resource for resource in resources}
+    needs = {resource.key: resource.needs for resource in resources}
+    states, _ = await look(resources, hosts)
     return Plan({key: Step(by_key[key], states[key]) for key in graph.order(needs)}, needs)
 
 
-async def walk(bricks: Iterable[Brick], hosts: Hosts, events: list[Event] | None = None) -> Outcome:
-    return await Executor(await plan(bricks, hosts), hosts, (events if events is not None else []).append).run()
+async def walk(resources: Iterable[Resource], hosts: Hosts, events: list[Event] | None = None) -> Outcome:
+    return await Executor(await plan(resources, hosts), hosts, (events if events is not None else []).append).run()
 
 
 def chain(*names: str, host: str = "a") -> list[Thing]:
     """Each needs the one before it."""
     made: list[Thing] = []
     for name in names:
-        made.append(Thing(host=host, thing=name, explicit=frozenset(brick.key for brick in made[-1:])))
+        made.append(Thing(host=host, thing=name, explicit=frozenset(resource.key for resource in made[-1:])))
     return made
 
 
@@ -66,10 +66,13 @@ async def test_a_run_of_steps_on_one_host_is_one_script() -> None:
 
 async def test_the_second_apply_does_nothing() -> None:
     hosts = Hosts()
-    bricks = [*chain("conf", "y"), Daemon(host="a", unit="d.service", explicit=frozenset({Key("a", "thing", "conf")}))]
-    assert (await walk(bricks, hosts)).ok
+    resources = [
+        *chain("conf", "y"),
+        Daemon(host="a", unit="d.service", explicit=frozenset({Key("a", "thing", "conf")})),
+    ]
+    assert (await walk(resources, hosts)).ok
     hosts.ran.clear()
-    again = await walk(bricks, hosts)
+    again = await walk(resources, hosts)
     assert again.ok
     assert hosts.ran == []
     assert again.changed == []

@@ -19,7 +19,7 @@ from quorate.execute.apply import UPLOADS_OF_HOST, Executor
 from quorate.execute.outcome import Outcome
 from quorate.execute.regain import BACK, PAUSES
 from quorate.report.event import Event, Said
-from quorate.resource.brick import Brick
+from quorate.resource.base import Resource
 
 
 @pytest.fixture
@@ -56,9 +56,9 @@ class Door(Hosts):
         return await super().run(host, script, blob=blob, on_line=on_line, timeout=timeout)
 
 
-async def walked(bricks: Iterable[Brick], door: Door, lose: Callable[[], None], events: list[Event]) -> Outcome:
+async def walked(resources: Iterable[Resource], door: Door, lose: Callable[[], None], events: list[Event]) -> Outcome:
     """A walk that begins when all hosts are well; `lose` takes one away then."""
-    found = await plan(bricks, door)
+    found = await plan(resources, door)
     door.asked.clear()
     lose()
     return await Executor(found, door, events.append).run()
@@ -150,8 +150,8 @@ async def test_an_abort_cuts_off_what_runs_and_does_not_wait_long(
     monkeypatch.setattr(module, "LEAVE", 0.2)
     door = Stuck()
     door.farewell = farewell
-    bricks = [*chain("x", "y"), *chain("z", host="b")]
-    walking = Executor(await plan(bricks, door), door, lambda event: None)
+    resources = [*chain("x", "y"), *chain("z", host="b")]
+    walking = Executor(await plan(resources, door), door, lambda event: None)
     running = asyncio.create_task(walking.run())
     await asyncio.sleep(0.05)
     walking.stop()

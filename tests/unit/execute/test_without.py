@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from past_clusters import THREE, brick, cluster, context, ids, member, named, without
+from past_clusters import THREE, cluster, context, ids, member, named, resource, without
 
 from quorate.core import Key, PlanError
 from quorate.execute.without import left_out
@@ -106,7 +106,7 @@ def test_a_dead_master_goes_from_backends_members_and_trust() -> None:
     assert guard.refusals(given, ids(was)) == []
     join, *_ = stages = change.stages(given)
     compiled = compile_stage(join)
-    upstreams = [each for each in compiled.bricks if isinstance(each, File) and "10.0.9.12" in each.content]
+    upstreams = [each for each in compiled.resources if isinstance(each, File) and "10.0.9.12" in each.content]
     assert upstreams
     assert not [each.key for each in upstreams if "10.0.9.13" in each.content and "/etc/hosts" not in each.path]
     gone = [key for stage in stages for key in named(compile_stage(stage), "etcd member m3 (")]
@@ -130,7 +130,7 @@ def test_who_comes_back_with_the_data_of_a_former_member_joins_without_them() ->
     aside = Key("m3", "setting", "data of a former member of etcd")
     joined = Key("m3", "setting", "membership in etcd")
     assert aside in compiled.needs[joined]
-    script = brick(compiled, aside).converge({})[0].script
+    script = resource(compiled, aside).converge({})[0].script
     assert "mv -- /var/lib/etcd/member /var/lib/etcd/former-" in script
     assert "rm -rf" not in script
 

@@ -32,7 +32,8 @@ def plan(given: Context, differs: Callable[[Key], bool], **found: State) -> Plan
     compiled = compile_cluster(given)
     asked = (Drained.kind, Hook.kind)
     states: dict[Key, State | None] = {
-        brick.key: {} if differs(brick.key) or brick.kind in asked else brick.desired for brick in compiled.bricks
+        resource.key: {} if differs(resource.key) or resource.kind in asked else resource.desired
+        for resource in compiled.resources
     }
     for name, state in found.items():
         states[Key("m1", Uncordoned.kind, name)] = state
@@ -131,7 +132,7 @@ esac
 
 
 class Node:
-    """A node and its bricks, with a kubectl that is made up."""
+    """A node and its resources, with a kubectl that is made up."""
 
     def __init__(self, folder: Path) -> None:
         self.folder, path = folder, folder / "kubectl"
@@ -140,11 +141,11 @@ class Node:
         self.drained = Drained(host="m1", node="n2", run=str(path), seconds=9)
         self.back = Uncordoned(host="m1", node="n2", run=str(path))
 
-    def state(self, brick: Drained | Uncordoned) -> State:
-        return brick.parse(self._sh(brick.probe().question)) or {}
+    def state(self, resource: Drained | Uncordoned) -> State:
+        return resource.parse(self._sh(resource.probe().question)) or {}
 
-    def act(self, brick: Drained | Uncordoned) -> str:
-        return self._sh(brick.converge({})[0].script)
+    def act(self, resource: Drained | Uncordoned) -> str:
+        return self._sh(resource.converge({})[0].script)
 
     def _sh(self, script: str) -> str:
         done = subprocess.run(["sh", "-euc", script], capture_output=True, text=True, check=True)

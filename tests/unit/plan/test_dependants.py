@@ -5,7 +5,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from past_clusters import THREE, E, M, W, ancestors, brick, cluster, context
+from past_clusters import THREE, E, M, W, ancestors, cluster, context, resource
 
 from quorate.core import Key
 from quorate.operation import change
@@ -24,7 +24,7 @@ def compiled(*masters: str) -> Compiled:
 
 
 def etcd(compiled: Compiled, host: str) -> Unit:
-    found = brick(compiled, Key(host, "unit", "etcd.service"))
+    found = resource(compiled, Key(host, "unit", "etcd.service"))
     assert isinstance(found, Unit)
     return found
 
@@ -57,7 +57,7 @@ def test_the_only_one_does_not_rest() -> None:
 
 def test_it_is_asked_only_when_its_member_changes() -> None:
     made = compiled("m1", "m2", "m3")
-    wanted = {each.key: each.desired for each in made.bricks}
+    wanted = {each.key: each.desired for each in made.resources}
     calm, _ = foreseen(made, (), {key: state for key, state in wanted.items() if key != proof("m1")})
     assert not calm.changes
     file = Key("m1", "file", "/etc/systemd/system/etcd.service")

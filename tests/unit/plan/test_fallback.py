@@ -19,7 +19,7 @@ from quorate.plan.graph import Part
 from quorate.plan.staged import foreseen
 from quorate.plan.step import Plan
 from quorate.render.fallback import SWEPT
-from quorate.resource.brick import Brick
+from quorate.resource.base import Resource
 from quorate.resource.fallback import Fallback, Settled
 from quorate.resource.file import File
 from quorate.resource.removal import script
@@ -48,10 +48,10 @@ PROGRAM, CONF, NEW = "/etc/test/program", "/etc/test/conf", "/etc/test/new"
 def part(program: str, *, within: int = 3, **more: str) -> Part:
     """A service with its program, its configuration, and a file that was not there before."""
     files = {PROGRAM: program, CONF: f"conf of {program}", NEW: f"new with {program}"} | more
-    bricks = [File(host="h", path=path, content=text + "\n") for path, text in files.items()]
+    resources = [File(host="h", path=path, content=text + "\n") for path, text in files.items()]
     unit = Unit(host="h", unit="x.service", loads=tuple(files))
     proof = Ready(host="h", what="x", check="grep -q good /etc/test/runs", within=within)
-    return fallen_back(Part("x", "h", (*bricks, unit, proof)))
+    return fallen_back(Part("x", "h", (*resources, unit, proof)))
 
 
 class Site:
@@ -81,9 +81,9 @@ class Site:
 
     async def change(self, to: Part, *, restart: bool = True) -> None:
         await asyncio.sleep(0.05)  # The kernel's clock for files is coarse.
-        for brick in to.resources:
-            if isinstance(brick, Fallback | File):
-                await self.root.converge(brick)
+        for resource in to.resources:
+            if isinstance(resource, Fallback | File):
+                await self.root.converge(resource)
         if restart:
             await self.run("systemctl restart x.service")
 
@@ -220,7 +220,7 @@ async def test_what_a_trial_refuses_takes_back_what_was_put_there_before(site: S
     assert (site.text("program"), site.text("runs"), site.failed) == ("good and old", "good and old", "")
 
 
-def _plain(of: Part) -> list[Brick]:
+def _plain(of: Part) -> list[Resource]:
     return [replace(each, explicit=frozenset()) for each in of.resources if not isinstance(each, Fallback | Settled)]
 
 
@@ -291,11 +291,13 @@ async def test_a_plan_knows_what_did_not_hold(site: Site) -> None:
     kept = to.resources[0]
     assert isinstance(kept, Fallback)
     states = {
-        brick.key: await site.root.state_of(brick) for brick in to.resources if isinstance(brick, File | Fallback)
+        resource.key: await site.root.state_of(resource)
+        for resource in to.resources
+        if isinstance(resource, File | Fallback)
     }
 
     def plan(of: Part) -> Plan:
-        found = {brick.key: states.get(brick.key, brick.desired) for brick in of.resources}
+        found = {resource.key: states.get(resource.key, resource.desired) for resource in of.resources}
         return foreseen(Compiled("join", (replace(of, component="system"),), context(cluster(THREE))), (), found)[0]
 
     (told,) = known_bad(plan(to)).values()
@@ -307,17 +309,17 @@ async def test_a_plan_knows_what_did_not_hold(site: Site) -> None:
 
 def test_what_runs_and_has_a_proof_has_something_to_go_back_to() -> None:
     compiled = compile_cluster(change())
-    found = {(each.host, each.part) for each in compiled.bricks if isinstance(each, Fallback)}
+    found = {(each.host, each.part) for each in compiled.resources if isinstance(each, Fallback)}
     assert found >= {("m1", "etcd"), ("m1", "apiserver"), ("m2", "scheduler"), ("n1", "kubelet"), ("b1", "balancer")}
     assert {host for host, _ in found} == set(THREE)
-    kubelet = next(each for each in compiled.bricks if isinstance(each, Fallback) and each.name == "kubelet")
+    kubelet = next(each for each in compiled.resources if isinstance(each, Fallback) and each.name == "kubelet")
     assert "/opt/kubernetes/bin/kubelet" in kubelet.paths
     assert "/etc/systemd/system/kubelet.service" in kubelet.paths
     for key in kubelet.watches:
         assert kubelet.key in compiled.needs[key], "it is kept before the first of its files changes"
     bare = replace(change(), facts=replace(change().facts, hosts={}))
     assert cluster(THREE)
-    assert not [each for each in compile_cluster(bare).bricks if isinstance(each, Fallback)]
+    assert not [each for each in compile_cluster(bare).resources if isinstance(each, Fallback)]
 
 
 def test_what_is_exchanged_has_nothing_to_go_back_to() -> None:
@@ -336,7 +338,9 @@ def test_what_is_exchanged_has_nothing_to_go_back_to() -> None:
 def test_it_has_something_to_do_when_one_of_its_files_has() -> None:
     compiled = compile_cluster(change())
     path = Key("n1", "file", "/etc/systemd/system/kubelet.service")
-    as_wanted = {brick.key: brick.desired for brick in compiled.bricks if not isinstance(brick, Fallback)}
+    as_wanted = {
+        resource.key: resource.desired for resource in compiled.resources if not isinstance(resource, Fallback)
+    }
     plan, _ = foreseen(compiled, (), as_wanted | {path: {}})
     assert {step.key for step in plan.changes} == {
         *(path, Key("n1", "fallback", "kubelet"), Key("n1", "settled", "kubelet")),

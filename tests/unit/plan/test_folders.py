@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from own_root import OURS, Root
-from past_clusters import THREE, brick, cluster, context, ids
+from past_clusters import THREE, cluster, context, ids, resource
 from preflight_world import judged, spoken, world
 from staging import compile_cluster
 
@@ -36,7 +36,7 @@ def chosen(**more: Any) -> Cluster:
 
 
 def text(of: Cluster, path: str, host: str = "n1") -> str:
-    return str(brick(compile_cluster(context(of)), Key(host, "file", path)).content)  # type: ignore[attr-defined]
+    return str(resource(compile_cluster(context(of)), Key(host, "file", path)).content)  # type: ignore[attr-defined]
 
 
 def test_runtime_and_kubelet_use_them() -> None:
@@ -47,8 +47,8 @@ def test_runtime_and_kubelet_use_them() -> None:
     assert f"--cert-dir={KUBELET}/pki" in unit
     compiled = compile_cluster(context(now))
     for folder in (CONTAINERD, KUBELET):
-        assert brick(compiled, Key("n1", "data", folder))
-    containers = brick(compiled, Key("n1", "undo", "containers"))
+        assert resource(compiled, Key("n1", "data", folder))
+    containers = resource(compiled, Key("n1", "undo", "containers"))
     assert f"{CONTAINERD}/*|{KUBELET}/*|" in containers.order  # type: ignore[attr-defined]
 
 
@@ -64,9 +64,9 @@ def test_docker_keeps_its_images_there() -> None:
     now = cluster(THREE, runtime=Runtime(kind="docker", data_dir="/data/docker"))
     given = replace(context(now), supply=replace(context(now).supply, parts={"docker": (), "containerd": ()}))
     compiled = compile_cluster(given)
-    daemon = brick(compiled, Key("n1", "file", "/etc/docker/daemon.json"))
+    daemon = resource(compiled, Key("n1", "file", "/etc/docker/daemon.json"))
     assert '"data-root": "/data/docker"' in daemon.content  # type: ignore[attr-defined]
-    config = brick(compiled, Key("n1", "file", "/etc/containerd/config.toml"))
+    config = resource(compiled, Key("n1", "file", "/etc/containerd/config.toml"))
     assert 'root = "/var/lib/containerd"' in config.content  # type: ignore[attr-defined]
 
 

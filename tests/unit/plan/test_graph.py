@@ -1,4 +1,4 @@
-"""Edges that nobody writes: what each brick needs follows from what it is."""
+"""Edges that nobody writes: what each resource needs follows from what it is."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -11,7 +11,7 @@ from quorate.core import Key, PlanError
 from quorate.plan import graph
 from quorate.plan.gate import gate
 from quorate.plan.graph import After
-from quorate.resource.brick import Brick
+from quorate.resource.base import Resource
 from quorate.resource.file import Directory, File, Symlink
 from quorate.resource.system import User
 from quorate.resource.unit import Ready, Unit
@@ -23,8 +23,8 @@ def file(path: str, host: str = "h", owner: str = "root:root", explicit: frozens
     return File(host=host, path=path, content="", owner=owner, explicit=explicit)
 
 
-def edges(*bricks: Brick) -> dict[Key, set[Key]]:
-    return graph.edges([graph.Part("one", "h", bricks)], {"one": After()}).needs
+def edges(*resources: Resource) -> dict[Key, set[Key]]:
+    return graph.edges([graph.Part("one", "h", resources)], {"one": After()}).needs
 
 
 def behind(needs: Mapping[Key, Iterable[Key]], key: Key) -> set[Key]:
@@ -114,21 +114,23 @@ def test_running_parts_change_one_at_a_time_after_those_that_stand_still() -> No
 
 
 def test_the_order_does_not_depend_on_the_order_of_the_input() -> None:
-    bricks = [Directory(host="h", path="/a"), file("/a/b"), file("/a/c"), file("/z")]
-    assert graph.order(edges(*bricks)) == graph.order(edges(*reversed(bricks)))
+    resources = [Directory(host="h", path="/a"), file("/a/b"), file("/a/c"), file("/z")]
+    assert graph.order(edges(*resources)) == graph.order(edges(*reversed(resources)))
 
 
 def test_the_next_host_waits_for_what_comes_after_the_proof() -> None:
     """keepalived follows its balancer's Ready: two of them must not change at once."""
 
     def part(host: str) -> graph.Part:
-        bricks = [Ready(host=host, what="nginx", check=":"), Unit(host=host, unit="keepalived.service")]
-        return graph.Part("balancer", host, tuple(bricks))
+        resources = [Ready(host=host, what="nginx", check=":"), Unit(host=host, unit="keepalived.service")]
+        return graph.Part("balancer", host, tuple(resources))
 
     first, second = part("lb01"), part("lb02")
     tied = graph.edges([first, second], {"balancer": After()})
     graph.in_turn(tied, graph.Lane("balancer", strict=True), [], [[first], [second]])
-    assert all(Key("lb01", "unit", "keepalived.service") in behind(tied.needs, brick.key) for brick in second.resources)
+    assert all(
+        Key("lb01", "unit", "keepalived.service") in behind(tied.needs, resource.key) for resource in second.resources
+    )
 
 
 @pytest.mark.parametrize(("version", "alone"), [("1.32", False), ("1.33", True), ("1.37", True)])

@@ -2,7 +2,7 @@
 
 from quorate.core import Key, State
 from quorate.plan.step import Plan, Step
-from quorate.resource.brick import Brick
+from quorate.resource.base import Resource
 from quorate.resource.unit import Ready, Unit
 
 UNIT = Unit(host="h", unit="u.service")
@@ -11,8 +11,8 @@ OWN, FAR = Ready(host="h", what="own", check=":"), Ready(host="k", what="far", c
 
 
 def late(unit: State, own: str, far: str, unreachable: tuple[str, ...] = ()) -> list[Key]:
-    found: dict[Brick, State] = {UNIT: unit, OWN: {"ready": own}, FAR: {"ready": far}}
-    steps = {brick.key: Step(brick, state) for brick, state in found.items()}
+    found: dict[Resource, State] = {UNIT: unit, OWN: {"ready": own}, FAR: {"ready": far}}
+    steps = {resource.key: Step(resource, state) for resource, state in found.items()}
     needs = {OWN.key: frozenset({UNIT.key}), FAR.key: frozenset({OWN.key})}
     return [resource.key for resource in Plan(steps, needs, unreachable=unreachable).late()]
 

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import staging
-from past_clusters import THREE, E, L, M, W, ancestors, brick, cluster, context, member, named, without
+from past_clusters import THREE, E, L, M, W, ancestors, cluster, context, member, named, resource, without
 from staging import compile_cluster
 
 from quorate.core import Key
@@ -31,8 +31,8 @@ def test_the_old_endpoint_is_kept_meanwhile() -> None:
     old, new = cluster(THREE), cluster(THREE, vip="10.0.9.101")
     assert retiring(new, [old, new]) == (Door("10.0.9.100", 6443, hosts=("10.0.9.16", "10.0.9.17")),)
     assert staging.names(context(new, old)) == [JOIN, LEAVE]
-    conf = brick(compile_cluster(context(new, old)), Key("b1", "file", "/etc/quorate/keepalived.conf"))
-    last = brick(staging.named(context(new, old), LEAVE), conf.key)
+    conf = resource(compile_cluster(context(new, old)), Key("b1", "file", "/etc/quorate/keepalived.conf"))
+    last = resource(staging.named(context(new, old), LEAVE), conf.key)
     assert "10.0.9.100/" in conf.content  # type: ignore[attr-defined]
     assert "10.0.9.101/" in conf.content  # type: ignore[attr-defined]
     assert "10.0.9.100/" not in last.content  # type: ignore[attr-defined]
@@ -43,9 +43,9 @@ def test_the_only_api_server_stays_up_while_everybody_moves_away_from_it() -> No
     given = context(cluster(THREE), old)
     join, leave = compile_cluster(given), staging.named(given, LEAVE)
     unit = Key("m1", "file", "/etc/systemd/system/kube-apiserver.service")
-    assert "--goaway-chance" not in brick(join, unit).content  # type: ignore[attr-defined]
-    assert "--goaway-chance" in brick(join, unit._replace(host="m2")).content  # type: ignore[attr-defined]
-    assert "--goaway-chance" in brick(leave, unit).content  # type: ignore[attr-defined]
+    assert "--goaway-chance" not in resource(join, unit).content  # type: ignore[attr-defined]
+    assert "--goaway-chance" in resource(join, unit._replace(host="m2")).content  # type: ignore[attr-defined]
+    assert "--goaway-chance" in resource(leave, unit).content  # type: ignore[attr-defined]
 
 
 def test_nothing_leaves_when_nothing_changed() -> None:
@@ -60,9 +60,9 @@ def test_a_worker_is_drained_cleaned_and_forgotten_in_this_order() -> None:
     compiled = staging.named(given, LEAVE)
     clean = Key("n2", "removal", "everything")
     assert clean in compiled.needs[Key("m1", "setting", "node n2")]
-    gone = brick(compiled, clean)
+    gone = resource(compiled, clean)
     assert isinstance(gone, Removal)
-    units = [each.name for each in gone.bricks if each.kind == "unit"]
+    units = [each.name for each in gone.resources if each.kind == "unit"]
     assert units.index("kubelet.service") < units.index("containerd.service")
 
 
@@ -72,7 +72,7 @@ def test_pods_are_reached_until_they_are_drained() -> None:
     given = replace(new, facts=replace(new.facts, pod_cidrs=old.facts.pod_cidrs))
     routes = Key("n1", "file", "/etc/quorate/routes.list")
     for name, there in ((JOIN, True), (AWAY, True), (LEAVE, False)):
-        assert ("10.0.9.15" in brick(staging.named(given, name), routes).content) is there  # type: ignore[attr-defined]
+        assert ("10.0.9.15" in resource(staging.named(given, name), routes).content) is there  # type: ignore[attr-defined]
 
 
 def test_a_dead_worker_is_only_forgotten() -> None:
@@ -125,9 +125,9 @@ def test_the_old_balancer_goes_before_the_new_one_starts() -> None:
     compiled = compile_cluster(context(new, cluster(THREE)))
     gone = Key("b1", "removal", "balancer")
     assert gone in ancestors(compiled, Key("b1", "unit", "haproxy.service"))
-    removal = brick(compiled, gone)
+    removal = resource(compiled, gone)
     assert isinstance(removal, Removal)
-    packages = [each for each in removal.bricks if each.kind == "packages"]
+    packages = [each for each in removal.resources if each.kind == "packages"]
     assert [each.packages for each in packages] == [("nginx", "libnginx-mod-stream")]  # type: ignore[attr-defined]
     # One after the other, so that one of both always has the virtual IP.
     assert Key("b1", "ready", "haproxy") in ancestors(compiled, Key("b2", "removal", "balancer"))
@@ -164,14 +164,14 @@ def test_who_leaves_is_let_in_until_then() -> None:
     given = replace(given, facts=replace(given.facts, hosts=hosts))
     rules = Key("m1", "file", "/etc/quorate/firewall")
     for name, there in ((JOIN, True), (AWAY, True), (LEAVE, False)):
-        text = brick(staging.named(given, name), rules).content  # type: ignore[attr-defined]
+        text = resource(staging.named(given, name), rules).content  # type: ignore[attr-defined]
         assert ("10.0.9.13" in text, "10.0.9.15" in text) == (there, there), name
     back = context(cluster(THREE), cluster({**THREE, "n1": (W, E)}))
     hosts = {name: replace(facts, firewall="iptables") for name, facts in back.facts.hosts.items()}
     back = replace(back, facts=replace(back.facts, hosts=hosts))
     own = Key("n1", "file", "/etc/quorate/firewall")
     for name, there in ((JOIN, True), (AWAY, True), (LEAVE, False)):
-        assert ("2380" in brick(staging.named(back, name), own).content) is there, name  # type: ignore[attr-defined]
+        assert ("2380" in resource(staging.named(back, name), own).content) is there, name  # type: ignore[attr-defined]
 
 
 def test_what_no_edit_brings_back_is_told() -> None:

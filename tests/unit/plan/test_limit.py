@@ -18,7 +18,9 @@ from quorate.plan.step import Plan, Step
 
 def plan(given: Context, differs: Callable[[Key], bool]) -> Plan:
     compiled = compile_cluster(given)
-    steps = {brick.key: Step(brick, {} if differs(brick.key) else brick.desired) for brick in compiled.resources}
+    steps = {
+        resource.key: Step(resource, {} if differs(resource.key) else resource.desired) for resource in compiled.ordered
+    }
     return Plan(steps, compiled.needs, component_of=compiled.component_of, gates=compiled.gates)
 
 
@@ -95,7 +97,7 @@ def test_what_is_done_elsewhere_for_a_host_goes_with_it_and_with_no_other() -> N
     from test_who_waits import workers
 
     compiled = compile_cluster(workers(3, **ALL))
-    states = {b.key: {} if b.key.kind in ("drained", "hook") else b.desired for b in compiled.bricks}
+    states = {b.key: {} if b.key.kind in ("drained", "hook") else b.desired for b in compiled.resources}
     states |= {Key(f"n{n}", "file", "/etc/systemd/system/kubelet.service"): {} for n in (1, 2, 3)}
     whole, _ = foreseen(compiled, (), states)
     did = walked(limited(whole, {"n2"}))

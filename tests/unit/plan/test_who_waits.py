@@ -40,7 +40,10 @@ def change() -> Context:
 
 def ordered(compiled: Compiled, differs: Callable[[Key], bool]) -> Order:
     """A plan in which some things are not as wanted."""
-    steps = {brick.key: Step(brick, None if differs(brick.key) else brick.desired) for brick in compiled.resources}
+    steps = {
+        resource.key: Step(resource, None if differs(resource.key) else resource.desired)
+        for resource in compiled.ordered
+    }
     return Order(Plan(steps, compiled.needs, component_of=compiled.component_of, gates=compiled.gates))
 
 

@@ -32,9 +32,9 @@ def root(tmp_path: Path) -> Root:
 
 
 def there(*units: str, ours: str = "") -> World:
-    bricks = [Unit(host="n1", unit=unit) for unit in units or ("kubelet.service",)]
+    resources = [Unit(host="n1", unit=unit) for unit in units or ("kubelet.service",)]
     files = [File(host="n1", path=ours, content="")] if ours else []
-    return replace(world(answers={}), plan=change(*bricks, *files))
+    return replace(world(answers={}), plan=change(*resources, *files))
 
 
 def put(path: str, text: str) -> str:

@@ -1,4 +1,4 @@
-"""Bricks on a real sh with real coreutils, in a root of their own: nothing of this machine is touched."""
+"""Resources on a real sh with real coreutils, in a root of their own: nothing of this machine is touched."""
 
 import gzip
 import hashlib
@@ -13,8 +13,8 @@ from own_root import Root
 from quorate.core import Blob, CommandFailed
 from quorate.execute import batch
 from quorate.plan.step import Step, difference
+from quorate.resource.base import Resource
 from quorate.resource.block import Block
-from quorate.resource.brick import Brick
 from quorate.resource.file import Binary, Directory, File, Symlink
 from quorate.resource.prelude import PRELUDE
 from quorate.resource.system import Setting
@@ -74,19 +74,19 @@ async def test_what_was_found_comes_back(root: Root) -> None:
     (root.etc / "l").symlink_to("elsewhere")
     (root.etc / "b").write_text("the user's program")
     found = root.tree()
-    bricks: list[Brick] = [
+    resources: list[Resource] = [
         File(host="h", path="/etc/test/a", content="ours"),
         Symlink(host="h", path="/etc/test/l", target="/etc/test/a"),
         Binary(host="h", path="/etc/test/b", blob=blob(root.etc.parent, b"program")),
     ]
-    for brick in bricks:
-        await root.settles(brick)
+    for resource in resources:
+        await root.settles(resource)
     # A second version must not take the first for what was found.
     await root.settles(File(host="h", path="/etc/test/a", content="ours, newer"))
     assert root.tree() != found
-    for brick in bricks:
-        await root.remove(brick)
-        await root.remove(brick)
+    for resource in resources:
+        await root.remove(resource)
+        await root.remove(resource)
     assert root.tree() == found | {"b": ("the user's program", found["b"][1])}
 
 

@@ -4,7 +4,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from own_packages import BARE, brick, made
+from own_packages import BARE, made, resource
 from own_root import OURS, Root
 
 from quorate.core import CommandFailed
@@ -37,10 +37,10 @@ async def test_an_install_that_was_cut_off_is_ended(root: Root, tmp_path: Path, 
         # Killed before it could merge what it had noted.
         status = "sed -n '/^Package: q-two/,$p' status | sed 's/ unpacked/ half-configured/' >updates/0000"
         await root.via.run("h", f"cd /var/lib/dpkg; {status}")
-    await root.settles(brick(files))
+    await root.settles(resource(files))
     noted = await root.via.run("h", "sort -u /var/lib/quorate/packages")
     assert noted.split() == ["q-one", "q-two"], "the host's own stay, also when a trigger of theirs was pending"
-    await root.remove(brick(files))
+    await root.remove(resource(files))
     assert await root.via.run("h", "dpkg-query -W -f '${Package} ${db:Status-Status}\\n'") == "q-own installed\n"
     assert set(root.tree()) == {"q-own"}
 
@@ -49,7 +49,7 @@ async def test_an_install_that_fails_is_told(root: Root, tmp_path: Path) -> None
     files = [made(tmp_path, "q-two", "q-missing")]
     await root.via.run("h", BARE)
     with pytest.raises(CommandFailed) as caught:
-        await root.converge(brick(files))
+        await root.converge(resource(files))
     assert "q-missing" in caught.value.stderr
     noted = await root.via.run("h", "cat /var/lib/quorate/packages")
     assert noted.split() == ["q-two"], "before it comes, so that it leaves with us whatever happens"

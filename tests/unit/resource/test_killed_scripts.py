@@ -1,4 +1,4 @@
-"""`kill -9` of a host's sh at every point of a brick's script: whole files before and after, and nothing is left."""
+"""`kill -9` of a host's sh at every point of a resource's script: whole files before and after, and nothing is left."""
 
 import asyncio
 import gzip
@@ -13,8 +13,8 @@ from own_root import Root
 
 from quorate.core import Action, Blob, CommandFailed
 from quorate.execute import batch
+from quorate.resource.base import Resource
 from quorate.resource.block import Block
-from quorate.resource.brick import Brick
 from quorate.resource.file import Binary, Directory, File, Symlink
 from quorate.resource.prelude import PRELUDE, WRITING
 from quorate.resource.system import leftovers, sysctl
@@ -85,7 +85,7 @@ def text(content: str) -> File:
     return File(host="h", path="/etc/test/a", content=content, mode="0600", secret=True)
 
 
-CASES: dict[str, tuple[Callable[[Path], Brick | None], Callable[[Path], Brick], tuple[str, ...]]] = {
+CASES: dict[str, tuple[Callable[[Path], Resource | None], Callable[[Path], Resource], tuple[str, ...]]] = {
     "new file": (lambda _: None, lambda _: text(NEW), ("", NEW)),
     "file again": (lambda _: text(OLD), lambda _: text(NEW), (OLD, NEW)),
     "no last newline": (lambda _: text(OLD), lambda _: text("x"), (OLD, "x")),
@@ -120,8 +120,8 @@ async def test_old_or_new_and_nothing_left(root: Root, tmp_path: Path, case: str
         await root.via.run("h", "rm -rf /etc/test/a /var/lib/quorate/*")
         if before := first(tmp_path):
             await root.converge(before)
-        brick = then(tmp_path)
-        script = "".join(batch.upload(action) for action in brick.converge(await root.state_of(brick)))
+        resource = then(tmp_path)
+        script = "".join(batch.upload(action) for action in resource.converge(await root.state_of(resource)))
         ended = await killer.run(root, script, kills)
         assert seen(root) in whole, f"killed at {kills}: neither old nor new"
         # The next run may have nothing else to do here than to tidy up.
@@ -129,7 +129,7 @@ async def test_old_or_new_and_nothing_left(root: Root, tmp_path: Path, case: str
         await root.converge(leftovers("h"))
         assert litter(root) == [], f"killed at {kills}"
         assert seen(root) in whole
-        await root.converge(brick)
+        await root.converge(resource)
         assert seen(root) == whole[1]
         assert litter(root) == []
         if ended:
@@ -144,14 +144,14 @@ async def test_a_binary_that_is_cut_off(root: Root, tmp_path: Path) -> None:
     while True:
         await root.via.run("h", "rm -rf /etc/test/b /var/lib/quorate/*")
         await root.converge(Binary(host="h", path="/etc/test/b", blob=blob(tmp_path, old)))
-        brick = Binary(host="h", path="/etc/test/b", blob=blob(tmp_path, new + b"x"))
-        (action,) = brick.converge(await root.state_of(brick))
+        resource = Binary(host="h", path="/etc/test/b", blob=blob(tmp_path, new + b"x"))
+        (action,) = resource.converge(await root.state_of(resource))
         if await killer.run(root, batch.upload(action), kills, action.blob):
             break
         assert (root.etc / "b").read_bytes() in (old, new + b"x")
         await root.converge(leftovers("h"))
         assert litter(root) == []
-        await root.converge(brick)
+        await root.converge(resource)
         assert (root.etc / "b").read_bytes() == new + b"x"
         kills += 1
     assert kills > 5
@@ -165,13 +165,13 @@ async def test_what_was_found_survives_a_kill_at_every_point(root: Root, tmp_pat
         while not ended:
             await root.via.run("h", "rm -rf /etc/test/a /var/lib/quorate/*")
             (root.etc / "a").write_text("the user's\n")
-            brick = text(NEW)
+            resource = text(NEW)
             if removes:
-                await root.converge(brick)
-            actions = brick.remove() if removes else brick.converge({})
+                await root.converge(resource)
+            actions = resource.remove() if removes else resource.converge({})
             ended = await killer.run(root, "".join(batch.upload(action) for action in actions), kills)
-            await root.converge(brick)
-            await root.remove(brick)
+            await root.converge(resource)
+            await root.remove(resource)
             assert (root.etc / "a").read_text() == "the user's\n", f"killed at {kills}"
             assert litter(root) == []
             kills += 1
@@ -182,8 +182,8 @@ async def test_a_note_is_whole(root: Root, tmp_path: Path) -> None:
     """Half a note would be taken for the setting of before, and be put back."""
     killer, kills, ended = Killer(tmp_path), 0, False
     (root.etc / "value").write_text("the user's\n")
-    brick = sysctl("h", "x.y", "1")
-    order = brick.order.replace("/proc/sys/x/y", "/etc/test/value")
+    resource = sysctl("h", "x.y", "1")
+    order = resource.order.replace("/proc/sys/x/y", "/etc/test/value")
     while not ended:
         await root.via.run("h", "rm -rf /var/lib/quorate/*")
         ended = await killer.run(root, batch.upload(Action(order)), kills)

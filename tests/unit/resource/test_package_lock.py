@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import ClassVar
 
 import pytest
-from own_packages import BARE, brick, made
+from own_packages import BARE, made, resource
 from own_root import OURS, Root
 
 from quorate.core import Action, CommandFailed, Probe, State
@@ -20,7 +20,7 @@ from quorate.plan.step import Plan, Step
 from quorate.procedure.destroy import destroy
 from quorate.report.event import Event, Said, StepDone
 from quorate.resource import package_lock
-from quorate.resource.brick import Brick
+from quorate.resource.base import Resource
 from quorate.resource.package import Packages
 from quorate.resource.prelude import PRELUDE
 
@@ -52,7 +52,7 @@ def held(path: Path, seconds: float, how: str = "write") -> Iterator[int]:
             child.kill()
 
 
-async def install(root: Root, brick: Brick) -> list[str]:
+async def install(root: Root, resource: Resource) -> list[str]:
     """Converge, and what it told meanwhile."""
     told: list[str] = []
 
@@ -60,7 +60,7 @@ async def install(root: Root, brick: Brick) -> list[str]:
         if (text := batch.told(line)) is not None:
             told.append(text)
 
-    for action in brick.converge(await root.state_of(brick)):
+    for action in resource.converge(await root.state_of(resource)):
         await root.via.run("h", batch.upload(action), blob=action.blob, on_line=on_line)
     return told
 
@@ -70,7 +70,7 @@ async def test_an_install_waits_for_the_lock_and_tells_who_has_it(root: Root, tm
     await root.via.run("h", BARE)
     path = tmp_path / "root/var/lib/dpkg" / name
     with held(path, 3) as pid:
-        told = await install(root, brick([made(tmp_path, "q-two")]))
+        told = await install(root, resource([made(tmp_path, "q-two")]))
     assert told[0].startswith(f"/var/lib/dpkg/{name} is held by pid {pid} ({sys.executable} -c import fcntl, os, sys")
     assert told[0].endswith("; waiting up to 300 s")
     assert told[1:] == [""], "told once, and that it is over"
@@ -83,7 +83,7 @@ async def test_after_some_minutes_it_fails_with_the_holder(
     monkeypatch.setattr(package_lock, "PATIENCE", 1)
     await root.via.run("h", BARE)
     with held(tmp_path / "root/var/lib/dpkg/lock-frontend", 60) as pid, pytest.raises(CommandFailed) as caught:
-        await install(root, brick([made(tmp_path, "q-two")]))
+        await install(root, resource([made(tmp_path, "q-two")]))
     said = caught.value.stderr
     assert said.startswith(f"after 1 s /var/lib/dpkg/lock-frontend is held by pid {pid} ({sys.executable}")
     assert "systemctl stop unattended-upgrades apt-daily.service" in said
@@ -100,7 +100,7 @@ async def test_a_lock_that_only_reads_holds_nobody_up(root: Root, tmp_path: Path
     with held(lock, 60, "read"):
         assert await root.via.run("h", ask) == "free\n"
     with held(tmp_path / "root/var/lib/dpkg/available", 60):
-        assert await install(root, brick([made(tmp_path, "q-two")])) == [], "another file's lock"
+        assert await install(root, resource([made(tmp_path, "q-two")])) == [], "another file's lock"
 
 
 async def test_who_is_quicker_is_waited_for(root: Root, tmp_path: Path) -> None:
@@ -122,7 +122,7 @@ async def test_the_real_dpkg_at_work(root: Root, tmp_path: Path) -> None:
     slow = made(tmp_path, "q-slow", script="sleep 3")
     work = f"dpkg -i '{tmp_path / slow.filename}' >/dev/null 2>&1 & n=0\n"
     work += "until [ -e /etc/test/q-slow.runs ] || [ $n = 50 ]; do sleep 0.1; n=$((n + 1)); done\n"
-    (action,) = [each for each in brick([made(tmp_path, "q-two")]).converge({}) if not each.blob]
+    (action,) = [each for each in resource([made(tmp_path, "q-two")]).converge({}) if not each.blob]
     ours = tmp_path / "q-two_1_all.deb"
     put = f"mkdir -p /var/lib/quorate/install; cp '{ours}' /var/lib/quorate/install/\n"
     told: list[str] = []
@@ -172,7 +172,7 @@ async def test_pid_files_of_dnf_yum_and_zypper(tmp_path: Path) -> None:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Teller(Brick):
+class Teller(Resource):
     """Says something while it works."""
 
     kind: ClassVar[str] = "teller"

@@ -17,7 +17,7 @@ from quorate.execute import facts, survey
 from quorate.operation import change
 from quorate.plan import compile as compiling
 from quorate.procedure import status
-from quorate.resource.brick import Brick
+from quorate.resource.base import Resource
 from quorate.resource.unit import Ready
 from quorate.spec import processes
 from quorate.spec.cluster import Cluster, Host, Role
@@ -40,7 +40,7 @@ TOY = Process(
 def toy() -> ModuleType:
     """A component that runs it."""
 
-    def resources(context: Context, host: Host) -> Iterator[Brick]:
+    def resources(context: Context, host: Host) -> Iterator[Resource]:
         if host.has(Role.WORKER):
             yield from service(context, host, TOY.unit, description="a toy", exec_start=["/bin/toy"])
             yield Ready(host=host.name, what="toy", check="true")

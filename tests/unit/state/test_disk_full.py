@@ -15,8 +15,8 @@ from own_root import Root
 from quorate.core import Blob, CommandFailed, QuorateError
 from quorate.execute import batch
 from quorate.plan.step import Step, difference
+from quorate.resource.base import Resource
 from quorate.resource.block import Block
-from quorate.resource.brick import Brick
 from quorate.resource.file import Binary, Directory, File
 from quorate.state.store import RESERVE, Store
 
@@ -61,8 +61,8 @@ def blob(folder: Path, content: bytes) -> Blob:
     return Blob(path, hashlib.sha256(content).hexdigest(), len(content))
 
 
-async def run(root: Root, *bricks: Brick) -> batch.Result:
-    steps = [Step(brick, {}) for brick in bricks]
+async def run(root: Root, *resources: Resource) -> batch.Result:
+    steps = [Step(resource, {}) for resource in resources]
     return batch.read(steps, await root.via.run("h", batch.script(steps)))
 
 

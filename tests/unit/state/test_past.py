@@ -113,7 +113,7 @@ def test_what_a_host_had_goes_when_it_returns_and_from_no_other() -> None:
     now.behind["n2"] = (was,)  # type: ignore[index]
     stages = change.stages(now)
     assert [stage.name for stage in stages] == [JOIN, LEAVE]
-    gone = {brick.key for brick in compile_stage(stages[1]).bricks if brick.kind == "removal"}
+    gone = {resource.key for resource in compile_stage(stages[1]).resources if resource.kind == "removal"}
     assert gone >= {Key("n2", "removal", "etcd"), Key("n2", "removal", "trust")}
     assert {key.host for key in gone} == {"n2"}
 

@@ -1,4 +1,4 @@
-"""What all bricks share: a host, a name, explicit needs, and where a brick stands in the order."""
+"""What all resources share: a host, a name, explicit needs, and where a resource stands in the order."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -17,20 +17,20 @@ class Company:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Brick:
-    """Base of resources. `kind` names the brick; the graph derives most edges from the class marks."""
+class Resource:
+    """Base of resources. `kind` names the resource; the graph derives most edges from the class marks."""
 
     kind: ClassVar[str] = ""
     passive: ClassVar[bool] = True
-    """Passive bricks only lie on the disk; active ones need all earlier bricks of their component."""
+    """Passive resources only lie on the disk; active ones need all earlier resources of their component."""
     waits: ClassVar[bool] = False
-    """ReadyStep bricks run alone, so that they hold nothing else up; they are the gates between components."""
+    """ReadyStep resources run alone, so that they hold nothing else up; they are the gates between components."""
 
     recalls: ClassVar[bool] = False
-    """Of bricks that watch others: what is found of it counts, where none of those changes."""
+    """Of resources that watch others: what is found of it counts, where none of those changes."""
 
     apart: ClassVar[bool] = False
-    """Of bricks that are apart none comes after another of its component: each is about somebody else."""
+    """Of resources that are apart none comes after another of its component: each is about somebody else."""
 
     host: str
     explicit: frozenset[Key] = field(default=frozenset(), repr=False)
