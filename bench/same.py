@@ -28,7 +28,7 @@ from quorate.operation import change  # noqa: E402
 from quorate.plan.compile import compile_stage  # noqa: E402
 from quorate.plan.show import show  # noqa: E402
 from quorate.plan.staged import foreseen, later  # noqa: E402
-from quorate.resource.base import Resource  # noqa: E402
+from quorate.resource.resource import Resource  # noqa: E402
 from quorate.spec.facts import Facts, HostFacts  # noqa: E402
 from quorate.spec.load import load  # noqa: E402
 from quorate.spec.ports import openings  # noqa: E402

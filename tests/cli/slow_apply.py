@@ -18,7 +18,7 @@ from quorate.core import Blob, Key, State, Transport
 from quorate.execute import apply, batch
 from quorate.execute.batch import Result
 from quorate.plan.step import Step
-from quorate.resource.base import Resource
+from quorate.resource.resource import Resource
 
 FOLDER, SECONDS = Path(sys.argv[1]), float(sys.argv[2])
 STEP = batch.BEGIN

@@ -9,9 +9,9 @@ from quorate.core import Blob, Key
 from quorate.plan.show import Shown, Sort, show
 from quorate.plan.step import Plan, Step
 from quorate.plan.words import clean, line, size
-from quorate.resource.base import Resource
 from quorate.resource.block import Block
 from quorate.resource.file import Binary, File
+from quorate.resource.resource import Resource
 from quorate.resource.unit import Unit
 
 KEY = "-----BEGIN PRIVATE KEY-----\nMIGHAgEAMBMG\n-----END PRIVATE KEY-----\n"

@@ -24,7 +24,7 @@ from quorate.plan.graph import Part
 from quorate.plan.show import show
 from quorate.plan.staged import foreseen, later
 from quorate.report.event import Ended, Event
-from quorate.resource.base import Resource
+from quorate.resource.resource import Resource
 from quorate.state.past import Past
 from quorate.state.store import Store
 

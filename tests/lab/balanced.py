@@ -23,8 +23,8 @@ from quorate.execute.observe import look
 from quorate.lab.record import LabError, LabInfo
 from quorate.lab.up import down, up
 from quorate.plan.step import difference
-from quorate.resource.base import Resource
 from quorate.resource.file import Directory
+from quorate.resource.resource import Resource
 from quorate.spec.cluster import Cluster
 from quorate.spec.facts import Facts
 from quorate.spec.layout import BALANCER

@@ -19,8 +19,8 @@ from quorate.core import Key
 from quorate.execute import batch, observe
 from quorate.plan.compile import Compiled
 from quorate.plan.step import Plan, Step
-from quorate.resource.base import Resource
 from quorate.resource.file import Binary, Directory, File, Symlink
+from quorate.resource.resource import Resource
 from quorate.resource.unit import Unit
 from quorate.spec.cluster import Cluster
 

@@ -24,9 +24,9 @@ from quorate.plan.step import Plan, Step
 from quorate.report import jsonl
 from quorate.report import plan as report
 from quorate.report.event import Event
-from quorate.resource.base import Resource
 from quorate.resource.file import File
 from quorate.resource.kube import Manifest
+from quorate.resource.resource import Resource
 from quorate.spec.facts import Facts, HostFacts
 from quorate.spec.load import load
 from quorate.spec.logins import HIDDEN

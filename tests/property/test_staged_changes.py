@@ -18,9 +18,9 @@ from quorate.operation.change import JOIN
 from quorate.plan.compile import Compiled, compile_stage
 from quorate.plan.staged import foreseen, later
 from quorate.plan.step import Plan, Step, difference
-from quorate.resource.base import Resource
 from quorate.resource.file import Binary, File
 from quorate.resource.removal import Removal
+from quorate.resource.resource import Resource
 from quorate.resource.unit import Unit
 from quorate.spec.cluster import Cluster, Endpoint, LoadBalancer
 from quorate.spec.facts import Facts, HostFacts

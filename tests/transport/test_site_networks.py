@@ -17,8 +17,8 @@ from quorate.component.keeper import check_of
 from quorate.core import Blob
 from quorate.render import firewalld, hostports
 from quorate.render.sh import quote
-from quorate.resource.base import Resource
 from quorate.resource.file import File
+from quorate.resource.resource import Resource
 from quorate.spec.cluster import Cluster
 from quorate.spec.facts import Facts, HostFacts
 from quorate.spec.layout import BALANCER_DOWN, BALANCER_HUNG, CNI_BIN, ENDPOINT_CHECK, FIREWALL, LOADED, STATE

@@ -11,7 +11,7 @@ from typing import ClassVar
 from quorate.core import Action, Blob, CommandFailed, Probe, State, TransportError
 from quorate.execute import batch
 from quorate.resource.ask import _PART, MARK
-from quorate.resource.base import Resource
+from quorate.resource.resource import Resource
 from quorate.resource.unit import Ready, Unit
 
 

@@ -8,7 +8,7 @@ from quorate.core import State
 from quorate.execute import batch
 from quorate.execute.observe import look
 from quorate.plan.step import difference
-from quorate.resource.base import Resource
+from quorate.resource.resource import Resource
 from quorate.transport.local import LocalTransport
 
 OURS = ("etc/test", "var/lib/quorate", "run/quorate")

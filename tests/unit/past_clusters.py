@@ -8,7 +8,7 @@ from worlds import secrets, supply
 from quorate.component.context import Context
 from quorate.core import Key
 from quorate.plan.compile import Compiled
-from quorate.resource.base import Resource
+from quorate.resource.resource import Resource
 from quorate.spec.cluster import Cluster, Endpoint, Host, Role, Versions
 from quorate.spec.facts import Facts, HostFacts, Member
 from quorate.spec.versions import table

@@ -12,7 +12,7 @@ from quorate.plan.step import Plan, Step
 from quorate.preflight.catalog import CHECKS
 from quorate.preflight.check import Clock, World
 from quorate.report.findings import Status
-from quorate.resource.base import Resource
+from quorate.resource.resource import Resource
 from quorate.spec.cluster import Cluster, Endpoint, Host, Role, Versions
 from quorate.spec.facts import Facts, HostFacts, Resolver
 from quorate.spec.versions import table

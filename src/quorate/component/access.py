@@ -8,8 +8,8 @@ from quorate.pki.profiles import ADMINS, KUBELET_CLIENTS
 from quorate.render import yaml
 from quorate.render.kubeconfig import kubeconfig
 from quorate.render.sh import quote
-from quorate.resource.base import Resource
 from quorate.resource.kube import Manifest, kubectl
+from quorate.resource.resource import Resource
 from quorate.resource.system import Setting
 from quorate.spec.cluster import Host
 

@@ -9,8 +9,8 @@ from quorate.component.settings import apiserver, audit, encryption
 from quorate.component.turns import Enough, Turns
 from quorate.render import journal, yaml
 from quorate.render.kubeconfig import kubeconfig
-from quorate.resource.base import Resource
 from quorate.resource.file import Directory, File, Symlink
+from quorate.resource.resource import Resource
 from quorate.resource.unit import Ready
 from quorate.spec import layout, pki_files
 from quorate.spec.cluster import Host, Role

@@ -8,8 +8,8 @@ from quorate.component.service import SANDBOX, service
 from quorate.component.settings import selinux
 from quorate.component.turns import Enough, Turns
 from quorate.render import haproxy, journal, keepalived, nginx, upstreams, watchdog
-from quorate.resource.base import Resource
 from quorate.resource.file import File
+from quorate.resource.resource import Resource
 from quorate.resource.system import Undo
 from quorate.resource.unit import Ready
 from quorate.spec.cluster import Host

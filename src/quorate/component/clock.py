@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from quorate.component.context import Context
 from quorate.render import clock as clock_text
 from quorate.render.sh import quote
-from quorate.resource.base import Resource
+from quorate.resource.resource import Resource
 from quorate.resource.system import Setting
 from quorate.spec.cluster import Host
 from quorate.spec.facts import HostFacts

@@ -11,9 +11,9 @@ from quorate.component.turns import Enough, Turns
 from quorate.core import Key
 from quorate.render import hostports, journal, routes
 from quorate.render.sh import quote
-from quorate.resource.base import Resource
 from quorate.resource.file import DataDirectory, Directory, File
 from quorate.resource.kube import Manifest
+from quorate.resource.resource import Resource
 from quorate.resource.system import Undo
 from quorate.resource.unit import Ready
 from quorate.spec.cluster import Host, Role

@@ -7,9 +7,9 @@ from typing import Protocol
 
 from quorate.component.turns import Enough, Turns
 from quorate.core import Blob, PlanError
-from quorate.resource.base import Resource
 from quorate.resource.file import Binary, Symlink
 from quorate.resource.package import Packages
+from quorate.resource.resource import Resource
 from quorate.spec.cluster import Cluster, Host, Role
 from quorate.spec.facts import Facts, HostFacts, Member
 from quorate.spec.layout import BIN, LINKS

@@ -5,8 +5,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from quorate.component.context import Context
 from quorate.component.turns import Enough, Turns
 from quorate.render import yaml
-from quorate.resource.base import Resource
 from quorate.resource.kube import Manifest
+from quorate.resource.resource import Resource
 from quorate.spec.cluster import Cluster, Host
 from quorate.spec.facts import Resolver
 from quorate.spec.resolvers import chosen, usable

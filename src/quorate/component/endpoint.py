@@ -6,7 +6,7 @@ from quorate.component.context import Context
 from quorate.component.turns import Enough, Turns
 from quorate.core import Key
 from quorate.render.sh import quote
-from quorate.resource.base import Company, Resource
+from quorate.resource.resource import Company, Resource
 from quorate.resource.unit import Ready
 from quorate.spec.cluster import Cluster, Host, Role
 

@@ -1,6 +1,7 @@
 """etcd: the quorum store, one member on each etcd host."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 from quorate.component import etcd_disk, membership
 from quorate.component.context import Context
@@ -10,8 +11,8 @@ from quorate.component.turns import Enough, Turns
 from quorate.core import Key
 from quorate.pki import profiles
 from quorate.render import journal
-from quorate.resource.base import Company, Resource
 from quorate.resource.file import DataDirectory, File
+from quorate.resource.resource import Company, Resource
 from quorate.resource.system import User
 from quorate.resource.unit import Ready, Unit
 from quorate.spec import tls
@@ -120,11 +121,12 @@ def resources(context: Context, host: Host) -> Iterator[Resource]:
     )
     yield from files
     joins = context.joins(host) and bool(others)
-    if context.is_ghost(host):
-        yield etcd_disk.laid_aside(host, c.etcd.data_dir)
+    former = [etcd_disk.laid_aside(host, c.etcd.data_dir)] if context.is_ghost(host) else []
+    yield from former
     yield etcd_disk.prepared(host, c.etcd.data_dir, blank=not context.has_data(host), joins=joins)
     if joins:
-        yield membership.joined(ctl, c.etcd.data_dir)
+        # While the former member's data lie there, it looks as if it had joined.
+        yield replace(membership.joined(ctl, c.etcd.data_dir), watches=frozenset(each.key for each in former))
     yield unit
     if others and (context.joins(host) or membership.learns(context, host)):
         yield membership.promoted(ctl, c.etcd.data_dir)

@@ -17,8 +17,8 @@ from quorate.component.service import service
 from quorate.component.settings import selinux
 from quorate.component.turns import Enough, Turns
 from quorate.render import etcd_way, journal
-from quorate.resource.base import Resource
 from quorate.resource.file import File
+from quorate.resource.resource import Resource
 from quorate.resource.unit import Ready
 from quorate.spec import pki_files
 from quorate.spec.cluster import Cluster, Host, Role

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from quorate.component.context import Context
 from quorate.component.keeper import kept
 from quorate.render import firewalld, iptables
-from quorate.resource.base import Resource
+from quorate.resource.resource import Resource
 from quorate.resource.system import Setting
 from quorate.spec.cluster import Host, Role
 from quorate.spec.layout import FIREWALL, FIREWALL_UNIT

@@ -4,8 +4,8 @@ from collections.abc import Iterator, Mapping
 
 from quorate.component.context import Context
 from quorate.component.turns import Enough, Turns
-from quorate.resource.base import Resource
 from quorate.resource.kube import Image
+from quorate.resource.resource import Resource
 from quorate.spec.cluster import Host, Role
 
 NAME = "images"

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 from quorate.component.context import Context
 from quorate.component.service import service
-from quorate.resource.base import Resource
 from quorate.resource.file import File
+from quorate.resource.resource import Resource
 from quorate.resource.system import Setting
 from quorate.spec.cluster import Host
 from quorate.spec.layout import CHECKS

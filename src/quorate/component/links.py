@@ -9,8 +9,8 @@ import hashlib
 from collections.abc import Iterator
 
 from quorate.component.context import Context
-from quorate.resource.base import Resource
 from quorate.resource.file import Directory, File
+from quorate.resource.resource import Resource
 from quorate.resource.system import Setting
 from quorate.spec import vip as place
 from quorate.spec.cluster import Cluster, Host, Role

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from quorate.component.context import Context
 from quorate.component.turns import Enough, Turns
 from quorate.render import yaml
-from quorate.resource.base import Resource
 from quorate.resource.kube import KeyPair, Manifest
+from quorate.resource.resource import Resource
 from quorate.spec import metrics_server as server
 from quorate.spec.cluster import Cluster, Host
 

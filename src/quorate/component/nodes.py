@@ -5,8 +5,8 @@ from collections.abc import Iterator, Mapping
 from quorate.component.context import Context
 from quorate.component.turns import Enough, Turns
 from quorate.core import Key
-from quorate.resource.base import Resource
 from quorate.resource.kube import NodeMarks
+from quorate.resource.resource import Resource
 from quorate.resource.unit import Ready
 from quorate.spec.cluster import Host
 

@@ -4,8 +4,8 @@ import hashlib
 from collections.abc import Iterator
 
 from quorate.render.sh import quote
-from quorate.resource.base import Resource
 from quorate.resource.file import File
+from quorate.resource.resource import Resource
 from quorate.resource.system import Setting
 from quorate.spec.cluster import Host
 from quorate.spec.layout import LOADED

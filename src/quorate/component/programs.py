@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 
 from quorate.component.context import Context
 from quorate.component.turns import Enough, Turns
-from quorate.resource.base import Resource
+from quorate.resource.resource import Resource
 from quorate.spec.cluster import Cluster, Host, Role
 
 NAME = "programs"

@@ -11,8 +11,8 @@ from quorate.component.settings import client, proxy
 from quorate.component.turns import Enough, Turns
 from quorate.render import journal, service_rules, yaml
 from quorate.render.kubeconfig import kubeconfig
-from quorate.resource.base import Resource
 from quorate.resource.file import File
+from quorate.resource.resource import Resource
 from quorate.resource.system import Undo
 from quorate.resource.unit import Ready
 from quorate.spec import layout

@@ -9,8 +9,8 @@ from quorate.component.service import service
 from quorate.component.settings import client, registry
 from quorate.component.turns import Enough, Turns
 from quorate.render import containers, toml, yaml
-from quorate.resource.base import Resource
 from quorate.resource.file import DataDirectory, Directory, File
+from quorate.resource.resource import Resource
 from quorate.resource.system import Undo
 from quorate.spec.cluster import RUNTIMES, Cluster, Host, Role
 from quorate.spec.layout import BIN, CNI_BIN, CNI_CONF, CONTAINERD_SOCKET

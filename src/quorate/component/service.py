@@ -6,8 +6,8 @@ from typing import Any
 from quorate.component.command import arguments, tried
 from quorate.component.context import Context
 from quorate.render import systemd
-from quorate.resource.base import Resource
 from quorate.resource.file import File
+from quorate.resource.resource import Resource
 from quorate.resource.unit import Unit
 from quorate.spec.cluster import Host
 from quorate.spec.layout import BIN, UNITS

@@ -9,9 +9,9 @@ from quorate.component.links import links
 from quorate.component.turns import Enough, Turns
 from quorate.component.upgrades import upgrades
 from quorate.render.sh import quote
-from quorate.resource.base import Resource
 from quorate.resource.block import Block
 from quorate.resource.file import DataDirectory, Directory, File
+from quorate.resource.resource import Resource
 from quorate.resource.system import Setting, leftovers, module, sysctl
 from quorate.spec.cluster import Host, Role
 from quorate.spec.layout import BALANCER, BIN, STATE, SYSCTLS

@@ -5,8 +5,8 @@ from collections.abc import Iterator, Mapping
 from quorate.component.context import Context
 from quorate.component.turns import Enough, Turns
 from quorate.pki import profiles
-from quorate.resource.base import Resource
 from quorate.resource.file import Directory, File
+from quorate.resource.resource import Resource
 from quorate.spec.cluster import Host, Role
 from quorate.spec.layout import ETCD_PKI, KUBERNETES, PKI
 

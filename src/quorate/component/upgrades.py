@@ -7,8 +7,8 @@ upgrades leave the balancers' packages out, for those restart what they bring.
 from collections.abc import Iterator
 
 from quorate.component.context import Context
-from quorate.resource.base import Resource
 from quorate.resource.file import Directory, File
+from quorate.resource.resource import Resource
 from quorate.spec.cluster import Cluster, Host, Role
 from quorate.spec.layout import APT_UPGRADES, NEEDRESTART
 from quorate.spec.processes import unit_names

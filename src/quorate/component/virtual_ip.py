@@ -10,8 +10,8 @@ from quorate.component.context import Context
 from quorate.component.service import SANDBOX, service
 from quorate.component.turns import Enough, Turns
 from quorate.render import address, keepalived, pulse
-from quorate.resource.base import Resource
 from quorate.resource.file import File
+from quorate.resource.resource import Resource
 from quorate.spec import vip as place
 from quorate.spec.cluster import Host, Role
 from quorate.spec.layout import BALANCER, BALANCER_DOWN, BALANCER_HUNG, ENDPOINT_CHECK

@@ -7,8 +7,8 @@ from quorate.component.turns import Enough, Turns
 from quorate.core import Key
 from quorate.render import vrrp
 from quorate.render.sh import quote
-from quorate.resource.base import Resource
 from quorate.resource.package import Packages
+from quorate.resource.resource import Resource
 from quorate.resource.system import Encounter
 from quorate.spec import vip as place
 from quorate.spec.cluster import Host

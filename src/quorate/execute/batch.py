@@ -7,8 +7,8 @@ from quorate.core import Action, Key, State
 from quorate.execute.observe import questions, states
 from quorate.plan.step import Step
 from quorate.resource import ask
-from quorate.resource.base import Resource
 from quorate.resource.prelude import PRELUDE, TOLD
+from quorate.resource.resource import Resource
 
 BEGIN, END, CHANGED, LOOK = "\x03>", "\x03<", "\x03changed", "\x03?"
 """Marks at the beginning of a line: step begins, step ends, did something, answers."""

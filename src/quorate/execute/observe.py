@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from quorate.core import Key, State, Transport, TransportError
 from quorate.render.sh import quote
 from quorate.resource import ask
-from quorate.resource.base import Resource
+from quorate.resource.resource import Resource
 
 
 def questions(resources: Sequence[Resource]) -> dict[str, list[str]]:

@@ -22,8 +22,8 @@ from quorate.plan.compile import Compiled, compile_stage
 from quorate.plan.staged import Later, foreseen, later
 from quorate.plan.step import Plan, Step
 from quorate.report.event import Emit, Said
-from quorate.resource.base import Resource
 from quorate.resource.file import File
+from quorate.resource.resource import Resource
 from quorate.spec.cluster import Cluster
 from quorate.spec.facts import Facts, HostFacts
 from quorate.spec.leaving import everybody

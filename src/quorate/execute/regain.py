@@ -7,7 +7,7 @@ from quorate.core import Key, State, Transport, TransportError
 from quorate.execute import once
 from quorate.execute.observe import questions, states
 from quorate.resource import ask
-from quorate.resource.base import Resource
+from quorate.resource.resource import Resource
 
 BACK = 90.0
 """Seconds in which a lost host may come back: a virtual machine reboots in 10 to 60 s. A server with slow firmware

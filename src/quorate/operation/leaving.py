@@ -7,9 +7,9 @@ from quorate.component.context import Context, address
 from quorate.core import Key
 from quorate.render.drain import drain
 from quorate.render.sh import quote
-from quorate.resource.base import Resource
 from quorate.resource.kube import kubectl
 from quorate.resource.removal import Removal
+from quorate.resource.resource import Resource
 from quorate.resource.system import Setting
 from quorate.resource.unit import Stopped
 from quorate.spec.cluster import Host, Role

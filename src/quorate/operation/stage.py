@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from quorate.component.context import Context
-from quorate.resource.base import Resource
+from quorate.resource.resource import Resource
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,10 @@ from quorate.component.context import Context
 from quorate.core import Key
 from quorate.plan.graph import Part
 from quorate.render.sh import quote
-from quorate.resource.base import Resource
 from quorate.resource.drain import Drained, Uncordoned
 from quorate.resource.fallback import Fallback, Settled
 from quorate.resource.kube import kubectl
+from quorate.resource.resource import Resource
 from quorate.resource.system import Hook, User
 from quorate.resource.unit import Ready, Unit
 from quorate.spec.cluster import Host

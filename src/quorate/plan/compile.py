@@ -17,8 +17,8 @@ from quorate.plan.fallback import fallen_back
 from quorate.plan.gate import Gate
 from quorate.plan.gone import removals
 from quorate.plan.graph import After, Graph, Lane, Part, ahead, edges, in_turn, order
-from quorate.resource.base import Resource
 from quorate.resource.removal import Removal
+from quorate.resource.resource import Resource
 from quorate.resource.unit import Unit
 from quorate.spec.cluster import Cluster
 

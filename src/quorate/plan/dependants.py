@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from quorate.core import Key
 from quorate.plan.graph import Part
-from quorate.resource.base import Resource
+from quorate.resource.resource import Resource
 from quorate.resource.unit import Ready, Unit
 from quorate.spec.processes import resting
 

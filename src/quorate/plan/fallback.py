@@ -8,9 +8,9 @@ from quorate.plan.graph import Part
 from quorate.plan.step import Plan
 from quorate.plan.words import line
 from quorate.render.fallback import decided, forsaking, heard
-from quorate.resource.base import Resource
 from quorate.resource.fallback import LATER_S, Fallback, Settled
 from quorate.resource.file import Binary, File
+from quorate.resource.resource import Resource
 from quorate.resource.unit import Ready, Unit
 
 

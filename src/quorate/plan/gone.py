@@ -10,10 +10,10 @@ from quorate.component.context import Context
 from quorate.core import Blob, Key
 from quorate.operation import leaving
 from quorate.plan.graph import Part
-from quorate.resource.base import Resource
 from quorate.resource.file import Directory
 from quorate.resource.package import Packages
 from quorate.resource.removal import Removal
+from quorate.resource.resource import Resource
 from quorate.spec.cluster import Cluster
 from quorate.spec.facts import Facts
 from quorate.spec.leaving import Leaving

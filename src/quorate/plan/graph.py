@@ -9,10 +9,10 @@ from itertools import pairwise
 
 from quorate.core import Key, PlanError
 from quorate.plan.gate import Gate, gate
-from quorate.resource.base import Company, Resource
 from quorate.resource.block import Block
 from quorate.resource.file import Binary, Directory, File, Symlink
 from quorate.resource.package import Packages
+from quorate.resource.resource import Company, Resource
 from quorate.resource.system import User
 from quorate.resource.unit import Ready, Unit
 

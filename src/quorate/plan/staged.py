@@ -7,9 +7,9 @@ from quorate.core import Key, State
 from quorate.plan.compile import Compiled
 from quorate.plan.graph import Part
 from quorate.plan.step import Plan, Step, difference
-from quorate.resource.base import Resource
 from quorate.resource.file import Binary, File
 from quorate.resource.removal import Removal
+from quorate.resource.resource import Resource
 from quorate.resource.unit import Unit
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from quorate.core import Key, State
 from quorate.plan.gate import Gate
-from quorate.resource.base import Resource
+from quorate.resource.resource import Resource
 from quorate.resource.unit import Ready
 
 

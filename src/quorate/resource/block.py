@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from quorate.core import Action, Probe, State
 from quorate.render.sh import heredoc, quote
-from quorate.resource.base import Resource
+from quorate.resource.resource import Resource
 
 
 @dataclass(frozen=True, kw_only=True)

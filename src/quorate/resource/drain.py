@@ -7,7 +7,7 @@ from typing import ClassVar
 from quorate.core import Action, Probe, State
 from quorate.render.drain import drain
 from quorate.render.sh import quote
-from quorate.resource.base import Resource
+from quorate.resource.resource import Resource
 
 MARK = "quorate.io/cordoned"
 """Annotation of a node that we cordoned: what somebody else has cordoned stays so."""

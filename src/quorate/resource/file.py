@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from quorate.core import Action, Blob, Probe, State
 from quorate.render.sh import heredoc, quote, sh
-from quorate.resource.base import Resource
+from quorate.resource.resource import Resource
 from quorate.spec.layout import STATE
 
 

@@ -7,7 +7,7 @@ from typing import ClassVar
 from quorate.core import Action, Probe, State
 from quorate.render import token
 from quorate.render.sh import heredoc, quote
-from quorate.resource.base import Resource
+from quorate.resource.resource import Resource
 from quorate.spec.layout import STATE
 
 PLACE = f"{STATE}/jobs"

@@ -7,7 +7,7 @@ from typing import ClassVar
 from quorate.core import Action, Probe, State
 from quorate.render import fallback
 from quorate.render.sh import quote
-from quorate.resource.base import Resource
+from quorate.resource.resource import Resource
 from quorate.spec.layout import LOADED, STATE
 
 FAILED = "\x03failed "

@@ -6,8 +6,8 @@ from typing import ClassVar
 
 from quorate.core import Action, Probe, State
 from quorate.render.sh import quote, sh
-from quorate.resource.base import Resource
 from quorate.resource.prelude import WRITING
+from quorate.resource.resource import Resource
 from quorate.spec.layout import STATE
 
 

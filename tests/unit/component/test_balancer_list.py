@@ -6,8 +6,8 @@ from pathlib import Path
 from quorate.component import balancer, virtual_ip
 from quorate.component.context import Context
 from quorate.execute.survey import units
-from quorate.resource.base import Resource
 from quorate.resource.file import File
+from quorate.resource.resource import Resource
 from quorate.resource.system import Undo
 from quorate.resource.unit import Ready, Unit
 from quorate.spec.cluster import Cluster

@@ -13,8 +13,8 @@ from quorate.component import dns, metrics
 from quorate.component.context import Context
 from quorate.core import Blob
 from quorate.pki import profiles
-from quorate.resource.base import Resource
 from quorate.resource.kube import KeyPair, Manifest
+from quorate.resource.resource import Resource
 from quorate.spec import metrics_server
 from quorate.spec.cluster import Cluster, Role
 from quorate.spec.facts import Facts, HostFacts, Resolver

@@ -16,8 +16,8 @@ from quorate.component import balancer, virtual_ip
 from quorate.component.context import Context
 from quorate.execute.survey import units
 from quorate.render import haproxy, nginx, pulse
-from quorate.resource.base import Resource
 from quorate.resource.file import File
+from quorate.resource.resource import Resource
 from quorate.spec.cluster import Cluster
 from quorate.spec.facts import Facts
 from quorate.spec.layout import BALANCER_HUNG

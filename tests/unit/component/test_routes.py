@@ -15,8 +15,8 @@ from quorate.component import cni
 from quorate.component.context import Context
 from quorate.core import Blob
 from quorate.render.sh import quote
-from quorate.resource.base import Resource
 from quorate.resource.file import File
+from quorate.resource.resource import Resource
 from quorate.resource.unit import Ready, Unit
 from quorate.spec.cluster import Cluster
 from quorate.spec.facts import Facts

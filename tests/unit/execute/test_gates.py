@@ -13,7 +13,7 @@ from quorate.execute.order import Order
 from quorate.plan import graph
 from quorate.plan.graph import After, Part
 from quorate.plan.step import Plan, Step
-from quorate.resource.base import Company, Resource
+from quorate.resource.resource import Company, Resource
 from quorate.resource.system import Encounter
 
 

@@ -20,7 +20,7 @@ from quorate.render import journal
 from quorate.report import console, lines, result
 from quorate.report.board import Board
 from quorate.report.event import Event, PartDone, StepDone, StepFailed
-from quorate.resource.base import Resource
+from quorate.resource.resource import Resource
 from quorate.spec.logins import HIDDEN
 
 KEY = "MHcCAQEEIDx3Vq8vYw1ZkT5n"

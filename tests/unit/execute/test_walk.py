@@ -13,7 +13,7 @@ from quorate.execute.observe import look
 from quorate.plan import graph
 from quorate.plan.step import Plan, Step
 from quorate.report.event import Event, StepFailed, StepSkipped, StepStarted
-from quorate.resource.base import Resource
+from quorate.resource.resource import Resource
 
 
 @pytest.fixture(autouse=True)

@@ -19,7 +19,7 @@ from quorate.execute.apply import UPLOADS_OF_HOST, Executor
 from quorate.execute.outcome import Outcome
 from quorate.execute.regain import BACK, PAUSES
 from quorate.report.event import Event, Said
-from quorate.resource.base import Resource
+from quorate.resource.resource import Resource
 
 
 @pytest.fixture

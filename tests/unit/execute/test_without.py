@@ -11,6 +11,7 @@ from quorate.execute.without import left_out
 from quorate.operation import change
 from quorate.plan import guard
 from quorate.plan.compile import compile_stage
+from quorate.plan.staged import foreseen
 from quorate.resource.file import File
 from quorate.spec.cluster import Cluster
 from quorate.spec.load import load, load_former
@@ -133,6 +134,11 @@ def test_who_comes_back_with_the_data_of_a_former_member_joins_without_them() ->
     script = resource(compiled, aside).converge({})[0].script
     assert "mv -- /var/lib/etcd/member /var/lib/etcd/former-" in script
     assert "rm -rf" not in script
+    # Before they are aside, a look finds data, as if it had joined.
+    found = {each.key: each.desired for each in compiled.resources}
+    plan, _ = foreseen(compiled, (), {**found, aside: {"former": "there"}})
+    assert {step.key for step in plan.changes} >= {aside, joined}
+    assert foreseen(compiled, (), found)[0].changes == ()
 
 
 def test_a_member_that_somebody_took_out_is_no_reason_to_lose_its_data() -> None:

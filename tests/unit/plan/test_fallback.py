@@ -19,10 +19,10 @@ from quorate.plan.graph import Part
 from quorate.plan.staged import foreseen
 from quorate.plan.step import Plan
 from quorate.render.fallback import SWEPT
-from quorate.resource.base import Resource
 from quorate.resource.fallback import Fallback, Settled
 from quorate.resource.file import File
 from quorate.resource.removal import script
+from quorate.resource.resource import Resource
 from quorate.resource.unit import Ready, Unit
 from quorate.spec.cluster import LoadBalancer
 

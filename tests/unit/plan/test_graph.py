@@ -11,8 +11,8 @@ from quorate.core import Key, PlanError
 from quorate.plan import graph
 from quorate.plan.gate import gate
 from quorate.plan.graph import After
-from quorate.resource.base import Resource
 from quorate.resource.file import Directory, File, Symlink
+from quorate.resource.resource import Resource
 from quorate.resource.system import User
 from quorate.resource.unit import Ready, Unit
 from quorate.spec.facts import HostFacts

@@ -2,7 +2,7 @@
 
 from quorate.core import Key, State
 from quorate.plan.step import Plan, Step
-from quorate.resource.base import Resource
+from quorate.resource.resource import Resource
 from quorate.resource.unit import Ready, Unit
 
 UNIT = Unit(host="h", unit="u.service")

@@ -20,9 +20,9 @@ from quorate.plan.step import Plan, Step
 from quorate.procedure.destroy import destroy
 from quorate.report.event import Event, Said, StepDone
 from quorate.resource import package_lock
-from quorate.resource.base import Resource
 from quorate.resource.package import Packages
 from quorate.resource.prelude import PRELUDE
+from quorate.resource.resource import Resource
 
 pytestmark = pytest.mark.skipif(not shutil.which("dpkg-deb"), reason="needs dpkg")
 HOLD = """\

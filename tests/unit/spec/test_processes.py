@@ -17,7 +17,7 @@ from quorate.execute import facts, survey
 from quorate.operation import change
 from quorate.plan import compile as compiling
 from quorate.procedure import status
-from quorate.resource.base import Resource
+from quorate.resource.resource import Resource
 from quorate.resource.unit import Ready
 from quorate.spec import processes
 from quorate.spec.cluster import Cluster, Host, Role

@@ -15,9 +15,9 @@ from own_root import Root
 from quorate.core import Blob, CommandFailed, QuorateError
 from quorate.execute import batch
 from quorate.plan.step import Step, difference
-from quorate.resource.base import Resource
 from quorate.resource.block import Block
 from quorate.resource.file import Binary, Directory, File
+from quorate.resource.resource import Resource
 from quorate.state.store import RESERVE, Store
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root to mount")
