@@ -23,9 +23,9 @@ class JournalRun:
     """Empty for a run of before runs had a beginning here."""
     steps: list[Line] = field(default_factory=list)
     """With the `stage` in which each was, where there were several."""
+    end: Line = field(default_factory=dict)
     stages: list[str] = field(default_factory=list)
     """Those that began, where there were several."""
-    end: Line = field(default_factory=dict)
 
     @property
     def verb(self) -> str:
