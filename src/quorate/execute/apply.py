@@ -260,6 +260,11 @@ class Executor:
     async def _judge(self, step: Step, state: State | None, *, changed: bool) -> None:
         """Done only when a look after the act shows what was wanted."""
         if left := difference(step.resource.desired, state):
+            tries = self._tries[step.key] = self._tries.get(step.key, 0) + 1
+            if isinstance(step.resource, Ready) and tries < TRIES:
+                # It has just answered: a balancer reloads, an address moves, a host is busy. It is waited for again.
+                self._order.again(step.key)
+                return
             fields = ", ".join(f"{name}: is {now!r}, wanted {want!r}" for name, (now, want) in left.items())
             await self._fail_with_reasons(step, f"not as wanted after the change: {fields}")
             return

@@ -2,13 +2,14 @@
 
 import asyncio
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from hosts_in_memory import Daemon, Gate, Hosts, Thing, gzipped
 
-from quorate.core import Key
-from quorate.execute.apply import BATCHES, UPLOADS_OF_HOST, Executor, Outcome
+from quorate.core import Key, State
+from quorate.execute.apply import BATCHES, TRIES, UPLOADS_OF_HOST, Executor, Outcome
 from quorate.execute.observe import look
 from quorate.plan import graph
 from quorate.plan.step import Plan, Step
@@ -198,3 +199,27 @@ async def test_times_are_told_by_component() -> None:
     outcome = await Executor(found, hosts, lambda event: None).run()
     begin, end = outcome.spans["etcd"]
     assert 0 <= begin <= end <= outcome.seconds
+
+
+@dataclass(frozen=True, kw_only=True)
+class Flicker(Gate):
+    """A gate that has opened, and for so many looks after that is seen shut."""
+
+    shut: list[int]
+
+    def parse(self, answer: str) -> State | None:
+        if "value=yes" in answer and self.shut[0]:
+            self.shut[0] -= 1
+            return {"ready": "no"}
+        return super().parse(answer)
+
+
+@pytest.mark.parametrize(("looks", "fails"), [(1, False), (TRIES - 1, False), (TRIES, True)])
+async def test_what_has_answered_and_does_not_a_moment_later_is_waited_for_again(looks: int, fails: bool) -> None:
+    hosts = Hosts()
+    gate = Flicker(host="a", what="door", shut=[looks])
+    behind = Thing(host="a", thing="behind", explicit=frozenset({gate.key}))
+    outcome = await walk([gate, behind], hosts)
+    assert outcome.ok is not fails
+    assert names(outcome.failed) == (["door"] if fails else [])
+    assert len([order for _, order in hosts.ran if order == "@set ready-door yes"]) == min(looks + 1, TRIES)
