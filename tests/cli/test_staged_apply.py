@@ -18,7 +18,7 @@ from quorate.core import PlanError, TransportError
 from quorate.execute.apply import Outcome
 from quorate.execute.observe import look
 from quorate.execute.prepare import Prepared
-from quorate.execute.protocol import Applied, Order, Wishes, carry_out
+from quorate.execute.protocol import Applied, Order, Wishes, carry_out, demand
 from quorate.plan.compile import Compiled
 from quorate.plan.graph import Part
 from quorate.plan.show import show
@@ -40,6 +40,7 @@ class Site:
         self.file.write_text("name: c\n")
         self.store = Store.beside(self.file, "c")
         self.lost: dict[str, str] = {}
+        self.answering: dict[str, frozenset[str]] = {}
         self.looks: list[str] = []
         self.events: list[Event] = []
 
@@ -49,7 +50,10 @@ class Site:
         self.looks.append(stage)
         names = list(self.stages)
         names = names[names.index(stage) if stage else 0 :]
-        now, *rest = (Compiled(name, self._parts(self.stages[name]), self.context) for name in names)
+        now, *rest = (
+            Compiled(name, self._parts(self.stages[name]), self.context, self.answering.get(name, frozenset()))
+            for name in names
+        )
         further = later(now, rest)
         resources: dict[object, Resource] = {
             resource.key: resource for each in (now, *further) for resource in each.resources
@@ -224,3 +228,26 @@ def test_what_did_not_hold_before_is_refused_in_a_later_stage_too(
         else:
             with pytest.raises(PlanError, match="tried before"):
                 asyncio.run(again("leave"))  # type: ignore[arg-type]
+
+
+def test_a_stage_does_not_begin_without_a_host_that_it_needs(site: Callable[..., Site]) -> None:
+    """Be it away since the beginning; one that no stage needs keeps nothing from going on."""
+    made = site(**BOTH)
+    made.lost = {"m2": "m2: no route", "n1": "n1: no route"}
+    made.answering = {"leave": frozenset({"m2"})}
+    with pytest.raises(TransportError, match="lost before the stage `leave`, which did not begin: m2: no route"):
+        made.apply()
+    assert made.ran == ["@set door both", "@set node new"]
+    made.answering, made.stages = {}, {"leave": BOTH["leave"]}
+    assert made.apply()[2] == ()
+    assert made.ran[-1] == "@set door new"
+
+
+def test_the_first_stage_is_refused_without_a_host_that_it_needs(site: Callable[..., Site]) -> None:
+    made = site(**BOTH)
+    made.lost, made.answering = {"m1": "m1: no route"}, {"join": frozenset({"m1"})}
+    prepared = asyncio.run(made.look()).prepared
+    with pytest.raises(TransportError, match="1 of 1 hosts can't be reached; nothing was changed"):
+        demand(prepared)
+    made.answering = {}
+    demand(asyncio.run(made.look()).prepared)
