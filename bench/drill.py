@@ -23,7 +23,7 @@ from quorate.cli.output import run
 from quorate.core import QuorateError
 from quorate.drill import runner
 from quorate.drill.catalog import named
-from quorate.drill.order import Target
+from quorate.drill.probe_config import Target
 from quorate.report.drill.page import page
 from quorate.report.drill.report import DrillReport, Fault, Run
 from quorate.report.drill.sums import run_line

@@ -26,7 +26,7 @@ from quorate.cli.output import run
 from quorate.core import QuorateError
 from quorate.drill.breaks import lossy, slow
 from quorate.drill.felt import felt
-from quorate.drill.order import Target
+from quorate.drill.probe_config import Target
 from quorate.drill.outage import Outages
 from quorate.drill.probe import Probe
 from quorate.drill.scene import Skip

@@ -96,7 +96,7 @@ def _texts(tree: ast.ClassDef) -> set[str]:
     }
 
 
-ARE_SCRIPTS = {"self.check", "self.evidence", "self.order", "self.run", "self.trial", "self.undo"}
+ARE_SCRIPTS = {"self.check", "self.evidence", "self.script", "self.run", "self.trial", "self.undo"}
 """Fields that are sh themselves, made by components with `quote`."""
 ARE_TOKENS = {"self.mode"}
 """Set by components, never from the cluster file."""

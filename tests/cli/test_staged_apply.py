@@ -18,7 +18,7 @@ from quorate.core import PlanError, TransportError
 from quorate.execute.apply import Outcome
 from quorate.execute.observe import look
 from quorate.execute.prepare import Prepared
-from quorate.execute.protocol import Applied, Order, Wishes, carry_out, demand
+from quorate.execute.protocol import Applied, ApplyRequest, Wishes, carry_out, demand
 from quorate.plan.compile import Compiled
 from quorate.plan.graph import Part
 from quorate.plan.show import show
@@ -80,7 +80,7 @@ class Site:
                 return await carry_out(
                     await self.look(),
                     self.hosts,
-                    Order(self.file, self.file.read_text(), through),
+                    ApplyRequest(self.file, self.file.read_text(), through),
                     sink=sink(out, self.events.append, verbose=False),
                     again=self.look,
                     emit=begins(out, self.events.append),

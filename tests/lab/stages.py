@@ -13,8 +13,8 @@ from datetime import UTC, datetime
 from deployed import Deployed
 from rest import rested
 
-from quorate.drill.order import Pace, Target
 from quorate.drill.probe import Probe
+from quorate.drill.probe_config import Pace, Target
 from quorate.drill.record import Result
 from quorate.spec.cluster import Cluster
 from quorate.state.store import Store

@@ -12,7 +12,7 @@ from worlds import secrets, supply
 
 from quorate.component.context import Context
 from quorate.core import Key, State
-from quorate.execute.order import Order
+from quorate.execute.schedule import Schedule
 from quorate.operation import change
 from quorate.operation.change import JOIN
 from quorate.plan.compile import Compiled, compile_stage
@@ -75,7 +75,7 @@ class World:
     absent: frozenset[str] = frozenset()
     behind: dict[str, tuple[Cluster, ...]] = field(default_factory=dict)
     before: Callable[[Key], None] = lambda key: None
-    """JournalRun each step before it is done; may raise Stopped."""
+    """Told each step before it is done; may raise Stopped."""
     did: list[tuple[str, Key]] = field(default_factory=list)
     resources: dict[Key, Resource] = field(default_factory=dict)
     """What was done last to each thing."""
@@ -146,7 +146,7 @@ class World:
         files = _files(now)
         resources = {resource.key: resource for stage in (now, *rest) for resource in stage.resources}
         plan, _ = foreseen(now, rest, {key: self.look(resource, files) for key, resource in resources.items()})
-        order = Order(plan)
+        order = Schedule(plan)
         wanted = {resource.key: resource.desired for stage in rest for resource in stage.resources}
         while ready := [key for found in order.ready.values() for key in found]:
             for step in order.start(*ready):

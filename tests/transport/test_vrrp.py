@@ -93,7 +93,7 @@ def test_what_a_host_does_about_it(net: Segment, filtered: bool, tmp_path: Path)
         step = resource(given, name)
         assert step
         note = str(tmp_path / f"{name}-heard")
-        text = step.order.replace(part.HEARD, note).replace("/usr/sbin/keepalived", find("keepalived")[0])
+        text = step.script.replace(part.HEARD, note).replace("/usr/sbin/keepalived", find("keepalived")[0])
         began.append(net.nodes[name].begin("/bin/sh", "-ec", PRELUDE + text, log="done"))
     assert [each.wait(180) for each in began] == [0, 1 if filtered else 0]
     assert (tmp_path / "m1-heard").read_text() == "m2\n"

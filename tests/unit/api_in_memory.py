@@ -12,7 +12,7 @@ from typing import Any
 
 from api_speech import Http2, http1
 
-from quorate.drill.order import Target
+from quorate.drill.probe_config import Target
 from quorate.pki.issue import issue_ca, issue_leaf, new_key
 from quorate.pki.profiles import Wanted
 

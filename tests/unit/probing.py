@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from api_in_memory import Api, Pki
 
-from quorate.drill.order import Order, Pace
+from quorate.drill.probe_config import Pace, ProbeConfig
 from quorate.drill.record import Result
 from quorate.drill.recorder import Recorder
 from quorate.drill.session import session
@@ -69,7 +69,7 @@ class Probing:
 async def probing(api: Api, pace: Pace = PACE) -> AsyncIterator[Probing]:
     """Probe as long as the block runs, with some writes before it."""
     found, stop = Probing(), asyncio.Event()
-    task = asyncio.create_task(session(Order(api.target(), pace), found.say, stop))
+    task = asyncio.create_task(session(ProbeConfig(api.target(), pace), found.say, stop))
     try:
         await asyncio.wait_for(found.writes(3), 5)
         yield found

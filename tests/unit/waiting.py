@@ -1,4 +1,4 @@
-"""ReadyStep for what comes by itself."""
+"""Wait for what comes by itself."""
 
 import time
 from collections.abc import Callable

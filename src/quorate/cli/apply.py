@@ -119,7 +119,7 @@ async def _apply(
             looked = looked.limited(only)
             looked, checked = await before(out, lines, looked, via, waivers)
         # Its code came with the plan's.
-        from quorate.execute.protocol import Order, carry_out, demand
+        from quorate.execute.protocol import ApplyRequest, carry_out, demand
 
         looked = looked.after("connect, lock", seconds)
         shown = looked.shown
@@ -139,7 +139,7 @@ async def _apply(
         done = await carry_out(
             looked,
             via,
-            Order(file, text, through, bool(only), _told(planned, looked.prepared.text, looked.waived)),
+            ApplyRequest(file, text, through, bool(only), _told(planned, looked.prepared.text, looked.waived)),
             sink=sink(out, lines, verbose=verbose),
             again=_again(out, looked, cluster, file, via, lines, retry=retry),
             emit=begins(out, lines),

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from quorate.cli.output import Output
-    from quorate.drill.order import Pace
+    from quorate.drill.probe_config import Pace
     from quorate.report.drill.report import DrillReport, Fault, Run
 
 Names = Annotated[
@@ -87,7 +87,7 @@ def _positive(option: str, number: int) -> int:
 
 def _pace(every: float) -> "Pace":
     from quorate.core import UsageError
-    from quorate.drill.order import Pace
+    from quorate.drill.probe_config import Pace
 
     try:
         return Pace(new=every, kept=every, writes=max(every, WRITES))

@@ -73,6 +73,6 @@ def _stale_node(context: Context, run: str, host: Host, was: Host) -> Setting:
         want=(("node", "gone"),),
         check=f"id=$({run} get node {node} --ignore-not-found -o 'jsonpath={{.status.nodeInfo.machineID}}') || exit 0\n"
         f'case "$id" in ""|{quote(machine)}) echo node=gone;; *) echo node=there;; esac',
-        order=f"{run} delete node {node} --ignore-not-found",
+        script=f"{run} delete node {node} --ignore-not-found",
         removes=True,
     )

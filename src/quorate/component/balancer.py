@@ -115,7 +115,7 @@ def _nginx(context: Context, host: Host) -> Iterator[Resource]:
     script = upstreams.script(_servers(context), UPSTREAMS_LIST, slower=_slower(context))
     yield File(host=host.name, path=UPSTREAMS, content=script, mode="0755")
     # Before the services: so it goes after them.
-    yield Undo(host=host.name, what="list of API servers", order=f"rm -f {UPSTREAMS_LIST}")
+    yield Undo(host=host.name, what="list of API servers", script=f"rm -f {UPSTREAMS_LIST}")
     run = ["/usr/sbin/nginx", "-c", NGINX_CONF]
     # By sh: SELinux lets init run what lies in /etc only as itself.
     before = [["/bin/sh", UPSTREAMS, "init"], ["/usr/sbin/nginx", "-t", "-q", "-c", NGINX_CONF]]

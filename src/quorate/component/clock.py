@@ -31,7 +31,7 @@ def clock(context: Context, host: Host) -> Iterator[Resource]:
             what="time daemon",
             want=(("active", "yes"),),
             check=f"systemctl is-active -q {unit} && echo active=yes",
-            order=f"systemctl enable --now -q {unit}",
+            script=f"systemctl enable --now -q {unit}",
         )
     if os.ntp_servers and (missing or takes(facts)):
         yield servers(host.name, os.ntp_servers)
@@ -53,7 +53,7 @@ def servers(host: str, names: Sequence[str]) -> Setting:
         check=f"{find}{clock_text.CUT}"
         f'[ -n "$q_file" ] || exit 0\nif [ "$(ours "$q_file")" = "$q_want" ] && '
         f'[ "$(cat {NTP_NOTE} 2>/dev/null)" = "$q_file" ]; then echo {quote(f"servers={wanted}")}; fi',
-        order=f"{find}{clock_text.CUT}"
+        script=f"{find}{clock_text.CUT}"
         '[ -n "$q_file" ] || { echo "neither chrony nor systemd-timesyncd runs" >&2; exit 1; }\n'
         f'q_was=$(cat {NTP_NOTE} 2>/dev/null) || :; [ -z "$q_was" ] || [ "$q_was" = "$q_file" ] || cut "$q_was"\n'
         'umask 022; mkdir -p -- "${q_file%/*}"; umask 077\n'

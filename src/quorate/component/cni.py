@@ -70,7 +70,7 @@ def _routed(context: Context, host: Host) -> Iterator[Resource]:
     if host.has(Role.WORKER):
         text = json.dumps(conflist(context, host), indent=2) + "\n"
         yield File(host=host.name, path=CONF, content=text)
-        yield Undo(host=host.name, what="pod bridge", order=f"ip link delete {BRIDGE} 2>/dev/null || :")
+        yield Undo(host=host.name, what="pod bridge", script=f"ip link delete {BRIDGE} 2>/dev/null || :")
     if host.has(Role.WORKER) or host.has(Role.CONTROL_PLANE):
         pods = str(context.cluster.network.pod_cidr)
         script, wanted = routes.routes(pods, PROTOCOL), pairs(context, host)
@@ -78,7 +78,7 @@ def _routed(context: Context, host: Host) -> Iterator[Resource]:
         yield File(host=host.name, path=check_of(ROUTES), content=routes.check(pods, PROTOCOL), mode="0755")
         yield File(host=host.name, path=LIST, content="".join(f"{pair}\n" for pair in wanted))
         # Not when the service stops: a restart would leave a gap.
-        yield Undo(host=host.name, what="pod routes", order=f"/bin/sh {ROUTES} leave")
+        yield Undo(host=host.name, what="pod routes", script=f"/bin/sh {ROUTES} leave")
         yield from service(
             context,
             host,

@@ -63,7 +63,7 @@ def laid_aside(host: Host, folder: str) -> Setting:
         want=(("former", "aside"),),
         # Once the new one has joined, the data are its own.
         check=f"if [ -e {member} ]; then echo former=there; else echo former=aside; fi",
-        order=f"""\
+        script=f"""\
 systemctl stop etcd.service 2>/dev/null || :
 mv -- {member} {quote(folder)}/former-$(date -u +%Y%m%dT%H%M%SZ)
 rm -f -- {BEGIN} {JOIN}""",
@@ -97,7 +97,7 @@ fi
         want=(("disk", "prepared"),),
         check=f'if {{ {has_log(folder)} || {ready}; }} && [ "$(cat {ETCD_DISK})" = "$({at})" ]; '
         "then echo disk=prepared; else echo disk=new; fi",
-        order=f"""\
+        script=f"""\
 if ! {has_log(folder)}; then
 {begin if blank else refuse}
 fi

@@ -29,7 +29,7 @@ def firewall(context: Context, host: Host) -> Iterator[Resource]:
             what="firewall",
             want=(("active", "no"),),
             check=f"systemctl is-active -q {unit} && echo active=yes || echo active=no",
-            order=f"systemctl disable --now -q {unit}",
+            script=f"systemctl disable --now -q {unit}",
             undo=f"systemctl enable --now -q {unit}",
         )
     if choice != "open-ports" or kind == "none":

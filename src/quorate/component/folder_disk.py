@@ -40,7 +40,7 @@ def noted(host: Host, service: str, folder: str) -> Setting:
         want=(("disk", "noted"),),
         # A folder that is not there yet is on no disk.
         check=f'at=$({at} 2>/dev/null) && [ "$(cat {note} 2>/dev/null)" = "$at" ] && echo disk=noted',
-        order=f"if {_elsewhere(service, folder)}; then exit 1; fi\n"
+        script=f"if {_elsewhere(service, folder)}; then exit 1; fi\n"
         f"at=$({at}); printf '%s\\n' \"$at\" | settle 0600 root:root {note}",
         undo=f"rm -f -- {note}",
         note=note,

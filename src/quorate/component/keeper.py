@@ -49,7 +49,7 @@ def kept(
         what=what,
         want=(("rules", "whole"),),
         check=f"if {whole(path)}; then echo rules=whole; else echo rules=missing; fi",
-        order=f"/bin/sh {path} fill",
+        script=f"/bin/sh {path} fill",
         undo=f"/bin/sh {path} close",
         note=note,
     )

@@ -94,7 +94,7 @@ def joined(ctl: Ctl, data: str) -> Setting:
         what="membership in etcd",
         want=(("joined", "yes"),),
         check=f"if {has_log(data)}; then echo joined=yes; else echo joined=no; fi",
-        order=f"""\
+        script=f"""\
 systemctl daemon-reload; systemctl stop etcd.service 2>/dev/null || :
 list=$({ctl} member list -w simple)
 end=$(( $(date +%s) + {SETTLING} ))
@@ -130,7 +130,7 @@ def promoted(ctl: Ctl, data: str) -> Setting:
         what="vote in etcd",
         want=(("voter", "yes"),),
         check=f"case $({has_log(data)} && {find}) in *', false') echo voter=yes;; *) echo voter=no;; esac",
-        order=f"""\
+        script=f"""\
 end=$(( $(date +%s) + {PATIENCE} ))
 until case $({find}) in *', false') :;; *) false;; esac; do
   line=$({find}) || {{ echo 'the member is not in the list' >&2; exit 1; }}
@@ -150,7 +150,7 @@ def taken_out(ctl: Ctl, member: Member, *, after: frozenset[Key] = frozenset()) 
         want=(("member", "gone"),),
         check=f"list=$({ctl} member list -w simple) || exit 0\n"
         f'case "$list" in *{member.id},*) echo member=there;; *) echo member=gone;; esac',
-        order=f"""\
+        script=f"""\
 {_healthy(ctl, member.id)}
 case "$list" in *{member.id},*) ;; *) exit 0;; esac
 voter=1; case $(printf '%s\\n' "$list" | grep -F {member.id}) in *', true') voter=0;; esac

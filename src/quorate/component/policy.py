@@ -27,7 +27,7 @@ def policy_module(host: Host, what: str, path: str, text: str, *, name: str, rel
         want=(("module", loaded),),
         check=f"m=$({ours}); echo module=$m",
         # The module's name is that of its file.
-        order=f"{drop}cp {path} {LOADED}/{loaded}.cil\n"
+        script=f"{drop}cp {path} {LOADED}/{loaded}.cil\n"
         f'semodule "$@" -i {LOADED}/{loaded}.cil; rm -f {LOADED}/{loaded}.cil\n{again}',
         undo=f'{drop}if [ $# -gt 0 ]; then semodule "$@" || :; fi',
     )

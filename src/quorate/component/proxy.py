@@ -46,7 +46,7 @@ def resources(context: Context, host: Host) -> Iterator[Resource]:
     file = File(host=name, path=proxy.CONFIG, content=yaml.dump(config), mode="0600")
     flags = proxy.flags(c)
     yield tried(file, "kube-proxy.service", "kube-proxy", flags, c.versions.kubernetes, flag="config")
-    yield Undo(host=name, what="service rules", order=_LEAVE)
+    yield Undo(host=name, what="service rules", script=_LEAVE)
     yield from service(
         context,
         host,

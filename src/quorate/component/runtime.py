@@ -56,7 +56,7 @@ def resources(context: Context, host: Host) -> Iterator[Resource]:
         yield from context.binaries(host, "crictl", linked=("crictl",))
         text = yaml.dump({"runtime-endpoint": f"unix://{CONTAINERD_SOCKET}"})
         yield File(host=host.name, path=CRICTL, content=text)
-    yield Undo(host=host.name, what="containers", order=_leave(context, host))
+    yield Undo(host=host.name, what="containers", script=_leave(context, host))
     yield Directory(host=host.name, path="/etc/containerd", purge=True)
     yield from _containerd(context, host)
     if kind == "docker":

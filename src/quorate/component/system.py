@@ -59,7 +59,7 @@ def resources(context: Context, host: Host) -> Iterator[Resource]:
             what="SELinux",
             want=(("mode", "Permissive"),),
             check="echo mode=$(getenforce)",
-            order="keep /etc/selinux/config; setenforce 0; "
+            script="keep /etc/selinux/config; setenforce 0; "
             "sed -i 's/^SELINUX=enforcing/SELINUX=permissive/' /etc/selinux/config",
             undo="setenforce 1 || :; putback /etc/selinux/config",
         )
@@ -130,7 +130,7 @@ def _hostname(host: Host) -> Resource:
         what="host name",
         want=(("name", host.name),),
         check='echo name="$(cat /proc/sys/kernel/hostname)"',
-        order=f"[ -e {old} ] || settle 0600 root:root {old} </proc/sys/kernel/hostname; keep /etc/hostname\n"
+        script=f"[ -e {old} ] || settle 0600 root:root {old} </proc/sys/kernel/hostname; keep /etc/hostname\n"
         f"printf '%s\\n' {quote(host.name)} >/etc/hostname\n"
         f"hostnamectl set-hostname {quote(host.name)} 2>/dev/null || "
         f"printf '%s' {quote(host.name)} >/proc/sys/kernel/hostname",
@@ -145,7 +145,7 @@ def _swap(host: str) -> Resource:
         want=(("swap", "off"), ("fstab", "off")),
         check='if [ "$(wc -l </proc/swaps)" -le 1 ]; then echo swap=off; else echo swap=on; fi\n'
         "if grep -qsE '^[^#].*[[:space:]]swap[[:space:]]' /etc/fstab; then echo fstab=on; else echo fstab=off; fi",
-        order="swapoff -a\nif grep -qsE '^[^#].*[[:space:]]swap[[:space:]]' /etc/fstab; then keep /etc/fstab; "
+        script="swapoff -a\nif grep -qsE '^[^#].*[[:space:]]swap[[:space:]]' /etc/fstab; then keep /etc/fstab; "
         "sed -i -E 's/^([^#].*[[:space:]]swap[[:space:]])/# \\1/' /etc/fstab; fi",
         undo='if [ -e "$FOUND/etc/fstab" ]; then putback /etc/fstab; swapon -a || :; fi',
     )

@@ -53,7 +53,7 @@ def resources(context: Context, host: Host) -> Iterator[Resource]:
         what="VRRP",
         want=(("heard", heard),),
         check=f'[ -z "$(find {HEARD} -mmin -{FRESH} 2>/dev/null)" ] || echo "heard=$(cat {HEARD})"',
-        order=f"""\
+        script=f"""\
 q_name() {{ case $1 in
 {names}
 esac; }}

@@ -5,7 +5,7 @@ from typing import Any
 
 from quorate.drill.answer import Broken, Reply, reason
 from quorate.drill.client import Client, Door
-from quorate.drill.order import Target
+from quorate.drill.probe_config import Target
 
 LIMIT = 1.0
 """Seconds for an answer to a question that is asked again at once."""

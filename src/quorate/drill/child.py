@@ -1,6 +1,6 @@
 """`python -m quorate.drill.child`: the probe as a process of its own, so that nothing else delays it.
 
-Reads one line, an `Order`, from stdin; probes until stdin ends, which it also does when the parent dies. Writes
+Reads one line, an `ProbeConfig`, from stdin; probes until stdin ends, which it also does when the parent dies. Writes
 a JSON array per line to stdout, as `Recorder.take` wants them.
 """
 
@@ -12,7 +12,7 @@ import os
 import sys
 
 from quorate.core import QuorateError
-from quorate.drill.order import Order
+from quorate.drill.probe_config import ProbeConfig
 from quorate.drill.session import session
 
 LONGEST = 1 << 20
@@ -45,7 +45,7 @@ async def main() -> int:
         await reader.read()
         stop.set()
 
-    order = Order.read((await reader.readline()).decode())
+    config = ProbeConfig.read((await reader.readline()).decode())
     waiting = asyncio.create_task(until_end())
     # A probe that waits for a CPU measures its own machine. Root alone may ask for that, and `nice` would not do: it
     # weighs a process only against those of its own session.
@@ -54,7 +54,7 @@ async def main() -> int:
     # What was imported stays: the collector need not look at it again and again.
     gc.freeze()
     try:
-        await session(order, say, stop)
+        await session(config, say, stop)
     except QuorateError as error:
         say("error", error.message, error.hint)
         code = 1

@@ -9,7 +9,7 @@ import json
 
 from quorate.drill.answer import Broken, Reply, Unprocessed
 from quorate.drill.connection import Connection
-from quorate.drill.order import Target
+from quorate.drill.probe_config import Target
 from quorate.drill.visit import visit
 
 AGAIN = 0.1

@@ -6,7 +6,7 @@ import sys
 from typing import Self
 
 from quorate.core import QuorateError
-from quorate.drill.order import Order, Pace, Target
+from quorate.drill.probe_config import Pace, ProbeConfig, Target
 from quorate.drill.record import Result
 from quorate.drill.recorder import Recorder
 
@@ -39,7 +39,7 @@ class Probe:
     ) -> None:
         self.result: Result | None = None
         """What it saw; there after the block."""
-        self._order = Order(target, pace or Pace(), namespace, path, keep)
+        self._config = ProbeConfig(target, pace or Pace(), namespace, path, keep)
         self._recorder = Recorder()
         self._begun = asyncio.Event()
         self._error: QuorateError | None = None
@@ -58,7 +58,7 @@ class Probe:
         self._reading = asyncio.create_task(self._read())
         try:
             assert self._process.stdin
-            self._process.stdin.write(self._order.text().encode() + b"\n")
+            self._process.stdin.write(self._config.text().encode() + b"\n")
             await self._begun.wait()
         except BaseException:
             await self._end()
@@ -120,7 +120,7 @@ class Probe:
         assert self._process.stdin
         self._process.stdin.close()
         try:
-            async with asyncio.timeout(self._order.pace.patience + LAST_WORDS):
+            async with asyncio.timeout(self._config.pace.patience + LAST_WORDS):
                 await self._reading
         except TimeoutError:
             self._error = QuorateError("the probe's process does not end")

@@ -19,9 +19,9 @@ from quorate.drill.attribution import attributed
 from quorate.drill.catalog import Fault, fitted, named
 from quorate.drill.felt import felt
 from quorate.drill.one import Place, Sick, run
-from quorate.drill.order import Pace, Target
 from quorate.drill.outage import Outages
 from quorate.drill.probe import Probe
+from quorate.drill.probe_config import Pace, Target
 from quorate.drill.scene import Skip, probed
 from quorate.drill.watchers import watching
 from quorate.report.drill import report as drilled

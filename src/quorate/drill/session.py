@@ -10,7 +10,7 @@ from urllib.parse import quote
 from quorate.core import QuorateError
 from quorate.drill.answer import Broken, reason
 from quorate.drill.client import NO_HTTP2, Client, Door
-from quorate.drill.order import Order
+from quorate.drill.probe_config import ProbeConfig
 from quorate.drill.reads import kept, new
 from quorate.drill.recorder import Say
 from quorate.drill.watch import Watch
@@ -24,18 +24,18 @@ PAUSE = 0.2
 """Seconds between two of them."""
 
 
-async def session(order: Order, say: Say, stop: asyncio.Event) -> None:
+async def session(config: ProbeConfig, say: Say, stop: asyncio.Event) -> None:
     """Probe until `stop`, then read back what was written, and delete the namespace unless it is to be kept.
 
     Raises QuorateError when the probe can't begin; what goes wrong at the end is reported as `problem`.
     """
     try:
-        door = Door(order.target)
+        door = Door(config.target)
     except (OSError, ValueError) as error:
-        raise QuorateError(f"the certificates for {order.target.authority} can't be used: {error}") from None
-    await _make_namespace(door, order)
-    writes = Writes(door, order, say)
-    watch = Watch(door, order, say, writes)
+        raise QuorateError(f"the certificates for {config.target.authority} can't be used: {error}") from None
+    await _make_namespace(door, config)
+    writes = Writes(door, config, say)
+    watch = Watch(door, config, say, writes)
     watching = asyncio.create_task(watch.run())
 
     async def end() -> None:
@@ -44,23 +44,23 @@ async def session(order: Order, say: Say, stop: asyncio.Event) -> None:
 
     say("begin", time.monotonic())
     try:
-        await asyncio.gather(new(door, order, say, stop), kept(door, order, say, stop), writes.run(stop), end())
-        await watch.catch_up(order.pace.timeout)
+        await asyncio.gather(new(door, config, say, stop), kept(door, config, say, stop), writes.run(stop), end())
+        await watch.catch_up(config.pace.timeout)
         watching.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await watching
     finally:
-        problem = await _finish(door, order, writes)
+        problem = await _finish(door, config, writes)
         if problem:
             say("problem", problem)
 
 
-async def _make_namespace(door: Door, order: Order) -> None:
+async def _make_namespace(door: Door, config: ProbeConfig) -> None:
     """Make the namespace; one of that name that is just being deleted is waited for."""
-    where, path = order.target.authority, _path(order)
+    where, path = config.target.authority, _path(config)
     # So that it is known again when the answer to the first request was lost.
     labels = {"quorate-probe": secrets.token_hex(8)}
-    body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": order.namespace, "labels": labels}}
+    body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": config.namespace, "labels": labels}}
 
     async def once(client: Client) -> None:
         reply = await client.ask("POST", "/api/v1/namespaces", body)
@@ -71,36 +71,36 @@ async def _make_namespace(door: Door, order: Order) -> None:
                 return
             if found and found.get("status", {}).get("phase") != "Terminating":
                 raise QuorateError(
-                    f"{where}: the namespace {order.namespace} exists already",
+                    f"{where}: the namespace {config.namespace} exists already",
                     "another probe runs, or one was killed: then delete the namespace",
                 )
             raise Broken("being-deleted")
         if reply.status in (400, 401, 403, 422):
-            raise QuorateError(f"{where}: refuses to make the namespace {order.namespace}: HTTP {reply.status}")
+            raise QuorateError(f"{where}: refuses to make the namespace {config.namespace}: HTTP {reply.status}")
         if reply.status != 201:
             raise Broken(reply.word)
 
-    word = await _persist(door, time.monotonic() + order.pace.patience, once)
+    word = await _persist(door, time.monotonic() + config.pace.patience, once)
     if word:
         raise QuorateError(
-            f"{where}: the namespace {order.namespace} could not be made: {word}",
+            f"{where}: the namespace {config.namespace} could not be made: {word}",
             "a probe begins at an API that answers; see `quorate status`",
         )
 
 
-async def _finish(door: Door, order: Order, writes: Writes) -> str:
+async def _finish(door: Door, config: ProbeConfig, writes: Writes) -> str:
     """Read back and delete; what went wrong."""
 
     async def delete(client: Client) -> None:
-        reply = await client.ask("DELETE", _path(order))
+        reply = await client.ask("DELETE", _path(config))
         if reply.status not in (200, 202, 404, 409):
             raise Broken(reply.word)
 
-    problems, late = [], time.monotonic() + order.pace.patience
+    problems, late = [], time.monotonic() + config.pace.patience
     if word := await _persist(door, late, writes.check):
         problems.append(f"the writes could not be read back: {word}")
-    if not order.keep and (word := await _persist(door, late, delete)):
-        problems.append(f"the namespace {order.namespace} is still there: {word}")
+    if not config.keep and (word := await _persist(door, late, delete)):
+        problems.append(f"the namespace {config.namespace} is still there: {word}")
     return "; ".join(problems)
 
 
@@ -127,5 +127,5 @@ async def _persist(door: Door, late: float, once: Callable[[Client], Awaitable[N
         client.close()
 
 
-def _path(order: Order) -> str:
-    return f"/api/v1/namespaces/{quote(order.namespace, safe='')}"
+def _path(config: ProbeConfig) -> str:
+    return f"/api/v1/namespaces/{quote(config.namespace, safe='')}"

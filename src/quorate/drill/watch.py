@@ -8,7 +8,7 @@ import time
 from quorate.drill.answer import Broken, reason
 from quorate.drill.client import Client, Door
 from quorate.drill.connection import Connection
-from quorate.drill.order import Order
+from quorate.drill.probe_config import ProbeConfig
 from quorate.drill.recorder import Say
 from quorate.drill.writes import Writes, last_in, numbers_in, version_of
 
@@ -19,9 +19,9 @@ GONE = "gone"
 class Watch:
     """A watch on the ConfigMaps that `Writes` makes. It is opened again where it broke off."""
 
-    def __init__(self, door: Door, order: Order, say: Say, writes: Writes) -> None:
+    def __init__(self, door: Door, config: ProbeConfig, say: Say, writes: Writes) -> None:
         self._door = door
-        self._pace = order.pace
+        self._pace = config.pace
         self._say = say
         self._writes = writes
         self._seen: set[int] = set()

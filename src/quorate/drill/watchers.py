@@ -10,7 +10,7 @@ from quorate.drill import hostwatch
 from quorate.drill.answer import Broken
 from quorate.drill.api import LEASES, Api
 from quorate.drill.board import LEASE, Board, Topic
-from quorate.drill.order import Target
+from quorate.drill.probe_config import Target
 from quorate.drill.scene import ELECTED
 from quorate.spec.cluster import Cluster, Host
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from quorate.drill.answer import Broken, Reply, reason
 from quorate.drill.client import Client, Door
-from quorate.drill.order import Order
+from quorate.drill.probe_config import ProbeConfig
 from quorate.drill.reads import beats
 from quorate.drill.recorder import Say
 
@@ -28,15 +28,15 @@ MERGE = "application/merge-patch+json"
 class Writes:
     """Writes numbers from 1 on, one at a time."""
 
-    def __init__(self, door: Door, order: Order, say: Say) -> None:
-        self.folder = f"/api/v1/namespaces/{order.namespace}/configmaps"
+    def __init__(self, door: Door, config: ProbeConfig, say: Say) -> None:
+        self.folder = f"/api/v1/namespaces/{config.namespace}/configmaps"
         """Path of the ConfigMaps in the API."""
         self.prefix = f"probe-{secrets.token_hex(4)}-"
         """What their names begin with."""
         self.acknowledged: dict[int, float] = {}
         """When each number was acknowledged, by the monotonic clock."""
         self._client = Client(door)
-        self._pace = order.pace
+        self._pace = config.pace
         self._say = say
         self._undone: set[int] = set()
         self._version: int | None = 0

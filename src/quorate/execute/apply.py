@@ -1,4 +1,4 @@
-"""Executor a plan: every step as soon as its needs are met, a host's run of steps as one script, proof after each."""
+"""Walk a plan: every step as soon as its needs are met, a host's run of steps as one script, proof after each."""
 
 import asyncio
 import re
@@ -12,9 +12,9 @@ from quorate.execute import batch
 from quorate.execute.held import Proof
 from quorate.execute.observe import look
 from quorate.execute.once import Scripts, once
-from quorate.execute.order import Order
 from quorate.execute.outcome import Outcome
 from quorate.execute.regain import BACK, regain
+from quorate.execute.schedule import Schedule
 from quorate.plan.discreet import hide
 from quorate.plan.step import Plan, Step, difference
 from quorate.render import journal
@@ -41,7 +41,7 @@ class Executor:
 
     def __init__(self, plan: Plan, via: Transport, emit: Emit, proof: Proof | None = None) -> None:
         self._plan, self._via, self._emit, self._proof = plan, via, emit, proof
-        self._order = Order(plan)
+        self._schedule = Schedule(plan)
         self._running: dict[asyncio.Task[None], tuple[str, str]] = {}
         self._tries: dict[Key, int] = {}
         self._began: dict[Key, float] = {}
@@ -63,7 +63,7 @@ class Executor:
         self._abort.set()
 
     async def run(self) -> Outcome:
-        """Executor to the end; what the proof finds wrong when all is done is a failed step, too."""
+        """Walk to the end; what the proof finds wrong when all is done is a failed step, too."""
         aborted = asyncio.create_task(self._abort.wait())
         try:
             while self._proceed() and not aborted.done():
@@ -71,7 +71,7 @@ class Executor:
                 for task in self._running.keys() & done:
                     del self._running[task]
                     task.result()
-            if self._proof and not self._order.open and not self._stop.is_set():
+            if self._proof and not self._schedule.open and not self._stop.is_set():
                 await self._prove(self._proof, aborted)
         finally:
             aborted.cancel()
@@ -95,14 +95,14 @@ class Executor:
             await asyncio.wait({asking}, timeout=LEAVE)
 
     def _sum_up(self) -> None:
-        rest = [key for key in self._order.rest if key not in self.outcome.failed]
-        self.outcome.stopped = self._unproved or (self._stop.is_set() and bool(self._order.open))
-        self.outcome.unchanged += self._order.untouched
+        rest = [key for key in self._schedule.rest if key not in self.outcome.failed]
+        self.outcome.stopped = self._unproved or (self._stop.is_set() and bool(self._schedule.open))
+        self.outcome.unchanged += self._schedule.untouched
         if self.outcome.stopped:
             self.outcome.left = rest
         else:
             for key in rest:
-                cause = self._order.cause(key)
+                cause = self._schedule.cause(key)
                 self.outcome.skipped[key] = cause
                 self._emit(StepSkipped(key, self._component(key), cause))
         self.outcome.seconds = time.monotonic() - self._zero
@@ -115,24 +115,24 @@ class Executor:
 
     def _dispatch(self) -> None:
         self._dispatch_uploads()
-        for host in self._order.ready:
+        for host in self._schedule.ready:
             small = []
-            for key, waits, large in self._order.waiting(host):
+            for key, waits, large in self._schedule.waiting(host):
                 if waits:
-                    self._start(host, "wait", self._batch(host, self._order.start(key)))
+                    self._start(host, "wait", self._batch(host, self._schedule.start(key)))
                 elif not large:
                     small.append(key)
             if small and self._count(host, "batch") < BATCHES:
-                steps = self._order.start(*self._order.grow(host, small))
+                steps = self._schedule.start(*self._schedule.grow(host, small))
                 self._start(host, "batch", self._batch(host, steps))
 
     def _dispatch_uploads(self) -> None:
         """What others wait for goes first: bytes in the order of the graph, few at once."""
-        for key in self._order.uploads():
+        for key in self._schedule.uploads():
             if sum(1 for _, sort in self._running.values() if sort == "upload") >= UPLOADS:
                 break
             if self._count(key.host, "upload") < UPLOADS_OF_HOST:
-                (step,) = self._order.start(key)
+                (step,) = self._schedule.start(key)
                 self._start(key.host, "upload", self._send(step))
 
     def _count(self, host: str, sort: str) -> int:
@@ -217,7 +217,7 @@ class Executor:
             code = result.ended.get(number)
             if code is None:
                 if any(result.ended.values()):
-                    self._order.again(step.key)
+                    self._schedule.again(step.key)
                 else:
                     self._fail(step.key, result.said.get(-1, "").strip() or why)
             elif code != 0:
@@ -244,18 +244,18 @@ class Executor:
         if isinstance(states, str):
             for step in steps:
                 self._fail(step.key, f"{error}; {states}")
-            self._order.lose(host, steps[0].key)
+            self._schedule.lose(host, steps[0].key)
             return
         for step in steps:
             # A unit looks fine until the file that it loads is written: needs come first.
-            if not self._order.open[step.key] and not difference(step.resource.desired, states.get(step.key)):
+            if not self._schedule.open[step.key] and not difference(step.resource.desired, states.get(step.key)):
                 await self._judge(step, states.get(step.key), changed=True)
                 continue
             self._tries[step.key] = self._tries.get(step.key, 0) + 1
             if self._tries[step.key] >= TRIES:
                 self._fail(step.key, str(error))
             else:
-                self._order.again(step.key)
+                self._schedule.again(step.key)
 
     async def _judge(self, step: Step, state: State | None, *, changed: bool) -> None:
         """Done only when a look after the act shows what was wanted."""
@@ -263,7 +263,7 @@ class Executor:
             tries = self._tries[step.key] = self._tries.get(step.key, 0) + 1
             if isinstance(step.resource, Ready) and tries < TRIES:
                 # It has just answered: a balancer reloads, an address moves, a host is busy. It is waited for again.
-                self._order.again(step.key)
+                self._schedule.again(step.key)
                 return
             fields = ", ".join(f"{name}: is {now!r}, wanted {want!r}" for name, (now, want) in left.items())
             await self._fail_with_reasons(step, f"not as wanted after the change: {fields}")
@@ -273,9 +273,9 @@ class Executor:
         else:
             self.outcome.unchanged += 1
         self._emit(StepDone(step.key, self._component(step.key), changed, self._span(step.key)))
-        self._unsaid.update(dict.fromkeys(self._order.places(step.key)) if changed else {})
-        self._order.close(step.key, changed=changed)
-        for place in [place for place in self._unsaid if not self._order.left[place]]:
+        self._unsaid.update(dict.fromkeys(self._schedule.places(step.key)) if changed else {})
+        self._schedule.close(step.key, changed=changed)
+        for place in [place for place in self._unsaid if not self._schedule.left[place]]:
             del self._unsaid[place]
             self._emit(PartDone(*place))
 
@@ -308,13 +308,13 @@ class Executor:
     def _fail(self, key: Key, error: str) -> None:
         resources = [step.resource for step in self._plan.steps.values() if step.key.host == key.host]
         error = hide(error, (text for resource in resources for text in resource.secrets))
-        self._order.fail(key)
+        self._schedule.fail(key)
         self.outcome.failed[key] = error
         self._emit(StepFailed(key, self._component(key), error, self._span(key)))
 
 
 async def apply(plan: Plan, via: Transport, emit: Emit) -> Outcome:
-    """Executor the plan. Raises nothing for a failed step: the outcome tells."""
+    """Walk the plan. Raises nothing for a failed step: the outcome tells."""
     return await Executor(plan, via, emit).run()
 
 

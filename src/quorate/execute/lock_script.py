@@ -103,7 +103,7 @@ q_shell() {{
   if grep -qs {quote(MARK.decode().strip())} "$q_p/cmdline"; then kill -TERM "${{q_p#/proc/}}" 2>/dev/null; fi
 }}
 flock -w {GRACE} 7 || {{
-  # ReadyStep loops and what would come next end here; the command that a shell was in ends by itself.
+  # Waiting loops and what would come next end here; the command that a shell was in ends by itself.
   q_n=0
   until q_each q_shell; flock -w 5 7; do
     q_n=$((q_n + 5)); printf '\\n{SAYS}waits%s\\n' "$(q_each q_name)"

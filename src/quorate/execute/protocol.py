@@ -71,7 +71,7 @@ class Applied:
 
 
 @dataclass(frozen=True)
-class Order:
+class ApplyRequest:
     """What is asked for besides the plan."""
 
     file: Path
@@ -88,27 +88,27 @@ class Order:
 async def carry_out(
     seen: S,
     via: Transport,
-    order: Order,
+    request: ApplyRequest,
     *,
     sink: Sink[S],
     again: Again[S],
     emit: Emit,
     listening: Callable[[], AbstractContextManager[Wishes]],
 ) -> Applied:
-    """Executor all stages, or those up to `order.through`; a whole apply is remembered as such. `emit` hears of stages.
+    """Walk all stages, or those up to `request.through`; a whole apply is remembered as such. `emit` hears of stages.
 
     Raises TransportError when a host is lost between two stages, or one is missing that the next stage needs.
     """
     prepared = seen.prepared
-    with journal.run(prepared.store, "apply", **order.told) as run:
+    with journal.run(prepared.store, "apply", **request.told) as run:
         prepared.store.keep()
         prepared.past.begin(prepared.text, prepared.machines, prepared.todo, prepared.context.supply, out=prepared.out)
-        copies = Copies(prepared.store, prepared.context, order.file, order.text, via)
+        copies = Copies(prepared.store, prepared.context, request.file, request.text, via)
         await copies.begin()
         with listening() as wishes:
             stages = _Stages(via, run, sink, again, emit, wishes)
-            ended, outcome, rest = await stages.walk(seen, order.through)
-            _remember(prepared, run, ended, outcome, whole=not (rest or order.limited))
+            ended, outcome, rest = await stages.walk(seen, request.through)
+            _remember(prepared, run, ended, outcome, whole=not (rest or request.limited))
             await copies.end(changed=bool(outcome.changed))
     return Applied(ended, outcome, rest, tuple(copies.warnings))
 
@@ -163,7 +163,7 @@ class _Stages(Generic[S]):
                 return ended, outcome, ()
 
     async def _stage(self, seen: S) -> tuple[Ended, Outcome]:
-        """Executor the plan of one."""
+        """Walk the plan of one."""
         plan = seen.prepared.plan
         with self.sink(seen) as (emit, stopping):
             walk = Executor(plan, self.via, self.run.also(emit), proof(seen.prepared.context, self.via))

@@ -64,7 +64,7 @@ def _drained(context: Context, each: Leaving) -> Setting:
         'case "$on" in "") echo pods=none; exit 0;; true*) ;; *) echo pods=some; exit 0;; esac\n'
         f'left=$({kinds} | grep -vcx DaemonSet) || :; if [ "$left" = 0 ]; then echo pods=none; '
         "else echo pods=some; fi",
-        order=drain(patient, each.host.node, c.kubelet.drain_seconds),
+        script=drain(patient, each.host.node, c.kubelet.drain_seconds),
         removes=True,
     )
 
@@ -79,7 +79,7 @@ def _gone(context: Context, each: Leaving) -> Setting:
         want=(("node", "gone"),),
         check=f"on=$({run} get node {node} --ignore-not-found -o name) || exit 0\n"
         '[ -n "$on" ] && echo node=there || echo node=gone',
-        order=f"{run} delete node {node} --ignore-not-found",
+        script=f"{run} delete node {node} --ignore-not-found",
         explicit=frozenset({removal(each)}) if alive else frozenset(),
         removes=True,
     )

@@ -50,7 +50,7 @@ def _of(context: Context, host: Host, parts: Sequence[Part]) -> tuple[list[Resou
 def _before(context: Context, host: Host) -> list[Resource]:
     rollout, found = context.cluster.rollout, list[Resource]()
     if rollout.before:
-        found.append(Hook(host=host.name, what="before the change", order=quote(rollout.before)))
+        found.append(Hook(host=host.name, what="before the change", script=quote(rollout.before)))
     if rollout.drain:
         seconds, api = context.cluster.kubelet.drain_seconds, context.api_host.name
         run = kubectl(_url(context), timeout=f"{seconds}s")
@@ -63,9 +63,9 @@ def _after(context: Context, host: Host) -> list[Resource]:
     if rollout.drain:
         found.append(Uncordoned(host=context.api_host.name, node=host.node, run=kubectl(_url(context))))
     if rollout.after:
-        found.append(Hook(host=host.name, what="after the change", order=quote(rollout.after)))
+        found.append(Hook(host=host.name, what="after the change", script=quote(rollout.after)))
     if rollout.pause_seconds:
-        found.append(Hook(host=host.name, what="pause", order=f"sleep {rollout.pause_seconds}"))
+        found.append(Hook(host=host.name, what="pause", script=f"sleep {rollout.pause_seconds}"))
     return found
 
 

@@ -16,7 +16,7 @@ from quorate.plan.dependants import rested
 from quorate.plan.fallback import fallen_back
 from quorate.plan.gate import Gate
 from quorate.plan.gone import removals
-from quorate.plan.graph import After, Graph, Lane, Part, ahead, edges, in_turn, order
+from quorate.plan.graph import After, Graph, Lane, Part, ahead, edges, in_turn, topological_order
 from quorate.resource.removal import Removal
 from quorate.resource.resource import Resource
 from quorate.resource.unit import Unit
@@ -53,7 +53,7 @@ class Compiled:
     def needs(self) -> Mapping[Key, frozenset[Key]]:
         """Of things and gates, each after what it needs. Raises PlanError when it goes round in a circle."""
         needs = self._graph.needs
-        return {key: frozenset(needs[key]) for key in order(needs)}
+        return {key: frozenset(needs[key]) for key in topological_order(needs)}
 
     @property
     def gates(self) -> Mapping[Key, Gate]:

@@ -263,7 +263,7 @@ def ahead(graph: Graph, first: Part, others: Sequence[Part]) -> None:
         graph.needs[resource.key].add(over)
 
 
-def order(needs: Mapping[Key, Iterable[Key]]) -> list[Key]:
+def topological_order(needs: Mapping[Key, Iterable[Key]]) -> list[Key]:
     """All keys, needs first; the same for any order of the input. Raises PlanError on a circle."""
     sorter: TopologicalSorter[Key] = TopologicalSorter({key: sorted(needs[key]) for key in sorted(needs)})
     try:

@@ -24,7 +24,7 @@ class Resource:
     passive: ClassVar[bool] = True
     """Passive resources only lie on the disk; active ones need all earlier resources of their component."""
     waits: ClassVar[bool] = False
-    """ReadyStep resources run alone, so that they hold nothing else up; they are the gates between components."""
+    """Waiting resources run alone, so that they hold nothing else up; they are the gates between components."""
 
     recalls: ClassVar[bool] = False
     """Of resources that watch others: what is found of it counts, where none of those changes."""

@@ -70,7 +70,7 @@ class Setting(Resource):
     what: str
     want: tuple[tuple[str, str], ...]
     check: str
-    order: str
+    script: str
     undo: str = ""
     removes: bool = False
     """The order takes something out of the cluster."""
@@ -98,7 +98,7 @@ class Setting(Resource):
 
     def converge(self, actual: State) -> Sequence[Action]:
         """Run the order."""
-        return [Action(self.order)]
+        return [Action(self.script)]
 
     def remove(self) -> Sequence[Action]:
         """Run the undo."""
@@ -113,7 +113,7 @@ class Undo(Resource):
     passive: ClassVar[bool] = False
 
     what: str
-    order: str
+    script: str
 
     @property
     def name(self) -> str:
@@ -135,7 +135,7 @@ class Undo(Resource):
 
     def remove(self) -> Sequence[Action]:
         """Take it away."""
-        return [Action(self.order)]
+        return [Action(self.script)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -165,7 +165,7 @@ def sysctl(host: str, key: str, value: str) -> Setting:
         what=f"sysctl {key}",
         want=(("value", value),),
         check=f"echo value=$(tr '\\t' ' ' <{quote(path)})",
-        order=f"[ -e {quote(old)} ] || settle 0600 root:root {quote(old)} <{quote(path)}\n"
+        script=f"[ -e {quote(old)} ] || settle 0600 root:root {quote(old)} <{quote(path)}\n"
         f"printf '%s\\n' {quote(value)} >{quote(path)}",
         undo=f"if [ -e {quote(old)} ]; then cat {quote(old)} >{quote(path)} || :; {sh('rm', '-f', old)}; fi",
         note=old,
@@ -180,7 +180,7 @@ def leftovers(host: str) -> Setting:
         want=(("left", "none"),),
         check=f"q_left=none; for q_list in {WRITING}/*; do\n"
         '  if [ -e "$q_list" ] && flock -n "$q_list" true; then q_left=some; fi; done; echo left=$q_left',
-        order=":",
+        script=":",
     )
 
 
@@ -193,5 +193,5 @@ def module(host: str, name: str) -> Setting:
         want=(("loaded", "yes"),),
         check=f"if [ -d {path} ] || modprobe -q --show-depends {quote(name)} | grep -q '^builtin'; "
         "then echo loaded=yes; fi",
-        order=sh("modprobe", name),
+        script=sh("modprobe", name),
     )

@@ -125,7 +125,9 @@ async def test_a_worker_that_the_virtual_ip_does_not_answer(
     parts = [graph.Part(endpoint.NAME, each.host, (each,)) for each in resources]
     made = graph.edges(parts, {endpoint.NAME: graph.After()})
     steps = {each.key: Step(each, states[each.key]) for each in resources}
-    plan = Plan(steps, {key: frozenset(made.needs[key]) for key in graph.order(made.needs)}, gates=made.gates)
+    plan = Plan(
+        steps, {key: frozenset(made.needs[key]) for key in graph.topological_order(made.needs)}, gates=made.gates
+    )
     outcome = await Executor(plan, via, lambda _event: None).run()
     assert set(outcome.failed) == {asked("n1")}
     said = outcome.failed[asked("n1")]

@@ -222,18 +222,18 @@ def test_a_member_with_a_blank_disk_is_refused_and_replaced_when_it_is_meant() -
     assert mine in ancestors(compiled, joins)
     (stale,) = named(compiled, f"etcd member m3 ({member('m3').id})")
     assert stale in ancestors(compiled, joins)
-    assert "rm -rf -- /var/lib/etcd/member" in resource(compiled, mine).order  # type: ignore[attr-defined]
+    assert "rm -rf -- /var/lib/etcd/member" in resource(compiled, mine).script  # type: ignore[attr-defined]
 
 
 def test_members_that_grow_and_that_run_are_told_apart() -> None:
     compiled = compile_cluster(context(cluster({**without("m3"), "n1": (W, E), "m4": (M, E)}), cluster(THREE)))
     what = {host: resource(compiled, Key(host, "setting", "disk of etcd")) for host in ("m1", "n1", "m4")}
-    blank = {host for host, each in what.items() if "rm -rf --" in each.order}  # type: ignore[attr-defined]
+    blank = {host for host, each in what.items() if "rm -rf --" in each.script}  # type: ignore[attr-defined]
     assert blank == {"n1", "m4"}
     # Who is let in is started then. In a first build nobody would start what was stopped on its way.
-    assert {host for host, each in what.items() if "systemctl stop" in each.order} == blank  # type: ignore[attr-defined]
+    assert {host for host, each in what.items() if "systemctl stop" in each.script} == blank  # type: ignore[attr-defined]
     first = compile_cluster(replace(context(cluster(THREE), empty=frozenset(THREE)), established=None, former=()))
-    assert "systemctl stop" not in resource(first, Key("m1", "setting", "disk of etcd")).order  # type: ignore[attr-defined]
+    assert "systemctl stop" not in resource(first, Key("m1", "setting", "disk of etcd")).script  # type: ignore[attr-defined]
     # Noted before it is restarted for its new unit, and that one after the other.
     unit = Key("m1", "unit", "etcd.service")
     assert what["m1"].key in ancestors(compiled, unit)

@@ -155,7 +155,7 @@ def test_network_manager_leaves_pods_links_alone() -> None:
     assert keyfile.path == links.KEYFILE
     assert "interface-name:cni0;interface-name:veth*" in keyfile.content
     [setting] = [resource for resource in found if isinstance(resource, Setting)]
-    assert "reload NetworkManager" in setting.order
+    assert "reload NetworkManager" in setting.script
 
 
 def test_facts_say_which_file_a_link_has() -> None:

@@ -87,7 +87,7 @@ def test_a_new_selinux_module_replaces_the_old_one(tmp_path: Path) -> None:
     setting = told(c)
     assert run(tmp_path, setting.check) == "module=quorate_0123\n"
     name = dict(setting.want)["module"]
-    assert run(tmp_path, setting.order) == f"-r quorate_0123 -i /run/quorate/{name}.cil\n"
+    assert run(tmp_path, setting.script) == f"-r quorate_0123 -i /run/quorate/{name}.cil\n"
     assert run(tmp_path, setting.undo) == "-r quorate_0123\n"
 
 

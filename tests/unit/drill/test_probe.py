@@ -11,8 +11,8 @@ from api_in_memory import Api, Pki
 from probing import FAULT, PACE, Probing, probing
 
 from quorate.core import QuorateError
-from quorate.drill.order import Order, Pace
 from quorate.drill.probe import Probe
+from quorate.drill.probe_config import Pace, ProbeConfig
 from quorate.drill.record import Result
 from quorate.drill.recorder import Recorder
 from quorate.drill.session import session
@@ -202,7 +202,7 @@ async def test_it_leaves_a_namespace_of_others_alone(api: Api) -> None:
 @pytest.mark.parametrize("wrong", ["ca", "name"])
 async def test_it_trusts_nobody_else(api: Api, tmp_path: Path, wrong: str) -> None:
     changes = {"ca": {"ca_pem": Pki(tmp_path).ca}, "name": {"server_name": "other.test"}}[wrong]
-    order = Order(api.target(**changes), PACE)
+    order = ProbeConfig(api.target(**changes), PACE)
     with pytest.raises(QuorateError, match="could not be made: certificate"):
         await session(order, Recorder().take, asyncio.Event())
     assert api.namespaces == {}
@@ -227,7 +227,7 @@ async def test_its_process_puts_things_back_when_the_parent_is_gone(api: Api) ->
     process = await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe)
     assert process.stdin
     assert process.stdout
-    process.stdin.write(f"{Order(api.target(), PACE).text()}\n".encode())
+    process.stdin.write(f"{ProbeConfig(api.target(), PACE).text()}\n".encode())
     assert b"begin" in await process.stdout.readline()
     assert "quorate-probe" in api.namespaces
     for end in (0, 1):

@@ -13,7 +13,7 @@ from quorate.core import QuorateError
 from quorate.drill.answer import Broken, Unprocessed
 from quorate.drill.client import Client, Door
 from quorate.drill.frames import split
-from quorate.drill.order import Order, Pace
+from quorate.drill.probe_config import Pace, ProbeConfig
 from quorate.drill.recorder import Recorder
 from quorate.drill.session import session
 
@@ -165,7 +165,7 @@ async def test_a_server_without_http2_is_named_at_once(tmp_path_factory: pytest.
     pki.context.set_alpn_protocols(["http/1.1"])
     async with Api(pki) as api:
         with pytest.raises(QuorateError, match="could not be made: no-http2"):
-            await session(Order(api.target(), replace(PACE, patience=30)), Recorder().take, asyncio.Event())
+            await session(ProbeConfig(api.target(), replace(PACE, patience=30)), Recorder().take, asyncio.Event())
 
 
 async def test_what_is_no_http2_is_a_failure_in_a_word(pki: Pki) -> None:

@@ -3,14 +3,14 @@
 import pytest
 
 from quorate.drill.answer import Broken
-from quorate.drill.order import Order, Pace, Target
+from quorate.drill.probe_config import Pace, ProbeConfig, Target
 from quorate.drill.record import Acknowledged, Event, Result, Stream, Try
 from quorate.drill.visit import Answer
 
 
 def test_an_order_shows_no_keys_and_comes_back_as_it_was() -> None:
-    order = Order(Target("10.0.0.1", 6443, b"CA", b"CERT", b"KEY", "api.test"), Pace(new=0.02), keep=True)
-    assert Order.read(order.text()) == order
+    order = ProbeConfig(Target("10.0.0.1", 6443, b"CA", b"CERT", b"KEY", "api.test"), Pace(new=0.02), keep=True)
+    assert ProbeConfig.read(order.text()) == order
     assert "KEY" not in repr(order)
     assert Target("fd00::1", 6443, b"", b"", b"").authority == "[fd00::1]:6443"
     with pytest.raises(ValueError, match="above 0"):

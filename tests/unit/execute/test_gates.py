@@ -9,7 +9,7 @@ from test_walk import names
 from quorate.core import Key
 from quorate.execute.apply import Executor, Outcome
 from quorate.execute.observe import look
-from quorate.execute.order import Order
+from quorate.execute.schedule import Schedule
 from quorate.plan import graph
 from quorate.plan.graph import After, Part
 from quorate.plan.step import Plan, Step
@@ -26,7 +26,7 @@ def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
 async def walk(parts: list[Part], rules: dict[str, After]) -> tuple[Outcome, Hosts]:
     made, hosts = graph.edges(parts, rules), Hosts()
     resources: dict[Key, Resource] = {resource.key: resource for part in parts for resource in part.resources}
-    sequence = graph.order(made.needs)
+    sequence = graph.topological_order(made.needs)
     states, _ = await look(list(resources.values()), hosts)
     steps = {key: Step(resources[key], states[key]) for key in sequence if key in resources}
     plan = Plan(steps, {key: frozenset(made.needs[key]) for key in sequence}, gates=made.gates)
@@ -104,7 +104,7 @@ async def test_who_is_proven_on_a_host_is_asked_again_when_a_service_before_it_c
         }
         hosts = Hosts()
         plan = Plan(
-            steps, {key: frozenset(made.needs[key]) for key in graph.order(made.needs)}, gates=made.gates
+            steps, {key: frozenset(made.needs[key]) for key in graph.topological_order(made.needs)}, gates=made.gates
         )  # fmt: skip
         assert (await Executor(plan, hosts, lambda event: None).run()).ok
         assert (("a", "@set ready-over yes") in hosts.ran) == felt
@@ -125,7 +125,7 @@ class Active(Thing):
 
 
 def met(host: str) -> Encounter:
-    return Encounter(host=host, what="VRRP", want=(("heard", "all"),), check="", order="")
+    return Encounter(host=host, what="VRRP", want=(("heard", "all"),), check="", script="")
 
 
 @pytest.mark.parametrize("again", [(), ("b",), ("a", "b")])
@@ -134,7 +134,7 @@ def test_who_has_met_the_others_meets_them_again_when_one_has_not(again: tuple[s
     steps = {
         met(host).key: Step(met(host), {} if host in again else {"heard": "all"}) for host in ("a", "b", "c")
     }  # fmt: skip
-    order = Order(Plan(steps, dict.fromkeys(steps, frozenset())))
+    order = Schedule(Plan(steps, dict.fromkeys(steps, frozenset())))
     assert sorted(order.ready) == (["a", "b", "c"] if again else [])
 
 
@@ -143,6 +143,8 @@ def test_a_long_cluster_of_which_nothing_changes_is_no_deep_recursion() -> None:
     made = graph.edges(parts, {"p": After()})
     graph.in_turn(made, graph.Lane("p", strict=True), [], [[part] for part in parts])
     steps = {resource.key: Step(resource, resource.desired) for part in parts for resource in part.resources}
-    order = Order(Plan(steps, {k: frozenset(made.needs[k]) for k in graph.order(made.needs)}, gates=made.gates))
+    order = Schedule(
+        Plan(steps, {k: frozenset(made.needs[k]) for k in graph.topological_order(made.needs)}, gates=made.gates)
+    )
     assert order.untouched == 3000
     assert not order.rest

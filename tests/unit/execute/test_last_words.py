@@ -111,7 +111,7 @@ async def walked(resources: Iterable[Resource], hosts: Hosts, part: str = "etcd"
     states, _ = await look(resources, hosts)
     by_key = {resource.key: resource for resource in resources}
     needs = {resource.key: resource.needs for resource in resources}
-    steps = {key: Step(by_key[key], states[key]) for key in graph.order(needs)}
+    steps = {key: Step(by_key[key], states[key]) for key in graph.topological_order(needs)}
     plan = Plan(steps, needs, component_of=dict.fromkeys(steps, part))
     return plan, await Executor(plan, hosts, events.append).run(), events
 

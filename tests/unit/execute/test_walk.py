@@ -28,7 +28,7 @@ async def plan(resources: Iterable[Resource], hosts: Hosts) -> Plan:
     by_key = {resource.key: resource for resource in resources}
     needs = {resource.key: resource.needs for resource in resources}
     states, _ = await look(resources, hosts)
-    return Plan({key: Step(by_key[key], states[key]) for key in graph.order(needs)}, needs)
+    return Plan({key: Step(by_key[key], states[key]) for key in graph.topological_order(needs)}, needs)
 
 
 async def walk(resources: Iterable[Resource], hosts: Hosts, events: list[Event] | None = None) -> Outcome:

@@ -49,7 +49,7 @@ def test_runtime_and_kubelet_use_them() -> None:
     for folder in (CONTAINERD, KUBELET):
         assert resource(compiled, Key("n1", "data", folder))
     containers = resource(compiled, Key("n1", "undo", "containers"))
-    assert f"{CONTAINERD}/*|{KUBELET}/*|" in containers.order  # type: ignore[attr-defined]
+    assert f"{CONTAINERD}/*|{KUBELET}/*|" in containers.script  # type: ignore[attr-defined]
 
 
 def test_the_usual_ones_change_nothing() -> None:
@@ -158,7 +158,7 @@ async def test_none_starts_below_its_mount_point(tmp_path: Path) -> None:
     gone = "umount /var/lib/data; mkdir -p /var/lib/data/kubelet"
     assert "was mounted at /var/lib/data, now it is" in await starts(root, gone)
     with pytest.raises(CommandFailed, match="was mounted at /var/lib/data"):
-        await root.via.run("h", f"{gone}; settle() {{ cat >/dev/null; }}\n{NOTED.order}")
+        await root.via.run("h", f"{gone}; settle() {{ cat >/dev/null; }}\n{NOTED.script}")
     assert (root.state / "disk-of-kubelet").read_text() == "/var/lib/data\n"
     assert await starts(root, "mount -t tmpfs tmpfs /var/lib/data/kubelet") == "", "a disk of its own on the disk"
 

@@ -95,7 +95,7 @@ def test_a_circle_is_refused_and_shown() -> None:
     one = file("/a", explicit=frozenset({Key("h", "file", "/b")}))
     two = file("/b", explicit=frozenset({Key("h", "file", "/a")}))
     with pytest.raises(PlanError, match="in a circle") as error:
-        graph.order(edges(one, two))
+        graph.topological_order(edges(one, two))
     assert {one.key, two.key} <= set(error.value.keys)
 
 
@@ -110,12 +110,12 @@ def test_running_parts_change_one_at_a_time_after_those_that_stand_still() -> No
     assert ready["c"] in behind(tied.needs, Key("a", "unit", "u.service"))
     assert ready["a"] in behind(tied.needs, Key("b", "unit", "u.service"))
     assert behind(tied.needs, Key("c", "unit", "u.service")) == set()
-    assert [key for key in graph.order(tied.needs) if key not in tied.gates][-1] == ready["b"]
+    assert [key for key in graph.topological_order(tied.needs) if key not in tied.gates][-1] == ready["b"]
 
 
 def test_the_order_does_not_depend_on_the_order_of_the_input() -> None:
     resources = [Directory(host="h", path="/a"), file("/a/b"), file("/a/c"), file("/z")]
-    assert graph.order(edges(*resources)) == graph.order(edges(*reversed(resources)))
+    assert graph.topological_order(edges(*resources)) == graph.topological_order(edges(*reversed(resources)))
 
 
 def test_the_next_host_waits_for_what_comes_after_the_proof() -> None:

@@ -10,7 +10,7 @@ from test_who_waits import change, first_build
 from quorate.cli.look import selected
 from quorate.component.context import Context
 from quorate.core import Key, PlanError, UsageError
-from quorate.execute.order import Order
+from quorate.execute.schedule import Schedule
 from quorate.plan.limit import limited
 from quorate.plan.staged import foreseen
 from quorate.plan.step import Plan, Step
@@ -30,7 +30,7 @@ def named(*names: str) -> Callable[[Key], bool]:
 
 def walked(found: Plan) -> list[Key]:
     """Everything that begins, in order; nothing may be left."""
-    order, did = Order(found), list[Key]()
+    order, did = Schedule(found), list[Key]()
     while ready := [key for keys in order.ready.values() for key in keys]:
         for step in order.start(*ready):
             did.append(step.key)

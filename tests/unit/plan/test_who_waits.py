@@ -12,7 +12,7 @@ from worlds import secrets
 
 from quorate.component.context import Context
 from quorate.core import Key
-from quorate.execute.order import Order
+from quorate.execute.schedule import Schedule
 from quorate.operation.change import AWAY, JOIN, LEAVE
 from quorate.plan.compile import Compiled
 from quorate.plan.step import Plan, Step
@@ -38,13 +38,13 @@ def change() -> Context:
     return replace(begun, facts=replace(begun.facts, hosts=hosts))
 
 
-def ordered(compiled: Compiled, differs: Callable[[Key], bool]) -> Order:
+def ordered(compiled: Compiled, differs: Callable[[Key], bool]) -> Schedule:
     """A plan in which some things are not as wanted."""
     steps = {
         resource.key: Step(resource, None if differs(resource.key) else resource.desired)
         for resource in compiled.ordered
     }
-    return Order(Plan(steps, compiled.needs, component_of=compiled.component_of, gates=compiled.gates))
+    return Schedule(Plan(steps, compiled.needs, component_of=compiled.component_of, gates=compiled.gates))
 
 
 def walked(compiled: Compiled, bad: Callable[[Key], bool]) -> tuple[set[Key], dict[Key, Key]]:

@@ -237,7 +237,7 @@ async def test_a_setting(root: Root) -> None:
         what="value",
         want=(("value", "1"),),
         check=f"echo value=$(cat {path})",
-        order=f"keep {path}; echo 1 >{path}",
+        script=f"keep {path}; echo 1 >{path}",
         undo=f"putback {path}",
     )
     await root.settles(setting)

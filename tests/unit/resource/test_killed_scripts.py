@@ -183,7 +183,7 @@ async def test_a_note_is_whole(root: Root, tmp_path: Path) -> None:
     killer, kills, ended = Killer(tmp_path), 0, False
     (root.etc / "value").write_text("the user's\n")
     resource = sysctl("h", "x.y", "1")
-    order = resource.order.replace("/proc/sys/x/y", "/etc/test/value")
+    order = resource.script.replace("/proc/sys/x/y", "/etc/test/value")
     while not ended:
         await root.via.run("h", "rm -rf /var/lib/quorate/*")
         ended = await killer.run(root, batch.upload(Action(order)), kills)

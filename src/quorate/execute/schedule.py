@@ -18,7 +18,7 @@ class ReadyStep(NamedTuple):
     large: bool
 
 
-class Order:
+class Schedule:
     """The steps of a plan that are still to be done, and the gates between them. No IO, and no clock."""
 
     def __init__(self, plan: Plan) -> None:

@@ -84,7 +84,7 @@ class Pace:
 
 
 @dataclass(frozen=True)
-class Order:
+class ProbeConfig:
     """All that the probe's own process is told. As text it holds a private key: only for that process's stdin."""
 
     target: Target
