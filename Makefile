@@ -32,7 +32,7 @@ RUNS := 30
 MINUTES := 10
 # Tests that wait for real programs more than they compute: sshd, HTTP servers with faults, sh in a root of its own.
 UNIT := tests/unit tests/property
-SLOW := tests/transport tests/artifact tests/cli/test_interrupt.py $(wildcard $(addprefix tests/unit/*/test_,bricks.py \
+SLOW := tests/transport tests/artifact tests/cli/test_interrupt.py $(wildcard $(addprefix tests/unit/*/test_,kinds.py \
   lock.py lock_leftovers.py walk_lost.py killed_scripts.py disk_full.py once.py fallback.py job.py))
 # Stories that wait more than they compute, and bear being disturbed: they run beside the described cluster's. Those
 # first that need no binaries: on a new machine the other side builds them meanwhile.

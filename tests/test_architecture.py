@@ -103,7 +103,7 @@ ARE_TOKENS = {"self.mode"}
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "src/quorate/resource").glob("*.py")), ids=name)
-def test_bricks_quote_what_enters_a_script(path: Path) -> None:
+def test_resources_quote_what_enters_a_script(path: Path) -> None:
     """In methods that make scripts, a text field stands in an f-string only inside a quoting call."""
     for resource in [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.ClassDef)]:
         for method in resource.body:

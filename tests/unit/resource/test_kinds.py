@@ -250,7 +250,7 @@ async def test_a_setting(root: Root) -> None:
 async def test_one_script_does_many_steps_and_stops_at_the_first_that_fails(root: Root) -> None:
     def wants(name: str, order: str) -> Setting:
         check = f"if [ -e /etc/test/{name} ]; then echo done=yes; fi"
-        return Setting(host="h", what=name, want=(("done", "yes"),), check=check, order=order)
+        return Setting(host="h", what=name, want=(("done", "yes"),), check=check, script=order)
 
     make: Callable[[str], Setting] = lambda name: wants(name, f"echo hello; changed; : >/etc/test/{name}")  # noqa: E731
     steps = [Step(make("a"), {}), Step(wants("b", "echo why >&2; false; : >/etc/test/b"), {}), Step(make("c"), {})]
