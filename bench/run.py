@@ -32,7 +32,7 @@ from quorate.resource.kube import Image
 from quorate.resource.package import Packages
 from quorate.spec.cluster import Cluster
 from quorate.spec.facts import Facts
-from quorate.spec.layout import UNIT_NAMES
+from quorate.spec.processes import unit_names
 from quorate.spec.load import load
 from quorate.state.past import Past
 from quorate.state.store import Store
@@ -96,7 +96,7 @@ async def floor(cluster: Cluster) -> float:
     master = cluster.masters[0].name
     kubectl = f"kubectl --server=https://{cluster.masters[0].ip}:{cluster.apiserver.port}"
     names = [host.name for host in cluster.hosts]
-    units = " ".join(reversed(UNIT_NAMES))
+    units = " ".join(reversed(unit_names()))
     present = f"for u in {units}; do [ ! -e /etc/systemd/system/$u ] || echo $u; done"
     try:
         await asyncio.gather(*(via.run(host.name, "systemctl stop kubelet kube-proxy") for host in cluster.workers))
