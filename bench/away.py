@@ -20,7 +20,7 @@ from quorate.spec.load import load
 from quorate.transport.ssh import SshTransport
 from quorate.verify import members, pods
 from quorate.verify.env import Env
-from quorate.verify.outage import healthy, recovered, start_all, stop
+from quorate.verify.outage import healthy, recovered, stop
 
 RESULTS = Path(__file__).with_name("results")
 
@@ -43,7 +43,7 @@ async def measured(file: Path, runs: int, seconds: float) -> list[dict[str, Any]
         await env.admin(f"{env.kubectl()} create namespace {env.namespace}")
         return [await one(env, seconds) for _ in range(runs)]
     finally:
-        await start_all(env)
+        await env.outages.heal()
         await pods.delete(env)
         await via.close()
 
