@@ -27,7 +27,7 @@ UPLOADS, UPLOADS_OF_HOST = 8, 4
 """Uploads at once, in all and per host: enough to fill a link, so few that the first ones arrive soon, and fewer
 than sessions, so that scripts are never starved by bytes."""
 TRIES = 3
-"""How often a step is begun again after its connection was lost in the middle."""
+"""How often a step is begun: again when its connection was lost, or when what had answered does not a moment later."""
 LEAVE = 4.0
 """Seconds that an abort gives hosts to end what runs there; the transport kills after 2 s of them."""
 PATIENCE, JUDGED = 10.0, 600.0

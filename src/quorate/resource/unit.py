@@ -118,15 +118,16 @@ class Unit(Resource):
 
     def _alone(self, restart: str) -> str:
         """sh that restarts it with its dependants at rest: those that run are stopped before, and started whatever
-        became of it.
+        became of it, also when the script is ended in the middle.
         """
         if not self.dependants:
             return restart
         return (
-            f"rest= ok=true; for u in {' '.join(map(quote, self.dependants))}; do\n"
-            '  if systemctl is-active -q -- "$u"; then rest="$u $rest"; systemctl stop -- "$u" || :; fi\n'
-            f"done\n{restart} || ok=false\n"
-            'for u in $rest; do systemctl --no-block start -- "$u" || ok=false; done; $ok'
+            'q_rest=; q_back() { for u in $q_rest; do systemctl --no-block start -- "$u" || :; done; q_rest=; }\n'
+            "trap q_back EXIT; trap 'exit 141' PIPE; trap 'exit 143' HUP INT TERM\n"
+            f"for u in {' '.join(map(quote, self.dependants))}; do\n"
+            '  if systemctl is-active -q -- "$u"; then q_rest="$u $q_rest"; systemctl stop -- "$u" || :; fi\n'
+            f"done\n{restart}\nq_back"
         )
 
     def remove(self) -> Sequence[Action]:

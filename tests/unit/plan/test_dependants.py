@@ -69,15 +69,15 @@ SYSTEMCTL = """#!/bin/sh
 echo "$*" >>"$LOG"
 case "$*" in
 "is-active -q -- kube-apiserver.service") exit "$RUNS";;
-"--no-block restart etcd.service") exit "$ETCD";;
+"--no-block restart etcd.service") [ "$ETCD" = TERM ] || exit "$ETCD"; kill -TERM $PPID;;
 "is-active etcd.service") echo active;;
 esac
 """
 
 
-@pytest.mark.parametrize(("runs", "etcd_ends", "code"), [(0, 0, 0), (0, 1, 1), (3, 0, 0)])
-def test_the_script(tmp_path: Path, runs: int, etcd_ends: int, code: int) -> None:
-    """Who rests is started whatever became of the restart; who did not run does not start."""
+@pytest.mark.parametrize(("runs", "etcd_ends", "code"), [(0, "0", 0), (0, "1", 1), (0, "TERM", 143), (3, "0", 0)])
+def test_the_script(tmp_path: Path, runs: int, etcd_ends: str, code: int) -> None:
+    """Who rests is started whatever became of the restart, or of the script; who did not run does not start."""
     (tmp_path / "multi-user.target.wants").mkdir()
     program = tmp_path / "systemctl"
     program.write_text(SYSTEMCTL)
@@ -85,7 +85,7 @@ def test_the_script(tmp_path: Path, runs: int, etcd_ends: int, code: int) -> Non
     unit = Unit(host="m1", unit="etcd.service", loads=("/x",), block=False, dependants=("kube-apiserver.service",))
     script = unit.converge({})[0].script.replace("/etc/systemd/system", str(tmp_path))
     env = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}", "LOG": str(tmp_path / "log")}
-    env |= {"RUNS": str(runs), "ETCD": str(etcd_ends)}
+    env |= {"RUNS": str(runs), "ETCD": etcd_ends}
     shell = f"set -eu; changed() {{ :; }}\n{script}"
     assert subprocess.run(["sh", "-c", shell], env=env, check=False).returncode == code
     did = [
