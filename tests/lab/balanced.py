@@ -1,7 +1,6 @@
 """One host with nginx, stand-ins for API servers beside it, and clients."""
 
 import asyncio
-import contextlib
 import socket
 import ssl
 import subprocess
@@ -14,14 +13,14 @@ from pathlib import Path
 from typing import TypeVar
 
 import pytest
+from booting import booted
 
 from quorate.artifact.resolve import resolve
 from quorate.component import balancer
 from quorate.component.context import Context
 from quorate.execute import batch
 from quorate.execute.observe import look
-from quorate.lab.record import LabError, LabInfo
-from quorate.lab.up import down, up
+from quorate.lab.record import LabInfo
 from quorate.plan.step import difference
 from quorate.resource.file import Directory
 from quorate.resource.resource import Resource
@@ -146,18 +145,16 @@ def balanced(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Balanced]:
         pem.write((folder / "crt").read_text())
     whole = cluster(A, B)
     supply = asyncio.run(resolve(whole, print))
-    with contextlib.suppress(LabError):
-        down(NAME)  # what a killed run left
-    made = Balanced(up(Cluster(name=NAME, hosts=(whole.host("lb"),)), folder / "cluster.yaml"), folder, supply)
-    try:
-        for address in (A, B, C):
-            subprocess.run(["ip", "addr", "add", f"{address}/24", "dev", made.lab.bridge], check=True)
-        yield made
-    finally:
-        for server in made.servers.values():
-            server.kill()
-            server.wait()
-        down(NAME)
+    with booted(Cluster(name=NAME, hosts=(whole.host("lb"),)), folder / "cluster.yaml") as lab:
+        made = Balanced(lab, folder, supply)
+        try:
+            for address in (A, B, C):
+                subprocess.run(["ip", "addr", "add", f"{address}/24", "dev", lab.bridge], check=True)
+            yield made
+        finally:
+            for server in made.servers.values():
+                server.kill()
+                server.wait()
 
 
 class Client:

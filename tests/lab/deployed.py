@@ -11,10 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from booting import booted
 
 from quorate.core import QuorateError
-from quorate.lab.record import LabError
-from quorate.lab.up import down, up
 from quorate.spec.cluster import Cluster
 from quorate.spec.load import load
 from quorate.transport.ssh import SshTransport
@@ -98,16 +97,11 @@ def deploy(example: str, folder: Path) -> Iterator[Deployed]:
     text = re.sub(r"^name: ", "name: test-", text, flags=re.M)
     file.write_text(re.sub(r"192\.168\.1(09|10|11)\.", lambda net: f"192.168.{110 + int(net[1])}.", text))
     cluster = load(file)
-    with contextlib.suppress(LabError):
-        down(cluster.name, print)  # what a killed run left
     made = Deployed(file)
     # The first time on a machine this builds Kubernetes, for as long as that takes.
     made.quorate("artifacts", limit=3600)
-    up(cluster, file, print)
-    try:
+    with booted(cluster, file):
         yield made
-    finally:
-        down(cluster.name, print)
 
 
 @pytest.fixture(scope="module")

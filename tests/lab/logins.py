@@ -1,7 +1,6 @@
 """Two hosts whose sshd, sudo and PAM are set up as in real companies, and ways to log in to them."""
 
 import asyncio
-import contextlib
 import gzip
 import hashlib
 import random
@@ -12,10 +11,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
+from booting import booted
 
 from quorate.core import Blob, TransportError
-from quorate.lab.record import LabError, LabInfo
-from quorate.lab.up import down, up
+from quorate.lab.record import LabInfo
 from quorate.spec.cluster import Cluster, Host, Role
 from quorate.spec.ssh import ResolvedSsh
 from quorate.transport.ssh import SshTransport
@@ -161,10 +160,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         Host(name=name, address=f"{SUBNET}.{number}", roles=(Role.WORKER,))  # type: ignore[arg-type]
         for number, name in enumerate(("alpha", "beta"), start=11)
     )
-    with contextlib.suppress(LabError):
-        down(NAME)  # what a killed run left
-    lab = up(Cluster(name=NAME, hosts=hosts), folder / "cluster.yaml")
-    try:
+    with booted(Cluster(name=NAME, hosts=hosts), folder / "cluster.yaml") as lab:
         made = Site(
             lab,
             secret_file(folder / "password", PASSWORD),
@@ -174,8 +170,6 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         )
         asyncio.run(prepare(made))
         yield made
-    finally:
-        down(NAME)
 
 
 async def prepare(site: Site) -> None:

@@ -3,7 +3,6 @@
 `make soak` runs it with 100 crashes of each kind, which takes an hour or two.
 """
 
-import contextlib
 from collections.abc import Iterator
 
 import crashes
@@ -12,11 +11,10 @@ import full_disks
 import one_writer
 import pytest
 from adopting import adopts_on_another_machine
+from booting import booted
 from deployed import Deployed
 from secrets_search import known, planted, sampled, searched
 
-from quorate.lab.record import LabError
-from quorate.lab.up import down, up
 from quorate.spec.load import load
 
 pytestmark = pytest.mark.lab
@@ -40,15 +38,10 @@ def crashed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
     file = tmp_path_factory.mktemp("crashes") / "cluster.yaml"
     file.write_text(SPEC)
     cluster = load(file)
-    with contextlib.suppress(LabError):
-        down(cluster.name, print)
     made = Deployed(file)
     made.quorate("artifacts", limit=3600)
-    up(cluster, file, print)
-    try:
+    with booted(cluster, file):
         yield made
-    finally:
-        down(cluster.name, print)
 
 
 def test_no_room_for_etcd(crashed: Deployed) -> None:

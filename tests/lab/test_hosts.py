@@ -1,18 +1,21 @@
 """Two real simulated hosts: booted, broken in every way, healed, and gone without a trace."""
 
+import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from booting import booted, clear_leftovers
 from waiting import within
 
 from quorate.artifact.root import default_cache
 from quorate.lab import cgroup, fault, kernel, listing, network
 from quorate.lab.record import LabError, LabInfo, lab_id, labs_folder
-from quorate.lab.up import down, start, up
+from quorate.lab.up import start, up
 from quorate.spec.cluster import Cluster, Endpoint, Host, Role
 
 pytestmark = pytest.mark.lab
@@ -49,14 +52,12 @@ def traces() -> dict[str, str]:
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabInfo]:
     file = tmp_path_factory.mktemp("cluster") / "cluster.yaml"
+    clear_leftovers()
     assert not any(traces().values())
     alone = not kernel.bridges()
     settings = kernel.read()
-    made = up(cluster(), file)
-    try:
+    with booted(cluster(), file) as made:
         yield made
-    finally:
-        down(NAME)
     assert not any(traces().values())
     if alone and not kernel.bridges():
         assert kernel.read() == settings
@@ -250,3 +251,27 @@ def test_a_host_in_the_middle_of_the_file_comes_and_goes_alone(lab: LabInfo) -> 
     assert up(cluster(), lab.cluster_file) == lab
     assert {name: ask(lab, name, "cat /proc/sys/kernel/random/boot_id") for name in boots} == boots
     assert f"{SUBNET}.13 " not in lab.known_hosts.read_text()
+
+
+KILLED = """
+import os, signal, sys
+sys.path.insert(0, {here!r})
+from pathlib import Path
+from booting import booted
+from quorate.spec.cluster import Cluster
+with booted(Cluster.model_validate_json({cluster!r}), Path({file!r})):
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_a_killed_run_of_tests_stands_in_nobodys_way(tmp_path: Path) -> None:
+    host = Host(name="alone", address="192.168.77.11", roles=(Role.WORKER,))  # type: ignore[arg-type]
+    first = Cluster(name="hosts-test-killed", hosts=(host,))
+    here, file = str(Path(__file__).parent), str(tmp_path / "first.yaml")
+    script = KILLED.format(here=here, cluster=first.model_dump_json(), file=file)
+    killed = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    assert (labs_folder() / first.name).exists()
+    with booted(first.model_copy(update={"name": "hosts-test-next"}), tmp_path / "next.yaml") as lab:
+        assert answers(lab, "alone")
+        assert not (labs_folder() / first.name).exists()

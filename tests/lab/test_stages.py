@@ -1,18 +1,16 @@
 """Growing, shrinking, replacing, moving the endpoint: one cluster through all its stages, under a running probe."""
 
-import contextlib
 import time
 from collections.abc import Iterator
 
 import pytest
+from booting import booted
 from deployed import Deployed
 from stages import BALANCERS, DESCRIBED, EVERYBODY, HOSTS, NET, SINGLE, THREE, VIP, Stages, spec
 from waiting import within
 
 from quorate.drill.record import Result
 from quorate.lab import fault
-from quorate.lab.record import LabError
-from quorate.lab.up import down, up
 from quorate.spec.load import load
 
 pytestmark = pytest.mark.lab
@@ -31,16 +29,11 @@ def stages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stages]:
     file = tmp_path_factory.mktemp("stages") / "cluster.yaml"
     file.write_text(spec(EVERYBODY))
     cluster = load(file)
-    with contextlib.suppress(LabError):
-        down(cluster.name, print)
     made = Stages(Deployed(file), cluster)
     made.deployed.quorate("artifacts", limit=3600)
-    up(cluster, file, print)
-    made.everybody = load(file)
-    try:
+    with booted(cluster, file):
+        made.everybody = load(file)
         yield made
-    finally:
-        down(cluster.name, print)
 
 
 def on(stages: Stages, host: str, script: str) -> str:
