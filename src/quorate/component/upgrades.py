@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from quorate.component.context import Context
 from quorate.resource.file import Directory, File
 from quorate.resource.resource import Resource
-from quorate.spec.cluster import Cluster, Host, Role
+from quorate.spec import processes
+from quorate.spec.cluster import Cluster, Host
 from quorate.spec.layout import APT_UPGRADES, NEEDRESTART
-from quorate.spec.processes import unit_names
 
 
 def upgrades(context: Context, host: Host) -> Iterator[Resource]:
@@ -26,17 +26,15 @@ def upgrades(context: Context, host: Host) -> Iterator[Resource]:
 
 def restarting(c: Cluster, host: Host) -> tuple[str, ...]:
     """Packages on a host that restart, when they are upgraded, what the API is reached through."""
-    names: list[str] = [c.load_balancer.kind] if c.balances(host) else []
-    if host.has(Role.CONTROL_PLANE):
-        names.append("haproxy")
-    if host.has(Role.LOAD_BALANCER) and c.endpoint.vip:
-        names.append("keepalived")
-    return tuple(dict.fromkeys(names))
+    kind = c.load_balancer.kind
+    brought = {f"{kind}.service": kind, processes.WAY: "haproxy", processes.KEEPALIVED: "keepalived"}
+    there = {process.unit for process in processes.on(c, host)}
+    return tuple(dict.fromkeys(package for unit, package in brought.items() if unit in there))
 
 
 def needrestart() -> str:
     """What needrestart reads as Perl: our services are not restarted by it, but still listed."""
-    names = "|".join(name.removesuffix(".service") for name in unit_names())
+    names = "|".join(name.removesuffix(".service") for name in processes.unit_names())
     return (
         "# quorate: services of the cluster are restarted one host after the other, never by the way.\n"
         f"$nrconf{{override_rc}}->{{qr(^(?:{names})\\.service$)}} = 0;\n"

@@ -10,6 +10,7 @@ from quorate.plan import segments
 from quorate.spec.cluster import Cluster, Host, Role
 from quorate.spec.layout import FIREWALL_UNIT
 from quorate.spec.ports import openings
+from quorate.spec.processes import KUBELET_UNIT, RUNTIMES
 
 FIXED: Mapping[str, str] = {
     "network.pod_cidr": "pods and routes live in it",
@@ -25,7 +26,7 @@ FIXED: Mapping[str, str] = {
 """Fields that can't change once the cluster is established, and why."""
 
 
-_PODS = frozenset({"containerd.service", "docker.service", "kubelet.service"})
+_PODS = frozenset({KUBELET_UNIT, *RUNTIMES})
 """Services with data in folders that the file chooses."""
 
 

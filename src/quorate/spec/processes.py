@@ -136,6 +136,8 @@ def _balancer(kind: str) -> Process:
 
 
 ETCD, WAY, APISERVER = "etcd.service", ETCD_WAY_UNIT, "kube-apiserver.service"
+KUBELET_UNIT, KEEPALIVED = "kubelet.service", "keepalived.service"
+RUNTIMES = ("containerd.service", "docker.service")
 PROCESSES: tuple[Process, ...] = (
     Process(
         ETCD,
@@ -186,13 +188,13 @@ PROCESSES: tuple[Process, ...] = (
         listens=_ports(Listener(SCHEDULER, "kube-scheduler", local=True)),
     ),
     Process(
-        "kubelet.service",
+        KUBELET_UNIT,
         Role.WORKER,
         _has(Role.WORKER),
         _vital(Role.WORKER),
         health=lambda _cluster, _host: f"http://127.0.0.1:{KUBELET_HEALTH}/healthz",
         listens=_ports(Listener(KUBELET, "kubelet"), Listener(KUBELET_HEALTH, "kubelet health", local=True)),
-        starts_after=("containerd.service", "docker.service"),
+        starts_after=RUNTIMES,
     ),
     _runtime("containerd"),
     _runtime("docker"),
@@ -222,7 +224,7 @@ PROCESSES: tuple[Process, ...] = (
         drilled=False,
     ),
     Process(
-        "keepalived.service",
+        KEEPALIVED,
         Role.LOAD_BALANCER,
         _holds,
         lambda cluster: frozenset({Role.LOAD_BALANCER} if cluster.endpoint.vip else ()),
