@@ -63,7 +63,7 @@ async def _preflight(
             found = await fly(world, via, waivers=waivers)
     bad = found.of(Status.FAILED)
     if json:
-        rows = [finding.as_dict() for finding in found.findings]
+        rows = [text.as_dict(finding) for finding in found.findings]
         dump({"cluster": cluster.name, "ok": not bad, "seconds": round(found.seconds, 3), "findings": rows})
     else:
         text.table(out.console, found.findings)
@@ -174,4 +174,4 @@ def _fixes(out: "Output", found: "Report") -> None:
     if bad:
         out.console.print()
     for finding in bad:
-        out.say((f"{finding.id:<14}", QUIET), finding.check.fix)
+        out.say((f"{finding.id:<14}", QUIET), finding.fix)

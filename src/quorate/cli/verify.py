@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
     from quorate.cli.output import Output
     from quorate.core import Transport
+    from quorate.report.findings import Finding
     from quorate.spec.cluster import Cluster
-    from quorate.verify.check import Finding
 
 Disruptive = Annotated[
     bool, Parameter(name="--disruptive", help="Also stop services and move the virtual IP.", show_default=False)

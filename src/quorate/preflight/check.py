@@ -6,41 +6,10 @@ from functools import cached_property
 
 from quorate.component.context import Context
 from quorate.plan.step import Plan
-from quorate.report.findings import Status
+from quorate.report.findings import Verdict
 from quorate.spec.cluster import Cluster, Host, Role
 from quorate.spec.facts import HostFacts
 from quorate.spec.ports import ANY, openings
-
-RANK: Mapping[Status, int] = {status: rank for rank, status in enumerate(Status)}
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """What a judge says about one host."""
-
-    status: Status
-    detail: str = ""
-    """One line; with the number that it is about."""
-
-
-def passed(detail: str = "") -> Verdict:
-    """It is as it should be."""
-    return Verdict(Status.PASSED, detail)
-
-
-def warned(detail: str) -> Verdict:
-    """It is doubtful, and stops nothing."""
-    return Verdict(Status.WARNED, detail)
-
-
-def failed(detail: str) -> Verdict:
-    """It surely breaks this cluster or another one."""
-    return Verdict(Status.FAILED, detail)
-
-
-def unchecked(detail: str = "the host does not tell") -> Verdict:
-    """It could not be found out: never the same as passed."""
-    return Verdict(Status.UNCHECKED, detail)
 
 
 @dataclass(frozen=True)

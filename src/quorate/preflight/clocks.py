@@ -1,8 +1,9 @@
 """Judge of the time daemon: one runs or will, and takes the servers that the file names beside the host's own."""
 
 from quorate.component.clock import takes
-from quorate.preflight.check import Question, Verdict, World, failed, passed, unchecked, warned
+from quorate.preflight.check import Question, World
 from quorate.render.clock import BEGIN, END
+from quorate.report.findings import Verdict, failed, passed, unchecked, warned
 from quorate.spec.cluster import Host
 
 OTHERS = Question(

@@ -5,8 +5,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from quorate.plan.words import size
-from quorate.preflight.check import Question, Verdict, World, failed, passed, unchecked, warned
+from quorate.preflight.check import Question, World
 from quorate.render.sh import quote
+from quorate.report.findings import Verdict, failed, passed, unchecked, warned
 from quorate.resource.file import Binary, File
 from quorate.resource.kube import Image
 from quorate.resource.package import Packages

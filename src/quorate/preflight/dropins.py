@@ -8,8 +8,9 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from quorate.preflight.check import Question, Verdict, World, failed, passed, unchecked, warned
+from quorate.preflight.check import Question, World
 from quorate.render.sh import sh
+from quorate.report.findings import Verdict, failed, passed, unchecked, warned
 from quorate.resource.file import File
 from quorate.resource.unit import Unit
 from quorate.spec.cluster import Host

@@ -1,10 +1,11 @@
 """Judge of the way to an endpoint that is there before anything is done: a host that joins must find it."""
 
 from quorate.component.endpoint import asks
-from quorate.preflight.check import Question, Verdict, World, failed, passed, unchecked, warned
+from quorate.preflight.check import Question, World
 from quorate.preflight.links import holder
 from quorate.preflight.pairs import TOOLS, WORDS
 from quorate.render.sh import sh
+from quorate.report.findings import Verdict, failed, passed, unchecked, warned
 from quorate.spec.cluster import Host
 
 

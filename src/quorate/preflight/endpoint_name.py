@@ -1,7 +1,8 @@
 """Judge of the endpoint's name: on every host it leads to the endpoint, now or when apply has written it."""
 
-from quorate.preflight.check import Question, Verdict, World, failed, passed, unchecked, warned
+from quorate.preflight.check import Question, World
 from quorate.render.sh import quote
+from quorate.report.findings import Verdict, failed, passed, unchecked, warned
 from quorate.spec.cluster import Host
 from quorate.spec.leaving import retiring_lines
 

@@ -1,6 +1,7 @@
 """Judge of the disk of etcd: that it is mounted where file systems, units or the host's own note say so."""
 
-from quorate.preflight.check import Verdict, World, failed, passed, unchecked, warned
+from quorate.preflight.check import World
+from quorate.report.findings import Verdict, failed, passed, unchecked, warned
 from quorate.spec.cluster import Host, Role
 from quorate.spec.layout import ETCD_DISK
 

@@ -3,8 +3,9 @@
 from collections.abc import Iterator
 
 from quorate.execute import mounts
-from quorate.preflight.check import Question, Verdict, World, failed, passed, unchecked, warned
+from quorate.preflight.check import Question, World
 from quorate.render.sh import quote
+from quorate.report.findings import Verdict, failed, passed, unchecked, warned
 from quorate.spec.cluster import RUNTIMES, Host, Role
 from quorate.spec.layout import KUBELET_DIR, STATE
 

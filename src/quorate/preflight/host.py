@@ -1,6 +1,7 @@
 """Judges of the way to a host: these alone speak of hosts that do not answer."""
 
-from quorate.preflight.check import Verdict, World, failed, passed, warned
+from quorate.preflight.check import World
+from quorate.report.findings import Verdict, failed, passed, warned
 from quorate.spec.cluster import Host
 
 

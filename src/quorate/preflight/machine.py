@@ -5,8 +5,9 @@ from statistics import median
 
 from quorate.pki.issue import SKEW
 from quorate.plan.words import size
-from quorate.preflight.check import Question, Verdict, World, failed, passed, unchecked, warned
+from quorate.preflight.check import Question, World
 from quorate.preflight.links import addresses, hardware
+from quorate.report.findings import Verdict, failed, passed, unchecked, warned
 from quorate.resource.package import Packages
 from quorate.spec.cluster import Host, Role
 from quorate.spec.versions import parts

@@ -2,9 +2,10 @@
 
 import re
 
-from quorate.preflight.check import Question, Verdict, World, failed, passed, unchecked, warned
+from quorate.preflight.check import Question, World
 from quorate.preflight.links import addresses, links
 from quorate.render.sh import quote
+from quorate.report.findings import Verdict, failed, passed, unchecked, warned
 from quorate.spec.cluster import Host
 from quorate.spec.ports import Listener
 from quorate.spec.processes import listeners, unit_names

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from ipaddress import AddressValueError, IPv4Address, IPv4Interface, IPv4Network
 
 from quorate.component.cni import BRIDGE
-from quorate.preflight.check import Verdict, World, failed, passed, unchecked, warned
+from quorate.preflight.check import World
 from quorate.preflight.links import addresses
+from quorate.report.findings import Verdict, failed, passed, unchecked, warned
 from quorate.spec.cluster import Host, Role
 from quorate.spec.rules.network import FREE
 

@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping
 
-from quorate.preflight.check import Question, Verdict, World, failed, passed, unchecked, warned
+from quorate.preflight.check import Question, World
 from quorate.preflight.links import carrier
 from quorate.render.sh import sh
+from quorate.report.findings import Verdict, failed, passed, unchecked, warned
 from quorate.spec.cluster import Host
 
 MOST = 16

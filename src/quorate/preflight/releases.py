@@ -3,8 +3,8 @@
 import re
 from collections.abc import Iterator
 
-from quorate.preflight.check import Question, Verdict, World, failed, passed, unchecked, warned
-from quorate.report.findings import Status
+from quorate.preflight.check import Question, World
+from quorate.report.findings import Status, Verdict, failed, passed, unchecked, warned
 from quorate.spec.cluster import Host, Role
 from quorate.spec.versions import ETCD_FLAWS, below_floor
 

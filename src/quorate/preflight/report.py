@@ -1,73 +1,39 @@
 """What a preflight found: one finding per check, waivers, and the refusal."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from quorate.core import PlanError, UsageError
 from quorate.plan.words import line, many
 from quorate.preflight.catalog import CHECKS
-from quorate.preflight.check import RANK, Check, Verdict, World
-from quorate.report import findings
-from quorate.report.findings import Status
+from quorate.preflight.check import World
+from quorate.report.findings import Finding, Status, Verdict
 
+RANK: Mapping[Status, int] = {status: rank for rank, status in enumerate(Status)}
 SHOWN = 4
 """Different words about hosts that passed, before the rest is only counted."""
 
 
-@dataclass(frozen=True)
-class Finding:
-    """What one check found on all hosts that it has an object on."""
+def overall(hosts: Mapping[str, Verdict]) -> Verdict:
+    """The worst status of all hosts, and what was seen: the worst first, hosts with the same words together."""
+    groups: dict[Verdict, list[str]] = {}
+    for name, verdict in hosts.items():
+        groups.setdefault(verdict, []).append(name)
+    ranked = sorted(groups, key=lambda verdict: -RANK[verdict.status])
+    status = ranked[0].status
+    mixed = len({each.status for each in groups} - {Status.PASSED}) > 1
 
-    check: Check
-    hosts: Mapping[str, Verdict]
-    seconds: float = 0.0
-    """The longest that a host took to answer its questions; several checks may share one."""
-
-    @property
-    def id(self) -> str:
-        """The check's id, by which it is waived."""
-        return self.check.id
-
-    @property
-    def title(self) -> str:
-        """The check's claim."""
-        return self.check.title
-
-    @property
-    def status(self) -> Status:
-        """The worst of all hosts."""
-        return max((each.status for each in self.hosts.values()), key=RANK.__getitem__)
-
-    @property
-    def detail(self) -> str:
-        """What was seen, host by host, the worst first; those with the same words together."""
-        groups: dict[Verdict, list[str]] = {}
-        for name, verdict in self.hosts.items():
-            groups.setdefault(verdict, []).append(name)
-        worst = sorted(groups, key=lambda verdict: -RANK[verdict.status])
-        if self.status is not Status.PASSED:
-            worst = [each for each in worst if each.status is not Status.PASSED]
-        told = [each for each in worst if each.detail]
-        cut = told if self.status is not Status.PASSED else told[:SHOWN]
-        more = [f"and {len(told) - len(cut)} more"] if len(told) > len(cut) else []
-        return "; ".join([*(self._words(groups[each], each) for each in cut), *more])
-
-    def _words(self, names: Sequence[str], verdict: Verdict) -> str:
-        if len(names) == len(self.hosts) and self.status is Status.PASSED:
+    def words(verdict: Verdict) -> str:
+        if len(groups[verdict]) == len(hosts) and status is Status.PASSED:
             return line(verdict.detail)
-        mixed = len({each.status for each in self.hosts.values()} - {Status.PASSED}) > 1
         mark = f" ({verdict.status})" if mixed else ""
-        return f"{', '.join(names)}{mark}: {line(verdict.detail)}"
+        return f"{', '.join(groups[verdict])}{mark}: {line(verdict.detail)}"
 
-    def as_dict(self) -> dict[str, object]:
-        """Plain data."""
-        hosts = [{"host": name, "status": v.status.value, "detail": line(v.detail)} for name, v in self.hosts.items()]
-        return {
-            **findings.as_dict(self),
-            "fix": self.check.fix if self.status is not Status.PASSED else "",
-            "hosts": hosts,
-        }
+    telling = [each for each in ranked if each.detail and (each.status is not Status.PASSED or status is Status.PASSED)]
+    shown = telling if status is not Status.PASSED else telling[:SHOWN]
+    more = [f"and {len(telling) - len(shown)} more"] if len(telling) > len(shown) else []
+    return Verdict(status, "; ".join([*map(words, shown), *more]))
 
 
 @dataclass(frozen=True)
@@ -106,7 +72,7 @@ class Report:
             if verdict.status is Status.FAILED
         ]
         if bad:
-            words = [f"  {finding.id}@{name}: {line(v.detail)}. Fix: {finding.check.fix}" for finding, name, v in bad]
+            words = [f"  {finding.id}@{name}: {line(v.detail)}. Fix: {finding.fix}" for finding, name, v in bad]
             raise PlanError(
                 "\n".join([f"preflight: {many(len(bad), 'finding')} against it; nothing was changed", *words]),
                 f"repair it, or waive what you know better by name: --waive {bad[0][0].id}@{bad[0][1]}",
@@ -114,33 +80,35 @@ class Report:
 
 
 def judge(world: World, seconds: Mapping[str, float] | None = None) -> tuple[Finding, ...]:
-    """Every check on every host; `seconds` by name of the question."""
-    found = []
+    """Every check on every host that it has an object on.
+
+    `seconds` by name of the question: a finding has the longest that a host took, and several checks may share one.
+    """
+    findings = []
     for check in CHECKS:
         hosts = world.there if check.remote else world.cluster.hosts
-        verdicts = {host.name: check.judge(world, host) for host in hosts}
-        said = {name: verdict for name, verdict in verdicts.items() if verdict is not None}
-        if said:
+        judged = {host.name: check.judge(world, host) for host in hosts}
+        verdicts = {name: verdict for name, verdict in judged.items() if verdict is not None}
+        if verdicts:
             took = max(((seconds or {}).get(question.name, 0.0) for question in check.asks), default=0.0)
-            found.append(Finding(check, said, took))
-    return tuple(found)
+            findings.append(Finding(check.id, check.title, overall(verdicts), took, verdicts, check.fix))
+    return tuple(findings)
 
 
 def waive(found: Iterable[Finding], waivers: Iterable[str]) -> tuple[Finding, ...]:
     """The findings, with failures that a waiver names (`ID` or `ID@HOST`) marked as waived."""
     names = frozenset(waivers)
-    return tuple(
-        replace(
-            finding,
-            hosts={
-                name: Verdict(Status.WAIVED, verdict.detail)
-                if verdict.status is Status.FAILED and names & {finding.id, f"{finding.id}@{name}"}
-                else verdict
-                for name, verdict in finding.hosts.items()
-            },
-        )
-        for finding in found
-    )
+
+    def waived(finding: Finding) -> Finding:
+        verdicts = {
+            name: Verdict(Status.WAIVED, verdict.detail)
+            if verdict.status is Status.FAILED and names & {finding.id, f"{finding.id}@{name}"}
+            else verdict
+            for name, verdict in finding.hosts.items()
+        }
+        return replace(finding, verdict=overall(verdicts), hosts=verdicts)
+
+    return tuple(waived(finding) for finding in found)
 
 
 def known(waivers: Iterable[str], hosts: Iterable[str]) -> None:

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 from statistics import median
 
-from quorate.preflight.check import Question, Verdict, World, failed, passed, unchecked, warned
+from quorate.preflight.check import Question, World
 from quorate.render.sh import quote
+from quorate.report.findings import Verdict, failed, passed, unchecked, warned
 from quorate.spec.cluster import Host, Role
 from quorate.spec.ports import ETCD_METRICS
 from quorate.spec.timing import timing

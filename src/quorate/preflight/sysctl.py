@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from fnmatch import fnmatch
 
 from quorate.component.system import sysctls
-from quorate.preflight.check import Question, Verdict, World, failed, passed, unchecked, warned
+from quorate.preflight.check import Question, World
+from quorate.report.findings import Verdict, failed, passed, unchecked, warned
 from quorate.spec.cluster import Host
 from quorate.spec.layout import SYSCTLS
 

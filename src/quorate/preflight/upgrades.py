@@ -4,7 +4,8 @@ import fnmatch
 import re
 
 from quorate.component.upgrades import restarting
-from quorate.preflight.check import Question, Verdict, World, passed, unchecked, warned
+from quorate.preflight.check import Question, World
+from quorate.report.findings import Verdict, passed, unchecked, warned
 from quorate.spec.cluster import Host
 from quorate.spec.layout import APT_UPGRADES
 

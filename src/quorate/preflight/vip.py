@@ -3,10 +3,11 @@
 import re
 from ipaddress import IPv4Network
 
-from quorate.preflight.check import Question, Verdict, World, failed, passed, unchecked, warned
+from quorate.preflight.check import Question, World
 from quorate.preflight.links import addresses, hardware, holder, links
 from quorate.render import vrrp
 from quorate.render.sh import quote, sh
+from quorate.report.findings import Verdict, failed, passed, unchecked, warned
 from quorate.spec import vip as place
 from quorate.spec.cluster import Host, Role
 

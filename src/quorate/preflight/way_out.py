@@ -2,8 +2,9 @@
 
 import re
 
-from quorate.preflight.check import Question, Verdict, World, failed, passed, unchecked, warned
+from quorate.preflight.check import Question, World
 from quorate.render.sh import quote
+from quorate.report.findings import Verdict, failed, passed, unchecked, warned
 from quorate.spec import resolvers
 from quorate.spec.cluster import Host, Role
 from quorate.spec.logins import of_value

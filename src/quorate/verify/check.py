@@ -5,20 +5,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from quorate.core import CommandFailed, TransportError
-from quorate.report.findings import Status
+from quorate.report.findings import Finding, Status, Verdict
 from quorate.verify.env import Env
-
-
-@dataclass(frozen=True)
-class Finding:
-    """What one check found."""
-
-    id: str
-    title: str
-    status: Status
-    detail: str
-    """One line with numbers."""
-    seconds: float
 
 
 class Wrong(Exception):
@@ -52,7 +40,7 @@ async def examine(check: Check, env: Env) -> Finding:
     began = time.monotonic()
 
     def found(status: Status, detail: str) -> Finding:
-        return Finding(check.id, check.title, status, " ".join(detail.split()), time.monotonic() - began)
+        return Finding(check.id, check.title, Verdict(status, " ".join(detail.split())), time.monotonic() - began)
 
     try:
         return found(Status.PASSED, await check.run(env))

@@ -6,11 +6,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from quorate.core import Transport, TransportError
-from quorate.report.findings import Status
+from quorate.report.findings import Finding, Status, Verdict, failed
 from quorate.spec.cluster import Cluster
 from quorate.verify import pods
 from quorate.verify.catalog import CHECKS
-from quorate.verify.check import Check, Finding, examine
+from quorate.verify.check import Check, examine
 from quorate.verify.env import Env
 
 PAUSE = 5.0
@@ -58,9 +58,9 @@ async def verify(
     tasks = [asyncio.create_task(first(check)) for check in checks if not check.disruptive]
     again = Env(cluster, via, env.namespace, PATIENCE)
     try:
-        if failed := [check for check in await asyncio.gather(*tasks) if check]:
+        if doubtful := [check for check in await asyncio.gather(*tasks) if check]:
             await asyncio.sleep(PAUSE)
-            await asyncio.gather(*(second(check, again) for check in failed))
+            await asyncio.gather(*(second(check, again) for check in doubtful))
         if disruptive:
             for check in checks:
                 if check.disruptive:
@@ -80,7 +80,7 @@ def _of_two(before: Finding, now: Finding) -> Finding:
     """What a second look has found; it says so when that is better than the first."""
     if now.status is Status.FAILED:
         return now
-    return replace(now, detail=f"{now.detail} (at the second look; the first: {before.detail})")
+    return replace(now, verdict=Verdict(now.status, f"{now.detail} (at the second look; the first: {before.detail})"))
 
 
 async def demand_hosts(cluster: Cluster, via: Transport) -> None:
@@ -101,10 +101,9 @@ async def demand_hosts(cluster: Cluster, via: Transport) -> None:
 
 async def _clean(env: Env) -> list[Finding]:
     """Put everything back; a finding when that can't be done."""
-    failed = await env.outages.heal()
+    left = await env.outages.heal()
     await pods.delete(env)
-    title = "what was stopped runs again"
-    return [Finding("restored", title, Status.FAILED, "; ".join(failed), 0.0)] if failed else []
+    return [Finding("restored", "what was stopped runs again", failed("; ".join(left)))] if left else []
 
 
 def passed(findings: Sequence[Finding]) -> bool:

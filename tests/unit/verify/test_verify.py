@@ -7,10 +7,10 @@ import pytest
 from verify_door import Door, cluster, env
 
 from quorate.core import CommandFailed, TransportError
-from quorate.report.findings import Status
+from quorate.report.findings import Finding, Status
 from quorate.verify import outage
 from quorate.verify.catalog import CHECKS
-from quorate.verify.check import Check, Finding, Skip, Wrong, examine
+from quorate.verify.check import Check, Skip, Wrong, examine
 from quorate.verify.env import Env
 from quorate.verify.runner import passed, verify
 

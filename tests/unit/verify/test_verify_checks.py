@@ -15,11 +15,11 @@ from quorate.core import TransportError
 from quorate.execute import survey
 from quorate.execute.outage import NOW
 from quorate.render import yaml
-from quorate.report.findings import Status
+from quorate.report.findings import Finding, Status
 from quorate.spec.cluster import Cluster, Dns, Endpoint, Host, Metrics, Role, Versions
 from quorate.verify import api, failover, members, outage, pods, vip, workload
 from quorate.verify.catalog import CHECKS
-from quorate.verify.check import Finding, Wrong, examine
+from quorate.verify.check import Wrong, examine
 from quorate.verify.env import Env
 from quorate.verify.pods import Lab, Pod
 from quorate.verify.runner import verify
