@@ -31,7 +31,10 @@ async def one(env: Env, seconds: float) -> dict[str, Any]:
     await asyncio.gather(*(stop(env, host, ["etcd.service"]) for host in env.cluster.members))
     await asyncio.sleep(seconds)
     back = await members.returned(env, env.cluster.members)
-    return {"writes_after": back, "all_well_after": round(await recovered(env), 1)}
+    recovery = await recovered(env)
+    if recovery.fault:
+        sys.exit(recovery.fault)
+    return {"writes_after": back, "all_well_after": round(recovery.seconds, 1)}
 
 
 async def measured(file: Path, runs: int, seconds: float) -> list[dict[str, Any]]:

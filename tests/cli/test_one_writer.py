@@ -14,7 +14,7 @@ from fake_hosts import Hosts
 from quorate.cli import output
 from quorate.cli.output import Output
 from quorate.state.holder import Holder
-from quorate.verify import outage, runner, vip, workload
+from quorate.verify import check, outage, runner, vip
 
 Quorate = Callable[..., tuple[int, str, str]]
 OTHER = replace(Holder.here("destroy"), token="0" * 32, who="ann@laptop", pid=4711, place="there")
@@ -24,8 +24,10 @@ WRITERS = [("apply", "--yes"), ("destroy", "--yes", "tiny"), ("verify", "--disru
 @pytest.fixture(autouse=True)
 def nothing_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     """These hosts say nothing, so every check fails: no second look will find more."""
-    for module, name in ((runner, "PATIENCE"), (workload, "SETTLING"), (outage, "HEALTHY"), (vip, "ON_ITS_WAY")):
-        monkeypatch.setattr(module, name, 0.0)
+    monkeypatch.setattr(runner, "SECOND_LOOK_EXTRA_S", 0.0)
+    monkeypatch.setattr(check, "NETWORK_SETTLES_S", 0.0)
+    monkeypatch.setattr(outage, "HEALTHY_WITHIN_S", 0.0)
+    monkeypatch.setattr(vip, "VIP_ARRIVES_S", 0.0)
 
 
 @pytest.fixture

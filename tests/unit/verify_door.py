@@ -8,7 +8,7 @@ import pytest
 
 from quorate.core import Blob
 from quorate.spec.cluster import Cluster, Endpoint, Host, LoadBalancer, Role
-from quorate.verify import api, metrics, runner, vip, workload
+from quorate.verify import api, check, metrics, runner, traffic, vip
 from quorate.verify.env import Env
 
 
@@ -67,10 +67,10 @@ def nothing_is_asked_from_here(monkeypatch: pytest.MonkeyPatch) -> None:
     async def none(_env: Env, _urls: list[str]) -> None:
         return None
 
-    monkeypatch.setattr(api, "_from_here", none)
-    monkeypatch.setattr(workload, "SETTLING", 0.0)
-    monkeypatch.setattr(runner, "PAUSE", 0.0)
-    monkeypatch.setattr(runner, "PATIENCE", 0.0)
-    monkeypatch.setattr(vip, "ON_ITS_WAY", 0.0)
-    monkeypatch.setattr(metrics, "START", 0.0)
-    monkeypatch.setattr(api, "TAKEN_BACK", 0.0)
+    monkeypatch.setattr(traffic, "_from_here", none)
+    monkeypatch.setattr(check, "NETWORK_SETTLES_S", 0.0)
+    monkeypatch.setattr(runner, "SECOND_LOOK_AFTER_S", 0.0)
+    monkeypatch.setattr(runner, "SECOND_LOOK_EXTRA_S", 0.0)
+    monkeypatch.setattr(vip, "VIP_ARRIVES_S", 0.0)
+    monkeypatch.setattr(metrics, "NUMBERS_COME_S", 0.0)
+    monkeypatch.setattr(api, "SERVER_TAKEN_BACK_S", 0.0)

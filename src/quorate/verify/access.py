@@ -1,63 +1,98 @@
-"""Checks of who may do what, where keys lie, and what leaves a host unprotected."""
+"""Checks of who may do what, and of what is written down and encrypted."""
 
 import json
-from collections.abc import Iterable
-from datetime import timedelta
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
 
 from quorate.component.etcd import etcdctl
-from quorate.component.settings import apiserver
-from quorate.pki import profiles
-from quorate.spec import layout, pki_files
-from quorate.spec.cluster import Host
+from quorate.report.findings import Verdict, failed, passed
+from quorate.spec import layout
+from quorate.spec.cluster import Cluster, Host
 from quorate.spec.ports import KUBELET
 from quorate.verify import pods
-from quorate.verify.api import CURL
-from quorate.verify.check import Skip, Wrong, demand
-from quorate.verify.env import Env, own_url
+from quorate.verify.env import CURL, Env, own_url
 
 NAMELESS = frozenset({"system:anonymous", "system:unauthenticated"})
 EVERYBODY = frozenset({"system:authenticated", "system:serviceaccounts"})
 HARMLESS = frozenset({"system:public-info-viewer"})
 """ClusterRole that Kubernetes itself gives the nameless: health and version."""
 READ_ONLY_PORT = 10255
-WRITTEN = 5
+AUDIT_WRITTEN_S = 5
 """Seconds within which a request stands in the audit log."""
 
 
-def _subjects(binding: dict[str, Any]) -> set[str]:
-    return {subject["name"] for subject in binding.get("subjects") or []}
+@dataclass(frozen=True)
+class Binding:
+    """Who is given a role."""
+
+    name: str
+    role: str
+    subjects: frozenset[str]
+
+    @classmethod
+    def of(cls, item: Mapping[str, Any]) -> "Binding":
+        """A binding as the API has it."""
+        subjects = frozenset(subject["name"] for subject in item.get("subjects") or [])
+        return cls(item["metadata"]["name"], item["roleRef"]["name"], subjects)
+
+    @property
+    def open(self) -> bool:
+        """Whether it gives those without a name more than health and version, or everybody everything."""
+        nameless = bool(self.subjects & NAMELESS) and self.role not in HARMLESS
+        return nameless or (bool(self.subjects & EVERYBODY) and self.role == "cluster-admin")
 
 
-async def nameless(env: Env) -> str:
-    """Nobody without a name may do anything but ask for health and version."""
-    bindings: list[dict[str, Any]] = (await env.objects("bindings"))["items"]
-    bindings = bindings + (await env.objects("rolebindings"))["items"]
-    bad = []
-    for binding in bindings:
-        role, subjects = binding["roleRef"]["name"], _subjects(binding)
-        if (subjects & NAMELESS and role not in HARMLESS) or (subjects & EVERYBODY and role == "cluster-admin"):
-            bad.append(f"{binding['metadata']['name']} gives {role} to {', '.join(sorted(subjects))}")
-    demand(not bad, "; ".join(bad))
+@dataclass(frozen=True)
+class Rights:
+    """What may be done without a name."""
+
+    bindings: tuple[Binding, ...]
+    """All of the cluster."""
+    codes: Mapping[str, tuple[str, ...]]
+    """By master, what its API server answers to two requests without a name."""
+
+
+async def look_nameless(env: Env) -> Rights:
+    """All bindings; and requests without a name to every API server."""
+    items = (await env.objects("bindings"))["items"] + (await env.objects("rolebindings"))["items"]
 
     def script(master: Host) -> str:
         urls = " ".join(f"{own_url(env.cluster, master)}{path}" for path in ("/api/v1/nodes", "/api/v1/secrets"))
         return f"for u in {urls}; do {CURL} -k -o /dev/null -w '%{{http_code}} ' $u; done; :"
 
-    codes = []
-    for name, text in (await env.many(env.cluster.masters, script)).items():
-        said = text.split()
-        demand(len(said) == 2 and set(said) <= {"401", "403"}, f"{name} answers the nameless {' '.join(said)}")
-        codes += said
-    how = ", ".join(sorted(set(codes)))
-    return f"{len(bindings)} bindings looked at; nodes and secrets refused {len(codes)} times ({how})"
+    outputs = await env.many(env.cluster.masters, script)
+    codes = {name: tuple(output.split()) for name, output in outputs.items()}
+    return Rights(tuple(map(Binding.of, items)), codes)
 
 
-async def kubelets_closed(env: Env) -> str:
-    """A kubelet wants to know who asks, and has no read-only port."""
-    if not env.cluster.workers:
-        raise Skip("the cluster file has no worker")
+def judge_nameless(_cluster: Cluster, seen: Rights) -> Verdict:
+    """Nobody without a name may do anything but ask for health and version."""
+    gifts = [
+        f"{each.name} gives {each.role} to {', '.join(sorted(each.subjects))}" for each in seen.bindings if each.open
+    ]
+    if gifts:
+        return failed("; ".join(gifts))
+    for name, codes in seen.codes.items():
+        if len(codes) != 2 or not set(codes) <= {"401", "403"}:
+            return failed(f"{name} answers the nameless {' '.join(codes)}")
+    refusals = [code for codes in seen.codes.values() for code in codes]
+    how = ", ".join(sorted(set(refusals)))
+    return passed(f"{len(seen.bindings)} bindings looked at; nodes and secrets refused {len(refusals)} times ({how})")
+
+
+@dataclass(frozen=True)
+class KubeletDoors:
+    """How a kubelet lets people in."""
+
+    code: str
+    """What it answers to a request without a name."""
+    exits: tuple[str, ...]
+    """How curl ended at its read-only port, at each address."""
+
+
+async def look_kubelets(env: Env) -> Mapping[str, KubeletDoors]:
+    """Every worker asks its kubelet without a name, and at the read-only port."""
 
     def script(host: Host) -> str:
         return (
@@ -66,149 +101,101 @@ async def kubelets_closed(env: Env) -> str:
             'echo "exit=$? "; done'
         )
 
-    for name, text in (await env.many(env.cluster.workers, script)).items():
-        code, *exits = text.split()
-        demand(code == "401", f"kubelet of {name} answers {code} to the nameless, expected 401")
+    doors = {}
+    for name, output in (await env.many(env.cluster.workers, script)).items():
+        code, *exits = output.split()
+        doors[name] = KubeletDoors(code, tuple(exits))
+    return doors
+
+
+def judge_kubelets(cluster: Cluster, seen: Mapping[str, KubeletDoors]) -> Verdict:
+    """A kubelet wants to know who asks, and has no read-only port."""
+    for name, doors in seen.items():
+        if doors.code != "401":
+            return failed(f"kubelet of {name} answers {doors.code} to the nameless, expected 401")
         # 7: nobody listens; 28: no answer.
-        demand(set(exits) <= {"exit=7", "exit=28"}, f"port {READ_ONLY_PORT} of {name} is open")
-    count = len(env.cluster.workers)
-    return f"{count} of {count} answer 401, port {READ_ONLY_PORT} closed"
+        if not set(doors.exits) <= {"exit=7", "exit=28"}:
+            return failed(f"port {READ_ONLY_PORT} of {name} is open")
+    count = len(cluster.workers)
+    return passed(f"{count} of {count} answer 401, port {READ_ONLY_PORT} closed")
 
 
-def _keys(paths: Iterable[str]) -> set[str]:
-    return {path for path in paths if path.endswith((".key", "-key.pem"))}
+def unsealed(cluster: Cluster) -> str:
+    """Why Secrets lie open, or none can be made to look at."""
+    if not cluster.apiserver.encrypt_secrets:
+        return "apiserver.encrypt_secrets is false in the cluster file"
+    if not cluster.members or not cluster.workers:
+        return "no etcd host, or no worker, in the cluster file"
+    return ""
 
 
-async def keys_where_needed(env: Env) -> str:
-    """No key, above all no CA's key, on a host that has no use for it; admins' credentials on masters only."""
-    count = 0
-    for name, view in (await env.views()).items():
-        host = env.cluster.host(name)
-        wanted = {each.path for each in profiles.files(env.cluster, host)}
-        stray = sorted(_keys(view.files) - wanted)
-        demand(not stray, f"{name} has {', '.join(stray)}, for which it has no use")
-        admin = {layout.kubeconfig("admin"), "/root/.kube/config"} & view.files.keys()
-        demand(not admin or host in env.cluster.masters, f"{name} has {', '.join(sorted(admin))}")
-        count += len(_keys(view.files))
-    signers = [host.name for host in env.cluster.masters]
-    return f"{count} keys, each where it is used; the CA's key only on {', '.join(signers)}"
+@dataclass(frozen=True)
+class Stored:
+    """A Secret as etcd has it."""
+
+    key: str
+    head: str
+    """How its value begins; a dot for what can't be printed."""
+    count: str
+    """How many lines of it have the plain text."""
 
 
-async def keys_closed(env: Env) -> str:
-    """Keys and what holds keys can be read by their owner alone."""
-    count = 0
-    for name, view in (await env.views()).items():
-        secret = _keys(view.files) | {
-            path for path in view.files if path.endswith((".kubeconfig", ".pem", ".kube/config"))
-        }
-        secret |= {apiserver.ENCRYPTION} & view.files.keys()
-        opened = [f"{path} ({view.files[path][0]})" for path in sorted(secret) if int(view.files[path][0], 8) & 0o077]
-        demand(not opened, f"{name}: others can read {', '.join(opened)}")
-        count += len(secret)
-    return f"{count} files of mode 0600"
-
-
-async def sealed(env: Env) -> str:
-    """A Secret lies encrypted in etcd."""
-    c = env.cluster
-    if not c.apiserver.encrypt_secrets:
-        raise Skip("apiserver.encrypt_secrets is false in the cluster file")
-    if not c.members or not c.workers:
-        raise Skip("no etcd host, or no worker, in the cluster file")
-    await env.once(pods.first)
-    prefix = "/" + c.apiserver.extra_flags.get("etcd-prefix", "registry").strip("/")
+async def look_sealed(env: Env) -> Stored:
+    """The Secret of the test pods, read from a member of etcd."""
+    (await env.once(pods.first)).complete()
+    prefix = "/" + env.cluster.apiserver.extra_flags.get("etcd-prefix", "registry").strip("/")
     key = f"{prefix}/secrets/{env.namespace}/{pods.SECRET}"
-    member = c.members[0]
+    member = env.cluster.members[0]
     script = (
         f"v=$({etcdctl(member)} get {key} --print-value-only | tr -d '\\000' | base64 -w0); "
         f"printf %s \"$v\" | base64 -d | head -c 40 | LC_ALL=C tr -c '[:print:]' '.'; echo\n"
         f'printf %s "$v" | base64 -d | grep -c {pods.SECRET_TEXT}; :'
     )
-    head, _, found = (await env.run(member, script)).strip().partition("\n")
-    demand(head.startswith("k8s:enc:secretbox:"), f"{key} begins {head[:24]!r}, expected k8s:enc:secretbox")
-    demand(found.strip() == "0", f"{key} holds the plain text")
-    return f"read from {member.name}: the value begins {':'.join(head.split(':')[:5])}"
+    head, _, count = (await env.run(member, script)).strip().partition("\n")
+    return Stored(key, head, count.strip())
 
 
-async def audited(env: Env) -> str:
-    """Every API server writes down who asked for what: a look at a Secret that is not there."""
-    c = env.cluster
-    if c.apiserver.audit_policy is not None:
-        raise Skip("apiserver.audit_policy is the cluster file's own")
+def judge_sealed(cluster: Cluster, seen: Stored) -> Verdict:
+    """It lies encrypted."""
+    if not seen.head.startswith("k8s:enc:secretbox:"):
+        return failed(f"{seen.key} begins {seen.head[:24]!r}, expected k8s:enc:secretbox")
+    if seen.count != "0":
+        return failed(f"{seen.key} holds the plain text")
+    return passed(f"read from {cluster.members[0].name}: the value begins {':'.join(seen.head.split(':')[:5])}")
+
+
+def own_audit_policy(cluster: Cluster) -> str:
+    """Why nobody knows what should be written down."""
+    return "" if cluster.apiserver.audit_policy is None else "apiserver.audit_policy is the cluster file's own"
+
+
+async def look_audited(env: Env) -> Mapping[str, str]:
+    """By master, the line of the audit log about a look at a Secret that is not there."""
 
     def script(master: Host) -> str:
         name = f"{env.namespace}-{master.name}"
-        found = f"""tail -c 2000000 {layout.AUDIT_LOG} | grep -F '"name":"{name}"'"""
+        line = f"""tail -c 2000000 {layout.AUDIT_LOG} | grep -F '"name":"{name}"'"""
+        ask = f"{env.kubectl(own_url(env.cluster, master))} -n default get secret {name}"
         return (
-            f"{env.kubectl(own_url(c, master))} -n default get secret {name} 2>&1 | grep -q NotFound || echo unasked\n"
-            f"for i in $(seq {WRITTEN * 5}); do\n"
-            f"    line=$({found}) && break; sleep 0.2\n"
+            f"{ask} 2>&1 | grep -q NotFound || echo unasked\n"
+            f"for i in $(seq {AUDIT_WRITTEN_S * 5}); do\n"
+            f"    line=$({line}) && break; sleep 0.2\n"
             'done\nprintf "%s\\n" "$line" | tail -n 1'
         )
 
-    for name, text in (await env.many(c.masters, script)).items():
-        demand("unasked" not in text, f"{name}: its API server does not answer")
+    return await env.many(env.cluster.masters, script)
+
+
+def judge_audited(cluster: Cluster, seen: Mapping[str, str]) -> Verdict:
+    """Every API server writes down who asked for what."""
+    for name, text in seen.items():
+        if "unasked" in text:
+            return failed(f"{name}: its API server does not answer")
         try:
             record = json.loads(text)
         except ValueError:
-            raise Wrong(f"{name}: {layout.AUDIT_LOG} has no line of a request {WRITTEN} s after it") from None
-        said = (record.get("verb"), record.get("responseStatus", {}).get("code"), bool(record["user"]["username"]))
-        demand(said == ("get", 404, True), f"{name}: {layout.AUDIT_LOG} says {text.strip()[:200]}")
-    return f"{len(c.masters)} API servers wrote down who looked at a Secret"
-
-
-async def certificates(env: Env) -> str:
-    """No certificate ends within the time in which it would be renewed."""
-    pki = env.cluster.pki
-    leaf = timedelta(days=min(pki.renew_before_days, pki.leaf_days / 2))
-    soonest: tuple[timedelta, str] | None = None
-    count = 0
-    for name, view in (await env.views()).items():
-        for each in view.certificates:
-            left = each.info.not_after - view.now
-            limit = timedelta(days=min(30, pki.ca_days / 2)) if each.info.ca else leaf
-            demand(left >= limit, f"{name}: {each.path} ends in {left.days} days")
-            count += 1
-            one = (left, f"{each.path} on {name}")
-            soonest = min(soonest or one, one)
-    demand(soonest is not None, "no certificate was found on any host")
-    assert soonest is not None
-    return f"{count} certificates; the first ends in {soonest[0].days} days ({soonest[1]})"
-
-
-async def independent(env: Env) -> str:
-    """What runs on one master needs no other master: kubeconfigs at home, etcd by the way to all members."""
-    c = env.cluster
-    views = await env.views()
-    for master in c.masters:
-        view = views[master.name]
-        for component in ("kube-controller-manager", "kube-scheduler"):
-            server = view.servers.get(layout.kubeconfig(component), "")
-            demand(
-                urlsplit(server).hostname in {master.ip, "127.0.0.1", "localhost"},
-                f"{component} of {master.name} asks {server or 'nobody'}, not its own API server",
-            )
-        used = {urlsplit(url).hostname or "" for url in view.etcd_servers}
-        demand(bool(used), f"kube-apiserver of {master.name} does not run, or has no --etcd-servers")
-        demand(
-            used == {"127.0.0.1"},
-            f"kube-apiserver of {master.name} uses {', '.join(sorted(used))}, not its way to etcd",
-        )
-    admin = {views[master.name].servers.get(layout.kubeconfig("admin"), "") for master in c.masters}
-    demand(admin == {c.node_url}, f"kubectl on the masters asks {', '.join(sorted(admin))}, not {c.node_url}")
-    for worker in c.workers:
-        for component in ("kubelet", "kube-proxy"):
-            server = views[worker.name].servers.get(layout.kubeconfig(component), "nobody")
-            demand(server == c.node_url, f"{component} of {worker.name} asks {server}, not {c.node_url}")
-    return f"{len(c.masters)} masters each at their own API server, {len(c.workers)} workers at {c.node_url}"
-
-
-async def ca_is_one(env: Env) -> str:
-    """Every host trusts the same CA: what one issued, all accept."""
-    seen: dict[int, list[str]] = {}
-    for name, view in (await env.views()).items():
-        for each in view.certificates:
-            if each.path == pki_files.CA:
-                seen.setdefault(each.info.serial, []).append(name)
-    demand(len(seen) == 1, f"{len(seen)} different CAs: {'; '.join(', '.join(names) for names in seen.values())}")
-    return f"one CA on {sum(len(names) for names in seen.values())} hosts"
+            return failed(f"{name}: {layout.AUDIT_LOG} has no line of a request {AUDIT_WRITTEN_S} s after it")
+        asked = record.get("verb"), record.get("responseStatus", {}).get("code"), bool(record["user"]["username"])
+        if asked != ("get", 404, True):
+            return failed(f"{name}: {layout.AUDIT_LOG} says {text.strip()[:200]}")
+    return passed(f"{len(cluster.masters)} API servers wrote down who looked at a Secret")

@@ -1,232 +1,169 @@
 """Checks of the API: at the endpoint, through every balancer, at each API server's own address."""
 
-import asyncio
 import re
-import ssl
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
-from quorate.render.sh import heredoc, quote
+from quorate.render.sh import heredoc
+from quorate.report.findings import Verdict, failed, passed
 from quorate.resource.ask import MARK
 from quorate.spec import pki_files
-from quorate.spec.cluster import LOOPBACK, Host
-from quorate.spec.layout import BALANCER_LOG
+from quorate.spec.cluster import Cluster, Host
 from quorate.verify import pods
-from quorate.verify.check import Skip, Wrong, demand
-from quorate.verify.env import Env, own_url, settled
+from quorate.verify.env import CURL, Env, own_url, settled
+from quorate.verify.traffic import Pair, Traffic, traffic
 
-TIMES = 4
-"""Requests to each address, as in the catalogue."""
-TAKEN_BACK = 40.0
+SERVER_TAKEN_BACK_S = 40.0
 """Seconds until a balancer uses an API server again that was in trouble; nginx' list takes 32 at most."""
 ROUNDS = 5
 """Further rounds of requests until every worker has met every API server."""
-CURL = "curl -gs --noproxy '*' --max-time 5"
-_LINE = re.compile(r"^(\S+) (\d+\.\d+\.\d+\.\d+):(\d+) - \[[^\]]*\] (\S+) (\d+)$")
-"""A line of the balancers' logs: client, API server, time, status (nginx) or end (haproxy), bytes."""
 
 
-@dataclass(frozen=True)
-class Traffic:
-    """Requests that were made, and what the balancers wrote meanwhile."""
-
-    passed: int
-    total: int
-    said: str
-    """Who asked, for details."""
-    wrong: tuple[str, ...]
-    lines: dict[str, list[tuple[str, str]]]
-    """(client, API server) pairs by balancer."""
+def no_balancer(cluster: Cluster) -> str:
+    """Why there are no balancers' logs to read."""
+    return "" if cluster.balancing else "quorate runs no load balancer in this cluster"
 
 
-def version_script(urls: list[str], ca: str) -> str:
-    """Ask each URL for its version some times, each time over a new connection."""
-    trust = f"--cacert {ca}" if ca else "-k"
-    words = " ".join(quote(url) for url in urls)
-    return (
-        f"for u in {words}; do for i in 1 2 3 4; do printf '%s ' \"$u\"\n"
-        f'{CURL} {trust} "$u/version" | tr -d \' \\n\' | grep -o \'"gitVersion":"[^"]*"\' || echo none\n'
-        "done; done"
-    )
+async def look_answers(env: Env) -> Traffic:
+    """1: requests to the endpoint and every balancer."""
+    return await env.once(traffic)
 
 
-def _log_position(env: Env) -> str:
-    return "date +%s" if env.cluster.load_balancer.kind == "haproxy" else f"wc -c <{BALANCER_LOG}"
-
-
-def _log_since(env: Env, position: str) -> str:
-    if env.cluster.load_balancer.kind == "haproxy":
-        return f"journalctl -u haproxy.service --since=@{position} --no-pager -o cat"
-    return f"tail -c +{int(position) + 1} {BALANCER_LOG}"
-
-
-async def traffic(env: Env) -> Traffic:
-    """Ask the endpoint and every balancer, from here if they can be reached, and from every worker; where balancers
-    are hosts' own, each host asks its own, and this machine API servers.
-    """
-    c = env.cluster
-    balancers = [f"https://{balancer.ip}:{c.endpoint.port}" for balancer in c.balancers]
-    inside = list(dict.fromkeys([c.node_url, *balancers]))
-    urls = list(dict.fromkeys([c.server_url, *balancers]))
-    if c.endpoint.local and not c.endpoint.address:
-        urls = [own_url(c, master) for master in c.masters]
-    before = await env.many(c.balancing, lambda _host: _log_position(env))
-    askers = [host for host in c.workers if host not in c.balancers] or list(c.masters)
-    askers = list(c.balancing) if c.endpoint.local else askers
-    outside, said = await asyncio.gather(
-        _from_here(env, urls), env.many(askers, lambda _host: version_script(inside, pki_files.CA))
-    )
-    counts: dict[str, int] = dict(outside or {})
-    for text in said.values():
-        for line in text.splitlines():
-            url, _, answer = line.partition(" ")
-            counts[url] = counts.get(url, 0) + ('"gitVersion"' in answer)
-    due = dict.fromkeys(inside, TIMES * len(askers))
-    for url in urls if outside is not None else ():
-        due[url] = due.get(url, 0) + TIMES
-    where = f"{len(askers)} hosts" + (" and this machine" if outside is not None else " (this machine can't reach it)")
-    after = await env.many(c.balancing, lambda host: _log_since(env, before[host.name].strip() or "0"))
-    lines = {
-        name: [match.group(1, 2) for line in text.splitlines() if (match := _LINE.match(line))]
-        for name, text in after.items()
-    }
-    wrong = tuple(f"{url}: {counts.get(url, 0)} of {each}" for url, each in due.items() if counts.get(url, 0) < each)
-    pairs = {
-        name: [(c.host(name).ip if client == LOOPBACK else client, server) for client, server in found]
-        for name, found in lines.items()
-    }
-    return Traffic(sum(counts.values()), sum(due.values()), where, wrong, pairs)
-
-
-async def _from_here(env: Env, urls: list[str]) -> dict[str, int] | None:
-    """Answers per URL, over new connections and with the certificate checked; None if nothing is reached."""
-    import httpx2
-
-    pem = await ca_pem(env)
-    context = ssl.create_default_context(cadata=pem)
-
-    async def one(url: str) -> bool:
-        async with httpx2.AsyncClient(verify=context, trust_env=False, timeout=3) as client:
-            reply = await client.get(f"{url}/version")
-            return reply.status_code == 200 and "gitVersion" in reply.text
-
-    try:
-        await one(urls[0])
-    except httpx2.TransportError as error:
-        # A certificate that does not fit is an answer, and a wrong one.
-        if "certificate" not in str(error).lower():
-            return None
-    counts = dict.fromkeys(urls, 0)
-    for url in urls * TIMES:
-        try:
-            counts[url] += await one(url)
-        except httpx2.TransportError:
-            continue
-    return counts
-
-
-async def ca_pem(env: Env) -> str:
-    """The cluster's CA, as the control-plane hosts have it."""
-    for master in env.cluster.masters:
-        for each in (await env.views())[master.name].certificates:
-            if each.path == pki_files.CA:
-                return each.pem
-    raise Wrong(f"no control-plane host has {pki_files.CA}")
-
-
-async def answers(env: Env) -> str:
-    """1: the endpoint and every balancer answer, each time."""
-    found = await env.once(traffic)
-    demand(not found.wrong, f"answers missing: {'; '.join(found.wrong)}")
-    return f"{found.passed} of {found.total} answers from {found.said}, certificate checked"
-
-
-async def alternates(env: Env) -> str:
-    """2: the log of the balancer shows every API server."""
-    lines = await _logged(env)
-    masters = {master.ip for master in env.cluster.masters}
-
-    async def all_used() -> dict[str, list[tuple[str, str]]] | None:
-        found = (await traffic(env)).lines
-        return found if all(masters <= {server for _, server in pairs} for pairs in found.values()) else None
-
-    if any(masters - {server for _, server in pairs} for pairs in lines.values()):
-        lines = await settled(all_used, TAKEN_BACK, 1.0) or lines
-    total = sum(len(found) for found in lines.values())
-    parts = []
-    for name, found in lines.items():
-        counts = {ip: sum(1 for _, server in found if server == ip) for ip in sorted(masters)}
-        lacking = [ip for ip, count in counts.items() if not count]
-        demand(not lacking, f"{name}: no line names {', '.join(lacking)} among {len(found)}")
-        parts.append(f"{name}: " + ", ".join(f"{count} to {ip}" for ip, count in counts.items()))
-    return f"{total} lines; {'; '.join(parts)}"
-
-
-async def nodes_in_log(env: Env) -> str:
-    """3: every worker's requests reach every API server; by turns of all clients, so some rounds may be needed."""
-    everything = [pair for found in (await _logged(env)).values() for pair in found]
-    askers = [worker for worker in env.cluster.workers if worker not in env.cluster.balancers]
-    lacking = _lacking(env, askers, everything)
-    for _ in range(ROUNDS):
-        if not lacking:
-            break
-        everything += [pair for found in (await traffic(env)).lines.values() for pair in found]
-        lacking = _lacking(env, askers, everything)
-    demand(not lacking, f"no line from {'; '.join(lacking)}")
-    parts = [
-        f"{worker.name} to {len({server for client, server in everything if client == worker.ip})}" for worker in askers
+def judge_answers(_cluster: Cluster, seen: Traffic) -> Verdict:
+    """They answer, each time."""
+    lacking = [
+        f"{url}: {seen.answered.get(url, 0)} of {due}"
+        for url, due in seen.due.items()
+        if seen.answered.get(url, 0) < due
     ]
-    return f"API servers by worker: {', '.join(parts)}" if parts else "all workers are balancers themselves"
+    if lacking:
+        return failed(f"answers missing: {'; '.join(lacking)}")
+    count = f"{sum(seen.answered.values())} of {sum(seen.due.values())}"
+    return passed(f"{count} answers from {seen.askers}, certificate checked")
 
 
-def _lacking(env: Env, askers: list[Host], pairs: list[tuple[str, str]]) -> list[str]:
+Log = Mapping[str, Sequence[Pair]]
+"""By balancer, who was led where."""
+
+
+def _unused(cluster: Cluster, pairs: Sequence[Pair]) -> list[str]:
+    """The API servers to which nobody was led."""
+    return sorted({master.ip for master in cluster.masters} - {server for _, server in pairs})
+
+
+async def look_alternates(env: Env) -> Log:
+    """2: the balancers' logs; an API server that was in trouble is waited for."""
+
+    def complete(log: Log) -> bool:
+        return not any(_unused(env.cluster, pairs) for pairs in log.values())
+
+    async def all_used() -> Log | None:
+        log = (await traffic(env)).lines
+        return log if complete(log) else None
+
+    first = (await env.once(traffic)).lines
+    return first if complete(first) else await settled(all_used, SERVER_TAKEN_BACK_S, 1.0) or first
+
+
+def judge_alternates(cluster: Cluster, seen: Log) -> Verdict:
+    """The log of each balancer shows every API server."""
+    parts = []
+    for name, pairs in seen.items():
+        if unused := _unused(cluster, pairs):
+            return failed(f"{name}: no line names {', '.join(unused)} among {len(pairs)}")
+        counts = {ip: sum(1 for _, server in pairs if server == ip) for ip in sorted({m.ip for m in cluster.masters})}
+        parts.append(f"{name}: " + ", ".join(f"{count} to {ip}" for ip, count in counts.items()))
+    return passed(f"{sum(map(len, seen.values()))} lines; {'; '.join(parts)}")
+
+
+def _askers(cluster: Cluster) -> list[Host]:
+    """The workers whose requests can be told from others': a balancer's come from itself."""
+    return [worker for worker in cluster.workers if worker not in cluster.balancers]
+
+
+def _lacking(cluster: Cluster, pairs: Collection[Pair]) -> list[str]:
     """`worker to address` for each API server that a worker's requests did not reach."""
     return [
         f"{worker.name} to {master.ip}"
-        for worker in askers
-        for master in env.cluster.masters
+        for worker in _askers(cluster)
+        for master in cluster.masters
         if (worker.ip, master.ip) not in pairs
     ]
 
 
-async def _logged(env: Env) -> dict[str, list[tuple[str, str]]]:
-    if not env.cluster.balancing:
-        raise Skip("quorate runs no load balancer in this cluster")
-    return (await env.once(traffic)).lines
+async def look_nodes_in_log(env: Env) -> frozenset[Pair]:
+    """3: who was led where by any balancer; by turns of all clients, so some rounds may be needed."""
+    pairs = frozenset(pair for log in (await env.once(traffic)).lines.values() for pair in log)
+    for _ in range(ROUNDS):
+        if not _lacking(env.cluster, pairs):
+            break
+        pairs |= {pair for log in (await traffic(env)).lines.values() for pair in log}
+    return pairs
 
 
-async def authenticated(env: Env) -> str:
-    """9: from a node, a token opens what is its, and a wrong one nothing."""
-    if not env.cluster.workers:
-        raise Skip("the cluster file has no worker")
-    await env.once(pods.first)
+def judge_nodes_in_log(cluster: Cluster, seen: frozenset[Pair]) -> Verdict:
+    """Every worker's requests reach every API server."""
+    if lacking := _lacking(cluster, seen):
+        return failed(f"no line from {'; '.join(lacking)}")
+    parts = [
+        f"{worker.name} to {len({server for client, server in seen if client == worker.ip})}"
+        for worker in _askers(cluster)
+    ]
+    return passed(f"API servers by worker: {', '.join(parts)}" if parts else "all workers are balancers themselves")
+
+
+async def look_authenticated(env: Env) -> tuple[str, ...] | None:
+    """9: codes that a worker gets with a service account's token and with a made-up one; None without a token."""
+    (await env.once(pods.first)).complete()
     path = f"/api/v1/namespaces/{env.namespace}/serviceaccounts/{pods.APP}/token"
     request = '{"apiVersion":"authentication.k8s.io/v1","kind":"TokenRequest","spec":{"expirationSeconds":600}}\n'
     reply = await env.admin(f"{env.kubectl()} create --raw {path} -f - {heredoc(request)}")
     match = re.search(r'"token":\s*"([A-Za-z0-9._-]+)"', reply)
     if match is None:
-        raise Wrong("the API server gives no token for a service account")
-    worker, url = env.cluster.workers[0], f"{env.cluster.node_url}/api"
-    code = f"{CURL} --cacert {pki_files.CA} -o /dev/null -w '%{{http_code}} ' -H @- {url}"
+        return None
+    code = f"{CURL} --cacert {pki_files.CA} -o /dev/null -w '%{{http_code}} ' -H @- {env.cluster.node_url}/api"
     script = "\n".join(
         f"{code} {heredoc(f'Authorization: Bearer {token}{chr(10)}')}" for token in (match[1], "not-a-token")
     )
-    codes = (await env.run(worker, script)).split()
-    demand(codes == ["200", "401"], f"codes for a good and a bad token: {' '.join(codes)}, expected 200 401")
-    return f"from {worker.name}: 200 with a service account's token, 401 with a made-up one"
+    return tuple((await env.run(env.cluster.workers[0], script)).split())
 
 
-async def endpoints(env: Env) -> str:
-    """14: the `kubernetes` service leads to every API server."""
-    found = await env.objects("endpoints")
-    addresses = {each["ip"] for subset in found.get("subsets", []) for each in subset.get("addresses", [])}
-    masters = {master.ip for master in env.cluster.masters}
-    demand(addresses == masters, f"{sorted(addresses)}, expected {sorted(masters)}")
-    return ", ".join(f"{ip}:{env.cluster.apiserver.port}" for ip in sorted(addresses))
+def judge_authenticated(cluster: Cluster, seen: tuple[str, ...] | None) -> Verdict:
+    """From a node, a token opens what is its, and a wrong one nothing."""
+    if seen is None:
+        return failed("the API server gives no token for a service account")
+    if seen != ("200", "401"):
+        return failed(f"codes for a good and a bad token: {' '.join(seen)}, expected 200 401")
+    return passed(f"from {cluster.workers[0].name}: 200 with a service account's token, 401 with a made-up one")
 
 
-async def own_addresses(env: Env) -> str:
-    """Every API server answers at its own address, with a certificate for it, to every other master too."""
+async def look_endpoints(env: Env) -> frozenset[str]:
+    """14: addresses of the `kubernetes` service."""
+    endpoints = await env.objects("endpoints")
+    return frozenset(each["ip"] for subset in endpoints.get("subsets", []) for each in subset.get("addresses", []))
+
+
+def judge_endpoints(cluster: Cluster, seen: frozenset[str]) -> Verdict:
+    """It leads to every API server."""
+    masters = {master.ip for master in cluster.masters}
+    if seen != masters:
+        return failed(f"{sorted(seen)}, expected {sorted(masters)}")
+    return passed(", ".join(f"{ip}:{cluster.apiserver.port}" for ip in sorted(seen)))
+
+
+@dataclass(frozen=True)
+class OwnAddresses:
+    """What API servers say at their own addresses."""
+
+    answers: Mapping[str, Mapping[str, str]]
+    """By who asked, and who was asked."""
+    left: tuple[timedelta, ...]
+    """For how long their certificates are good."""
+
+
+async def look_own_addresses(env: Env) -> OwnAddresses:
+    """Every master asks every API server at its own address."""
     c = env.cluster
 
     def script(_host: Host) -> str:
@@ -234,18 +171,28 @@ async def own_addresses(env: Env) -> str:
         lines = (f"printf '{MARK}{master.name} '; {ask} {own_url(c, master)}/readyz" for master in c.masters)
         return "\n".join([*lines, ":"])
 
-    said = await env.many(c.masters, script)
-    for asker, text in said.items():
-        for block in text.split(MARK)[1:]:
-            name, _, answer = block.partition(" ")
-            seen = answer.strip() or "no valid answer"
-            demand(seen == "ok", f"{name} at its own address, asked from {asker}: {seen}")
+    outputs = await env.many(c.masters, script)
+    blocks = {asker: [block.partition(" ") for block in text.split(MARK)[1:]] for asker, text in outputs.items()}
     views = await env.views()
-    until = min(
+    ends = [
         each.info.not_after
         for master in c.masters
         for each in views[master.name].certificates
         if each.path == pki_files.APISERVER
+    ]
+    return OwnAddresses(
+        {asker: {name: answer.strip() for name, _, answer in block} for asker, block in blocks.items()},
+        tuple(end - datetime.now(UTC) for end in ends),
     )
-    days = (until - datetime.now(UTC)).days
-    return f"{len(c.masters)} API servers ready, asked from {len(said)} masters; certificates good for {days} days"
+
+
+def judge_own_addresses(cluster: Cluster, seen: OwnAddresses) -> Verdict:
+    """Every API server answers at its own address, with a certificate for it, to every other master too."""
+    for asker, answers in seen.answers.items():
+        for master in cluster.masters:
+            if (answer := answers.get(master.name, "")) != "ok":
+                return failed(f"{master.name} at its own address, asked from {asker}: {answer or 'no valid answer'}")
+    if not seen.left:
+        return failed(f"no master has {pki_files.APISERVER}")
+    count, askers, days = len(cluster.masters), len(seen.answers), min(seen.left).days
+    return passed(f"{count} API servers ready, asked from {askers} masters; certificates good for {days} days")

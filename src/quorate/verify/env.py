@@ -23,8 +23,8 @@ OBJECTS: Mapping[str, str] = {
 }
 """API objects that checks look at, by the name under which `Env.objects` gives them."""
 
-
-PATIENCE = 120.0
+CURL = "curl -gs --noproxy '*' --max-time 5"
+SERVICES_STOP_S = 120.0
 """Seconds for services to stop: an API server may take ten, a balancer with many streams longer."""
 
 
@@ -36,21 +36,21 @@ class Env:
     via: Transport
     namespace: str
     """Where all test objects are."""
-    patience: float = 0.0
+    extra_s: float = 0.0
     """Seconds that a look goes on beyond what should be enough: what comes late is then slow, not broken."""
     outages: Outages = field(init=False)
     """What is stopped right now; see `outage`."""
     _once: dict[Callable[..., Any], asyncio.Future[Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.outages = Outages(self.via, "quorate-verify", PATIENCE)
+        self.outages = Outages(self.via, "quorate-verify", SERVICES_STOP_S)
 
     async def once(self, make: "Callable[[Env], Coroutine[Any, Any, T]]") -> T:
         """What `make` gives, made by the first who asks; its exception is everybody's."""
         if make not in self._once:
-            made = self._once[make] = asyncio.ensure_future(make(self))
+            future = self._once[make] = asyncio.ensure_future(make(self))
             # Who waited for it may be gone when it fails: then nobody else has to hear of it.
-            made.add_done_callback(lambda done: done.cancelled() or done.exception())
+            future.add_done_callback(lambda done: done.cancelled() or done.exception())
         return cast(T, await asyncio.shield(self._once[make]))
 
     def cancel(self) -> None:
@@ -65,8 +65,8 @@ class Env:
     async def many(self, hosts: Iterable[Host], script: Callable[[Host], str], timeout: float = 60.0) -> dict[str, str]:
         """Run a script on each of the hosts at once; output by host name."""
         asked = list(hosts)
-        said = await asyncio.gather(*(self.run(host, script(host), timeout) for host in asked))
-        return {host.name: text for host, text in zip(asked, said, strict=True)}
+        outputs = await asyncio.gather(*(self.run(host, script(host), timeout) for host in asked))
+        return {host.name: output for host, output in zip(asked, outputs, strict=True)}
 
     async def answers(self, host: Host, questions: Mapping[str, str], timeout: float = 60.0) -> dict[str, str]:
         """Many questions to one host in one session; an answer is what was printed, empty on failure."""
@@ -141,12 +141,12 @@ async def _api_host(env: Env) -> Host:
 async def _objects(env: Env) -> dict[str, Any]:
     api_host = await env.api_host()
     run = env.kubectl(own_url(env.cluster, api_host))
-    said = await env.answers(api_host, {name: f"{run} get --raw {path}" for name, path in OBJECTS.items()})
-    found: dict[str, Any] = {}
-    for name, text in said.items():
+    answers = await env.answers(api_host, {name: f"{run} get --raw {path}" for name, path in OBJECTS.items()})
+    objects: dict[str, Any] = {}
+    for name, text in answers.items():
         try:
-            found[name] = json.loads(text)
+            objects[name] = json.loads(text)
         except ValueError:
             message = f"the API server gives no {OBJECTS[name]}"
             raise CommandFailed(message, host=api_host.name, code=1, stderr=message) from None
-    return found
+    return objects

@@ -1,21 +1,21 @@
 """Whether workers follow the API again after etcd was away: a service that is made then must lead to its pods."""
 
 import asyncio
+from dataclasses import dataclass
 
 from quorate.core import CommandFailed
 from quorate.render.sh import sh
-from quorate.spec.cluster import Host
+from quorate.report.findings import Verdict, failed, passed
+from quorate.spec.cluster import Cluster, Host
 from quorate.spec.minor import parts
 from quorate.verify import pods
-from quorate.verify.api import CURL
-from quorate.verify.check import demand
-from quorate.verify.env import Env, settled
-from quorate.verify.outage import recovered
+from quorate.verify.env import CURL, Env, settled
+from quorate.verify.outage import Recovery, recovered
 
-PATIENCE = 150.0
+WORKERS_KNOW_S = 150.0
 """Seconds for a worker to know of it. What watches the API waits longer after each attempt that failed, up to 60 s
 (client-go, tools/cache/reflector.go: 30 s, and as much again by chance); so do API servers' own caches towards etcd."""
-PROMPT = 5.0
+WORKERS_KNOW_SOON_S = 5.0
 """Seconds that a worker needs when nothing was away; one that needs more is named."""
 NAME = "followed"
 SOUND = (1, 27)
@@ -24,10 +24,25 @@ SOUND = (1, 27)
 kubelet knows of nothing new, and has no error to tell of."""
 
 
-async def followed(env: Env) -> str:
-    """In words, how soon every worker leads to the pods of a new service. Raises Wrong where one does not."""
+@dataclass(frozen=True)
+class Followed:
+    """How soon workers led to the pods of a new service."""
+
+    slow: tuple[str, ...]
+    """Workers that did not within `WORKERS_KNOW_SOON_S`."""
+    silent: tuple[str, ...]
+    """Those that did not at all."""
+    seconds: float
+    """Until the last of the slow ones did."""
+    restart: Recovery | None = None
+    """From the last restart of an API server, where they were restarted before, for all watches to begin anew. Nobody
+    waited for workers where it did not come."""
+
+
+async def followed(env: Env) -> Followed | None:
+    """Make a service, and wait until every worker leads to its pods. None without workers."""
     if not env.cluster.workers:
-        return ""
+        return None
     await env.once(pods.grown)
     run = f"{env.kubectl()} -n {env.namespace}"
     address = await env.admin(
@@ -36,27 +51,48 @@ async def followed(env: Env) -> str:
         f"{run} get service {NAME} -o jsonpath='{{.spec.clusterIP}}'"
     )
     url = f"http://{address.strip()}/"
-    late = await _silent(env, url, PROMPT)
-    told = f"; {', '.join(late)} slow to know of a new service" if late else ""
-    if parts(env.cluster.versions.kubernetes) < SOUND:
-        told += await _anew(env)
+    slow = await _silent(env, url, WORKERS_KNOW_SOON_S)
+    anew = parts(env.cluster.versions.kubernetes) < SOUND
+    restart = await _restarted(env) if anew else None
+    if restart and restart.fault:
+        return Followed(slow, slow, 0.0, restart)
     began = asyncio.get_running_loop().time()
-    silent = await _silent(env, url, PATIENCE)
-    demand(not silent, f"from {', '.join(silent)}: a service made after that does not answer in {PATIENCE:.0f} s{told}")
-    after = f" {asyncio.get_running_loop().time() - began:.0f} s later" if late else f" within {PROMPT:.0f} s"
-    return f"{told}; {len(env.cluster.workers)} workers lead to it{after}"
+    silent = await _silent(env, url, WORKERS_KNOW_S)
+    return Followed(slow, silent, asyncio.get_running_loop().time() - began, restart)
 
 
-async def _anew(env: Env) -> str:
-    """Let all watches begin anew by a restart of one API server after the other; in words. Those of kubelets too, say,
-    may be silent where those of kube-proxies are not."""
+def judge(cluster: Cluster, seen: Followed | None) -> Verdict:
+    """Every worker does; the detail goes on with a sentence."""
+    if seen is None:
+        return passed()
+    if seen.restart and seen.restart.fault:
+        return failed(seen.restart.fault)
+    before = f"; {', '.join(seen.slow)} slow to know of a new service" if seen.slow else ""
+    if seen.restart:
+        version = cluster.versions.kubernetes
+        before += f"; API servers restarted, for {version} may leave watches without events after that"
+    if seen.silent:
+        late = f"a service made after that does not answer in {WORKERS_KNOW_S:.0f} s"
+        return failed(f"from {', '.join(seen.silent)}: {late}{before}")
+    after = f" {seen.seconds:.0f} s later" if seen.slow else f" within {WORKERS_KNOW_SOON_S:.0f} s"
+    return passed(f"{before}; {len(cluster.workers)} workers lead to it{after}")
+
+
+async def _restarted(env: Env) -> Recovery:
+    """Let all watches begin anew by a restart of one API server after the other, as long as all is well after each.
+
+    Those of kubelets too, say, may be silent where those of kube-proxies are not.
+    """
+    recovery = Recovery()
     for master in env.cluster.masters:
         await env.run(master, sh("systemctl", "restart", "kube-apiserver.service"), 120)
-        await recovered(env)
-    return f"; API servers restarted, for {env.cluster.versions.kubernetes} may leave watches without events after that"
+        recovery = await recovered(env)
+        if recovery.fault:
+            break
+    return recovery
 
 
-async def _silent(env: Env, url: str, within: float) -> list[str]:
+async def _silent(env: Env, url: str, within: float) -> tuple[str, ...]:
     """The workers from which the service does not answer in time."""
 
     async def answers(worker: Host) -> bool:
@@ -69,5 +105,6 @@ async def _silent(env: Env, url: str, within: float) -> list[str]:
 
         return bool(await settled(look, within, 1.0))
 
-    found = await asyncio.gather(*(answers(worker) for worker in env.cluster.workers))
-    return [worker.name for worker, each in zip(env.cluster.workers, found, strict=True) if not each]
+    workers = env.cluster.workers
+    answered = await asyncio.gather(*(answers(worker) for worker in workers))
+    return tuple(worker.name for worker, answer in zip(workers, answered, strict=True) if not answer)

@@ -6,9 +6,9 @@ from typing import Any
 from quorate.render import yaml
 from quorate.render.sh import heredoc
 from quorate.render.workload import pod
-from quorate.spec.cluster import Host
+from quorate.report.findings import Verdict, failed, passed
+from quorate.spec.cluster import Cluster
 from quorate.verify import pods
-from quorate.verify.check import Wrong, demand
 from quorate.verify.env import Env, settled
 
 MEMORY, EATS = 32, 96
@@ -42,55 +42,82 @@ COMMANDS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
 }
 
 
-async def limits(env: Env) -> str:
-    """On every worker: who eats memory is killed, who burns CPU is slowed down, a limit of two cores is accepted."""
-    await env.once(pods.first)
+Pods = Sequence[Mapping[str, Any]]
+"""The pods with limits, as the API has them."""
+
+
+def _ended(items: Pods) -> list[Mapping[str, Any]]:
+    return [each for each in items if each["status"].get("phase") in ("Succeeded", "Failed")]
+
+
+async def look_limits(env: Env) -> Pods:
+    """A pod on every worker that asks for more than it may have, when all have ended or their time is over."""
+    (await env.once(pods.first)).complete()
     workers = env.cluster.workers
     run = f"{env.kubectl()} -n {env.namespace}"
     wanted = [pod(APP, host.node, image=env.cluster.verify.image, commands=COMMANDS) for host in workers]
     # A second look begins anew.
     await env.admin(f"{run} delete pod -l app={APP} --force --grace-period=0 >/dev/null 2>&1; :")
     await env.admin(f"{run} create -f - {heredoc(yaml.dump_all(wanted))}")
-    last: list[dict[str, Any]] = []
+    last: Pods = ()
 
-    async def ended() -> list[dict[str, Any]] | None:
-        last[:] = pods.parse(await env.admin(f"{run} get pods -l app={APP} -o json"))
-        over = [each for each in last if each["status"].get("phase") in ("Succeeded", "Failed")]
-        return over if len(over) == len(workers) else None
+    async def over() -> Pods | None:
+        nonlocal last
+        last = pods.parse(await env.admin(f"{run} get pods -l app={APP} -o json"))
+        return last if len(_ended(last)) == len(workers) else None
 
-    found = await settled(ended, pods.START, 1.0)
-    if found is None:
-        raise Wrong(f"pods with limits have not ended after {pods.START} s: {pods.why_not(last)}")
-    by_node = {each["spec"]["nodeName"]: each["status"] for each in found}
-    shares = [judge(host, by_node.get(host.node, {})) for host in workers]
-    return (
-        f"{len(workers)} workers: {MEMORY} MiB of memory hold, {SHARE} cores hold (used {max(shares):.2f} at most), "
+    return await settled(over, pods.PODS_RUN_S, 1.0) or last
+
+
+def judge_limits(cluster: Cluster, seen: Pods) -> Verdict:
+    """On every worker: who eats memory is killed, who burns CPU is slowed down, a limit of two cores is accepted."""
+    workers = cluster.workers
+    ended = _ended(seen)
+    if len(ended) != len(workers):
+        return failed(f"pods with limits have not ended after {pods.PODS_RUN_S} s: {pods.why_not(seen)}")
+    by_node = {each["spec"]["nodeName"]: each["status"] for each in ended}
+    statuses = {host.name: by_node.get(host.node, {}) for host in workers}
+    for name, status in statuses.items():
+        if wrong := fault(status):
+            return failed(f"{name}: {wrong}")
+    most = max(cores(status) or 0.0 for status in statuses.values())
+    return passed(
+        f"{len(workers)} workers: {MEMORY} MiB of memory hold, {SHARE} cores hold (used {most:.2f} at most), "
         f"{CORES} cores are accepted"
     )
 
 
-def judge(host: Host, status: Mapping[str, Any]) -> float:
-    """The cores that a worker's container used. Raises Wrong where a limit does not hold."""
-    said: Sequence[Mapping[str, Any]] = status.get("containerStatuses", [])
-    ends = {each["name"]: each.get("state", {}).get("terminated", {}) for each in said}
+def fault(status: Mapping[str, Any]) -> str:
+    """What is wrong where a limit of a worker's pod does not hold; else empty."""
+    ends = _ends(status)
     for name in COMMANDS:
-        demand(bool(ends.get(name)), f"{host.name}: container {name!r} has not run: {_told(status)}")
+        if not ends.get(name):
+            why = f"{status.get('reason', '')} {status.get('message', '')}".strip() or "its pod says no more"
+            return f"container {name!r} has not run: {why}"
     for name in ("burns", "wide"):
-        end = ends[name]
-        why = f"{end.get('reason')}: {end.get('message', '')}"
-        demand(end.get("exitCode") == 0, f"{host.name}: a container with a limit of CPU does not run: {why}")
-    end = ends["eats"]
-    got = f"exit code {end.get('exitCode')}, {end.get('reason')} {end.get('message', '')}".rstrip()
-    over = f"{EATS} MiB of memory were used under a limit of {MEMORY}"
-    demand(end.get("exitCode") == 137, f"{host.name}: {over if end.get('exitCode') == 0 else 'not killed'}: {got}")
+        if ends[name].get("exitCode") != 0:
+            why = f"{ends[name].get('reason')}: {ends[name].get('message', '')}"
+            return f"a container with a limit of CPU does not run: {why}"
+    code = ends["eats"].get("exitCode")
+    if code != 137:
+        how = f"exit code {code}, {ends['eats'].get('reason')} {ends['eats'].get('message', '')}".rstrip()
+        used = f"{EATS} MiB of memory were used under a limit of {MEMORY}"
+        return f"{used if code == 0 else 'not killed'}: {how}"
+    share = cores(status)
+    if share is None:
+        return f"no numbers of a busy container: {ends['burns'].get('message', '')!r}"
+    return f"a container used {share:.2f} cores under a limit of {SHARE}" if share > MOST else ""
+
+
+def cores(status: Mapping[str, Any]) -> float | None:
+    """The cores that the busy container of a worker's pod used; None where it gives no numbers."""
     try:
-        used, passed = map(int, ends["burns"].get("message", "").split())
-        share = used / passed
+        used, passed_by = map(int, _ends(status).get("burns", {}).get("message", "").split())
+        return used / passed_by
     except (ValueError, ZeroDivisionError):
-        raise Wrong(f"{host.name}: no numbers of a busy container: {ends['burns'].get('message', '')!r}") from None
-    demand(share <= MOST, f"{host.name}: a container used {share:.2f} cores under a limit of {SHARE}")
-    return share
+        return None
 
 
-def _told(status: Mapping[str, Any]) -> str:
-    return f"{status.get('reason', '')} {status.get('message', '')}".strip() or "its pod says no more"
+def _ends(status: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """How the containers of a pod ended, by name."""
+    return {each["name"]: each.get("state", {}).get("terminated", {}) for each in status.get("containerStatuses", [])}

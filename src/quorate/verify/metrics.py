@@ -2,20 +2,22 @@
 
 import itertools
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from quorate.core import CommandFailed
 from quorate.pki.profiles import ADMINS
 from quorate.render.sh import sh
+from quorate.report.findings import Verdict, failed, passed, skipped
 from quorate.spec import metrics_server, pki_files
-from quorate.spec.cluster import Host
-from quorate.verify.api import CURL
-from quorate.verify.check import Skip, Wrong, demand
-from quorate.verify.env import Env, own_url, settled
-from quorate.verify.pods import START, rollout
-from quorate.verify.workload import settling
+from quorate.spec.cluster import Cluster, Host
+from quorate.verify import pods
+from quorate.verify.check import LookFailed
+from quorate.verify.env import CURL, Env, own_url, settled
 
 PATH = f"/apis/{metrics_server.API}/nodes"
+NUMBERS_COME_S = 90
+"""Seconds until there are numbers of every worker."""
 STRANGER = "quorate-verify"
 """A user that nobody has given any right."""
 
@@ -50,77 +52,126 @@ ASKED = (
 )
 
 
-async def numbers(env: Env) -> str:
-    """`kubectl top nodes` has numbers of every worker."""
-    found = await env.once(_top)
-    return ", ".join(f"{node} {cpu} {memory}" for node, (cpu, memory) in sorted(found.items()))
+def no_metrics(cluster: Cluster) -> str:
+    """Why the cluster file leaves nothing to check."""
+    if not cluster.workers:
+        return pods.no_worker(cluster)
+    if not cluster.metrics.enabled:
+        return "metrics.enabled is false in the cluster file"
+    if not metrics_server.wanted(cluster):
+        return f"no metrics-server that can be had fits Kubernetes {cluster.versions.kubernetes}; see metrics.image"
+    return ""
 
 
-async def _top(env: Env) -> dict[str, tuple[str, str]]:
-    """CPU and memory by node, waited for: the first numbers take two rounds of questions."""
-    c = env.cluster
-    await _installed(env)
-    label = f"k8s-app={metrics_server.NAME}"
-    await rollout(env, metrics_server.replicas(c), metrics_server.NAME, label, metrics_server.NAMESPACE)
-    said = ""
+@dataclass(frozen=True)
+class Top:
+    """What `kubectl top nodes` says."""
 
-    async def look() -> dict[str, tuple[str, str]] | None:
-        nonlocal said
-        said = await env.admin(f"{env.kubectl()} top nodes --no-headers 2>&1 || :")
-        rows = [line.split() for line in said.splitlines()]
-        # Name, CPU, share of it, memory, share of it; `<unknown>` where there are none yet.
-        found = {
-            row[0]: (row[1], row[3]) for row in rows if len(row) == 5 and row[1][0].isdigit() and row[3][0].isdigit()
-        }
-        return found if {worker.node for worker in c.workers} <= found.keys() else None
+    text: str = ""
+    used: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    """CPU and memory by node."""
 
-    found = await settled(look, START, 2.0)
-    if found is None:
-        raise Wrong(f"kubectl top nodes, after {START} s: {said.strip() or 'empty'}")
-    return found
+    @classmethod
+    def of(cls, text: str) -> "Top":
+        """Read from what it prints: name, CPU, share, memory, share; `<unknown>` where there are none yet."""
+        rows = [row for line in text.splitlines() if len(row := line.split()) == 5]
+        return cls(text, {row[0]: (row[1], row[3]) for row in rows if row[1][0].isdigit() and row[3][0].isdigit()})
 
 
-async def _installed(env: Env) -> None:
-    """Raise Skip with the reason where there is no metrics-server."""
-    c = env.cluster
-    if not c.workers:
-        raise Skip("the cluster file has no worker")
-    if not c.metrics.enabled:
-        raise Skip("metrics.enabled is false in the cluster file")
-    if not metrics_server.wanted(c):
-        raise Skip(f"no metrics-server that can be had fits Kubernetes {c.versions.kubernetes}; see metrics.image")
+async def look_numbers(env: Env) -> Top | None:
+    """`kubectl top nodes`; None where the API has no metrics."""
+    return await env.once(_top)
+
+
+def judge_numbers(cluster: Cluster, seen: Top | None) -> Verdict:
+    """It has numbers of every worker."""
+    if seen is None:
+        return _absent(cluster)
+    if lack := _lack(cluster, seen):
+        return failed(lack)
+    return passed(", ".join(f"{node} {cpu} {memory}" for node, (cpu, memory) in sorted(seen.used.items())))
+
+
+def _absent(cluster: Cluster) -> Verdict:
+    """The verdict where the API has no metrics: whether they should be there."""
+    if cluster.metrics.image is not None:
+        return failed(f"no {PATH}, though metrics.image is {cluster.metrics.image}")
+    return skipped("no metrics-server in the cluster: the artifact source does not bring its image; see metrics.image")
+
+
+def _lack(cluster: Cluster, top: Top) -> str:
+    """What is wrong unless there are numbers of every worker; else empty."""
+    if {worker.node for worker in cluster.workers} <= top.used.keys():
+        return ""
+    return f"kubectl top nodes, after {NUMBERS_COME_S} s: {top.text.strip() or 'empty'}"
+
+
+async def _top(env: Env) -> Top | None:
+    """The numbers, waited for: the first ones take two rounds of questions."""
     group, version = metrics_server.API.split("/")
     try:
-        there = await env.admin(f"{env.kubectl()} get apiservice {version}.{group} --ignore-not-found -o name")
+        service = await env.admin(f"{env.kubectl()} get apiservice {version}.{group} --ignore-not-found -o name")
     except CommandFailed as error:
-        raise Wrong(f"kubectl get apiservice: {error.stderr.strip()}") from error
-    if not there.strip():
-        demand(c.metrics.image is None, f"no {PATH}, though metrics.image is {c.metrics.image}")
-        raise Skip("no metrics-server in the cluster: the artifact source does not bring its image; see metrics.image")
+        raise LookFailed(f"kubectl get apiservice: {error.stderr.strip()}") from error
+    if not service.strip():
+        return None
+    label, replicas = f"k8s-app={metrics_server.NAME}", metrics_server.replicas(env.cluster)
+    (await pods.rollout(env, replicas, metrics_server.NAME, label, metrics_server.NAMESPACE)).complete()
+    last = Top()
+
+    async def complete() -> Top | None:
+        nonlocal last
+        last = Top.of(await env.admin(f"{env.kubectl()} top nodes --no-headers 2>&1 || :"))
+        return None if _lack(env.cluster, last) else last
+
+    return await settled(complete, NUMBERS_COME_S, 2.0) or last
 
 
-@settling
-async def aggregation(env: Env) -> str:
-    """Each API server passes requests on, and what stands behind believes the front proxy's certificate alone."""
-    c = env.cluster
-    await env.once(_top)
+@dataclass(frozen=True)
+class Behind:
+    """What API servers, and the metrics-servers behind them, answer."""
+
+    doors: tuple[str, ...]
+    """`address:port` of each metrics-server that is ready."""
+    answers: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """By master that asked: `through` its own API server, and `who@door` as that API server would."""
+
+
+async def look_aggregation(env: Env) -> Behind | None:
+    """Every master asks through its own API server, then each metrics-server itself; None where there is none."""
+    top = await env.once(_top)
+    if top is None:
+        return None
+    if lack := _lack(env.cluster, top):
+        raise LookFailed(lack)
     label = f"kubernetes.io/service-name={metrics_server.NAME}"
     run = f"{env.kubectl()} -n {metrics_server.NAMESPACE}"
     doors = parse(await env.admin(f"{run} get endpointslices -l {label} -o json"))
-    demand(bool(doors), f"no endpoint of {metrics_server.NAME} is ready")
-    said = await env.many(c.masters, lambda master: _script(env, master, doors))
-    for name, text in said.items():
-        lines = dict(line.split(" ", 1) for line in text.splitlines() if " " in line)
-        through = lines.get("through", "")
-        known = through.count('"usage"')
-        demand(known == len(c.workers), f"{PATH} through the API server of {name}: {through[:200] or 'no answer'}")
-        for door, asked in itertools.product(doors, ASKED):
-            answer = lines.get(f"{asked.who}@{door}", "").strip()
-            good = asked.answer in answer and answer.endswith(asked.codes)
-            at = f"metrics-server at {door}, asked from {name} as {asked.who}"
-            demand(good, f"{at}: {answer[-200:] or 'no answer'}")
-    return (
-        f"{len(said)} API servers pass on to {len(doors)} metrics-servers, which know who asks; "
+    outputs = await env.many(env.cluster.masters, lambda master: _script(env, master, doors))
+    answers = {
+        name: dict(line.split(" ", 1) for line in output.splitlines() if " " in line)
+        for name, output in outputs.items()
+    }
+    return Behind(tuple(doors), answers)
+
+
+def judge_aggregation(cluster: Cluster, seen: Behind | None) -> Verdict:
+    """Each API server passes requests on, and what stands behind believes the front proxy's certificate alone."""
+    if seen is None:
+        return _absent(cluster)
+    if not seen.doors:
+        return failed(f"no endpoint of {metrics_server.NAME} is ready")
+    for name, answers in seen.answers.items():
+        through = answers.get("through", "")
+        if through.count('"usage"') != len(cluster.workers):
+            return failed(f"{PATH} through the API server of {name}: {through[:200] or 'no answer'}")
+        for door, asked in itertools.product(seen.doors, ASKED):
+            answer = answers.get(f"{asked.who}@{door}", "").strip()
+            if asked.answer not in answer or not answer.endswith(asked.codes):
+                at = f"metrics-server at {door}, asked from {name} as {asked.who}"
+                return failed(f"{at}: {answer[-200:] or 'no answer'}")
+    return passed(
+        f"{len(seen.answers)} API servers pass on to {len(seen.doors)} metrics-servers, which know who asks; "
         "the same words without the front proxy's certificate are refused"
     )
 

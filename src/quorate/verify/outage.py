@@ -2,20 +2,21 @@
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from quorate.core import CommandFailed, TransportError
 from quorate.execute.health import trouble
 from quorate.execute.outage import Break
 from quorate.render.sh import sh
 from quorate.spec.cluster import Host
-from quorate.verify.check import Wrong
+from quorate.verify.check import LookFailed
 from quorate.verify.env import Env, settled
 
-STOPPED = 150.0
+STAYS_STOPPED_S = 150.0
 """Seconds for which a check may leave services stopped; half a minute later a host starts them by itself."""
-HEALTHY = 30.0
+HEALTHY_WITHIN_S = 30.0
 """Seconds that a check waits for a healthy cluster before it stops anything."""
-SETTLE = 120.0
+RECOVERED_WITHIN_S = 120.0
 """Seconds for everything to be healthy again after a start."""
 
 
@@ -24,7 +25,7 @@ async def stop(env: Env, host: Host, units: Sequence[str], *, block: bool = True
     begin = sh("systemctl", "stop", *([] if block else ["--no-block"]), *units)
     heal = f"{sh('systemctl', 'reset-failed', *units)} 2>/dev/null\n{sh('systemctl', 'start', '--no-block', *units)}"
     try:
-        await env.outages.begin([Break(host, begin, heal)], STOPPED)
+        await env.outages.begin([Break(host, begin, heal)], STAYS_STOPPED_S)
     except CommandFailed:
         await start(env, host)
         raise
@@ -36,28 +37,45 @@ async def start(env: Env, host: Host) -> None:
         raise TransportError("; ".join(failed), host=host.name)
 
 
+@dataclass(frozen=True)
+class Recovery:
+    """How a cluster came back to health."""
+
+    seconds: float = 0.0
+    trouble: str = ""
+    """What was not well in the end."""
+
+    @property
+    def fault(self) -> str:
+        """What is wrong where it did not; else empty."""
+        return f"{RECOVERED_WITHIN_S:.0f} s after the start: {self.trouble}" if self.trouble else ""
+
+
+NOT_AWAITED = Recovery(trouble="nobody waited for it")
+"""Of an experiment that ended early."""
+
+
 async def healthy(env: Env) -> None:
-    """Wait until all is well; raise Wrong when it doesn't come: a sick cluster is not hurt further."""
+    """Wait until all is well. Raises LookFailed when it does not come: a sick cluster is not hurt further."""
+    if trouble := await _trouble(env, HEALTHY_WITHIN_S):
+        raise LookFailed(f"not tried, the cluster is not healthy: {trouble}")
+
+
+async def recovered(env: Env) -> Recovery:
+    """Wait until all is well again, or its time is over."""
+    began = asyncio.get_running_loop().time()
+    trouble = await _trouble(env, RECOVERED_WITHIN_S)
+    return Recovery(asyncio.get_running_loop().time() - began, trouble)
+
+
+async def _trouble(env: Env, within: float) -> str:
+    """What is not well after so many seconds; empty as soon as all is."""
     last = ""
 
-    async def look() -> bool | None:
+    async def well() -> bool | None:
         nonlocal last
         last = await trouble(env.cluster, env.via)
         return None if last else True
 
-    if not await settled(look, HEALTHY, 1.0):
-        raise Wrong(f"not tried, the cluster is not healthy: {last}")
-
-
-async def recovered(env: Env) -> float:
-    """Seconds until all is well again; raise Wrong when that takes too long."""
-    began, last = asyncio.get_running_loop().time(), ""
-
-    async def look() -> bool | None:
-        nonlocal last
-        last = await trouble(env.cluster, env.via)
-        return None if last else True
-
-    if not await settled(look, SETTLE, 1.0):
-        raise Wrong(f"{SETTLE:.0f} s after the start: {last}")
-    return asyncio.get_running_loop().time() - began
+    await settled(well, within, 1.0)
+    return last

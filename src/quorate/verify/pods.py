@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,7 +10,8 @@ from quorate.core import CommandFailed, TransportError
 from quorate.render import yaml
 from quorate.render.sh import heredoc
 from quorate.render.workload import deployment
-from quorate.verify.check import Skip, Wrong
+from quorate.spec.cluster import Cluster
+from quorate.verify.check import LookFailed
 from quorate.verify.env import Env, own_url
 
 APP = "web"
@@ -17,7 +19,7 @@ PORT = 8080
 SECRET = "sealed"
 SECRET_TEXT = "quorate-verify-plain-text"
 """What must not be found in etcd."""
-START = 90
+PODS_RUN_S = 90
 """Seconds for pods to run; an image may have to be pulled first."""
 
 
@@ -43,9 +45,37 @@ class Lab:
         return frozenset(pod.name for pod in self.pods)
 
 
-def wanted(env: Env) -> int:
+@dataclass(frozen=True)
+class Rollout:
+    """How far a Deployment has come, when its pods run or their time is over."""
+
+    wanted: int
+    running: tuple[Pod, ...]
+    why_not: str = ""
+    """What keeps the others from running."""
+
+    @property
+    def lack(self) -> str:
+        """What is missing, in one line; empty when as many pods run as are wanted."""
+        if len(self.running) >= self.wanted:
+            return ""
+        return f"{len(self.running)} of {self.wanted} pods run after {PODS_RUN_S} s: {self.why_not}"
+
+    def complete(self) -> tuple[Pod, ...]:
+        """The pods that run. Raises LookFailed when some are missing."""
+        if self.lack:
+            raise LookFailed(self.lack)
+        return self.running
+
+
+def no_worker(cluster: Cluster) -> str:
+    """Why no pod can run."""
+    return "" if cluster.workers else "the cluster file has no worker"
+
+
+def wanted(cluster: Cluster) -> int:
     """How many pods the Deployment grows to: at least one for each worker, and 3 as the catalogue has it."""
-    return max(3, len(env.cluster.workers))
+    return max(3, len(cluster.workers))
 
 
 def objects(env: Env) -> list[dict[str, Any]]:
@@ -86,11 +116,11 @@ def objects(env: Env) -> list[dict[str, Any]]:
 
 
 def parse(text: str) -> list[dict[str, Any]]:
-    """Items of a list printed by kubectl. Raises Wrong when it is none."""
+    """Items of a list printed by kubectl. Raises LookFailed when it is none."""
     try:
         items: list[dict[str, Any]] = json.loads(text)["items"]
     except (ValueError, KeyError):
-        raise Wrong("the API server gives no list") from None
+        raise LookFailed("the API server gives no list") from None
     return items
 
 
@@ -105,7 +135,7 @@ def running(items: list[dict[str, Any]]) -> tuple[Pod, ...]:
     )
 
 
-def why_not(items: list[dict[str, Any]]) -> str:
+def why_not(items: Sequence[Mapping[str, Any]]) -> str:
     """Why pods do not run, from their own status: image, scheduling, crash."""
     for item in items:
         name, state = item["metadata"]["name"], item["status"]
@@ -121,37 +151,38 @@ def why_not(items: list[dict[str, Any]]) -> str:
     return "no pod was made: does kube-controller-manager lead?" if not items else "pods do not run yet"
 
 
-async def first(env: Env) -> Pod:
-    """Make everything; the first pod, running (check 10)."""
-    if not env.cluster.workers:
-        raise Skip("the cluster file has no worker")
-    run = env.kubectl()
-    await env.admin(f"{run} apply -f - {heredoc(yaml.dump_all(objects(env)))}")
-    return (await rollout(env, 1, APP, f"app={APP}", env.namespace))[0]
+async def first(env: Env) -> Rollout:
+    """Make everything, and one pod (check 10)."""
+    await env.admin(f"{env.kubectl()} apply -f - {heredoc(yaml.dump_all(objects(env)))}")
+    return await rollout(env, 1, APP, f"app={APP}", env.namespace)
+
+
+async def scaled(env: Env) -> Rollout:
+    """The Deployment grown over all workers (check 13)."""
+    (await env.once(first)).complete()
+    count = wanted(env.cluster)
+    await env.admin(f"{env.kubectl()} -n {env.namespace} scale deployment {APP} --replicas={count}")
+    return await rollout(env, count, APP, f"app={APP}", env.namespace)
 
 
 async def grown(env: Env) -> Lab:
-    """The Deployment grown over all workers (check 13)."""
-    await env.once(first)
-    await env.admin(f"{env.kubectl()} -n {env.namespace} scale deployment {APP} --replicas={wanted(env)}")
-    pods = await rollout(env, wanted(env), APP, f"app={APP}", env.namespace)
+    """The pods of all workers and their Service. Raises LookFailed when a pod does not run."""
+    running = (await env.once(scaled)).complete()
     text = await env.admin(f"{env.kubectl()} -n {env.namespace} get service {APP} -o json")
     spec = json.loads(text)["spec"]
-    return Lab(pods, spec["clusterIP"], spec["ports"][0]["nodePort"])
+    return Lab(running, spec["clusterIP"], spec["ports"][0]["nodePort"])
 
 
-async def rollout(env: Env, count: int, name: str, label: str, namespace: str) -> tuple[Pod, ...]:
-    """The pods of a Deployment once so many run. Raises Wrong with what keeps them from it."""
+async def rollout(env: Env, count: int, name: str, label: str, namespace: str) -> Rollout:
+    """Wait until so many pods of a Deployment run, or their time is over."""
     run = f"{env.kubectl()} -n {namespace}"
     script = (
-        f"{run} --request-timeout=0 rollout status deployment/{name} --timeout={START}s >/dev/null 2>&1\n"
+        f"{run} --request-timeout=0 rollout status deployment/{name} --timeout={PODS_RUN_S}s >/dev/null 2>&1\n"
         f"{run} get pods -l {label} -o json"
     )
-    items = parse(await env.admin(script, START + 20))
-    pods = running(items)
-    if len(pods) < count:
-        raise Wrong(f"{len(pods)} of {count} pods run after {START} s: {why_not(items)}")
-    return pods
+    items = parse(await env.admin(script, PODS_RUN_S + 20))
+    found = running(items)
+    return Rollout(count, found, "" if len(found) >= count else why_not(items))
 
 
 async def delete(env: Env) -> None:

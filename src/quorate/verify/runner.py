@@ -4,6 +4,7 @@ import asyncio
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 from quorate.core import Transport, TransportError
 from quorate.report.findings import Finding, Status, Verdict, failed
@@ -13,11 +14,11 @@ from quorate.verify.catalog import CHECKS
 from quorate.verify.check import Check, examine
 from quorate.verify.env import Env
 
-PAUSE = 5.0
+SECOND_LOOK_AFTER_S = 5.0
 """Seconds until a check that failed, and disturbs nobody, is done once more, when all others are over: on a machine
 that is busy, or just after an apply, what is only slow must not count as broken."""
 
-PATIENCE = 75.0
+SECOND_LOOK_EXTRA_S = 75.0
 """Seconds more that a second look has: after an API that was away kube-proxy may wait 60 s before it asks again
 (client-go, tools/cache/reflector.go)."""
 
@@ -28,7 +29,7 @@ async def verify(
     *,
     disruptive: bool,
     on_finding: Callable[[Finding], None],
-    checks: Sequence[Check] = CHECKS,
+    checks: Sequence[Check[Any]] = CHECKS,
 ) -> list[Finding]:
     """Prove the cluster; findings in the order of the catalogue, and told one by one as they come.
 
@@ -37,34 +38,34 @@ async def verify(
     Without it those checks are not in the result. What fails and disturbs nobody is looked at twice.
     """
     env = Env(cluster, via, f"quorate-verify-{uuid.uuid4().hex[:6]}")
-    found: dict[str, Finding] = {}
+    findings: dict[str, Finding] = {}
 
-    def told(finding: Finding) -> None:
-        found[finding.id] = finding
+    def report(finding: Finding) -> None:
+        findings[finding.id] = finding
         on_finding(finding)
 
-    async def first(check: Check) -> Check | None:
+    async def first(check: Check[Any]) -> Check[Any] | None:
         """The check when it failed: a second look decides."""
         finding = await examine(check, env)
         if finding.status is not Status.FAILED or check.final:
-            told(finding)
+            report(finding)
             return None
-        found[check.id] = finding
+        findings[check.id] = finding
         return check
 
-    async def second(check: Check, again: Env) -> None:
-        told(_of_two(found[check.id], await examine(check, again)))
+    async def second(check: Check[Any], again: Env) -> None:
+        report(_of_two(findings[check.id], await examine(check, again)))
 
     tasks = [asyncio.create_task(first(check)) for check in checks if not check.disruptive]
-    again = Env(cluster, via, env.namespace, PATIENCE)
+    again = Env(cluster, via, env.namespace, SECOND_LOOK_EXTRA_S)
     try:
         if doubtful := [check for check in await asyncio.gather(*tasks) if check]:
-            await asyncio.sleep(PAUSE)
+            await asyncio.sleep(SECOND_LOOK_AFTER_S)
             await asyncio.gather(*(second(check, again) for check in doubtful))
         if disruptive:
             for check in checks:
                 if check.disruptive:
-                    told(await examine(check, env))
+                    report(await examine(check, env))
     finally:
         again.cancel()
         for task in tasks:
@@ -73,7 +74,7 @@ async def verify(
         left = await asyncio.shield(_clean(env))
         for finding in left:
             on_finding(finding)
-    return [*(found[check.id] for check in checks if check.id in found), *left]
+    return [*(findings[check.id] for check in checks if check.id in findings), *left]
 
 
 def _of_two(before: Finding, now: Finding) -> Finding:
@@ -95,8 +96,8 @@ async def demand_hosts(cluster: Cluster, via: Transport) -> None:
 
     reasons = await asyncio.gather(*(why(host.name) for host in cluster.hosts))
     if all(reasons):
-        told = "; ".join(dict.fromkeys(reasons))
-        raise TransportError(f"none of {len(reasons)} hosts answers: {told}", "see `quorate preflight`")
+        why_none = "; ".join(dict.fromkeys(reasons))
+        raise TransportError(f"none of {len(reasons)} hosts answers: {why_none}", "see `quorate preflight`")
 
 
 async def _clean(env: Env) -> list[Finding]:
@@ -104,8 +105,3 @@ async def _clean(env: Env) -> list[Finding]:
     left = await env.outages.heal()
     await pods.delete(env)
     return [Finding("restored", "what was stopped runs again", failed("; ".join(left)))] if left else []
-
-
-def passed(findings: Sequence[Finding]) -> bool:
-    """Whether no check failed; a skipped one is no failure."""
-    return all(finding.status is not Status.FAILED for finding in findings)

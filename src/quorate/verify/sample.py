@@ -1,25 +1,26 @@
 """What users of the API notice meanwhile: requests through the endpoint, some 10 a second, from a host."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import pairwise
 
 from quorate.core import QuorateError
 from quorate.spec.cluster import Host
 from quorate.verify.env import Env
 
-LIMIT = 120
+ASKING_ENDS_S = 120
 """Seconds after which the host stops asking by itself."""
 
 
-@dataclass
+@dataclass(frozen=True)
 class Sample:
-    """The requests so far: time by the host's clock in seconds, and whether the answer was 200."""
+    """The requests of a while: time by the host's clock in seconds, and whether the answer was 200."""
 
-    asked: list[tuple[float, bool]] = field(default_factory=list)
+    asked: tuple[tuple[float, bool], ...] = ()
     error: str = ""
+    """Why the host stopped asking, if it did."""
 
     @property
     def failed(self) -> int:
@@ -30,7 +31,7 @@ class Sample:
     def gap(self) -> float:
         """The longest time without an answer, in seconds, also before the first and after the last."""
         if not self.asked:
-            return float(LIMIT)
+            return float(ASKING_ENDS_S)
         stamps = [self.asked[0][0], *(stamp for stamp, good in self.asked if good), self.asked[-1][0]]
         return max(after - before for before, after in pairwise(stamps))
 
@@ -39,17 +40,23 @@ class Sample:
         return f"{lost} ({self.error})" if self.error else lost
 
 
+NOT_SAMPLED = Sample()
+"""Of an experiment that ended early."""
+
+
 @asynccontextmanager
-async def sampling(env: Env, host: Host, path: str = "/version") -> AsyncIterator[Sample]:
+async def sampling(env: Env, host: Host) -> AsyncIterator[Callable[[], Sample]]:
     """Ask through the endpoint as long as the block runs; the first request was made before it.
 
-    /version and not /readyz: a stopping API server says that it is not ready, but still serves.
+    Gives the sample so far. /version and not /readyz: a stopping API server is not ready, but still serves.
     """
-    sample, begun = Sample(), asyncio.Event()
+    asked: list[tuple[float, bool]] = []
+    errors: list[str] = []
+    begun = asyncio.Event()
     script = (
-        f'end=$(( $(date +%s) + {LIMIT} )); while [ "$(date +%s)" -lt $end ]; do\n'
+        f'end=$(( $(date +%s) + {ASKING_ENDS_S} )); while [ "$(date +%s)" -lt $end ]; do\n'
         "c=$(curl -gsk --noproxy '*' -o /dev/null --max-time 2 -w '%{http_code}' "
-        f"{env.cluster.node_url}{path})\n"
+        f"{env.cluster.node_url}/version)\n"
         'echo "$(date +%s%N) $c"; sleep 0.05; done'
     )
 
@@ -57,20 +64,20 @@ async def sampling(env: Env, host: Host, path: str = "/version") -> AsyncIterato
         begun.set()
         stamp, _, code = line.partition(" ")
         if stamp.isdigit():
-            sample.asked.append((int(stamp) / 1e9, code == "200"))
+            asked.append((int(stamp) / 1e9, code == "200"))
 
     async def ask() -> None:
         try:
-            await env.via.run(host.name, script, on_line=on_line, timeout=LIMIT + 20)
+            await env.via.run(host.name, script, on_line=on_line, timeout=ASKING_ENDS_S + 20)
         except QuorateError as error:
-            sample.error = str(error)
+            errors.append(str(error))
         finally:
             begun.set()
 
     task = asyncio.create_task(ask())
     try:
         await begun.wait()
-        yield sample
+        yield lambda: Sample(tuple(asked), "".join(errors))
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)

@@ -7,12 +7,22 @@ import pytest
 from verify_door import Door, cluster, env
 
 from quorate.core import CommandFailed, TransportError
-from quorate.report.findings import Finding, Status
+from quorate.report.findings import Finding, Status, Verdict, failed, passed, skipped
+from quorate.spec.cluster import Cluster
 from quorate.verify import outage
 from quorate.verify.catalog import CHECKS
-from quorate.verify.check import Check, Skip, Wrong, examine
+from quorate.verify.check import Check, LookFailed, examine
 from quorate.verify.env import Env
-from quorate.verify.runner import passed, verify
+from quorate.verify.runner import verify
+
+
+def given(_cluster: Cluster, seen: Verdict) -> Verdict:
+    """The judge of a look that knows already."""
+    return seen
+
+
+def all_passed(findings: list[Finding]) -> bool:
+    return {finding.status for finding in findings} == {Status.PASSED}
 
 
 def test_the_catalogue_begins_with_the_sixteen_in_their_order() -> None:
@@ -24,31 +34,52 @@ def test_the_catalogue_begins_with_the_sixteen_in_their_order() -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "status", "detail"),
+    ("seen", "status", "detail"),
     [
-        (None, Status.PASSED, "all good"),
-        (Wrong("two\nlines"), Status.FAILED, "two lines"),
-        (Skip("nothing to look at"), Status.SKIPPED, "nothing to look at"),
+        (passed("all good"), Status.PASSED, "all good"),
+        (failed("two\nlines"), Status.FAILED, "two lines"),
+        (skipped("nothing to look at"), Status.SKIPPED, "nothing to look at"),
+        (LookFailed("no\npods"), Status.FAILED, "no pods"),
         (CommandFailed("command failed", host="m1", code=7, stderr="a\nb\n"), Status.FAILED, "m1: exit 7: b"),
         (TransportError("no route", host="w1"), Status.FAILED, "w1: no route"),
+        (KeyError("ip"), Status.FAILED, "an answer that can't be read (KeyError: 'ip')"),
     ],
 )
-async def test_how_checks_end(error: Exception | None, status: Status, detail: str) -> None:
-    async def run(_env: Env) -> str:
-        if error:
-            raise error
-        return "all good"
+async def test_how_checks_end(seen: Verdict | Exception, status: Status, detail: str) -> None:
+    """A look that comes to nothing is a finding, too; so is an answer that only the judge can't read."""
 
-    finding = await examine(Check("x", "a title", run), env(Door()))
-    assert (finding.id, finding.status, finding.detail) == ("x", status, detail)
+    async def look(_env: Env) -> Verdict:
+        if isinstance(seen, Exception):
+            raise seen
+        return seen
+
+    async def blind(_env: Env) -> Verdict | Exception:
+        return seen
+
+    def judge(_cluster: Cluster, seen: Verdict | Exception) -> Verdict:
+        if isinstance(seen, Exception):
+            raise seen
+        return seen
+
+    for check in (Check("x", "a title", look, given), Check("x", "a title", blind, judge)):
+        finding = await examine(check, env(Door()))
+        assert (finding.id, finding.title, finding.status, finding.detail) == ("x", "a title", status, detail)
+
+
+async def test_what_the_file_leaves_nothing_of_is_not_looked_at() -> None:
+    async def look(_env: Env) -> Verdict:
+        raise AssertionError
+
+    finding = await examine(Check("x", "a title", look, given, lambda cluster: f"none in {cluster.name}"), env(Door()))
+    assert (finding.status, finding.detail) == (Status.SKIPPED, "none in c")
 
 
 async def test_a_bug_in_a_check_is_no_finding() -> None:
-    async def run(_env: Env) -> str:
+    async def look(_env: Env) -> Verdict:
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        await examine(Check("x", "a title", run), env(Door()))
+        await examine(Check("x", "a title", look, given), env(Door()))
 
 
 async def test_what_is_shared_is_looked_at_once_and_fails_for_all() -> None:
@@ -56,7 +87,7 @@ async def test_what_is_shared_is_looked_at_once_and_fails_for_all() -> None:
 
     async def make(_env: Env) -> int:
         calls.append(1)
-        raise Wrong("no")
+        raise LookFailed("no")
 
     one = env(Door())
     found = await asyncio.gather(one.once(make), one.once(make), return_exceptions=True)
@@ -68,10 +99,10 @@ async def test_findings_come_in_the_order_of_the_catalogue_and_disruptive_ones_l
     told: list[str] = []
 
     def check(id: str, disruptive: bool = False) -> Check:
-        async def run(_env: Env) -> str:
-            return id
+        async def look(_env: Env) -> Verdict:
+            return passed(id)
 
-        return Check(id, id, run, disruptive)
+        return Check(id, id, look, given, disruptive=disruptive)
 
     checks = (check("stop", True), check("a"), check("b"))
 
@@ -81,7 +112,7 @@ async def test_findings_come_in_the_order_of_the_catalogue_and_disruptive_ones_l
     found = await verify(cluster(), Door(), disruptive=True, on_finding=tell, checks=checks)
     assert told == ["a", "b", "stop"]
     assert [finding.id for finding in found] == ["stop", "a", "b"]
-    assert passed(found)
+    assert all_passed(found)
     found = await verify(cluster(), Door(), disruptive=False, on_finding=tell, checks=checks)
     assert [finding.id for finding in found] == ["a", "b"]
 
@@ -89,11 +120,11 @@ async def test_findings_come_in_the_order_of_the_catalogue_and_disruptive_ones_l
 async def test_namespace_is_deleted_and_stopped_services_start_even_when_a_check_is_a_bug() -> None:
     door = Door()
 
-    async def run(one: Env) -> str:
+    async def look(one: Env) -> Verdict:
         await outage.stop(one, one.cluster.host("b1"), ["nginx.service"])
         raise ZeroDivisionError
 
-    checks = (Check("x", "x", run, disruptive=True),)
+    checks = (Check("x", "x", look, given, disruptive=True),)
     with pytest.raises(ZeroDivisionError):
         await verify(cluster(), door, disruptive=True, on_finding=lambda _finding: None, checks=checks)
     assert door.sent("b1", "systemctl start --no-block nginx.service")
@@ -103,13 +134,13 @@ async def test_namespace_is_deleted_and_stopped_services_start_even_when_a_check
 async def test_a_cancelled_run_puts_back_what_it_stopped() -> None:
     door, stopped = Door(), asyncio.Event()
 
-    async def run(one: Env) -> str:
+    async def look(one: Env) -> Verdict:
         await outage.stop(one, one.cluster.host("b1"), ["nginx.service"])
         stopped.set()
         await asyncio.sleep(60)
-        return ""
+        return passed()
 
-    checks = (Check("x", "x", run, disruptive=True),)
+    checks = (Check("x", "x", look, given, disruptive=True),)
     task = asyncio.create_task(
         verify(cluster(), door, disruptive=True, on_finding=lambda _finding: None, checks=checks)
     )
@@ -155,15 +186,14 @@ async def test_what_can_not_be_started_again_is_told() -> None:
             raise TransportError("no route", host="b1")
         return ""
 
-    async def run(one: Env) -> str:
+    async def look(one: Env) -> Verdict:
         await outage.stop(one, one.cluster.host("b1"), ["nginx.service"])
-        return ""
+        return passed()
 
     told: list[Finding] = []
-    checks = (Check("x", "x", run, disruptive=True),)
+    checks = (Check("x", "x", look, given, disruptive=True),)
     found = await verify(cluster(), Door(answer), disruptive=True, on_finding=told.append, checks=checks)
     assert found == told
-    assert not passed(found)
     assert [(each.id, each.status) for each in told] == [("x", Status.PASSED), ("restored", Status.FAILED)]
     assert "within 180 s" in told[1].detail
 
@@ -173,13 +203,14 @@ async def test_what_fails_once_is_looked_at_again_when_all_others_are_over() -> 
     order: list[str] = []
 
     def check(id: str, fails: int, *, final: bool = False) -> Check:
-        async def run(_env: Env) -> str:
+        async def look(_env: Env) -> int:
             order.append(id)
-            if order.count(id) <= fails:
-                raise Wrong(f"no {order.count(id)}")
-            return "fine"
+            return order.count(id)
 
-        return Check(id, id, run, final=final)
+        def judge(_cluster: Cluster, seen: int) -> Verdict:
+            return passed("fine") if seen > fails else failed(f"no {seen}")
+
+        return Check(id, id, look, judge, final=final)
 
     told: list[Finding] = []
     checks = (check("slow", 1), check("broken", 9), check("good", 0), check("rights", 1, final=True))

@@ -17,10 +17,11 @@ from quorate.execute.outage import NOW
 from quorate.render import yaml
 from quorate.report.findings import Finding, Status
 from quorate.spec.cluster import Cluster, Dns, Endpoint, Host, Metrics, Role, Versions
-from quorate.verify import api, failover, members, outage, pods, vip, workload
+from quorate.verify import failover, members, outage, pods, reach, traffic, vip
 from quorate.verify.catalog import CHECKS
-from quorate.verify.check import Wrong, examine
+from quorate.verify.check import examine
 from quorate.verify.env import Env
+from quorate.verify.following import Followed
 from quorate.verify.pods import Lab, Pod
 from quorate.verify.runner import verify
 from quorate.verify.sample import Sample
@@ -69,7 +70,7 @@ async def test_without_balancers_and_workers_checks_are_skipped_with_a_reason() 
     ],
 )
 def test_log_lines_of_both_balancers(line: str, pair: tuple[str, str] | None) -> None:
-    match = api._LINE.match(line)
+    match = traffic._LINE.match(line)
     assert (match.group(1, 2) if match else None) == pair
 
 
@@ -78,13 +79,10 @@ GOOD = "a a\nb b\n" + "service a\nservice b\n" * 2
 
 
 def test_answers_of_pods_are_judged() -> None:
-    workload._judge(LAB, "w1", GOOD)
-    with pytest.raises(Wrong, match=r"from w1: no answer from b \(10.1.1.2 on n2\)"):
-        workload._judge(LAB, "w1", GOOD.replace("b b", "b -"))
-    with pytest.raises(Wrong, match=r"no answer from b"):
-        workload._judge(LAB, "w1", GOOD.replace("b b", "b a"))
-    with pytest.raises(Wrong, match="answers 3 of 4"):
-        workload._judge(LAB, "w1", GOOD.replace("service b", "service -", 1))
+    assert reach.fault(LAB, "w1", GOOD) == ""
+    assert reach.fault(LAB, "w1", GOOD.replace("b b", "b -")) == "from w1: no answer from b (10.1.1.2 on n2)"
+    assert "no answer from b" in reach.fault(LAB, "w1", GOOD.replace("b b", "b a"))
+    assert "answers 3 of 4" in reach.fault(LAB, "w1", GOOD.replace("service b", "service -", 1))
 
 
 def test_why_pods_do_not_run() -> None:
@@ -102,12 +100,12 @@ def test_why_pods_do_not_run() -> None:
 def test_test_objects_are_yaml_in_their_own_namespace() -> None:
     made = pods.objects(env(Door()))
     assert yaml.dump_all(made).count("namespace: quorate-verify-x") == len(made) - 1
-    assert pods.wanted(env(Door())) == 3
+    assert pods.wanted(cluster()) == 3
 
 
 def test_the_gap_counts_the_beginning_and_the_end() -> None:
     good, bad = True, False
-    sample = Sample([(0.0, bad), (1.0, good), (1.5, good), (2.0, bad), (5.0, bad)])
+    sample = Sample(((0.0, bad), (1.0, good), (1.5, good), (2.0, bad), (5.0, bad)))
     assert sample.gap == 3.5
     assert sample.failed == 3
     assert str(sample) == "3 of 5 requests lost, longest gap 3.5 s"
@@ -226,7 +224,7 @@ async def test_faults_where_each_node_has_a_balancer_are_seen(id: str, old: str,
 async def test_each_check_sees_its_fault(
     id: str, old: str, new: str, detail: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(vip, "PAUSE", 0.0)
+    monkeypatch.setattr(vip, "LOOK_AGAIN_AFTER_S", 0.0)
 
     def spoil(host: str, _script: str, text: str) -> str:
         # The MAC of the holder stays: what is spoiled is what the others see.
@@ -240,7 +238,7 @@ async def test_each_check_sees_its_fault(
 async def test_an_address_that_is_on_its_way_is_waited_for(
     id: str, detail: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(vip, "ON_ITS_WAY", 60.0)
+    monkeypatch.setattr(vip, "VIP_ARRIVES_S", 60.0)
     looks = 0
 
     def spoil(host: str, script: str, text: str) -> str:
@@ -259,7 +257,7 @@ async def test_an_address_seen_on_two_hosts_is_looked_at_again(
 ) -> None:
     """Two hosts that are asked one after the other both have an address that moves meanwhile; it is on two for good
     where balancers don't hear each other."""
-    monkeypatch.setattr(vip, "ON_ITS_WAY", 60.0 if status is Status.PASSED else 0.0)
+    monkeypatch.setattr(vip, "VIP_ARRIVES_S", 60.0 if status is Status.PASSED else 0.0)
     second = "2: eth0    inet 10.0.9.100/24 scope global\n"
     looks = 0
 
@@ -286,7 +284,7 @@ async def test_an_address_that_moves_while_hosts_ask_is_asked_for_again(
     times: int, status: Status, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The other balancer answers, though this one has it; if it goes on to, both have it."""
-    monkeypatch.setattr(vip, "PAUSE", 0.0)
+    monkeypatch.setattr(vip, "LOOK_AGAIN_AFTER_S", 0.0)
     asked: Counter[str] = Counter()
 
     def spoil(host: str, script: str, text: str) -> str:
@@ -347,8 +345,8 @@ class Asking(Door):
 
 @pytest.mark.parametrize("stuck", [False, True])
 async def test_the_vip_is_moved_and_put_back(stuck: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(failover, "CALM", 0.01)
-    monkeypatch.setattr(failover, "MOVE", 0.5)
+    monkeypatch.setattr(failover, "CALM_S", 0.01)
+    monkeypatch.setattr(failover, "VIP_MOVES_S", 0.5)
     model = Drill(cluster(), stuck=stuck)
     model.syntax = True
     checks = [check for check in CHECKS if check.id in {"6", "7", "8"}]
@@ -368,7 +366,11 @@ async def test_the_vip_is_moved_and_put_back(stuck: bool, monkeypatch: pytest.Mo
 @pytest.mark.parametrize(
     ("said", "status", "detail"),
     [
-        ("310\n", Status.PASSED, "all 1 away for 0 s; back: m1 writes after 0.31 s; all well in 0 s; workers follow"),
+        (
+            "310\n",
+            Status.PASSED,
+            "all 1 away for 0 s; back: m1 writes after 0.31 s; all well in 0 s; 2 workers lead to it within 5 s",
+        ),
         ("2010\n", Status.PASSED, "m1 writes after 2.01 s (slow, 2 s is the goal)"),
         (
             "10010\n",
@@ -381,12 +383,12 @@ async def test_the_vip_is_moved_and_put_back(stuck: bool, monkeypatch: pytest.Mo
 async def test_api_servers_write_as_soon_as_etcd_is_back(
     said: str, status: Status, detail: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def followed(_env: Env) -> str:
+    async def followed(_env: Env) -> Followed:
         assert model.stopped == set()
-        return "; workers follow"
+        return Followed((), (), 0.0)
 
-    monkeypatch.setattr(members, "AWAY", 0.0)
-    monkeypatch.setattr(members, "HEAD_START", 0.0)
+    monkeypatch.setattr(members, "ALL_AWAY_S", 0.0)
+    monkeypatch.setattr(members, "ASKING_HEAD_START_S", 0.0)
     monkeypatch.setattr(members, "followed", followed)
 
     class Etcd(Drill):
@@ -407,7 +409,7 @@ async def test_api_servers_write_as_soon_as_etcd_is_back(
 
 
 async def test_a_sick_cluster_is_not_hurt(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(outage, "HEALTHY", 0.0)
+    monkeypatch.setattr(outage, "HEALTHY_WITHIN_S", 0.0)
     model = Drill(cluster())
     model.spoil = lambda _host, _script, text: text.replace("kubelet.service yes", "kubelet.service no")
     door = Door(model)

@@ -7,9 +7,10 @@ from verify_door import Door, cluster, env
 from verify_model import Model
 
 from quorate.core import CommandFailed
-from quorate.spec.cluster import Versions
-from quorate.verify import following, pods, workload
-from quorate.verify.check import Wrong
+from quorate.report.findings import Status, Verdict, failed, passed
+from quorate.spec.cluster import Cluster, Versions
+from quorate.verify import following, outage, pods
+from quorate.verify.check import Check, examine
 from quorate.verify.env import Env
 
 pytestmark = pytest.mark.usefixtures("nothing_is_asked_from_here")
@@ -25,8 +26,8 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
         return None
 
     monkeypatch.setattr(pods, "grown", grown)
-    monkeypatch.setattr(following, "PROMPT", 0.0)
-    monkeypatch.setattr(following, "PATIENCE", 0.0)
+    monkeypatch.setattr(following, "WORKERS_KNOW_SOON_S", 0.0)
+    monkeypatch.setattr(following, "WORKERS_KNOW_S", 0.0)
 
 
 class Hosts(Model):
@@ -51,8 +52,12 @@ class Hosts(Model):
         return super().__call__(host, script)
 
 
+async def follow(model: Hosts) -> Verdict:
+    return following.judge(model.cluster, await following.followed(env(Door(model), model.cluster)))
+
+
 @pytest.mark.parametrize(
-    ("version", "silent", "said"),
+    ("version", "silent", "detail"),
     [
         (NEW, 0, "; 2 workers lead to it within 0 s"),
         (NEW, 1, "; w2 slow to know of a new service; 2 workers lead to it 0 s later"),
@@ -60,37 +65,46 @@ class Hosts(Model):
         (OLD, 1, f"; w2 slow to know of a new service{ANEW}; 2 workers lead to it 0 s later"),
     ],
 )
-async def test_workers_follow(version: str, silent: int, said: str) -> None:
+async def test_workers_follow(version: str, silent: int, detail: str) -> None:
     model = Hosts(version, silent)
-    assert await following.followed(env(Door(model), model.cluster)) == said
+    assert await follow(model) == passed(detail)
     assert model.restarted == (["m1"] if version == OLD else [])
 
 
 async def test_a_watch_that_is_silent_begins_anew_where_it_may_be() -> None:
     model = Hosts(OLD, 9, cured=True)
-    assert "w2 slow" in await following.followed(env(Door(model), model.cluster))
+    verdict = await follow(model)
+    assert (verdict.status, "w2 slow" in verdict.detail) == (Status.PASSED, True)
 
 
 @pytest.mark.parametrize("version", [OLD, NEW])
 async def test_a_worker_that_never_follows_is_named(version: str) -> None:
-    model = Hosts(version, 9)
-    with pytest.raises(Wrong, match="from w2: a service made after that does not answer in 0 s"):
-        await following.followed(env(Door(model), model.cluster))
+    verdict = await follow(Hosts(version, 9))
+    assert verdict.status is Status.FAILED
+    assert verdict.detail.startswith("from w2: a service made after that does not answer in 0 s; w2 slow to know")
 
 
-@pytest.mark.parametrize("patience", [0.0, 5.0])
-async def test_a_second_look_waits_for_what_is_late(patience: float) -> None:
+async def test_nobody_waits_for_workers_where_an_api_server_does_not_come_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(outage, "RECOVERED_WITHIN_S", 0.0)
+    model = Hosts(OLD, 9)
+    model.spoil = lambda _host, _script, text: text.replace("kube-apiserver.service yes", "kube-apiserver.service no")
+    assert await follow(model) == failed("0 s after the start: kube-apiserver on m1 is silent")
+    assert model.silent == 8
+
+
+@pytest.mark.parametrize(
+    ("settles", "extra", "verdict"),
+    [(True, 0.0, failed("not yet")), (False, 5.0, failed("not yet")), (True, 5.0, passed("there"))],
+)
+async def test_a_second_look_waits_for_what_is_late(settles: bool, extra: float, verdict: Verdict) -> None:
     looks = itertools.count()
 
-    @workload.settling
-    async def late(_env: Env) -> str:
-        if next(looks) < 2:
-            raise Wrong("not yet")
-        return "there"
+    async def look(_env: Env) -> int:
+        return next(looks)
 
-    asked = late(Env(cluster(), Door(), "x", patience))
-    if patience:
-        assert await asked == "there"
-    else:
-        with pytest.raises(Wrong, match="not yet"):
-            await asked
+    def judge(_cluster: Cluster, seen: int) -> Verdict:
+        return passed("there") if seen >= 2 else failed("not yet")
+
+    finding = await examine(Check("x", "x", look, judge, settles=settles), Env(cluster(), Door(), "x", extra))
+    assert finding.verdict == verdict
+    assert settles or next(looks) == 1
