@@ -52,7 +52,7 @@ class World:
         """What was asked before anything was compiled."""
         return self.context.of(host)
 
-    def said(self, host: Host, question: str) -> str:
+    def answer(self, host: Host, question: str) -> str:
         """A host's answer; empty when it gave none."""
         return self.answers.get(host.name, {}).get(question, "")
 
@@ -65,15 +65,15 @@ class World:
 
     @cached_property
     def _settled(self) -> frozenset[str]:
-        was = self.context.established.hosts if self.context.established else ()
-        before = {host.name: host for host in was if host.name not in self.context.replaced}
+        established = self.context.established.hosts if self.context.established else ()
+        before = {host.name: host for host in established if host.name not in self.context.replaced}
         return frozenset(
             host.name
             for host in self.cluster.hosts
-            if (old := before.get(host.name))
-            and (old.ip == host.ip and set(host.roles) <= set(old.roles))
-            and (known := self.machines.get(host.name))
-            and known == self.facts(host).machine_id
+            if (same := before.get(host.name))
+            and (same.ip == host.ip and set(host.roles) <= set(same.roles))
+            and (machine := self.machines.get(host.name))
+            and machine == self.facts(host).machine_id
         )
 
     def comes(self, host: Host, *roles: Role) -> bool:
@@ -97,9 +97,8 @@ class World:
     @property
     def vip_comes(self) -> bool:
         """Whether the virtual IP is none that the cluster holds already."""
-        was = self.context.established
-        vip = self.cluster.endpoint.vip
-        return vip is not None and (was is None or was.endpoint.vip != vip)
+        established, vip = self.context.established, self.cluster.endpoint.vip
+        return vip is not None and (established is None or established.endpoint.vip != vip)
 
 
 @dataclass(frozen=True)

@@ -45,7 +45,7 @@ def _other(daemon: str) -> Verdict:
 def _told(world: World, host: Host, daemon: str) -> Verdict:
     """What the host's own files name stays, and is told."""
     chrony = daemon != "systemd-timesyncd"
-    lines = [line.split() for line in world.said(host, OTHERS.name).splitlines()]
+    lines = [line.split() for line in world.answer(host, OTHERS.name).splitlines()]
     own = [words for words in lines if len(words) > 1 and words[1].startswith("NTP=") != chrony]
     if chrony:
         named = ", ".join(f"{words[2]} ({words[0]})" for words in own[:3] if len(words) > 2)

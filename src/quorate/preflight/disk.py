@@ -85,7 +85,7 @@ DISKS = Question("disk", _ask_df)
 
 def disks(world: World, host: Host) -> Mapping[str, Disk]:
     """The file system below each folder that was asked about."""
-    lines = [line.split(None, 6) for line in world.said(host, DISKS.name).splitlines()]
+    lines = [line.split(None, 6) for line in world.answer(host, DISKS.name).splitlines()]
     found = {words[5]: _disk(words) for words in lines if len(words) == 7 and words[0].isdigit()}
     return {words[1]: found[words[2]] for words in lines if len(words) == 3 and words[0] == "at" and words[2] in found}
 

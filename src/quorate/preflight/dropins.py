@@ -152,7 +152,7 @@ def untouched(world: World, host: Host) -> Verdict | None:
     """Nobody else's drop-in makes another service of one of ours."""
     if world.plan is not None and not units(world, host):
         return None
-    answer = world.said(host, DROP_INS.name)
+    answer = world.answer(host, DROP_INS.name)
     if "asked" not in answer.splitlines():
         return unchecked(
             "without a plan our services are not known" if world.plan is None else "the host does not tell"

@@ -34,7 +34,7 @@ def reached(world: World, host: Host) -> Verdict | None:
     """The endpoint takes a connection from the host, or refuses one while nothing is behind it: the way is open."""
     if not (_there(world) and asks(host)):
         return None
-    cluster, said = world.cluster, world.said(host, ENDPOINT.name).splitlines()
+    cluster, said = world.cluster, world.answer(host, ENDPOINT.name).splitlines()
     if "asked tcp" not in said:
         return unchecked("there is neither bash nor curl to try with" if said else "the host does not tell")
     how = next((line.rpartition(" ")[2] for line in said if line.startswith("tcp ")), "")

@@ -30,7 +30,7 @@ def leads(world: World, host: Host) -> Verdict | None:
     name, front = cluster.endpoint.name, cluster.front
     if not name:
         return None
-    said = world.said(host, NAME.name).split()
+    said = world.answer(host, NAME.name).split()
     if said[:1] != ["asked"]:
         return unchecked("there is no getent")
     found = set(said[1:])

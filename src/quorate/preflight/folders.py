@@ -47,7 +47,7 @@ def fit(world: World, host: Host) -> Verdict | None:
     folders = tuple(_chosen(world, host))
     if not folders:
         return None
-    lines = [line.split(" ", 1) for line in world.said(host, FOLDERS.name).splitlines()]
+    lines = [line.split(" ", 1) for line in world.answer(host, FOLDERS.name).splitlines()]
     bad, odd = [], []
     for folder in folders:
         said = [words[1] for words in lines if words[0] == folder and len(words) == 2]

@@ -48,7 +48,7 @@ def data(world: World, host: Host) -> Verdict | None:
     """Nothing of another cluster is on a host that is new in this one. Ours has our CAs beside it."""
     if world.settled(host):
         return None
-    lines = world.said(host, DATA.name).splitlines()
+    lines = world.answer(host, DATA.name).splitlines()
     if "asked" not in lines:
         return unchecked()
     facts, pems = world.facts(host), world.context.secrets

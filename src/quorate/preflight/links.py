@@ -23,14 +23,14 @@ class Link:
 
 def addresses(world: World, host: Host) -> tuple[tuple[str, IPv4Interface], ...]:
     """Every interface with each of its addresses; nothing when the host did not tell."""
-    found = re.findall(r"^\d+: (\S+?)(?:@\S+)? +inet ([0-9./]+)", world.said(host, ADDRESSES.name), re.MULTILINE)
+    found = re.findall(r"^\d+: (\S+?)(?:@\S+)? +inet ([0-9./]+)", world.answer(host, ADDRESSES.name), re.MULTILINE)
     return tuple((name, IPv4Interface(address)) for name, address in found)
 
 
 def links(world: World, host: Host) -> Mapping[str, Link]:
     """Every interface by name."""
     pattern = r"^\d+: (\S+?)(?:@\S+)?: <.*? mtu (\d+)(?:.*?link/ether (\S+))?"
-    found = re.findall(pattern, world.said(host, ADDRESSES.name), re.MULTILINE)
+    found = re.findall(pattern, world.answer(host, ADDRESSES.name), re.MULTILINE)
     return {name: Link(int(mtu), mac) for name, mtu, mac in found}
 
 

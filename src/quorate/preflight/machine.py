@@ -117,7 +117,7 @@ def _dotted(version: tuple[int, ...]) -> str:
 
 def features(world: World, host: Host) -> Verdict | None:
     """What pods need of the kernel is there or can be loaded; the feature counts, not the module."""
-    said = world.said(host, KERNEL_HAS.name).splitlines()
+    said = world.answer(host, KERNEL_HAS.name).splitlines()
     if not host.has(Role.WORKER):
         return None
     if "asked=yes" not in said:
@@ -138,7 +138,7 @@ def features(world: World, host: Host) -> Verdict | None:
 
 def cgroups(world: World, host: Host) -> Verdict | None:
     """Control groups that this version's kubelet takes, with the controllers that it needs."""
-    said, kind = set(world.said(host, CGROUPS.name).split()), world.facts(host).cgroup
+    said, kind = set(world.answer(host, CGROUPS.name).split()), world.facts(host).cgroup
     if not host.has(Role.WORKER):
         return None
     if not said:
@@ -163,7 +163,7 @@ def cgroups(world: World, host: Host) -> Verdict | None:
 
 def systemd(world: World, host: Host) -> Verdict | None:
     """systemd runs the host, and understands our units."""
-    said = world.said(host, SYSTEMD_IS.name).strip()
+    said = world.answer(host, SYSTEMD_IS.name).strip()
     if said == "none":
         return failed("systemd does not run this host")
     if not (found := re.match(r"systemd (\d+)", said)):
@@ -207,7 +207,7 @@ def clock(world: World, host: Host) -> Verdict | None:
 
 def swap(world: World, host: Host) -> Verdict | None:
     """Off, where it slows etcd or hides from kubelet how much memory there is."""
-    said = world.said(host, SWAPS.name).splitlines()
+    said = world.answer(host, SWAPS.name).splitlines()
     if not said:
         return unchecked()
     on = [line for line in said if line not in ("asked", "Filename")]
@@ -222,7 +222,7 @@ def swap(world: World, host: Host) -> Verdict | None:
 def one_machine(world: World, host: Host) -> Verdict | None:
     """No other name of the file leads to this machine, and it is nobody's clone."""
     mine = world.facts(host)
-    uuid, macs = world.said(host, IDENTITY.name).strip(), hardware(world, host)
+    uuid, macs = world.answer(host, IDENTITY.name).strip(), hardware(world, host)
     clones = []
     for other in world.there:
         if other.name == host.name:
@@ -238,7 +238,7 @@ def one_machine(world: World, host: Host) -> Verdict | None:
             clones.append(f"MAC {min(both)} is also that of {other.name}")
         elif same_id:
             clones.append(f"machine-id {mine.machine_id} is also that of {other.name}")
-        elif uuid and not mine.container and uuid == world.said(other, IDENTITY.name).strip():
+        elif uuid and not mine.container and uuid == world.answer(other, IDENTITY.name).strip():
             clones.append(f"product_uuid is also that of {other.name}")
     if clones:
         return warned("; ".join(clones[:3]))

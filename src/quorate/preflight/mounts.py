@@ -88,7 +88,7 @@ def programs(world: World, host: Host) -> Verdict | None:
     places = tuple(_places(world, host))
     if not places:
         return None
-    answer = world.said(host, MOUNTS.name)
+    answer = world.answer(host, MOUNTS.name)
     known = mounts(answer)
     if not known:
         return unchecked()

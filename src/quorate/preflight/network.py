@@ -73,7 +73,7 @@ def ports(world: World, host: Host) -> Verdict | None:
     """The cluster's ports are free, or taken by the cluster's own services."""
     if world.settled(host):
         return None
-    lines = world.said(host, PORTS.name).splitlines()
+    lines = world.answer(host, PORTS.name).splitlines()
     if "asked" not in lines:
         return unchecked("there is no ss")
     units = {words[1]: words[2] for line in lines if (words := line.split())[:1] == ["unit"] and len(words) == 3}
@@ -131,7 +131,7 @@ def names(world: World, host: Host) -> Verdict | None:
     """The host's own name and those that the cluster uses lead where they should."""
     if world.settled(host):
         return None
-    lines = [line.split() for line in world.said(host, NAMES.name).splitlines()]
+    lines = [line.split() for line in world.answer(host, NAMES.name).splitlines()]
     own = next((words[1] for words in lines if words[:1] == ["own"] and len(words) > 1), "")
     if not own:
         return unchecked("there is no getent")

@@ -95,7 +95,7 @@ def mtu(world: World, host: Host) -> Verdict | None:
         return warned(f"{mine.mtu}, other hosts have {', '.join(str(each) for each in sorted(others - {mine.mtu}))}")
     if not peers(world, host):
         return passed(str(mine.mtu))
-    said = world.said(host, PAIRS.name).splitlines()
+    said = world.answer(host, PAIRS.name).splitlines()
     if small := _named(world, said, "small"):
         return warned(f"packets of {mine.mtu} bytes do not arrive at {', '.join(small)}, small ones do")
     if "asked mtu" not in said:
@@ -115,7 +115,7 @@ def reach(world: World, host: Host) -> Verdict | None:
     needed = doors(world, host)
     if not needed:
         return None
-    said = world.said(host, PAIRS.name).splitlines()
+    said = world.answer(host, PAIRS.name).splitlines()
     if "asked tcp" not in said:
         return unchecked("there is neither bash nor curl to try with" if said else "the host does not tell")
     how = {(words[1], words[2]): words[3] for line in said if len(words := line.split()) == 4 and words[0] == "tcp"}

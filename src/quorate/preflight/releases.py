@@ -49,7 +49,9 @@ def haproxy(world: World, host: Host) -> Verdict | None:
     """What is there stays; else what comes with quorate, or what the host's package manager offers."""
     if not _runs_haproxy(world, host):
         return None
-    said = {word: text for word, _, text in (line.partition(" ") for line in world.said(host, "haproxy").splitlines())}
+    said = {
+        word: text for word, _, text in (line.partition(" ") for line in world.answer(host, "haproxy").splitlines())
+    }
     bundled = [file.version for file in world.context.supply.packages.get("haproxy", ()) if file.name == "haproxy"]
     version = next((text for text in (*bundled, said.get("has"), said.get("offers")) if text), "")
     numbers = re.match(r"(?:\d+:)?(\d+)\.(\d+)", version)

@@ -61,7 +61,7 @@ ETCD = Question("syncs of etcd", _ask_etcd)
 
 
 def _measured(world: World, host: Host) -> Syncs | None:
-    times = sorted(1000 * float(word) for word in world.said(host, FSYNC.name).split() if word[0].isdigit())
+    times = sorted(1000 * float(word) for word in world.answer(host, FSYNC.name).split() if word[0].isdigit())
     if not times:
         return None
     late = times[min(len(times) - 1, round(len(times) * 0.99) - 1)]
@@ -70,7 +70,7 @@ def _measured(world: World, host: Host) -> Syncs | None:
 
 def _told(world: World, host: Host) -> Syncs | None:
     """etcd counts how many took up to a limit, for limits that double."""
-    rows = [words for line in world.said(host, ETCD.name).splitlines() if len(words := line.split()) == 2]
+    rows = [words for line in world.answer(host, ETCD.name).splitlines() if len(words := line.split()) == 2]
     counts = [(1000 * float(limit), float(count)) for limit, count in rows]
     if not counts or not counts[-1][1]:
         return None

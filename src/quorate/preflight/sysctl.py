@@ -96,7 +96,7 @@ def clashes(wanted: dict[str, str], said: str) -> Iterator[Line]:
 
 def lasting(world: World, host: Host) -> Verdict | None:
     """No file that is read after ours sets what ours does to something else."""
-    said = world.said(host, FILES.name)
+    said = world.answer(host, FILES.name)
     wanted = sysctls(world.context, host)
     if not wanted:
         return None

@@ -37,7 +37,7 @@ def upgrades(world: World, host: Host) -> Verdict | None:
         return None
     if manager == "apt":
         return passed(f"{', '.join(names)} are left out by {APT_UPGRADES}")
-    lines = world.said(host, UPGRADES.name).splitlines()
+    lines = world.answer(host, UPGRADES.name).splitlines()
     if "asked" not in lines:
         return unchecked()
     timers = [line.removeprefix("timer ") for line in lines if line.startswith("timer ")]

@@ -95,8 +95,8 @@ def passes(world: World, host: Host) -> Verdict | None:
     others = [each for each in _speakers(world) if each != host]
     if not others or not host.has(Role.LOAD_BALANCER):
         return None
-    lines = set(world.said(host, VRRP.name).splitlines())
-    if deaf := [each for each in others if f"silent {each.ip}" in lines and world.said(each, VRRP.name)]:
+    lines = set(world.answer(host, VRRP.name).splitlines())
+    if deaf := [each for each in others if f"silent {each.ip}" in lines and world.answer(each, VRRP.name)]:
         shown = ", ".join(f"{each.name} ({each.ip})" for each in deaf)
         return failed(f"no VRRP packet of {shown} arrives: IP protocol 112 is filtered")
     heard = [each for each in others if f"heard {each.ip}" in lines]
@@ -109,7 +109,7 @@ def free(world: World, host: Host) -> Verdict | None:
     """No machine but the balancers has the virtual IP."""
     if not (world.vip_comes and host.has(Role.LOAD_BALANCER)):
         return None
-    vip, said = str(world.cluster.endpoint.vip), world.said(host, VIP.name)
+    vip, said = str(world.cluster.endpoint.vip), world.answer(host, VIP.name)
     if (ours := holder(world, vip)) is not None:
         # Of an apply that did not end.
         runs = "keepalived.service" in world.facts(ours).running
@@ -157,7 +157,7 @@ def router_id(world: World, host: Host) -> Verdict | None:
     """No router that is none of ours is heard with our virtual_router_id."""
     if not _concerned(world, host):
         return None
-    said, vrrp_said = world.said(host, VIP.name), world.said(host, VRRP.name).splitlines()
+    said, vrrp_said = world.answer(host, VIP.name), world.answer(host, VRRP.name).splitlines()
     wanted = place.router_id(world.cluster, world.context.facts.hosts)
     heard = [(at, int(number)) for at, number in re.findall(r"^IP ([0-9.]+) > .*vrid (\d+)", said, re.MULTILINE)]
     # Routers with a virtual MAC have the number in it (RFC 9568, 7.3).

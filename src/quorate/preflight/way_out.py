@@ -40,7 +40,7 @@ PROXIES = Question("proxies", _ask_proxies)
 
 def proxies(world: World, host: Host) -> Verdict | None:
     """The file's proxy answers; a host that names one of its own is told that nothing goes through that."""
-    lines = world.said(host, PROXIES.name).splitlines()
+    lines = world.answer(host, PROXIES.name).splitlines()
     given = world.cluster.os.proxy
     if "asked" not in lines:
         return unchecked()

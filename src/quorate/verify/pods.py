@@ -181,8 +181,8 @@ async def rollout(env: Env, count: int, name: str, label: str, namespace: str) -
         f"{run} get pods -l {label} -o json"
     )
     items = parse(await env.admin(script, PODS_RUN_S + 20))
-    found = running(items)
-    return Rollout(count, found, "" if len(found) >= count else why_not(items))
+    pods = running(items)
+    return Rollout(count, pods, "" if len(pods) >= count else why_not(items))
 
 
 async def delete(env: Env) -> None:

@@ -16,7 +16,8 @@ clients go without is what a drill measures.
 
 LOOKS, LOOK_AGAIN_AFTER_S = 3, 2.0
 """How often, after how many seconds, hosts are asked who has the address while another balancer answers."""
-LOOPBACK = "00:00:00:00:00:00"
+NO_MAC = "00:00:00:00:00:00"
+"""Of a loopback."""
 
 
 def no_vip(cluster: Cluster) -> str:
@@ -101,7 +102,7 @@ class Neighbours:
 async def look_neighbours(env: Env) -> Neighbours:
     """All hosts ask the network for the address; again where another balancer answers, for it may have moved."""
     outputs = await env.many(list(env.cluster.balancers), lambda _host: "cat /sys/class/net/*/address")
-    macs = {name: frozenset(output.split()) - {LOOPBACK} for name, output in outputs.items()}
+    macs = {name: frozenset(output.split()) - {NO_MAC} for name, output in outputs.items()}
     for left in reversed(range(LOOKS)):
         names = await arrived(env)
         if len(names) != 1:
