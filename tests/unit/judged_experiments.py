@@ -18,7 +18,7 @@ SMOOTH = Sample(((0.0, True), (0.5, False), (1.0, True)))
 ROUGH = Sample(((0.0, True), (5.0, False), (11.0, True)))
 LOST = "1 of 3 requests lost, longest gap"
 
-MOVE = Move(("b1",), "b2", 0.82, ("b2",), SMOOTH)
+MOVE = Move(("b1",), ("b2",), 0.82, SMOOTH)
 RETURN = Return(("b2",), WELL, ("b1",), SMOOTH)
 NONE_STOPPED = skipped("no balancer is stopped: see check 6")
 
@@ -28,12 +28,12 @@ FAILOVER = (
     Case("6", Move(("b1", "b2")), failed("10.0.9.100 is on 2 hosts")),
     Case(
         "6",
-        Move(("b1",), None, 20.1, ("b1",), SMOOTH),
+        Move(("b1",), ("b1",), 20.1, SMOOTH),
         failed("20 s after nginx.service stopped on b1, 10.0.9.100 is on b1"),
     ),
     Case(
         "6",
-        Move(("b1",), None, 20.1, (), SMOOTH),
+        Move(("b1",), (), 20.1, SMOOTH),
         failed("20 s after nginx.service stopped on b1, 10.0.9.100 is on no host"),
     ),
     Case("6", replace(MOVE, sample=ROUGH), failed(f"b1 to b2, but {LOST} 11.0 s")),

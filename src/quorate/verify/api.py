@@ -11,7 +11,7 @@ from quorate.resource.ask import MARK
 from quorate.spec import pki_files
 from quorate.spec.cluster import Cluster, Host
 from quorate.verify import pods
-from quorate.verify.env import CURL, Env, own_url, settled
+from quorate.verify.env import CURL, Env, own_url, until
 from quorate.verify.traffic import Pair, Traffic, traffic
 
 SERVER_TAKEN_BACK_S = 40.0
@@ -58,12 +58,11 @@ async def look_alternates(env: Env) -> Log:
     def complete(log: Log) -> bool:
         return not any(_unused(env.cluster, pairs) for pairs in log.values())
 
-    async def all_used() -> Log | None:
-        log = (await traffic(env)).lines
-        return log if complete(log) else None
+    async def look() -> Log:
+        return (await traffic(env)).lines
 
     first = (await env.once(traffic)).lines
-    return first if complete(first) else await settled(all_used, SERVER_TAKEN_BACK_S, 1.0) or first
+    return first if complete(first) else await until(complete, look, SERVER_TAKEN_BACK_S, 1.0)
 
 
 def judge_alternates(cluster: Cluster, seen: Log) -> Verdict:

@@ -108,13 +108,13 @@ async def fresh(env: Env) -> dict[str, View]:
     return views
 
 
-async def settled(look: Callable[[], Awaitable[T | None]], within: float, pause: float = 0.3) -> T | None:
-    """The first answer that is not None, asked again and again for so many seconds; else None."""
+async def until(good: Callable[[T], bool], look: Callable[[], Awaitable[T]], within: float, pause: float = 0.3) -> T:
+    """What is seen once it is good, looked at again and again; after so many seconds what is seen then."""
     end = asyncio.get_running_loop().time() + within
     while True:
-        answer = await look()
-        if answer is not None or asyncio.get_running_loop().time() >= end:
-            return answer
+        seen = await look()
+        if good(seen) or asyncio.get_running_loop().time() >= end:
+            return seen
         await asyncio.sleep(pause)
 
 

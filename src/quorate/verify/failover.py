@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from quorate.report.findings import Verdict, failed, passed, skipped
 from quorate.spec import pki_files
 from quorate.spec.cluster import Cluster, Host, Role
-from quorate.verify.env import Env, settled
+from quorate.verify.env import Env, until
 from quorate.verify.outage import Recovery, healthy, recovered, start, stop
 from quorate.verify.sample import NOT_SAMPLED, Sample, sampling
 from quorate.verify.traffic import TIMES, version_script
@@ -41,12 +41,10 @@ class Move:
 
     before: tuple[str, ...]
     """Who had it; nothing is stopped unless it is one."""
-    heir: str | None = None
-    """The other host that had it alone; None when none came in time."""
+    after: tuple[str, ...] = ()
+    """Who had it then: as soon as it was another one alone, or when the time for that was over."""
     seconds: float = 0.0
     """Until then."""
-    after: tuple[str, ...] = ()
-    """Who had it in the end."""
     sample: Sample = NOT_SAMPLED
 
 
@@ -61,15 +59,14 @@ async def look_moves(env: Env) -> Move:
         await asyncio.sleep(CALM_S / 2)
         began = asyncio.get_running_loop().time()
         await stop(env, owner, [_unit(env.cluster)])
-
-        async def moved() -> str | None:
-            names = await holders(env)
-            return names[0] if len(names) == 1 and names != before else None
-
-        heir = await settled(moved, VIP_MOVES_S)
+        after = await until(lambda names: _moved(before, names), lambda: holders(env), VIP_MOVES_S)
         seconds = asyncio.get_running_loop().time() - began
         await asyncio.sleep(CALM_S)
-    return Move(before, heir, seconds, (heir,) if heir else await holders(env), sample())
+    return Move(before, after, seconds, sample())
+
+
+def _moved(before: tuple[str, ...], after: tuple[str, ...]) -> bool:
+    return len(after) == 1 and after != before
 
 
 def judge_moves(cluster: Cluster, seen: Move) -> Verdict:
@@ -78,11 +75,11 @@ def judge_moves(cluster: Cluster, seen: Move) -> Verdict:
     if len(seen.before) != 1:
         return failed(f"{vip} is on {len(seen.before)} hosts")
     owner, after = seen.before[0], ", ".join(seen.after) or "no host"
-    if seen.heir is None:
+    if not _moved(seen.before, seen.after):
         return failed(f"{seen.seconds:.0f} s after {_unit(cluster)} stopped on {owner}, {vip} is on {after}")
     if seen.sample.gap >= LONGEST_GAP_S:
-        return failed(f"{owner} to {seen.heir}, but {seen.sample}")
-    return passed(f"{vip} from {owner} to {seen.heir} within {seen.seconds:.1f} s; {seen.sample}")
+        return failed(f"{owner} to {after}, but {seen.sample}")
+    return passed(f"{vip} from {owner} to {after} within {seen.seconds:.1f} s; {seen.sample}")
 
 
 @dataclass(frozen=True)

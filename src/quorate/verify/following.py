@@ -9,7 +9,7 @@ from quorate.report.findings import Verdict, failed, passed
 from quorate.spec.cluster import Cluster, Host
 from quorate.spec.minor import parts
 from quorate.verify import pods
-from quorate.verify.env import CURL, Env, settled
+from quorate.verify.env import CURL, Env, until
 from quorate.verify.outage import Recovery, recovered
 
 WORKERS_KNOW_S = 150.0
@@ -96,14 +96,14 @@ async def _silent(env: Env, url: str, within: float) -> tuple[str, ...]:
     """The workers from which the service does not answer in time."""
 
     async def answers(worker: Host) -> bool:
-        async def look() -> bool | None:
+        async def look() -> bool:
             try:
                 await env.run(worker, f"{CURL} -f -o /dev/null {url}")
             except CommandFailed:
-                return None
+                return False
             return True
 
-        return bool(await settled(look, within, 1.0))
+        return await until(bool, look, within, 1.0)
 
     workers = env.cluster.workers
     answered = await asyncio.gather(*(answers(worker) for worker in workers))

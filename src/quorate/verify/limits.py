@@ -9,7 +9,7 @@ from quorate.render.workload import pod
 from quorate.report.findings import Verdict, failed, passed
 from quorate.spec.cluster import Cluster
 from quorate.verify import pods
-from quorate.verify.env import Env, settled
+from quorate.verify.env import Env, until
 
 MEMORY, EATS = 32, 96
 """MiB that a container may have, and what it tries to take."""
@@ -59,14 +59,11 @@ async def look_limits(env: Env) -> Pods:
     # A second look begins anew.
     await env.admin(f"{run} delete pod -l app={APP} --force --grace-period=0 >/dev/null 2>&1; :")
     await env.admin(f"{run} create -f - {heredoc(yaml.dump_all(wanted))}")
-    last: Pods = ()
 
-    async def over() -> Pods | None:
-        nonlocal last
-        last = pods.parse(await env.admin(f"{run} get pods -l app={APP} -o json"))
-        return last if len(_ended(last)) == len(workers) else None
+    async def look() -> Pods:
+        return pods.parse(await env.admin(f"{run} get pods -l app={APP} -o json"))
 
-    return await settled(over, pods.PODS_RUN_S, 1.0) or last
+    return await until(lambda items: len(_ended(items)) == len(workers), look, pods.PODS_RUN_S, 1.0)
 
 
 def judge_limits(cluster: Cluster, seen: Pods) -> Verdict:

@@ -9,7 +9,7 @@ from quorate.core import CommandFailed, TransportError
 from quorate.report.findings import Verdict, failed, passed
 from quorate.spec import processes
 from quorate.spec.cluster import Cluster, Host, Role
-from quorate.verify.env import Env, settled
+from quorate.verify.env import Env, until
 from quorate.verify.failover import CALM_S, LONGEST_GAP_S, asker
 from quorate.verify.outage import NOT_AWAITED, Recovery, healthy, recovered, start, stop
 from quorate.verify.sample import Sample, sampling
@@ -84,7 +84,7 @@ async def _stopped(env: Env, victim: Host, held: Mapping[str, str]) -> MasterLos
         await asyncio.sleep(CALM_S / 2)
         began = asyncio.get_running_loop().time()
         await stop(env, victim, units, block=False)
-        heirs = await settled(moved, LEASES_MOVE_S, 0.5)
+        heirs = await until(lambda heirs: heirs is not None, moved, LEASES_MOVE_S, 0.5)
         seconds = asyncio.get_running_loop().time() - began
         await asyncio.sleep(2 * CALM_S)
     return MasterLoss(victim.name, units, tuple(held), heirs, seconds, sample())

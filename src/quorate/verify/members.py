@@ -15,7 +15,7 @@ from quorate.spec import pki_files
 from quorate.spec.cluster import Cluster, Host
 from quorate.spec.ports import ETCD_CLIENT
 from quorate.verify import following
-from quorate.verify.env import Env, own_url, settled
+from quorate.verify.env import Env, own_url, until
 from quorate.verify.following import Followed, followed
 from quorate.verify.outage import NOT_AWAITED, Recovery, healthy, recovered, start, stop
 
@@ -106,11 +106,7 @@ async def _stopped(env: Env, few: Sequence[Host], many: Sequence[Host]) -> Loss:
     for host in few:
         await stop(env, host, ["etcd.service"])
     began = asyncio.get_running_loop().time()
-
-    async def acked() -> bool | None:
-        return True if await _write(env, "with-majority") else None
-
-    if not await settled(acked, MINORITY_WRITES_S, 0.5):
+    if not await until(bool, lambda: _write(env, "with-majority"), MINORITY_WRITES_S, 0.5):
         return loss
     loss = replace(loss, seconds=asyncio.get_running_loop().time() - began)
     await stop(env, many[-1], ["etcd.service"])

@@ -13,7 +13,7 @@ from quorate.spec import metrics_server, pki_files
 from quorate.spec.cluster import Cluster, Host
 from quorate.verify import pods
 from quorate.verify.check import LookFailed
-from quorate.verify.env import CURL, Env, own_url, settled
+from quorate.verify.env import CURL, Env, own_url, until
 
 PATH = f"/apis/{metrics_server.API}/nodes"
 NUMBERS_COME_S = 90
@@ -117,14 +117,11 @@ async def _top(env: Env) -> Top | None:
         return None
     label, replicas = f"k8s-app={metrics_server.NAME}", metrics_server.replicas(env.cluster)
     (await pods.rollout(env, replicas, metrics_server.NAME, label, metrics_server.NAMESPACE)).complete()
-    last = Top()
 
-    async def complete() -> Top | None:
-        nonlocal last
-        last = Top.of(await env.admin(f"{env.kubectl()} top nodes --no-headers 2>&1 || :"))
-        return None if _lack(env.cluster, last) else last
+    async def look() -> Top:
+        return Top.of(await env.admin(f"{env.kubectl()} top nodes --no-headers 2>&1 || :"))
 
-    return await settled(complete, NUMBERS_COME_S, 2.0) or last
+    return await until(lambda top: not _lack(env.cluster, top), look, NUMBERS_COME_S, 2.0)
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from quorate.execute.outage import Break
 from quorate.render.sh import sh
 from quorate.spec.cluster import Host
 from quorate.verify.check import LookFailed
-from quorate.verify.env import Env, settled
+from quorate.verify.env import Env, until
 
 STAYS_STOPPED_S = 150.0
 """Seconds for which a check may leave services stopped; half a minute later a host starts them by itself."""
@@ -57,25 +57,17 @@ NOT_AWAITED = Recovery(trouble="nobody waited for it")
 
 async def healthy(env: Env) -> None:
     """Wait until all is well. Raises LookFailed when it does not come: a sick cluster is not hurt further."""
-    if trouble := await _trouble(env, HEALTHY_WITHIN_S):
-        raise LookFailed(f"not tried, the cluster is not healthy: {trouble}")
+    if why := await _trouble(env, HEALTHY_WITHIN_S):
+        raise LookFailed(f"not tried, the cluster is not healthy: {why}")
 
 
 async def recovered(env: Env) -> Recovery:
     """Wait until all is well again, or its time is over."""
     began = asyncio.get_running_loop().time()
-    trouble = await _trouble(env, RECOVERED_WITHIN_S)
-    return Recovery(asyncio.get_running_loop().time() - began, trouble)
+    why_not = await _trouble(env, RECOVERED_WITHIN_S)
+    return Recovery(asyncio.get_running_loop().time() - began, why_not)
 
 
 async def _trouble(env: Env, within: float) -> str:
     """What is not well after so many seconds; empty as soon as all is."""
-    last = ""
-
-    async def well() -> bool | None:
-        nonlocal last
-        last = await trouble(env.cluster, env.via)
-        return None if last else True
-
-    await settled(well, within, 1.0)
-    return last
+    return await until(lambda why: not why, lambda: trouble(env.cluster, env.via), within, 1.0)

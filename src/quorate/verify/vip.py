@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from quorate.report.findings import Verdict, failed, passed
 from quorate.spec.cluster import Cluster, Host
-from quorate.verify.env import Env, settled
+from quorate.verify.env import Env, until
 
 VIP_ARRIVES_S = 10.0
 """Seconds that the address may be on no host, or seem to be on two: on a busy host it takes some 5 to find a balancer
@@ -40,14 +40,7 @@ async def holders(env: Env) -> tuple[str, ...]:
 async def arrived(env: Env) -> tuple[str, ...]:
     """The holders, as soon as it is one alone: an address that is on its way is on no host, or for the time between two
     hosts' answers on two. After a while, whoever has it then."""
-    last: tuple[str, ...] = ()
-
-    async def one() -> tuple[str, ...] | None:
-        nonlocal last
-        last = await holders(env)
-        return last if len(last) == 1 else None
-
-    return await settled(one, VIP_ARRIVES_S) or last
+    return await until(lambda names: len(names) == 1, lambda: holders(env), VIP_ARRIVES_S)
 
 
 def not_one(cluster: Cluster, holders: Sequence[str]) -> str:
