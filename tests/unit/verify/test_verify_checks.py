@@ -1,27 +1,20 @@
 """Verify's checks: what each makes of a healthy cluster, and of one with a fault; hosts are a scripted door."""
 
-import asyncio
-import itertools
 import re
 from collections import Counter
 from ipaddress import IPv4Address
-from typing import Any
 
 import pytest
 from verify_door import Door, cluster, env
 from verify_model import Model
 
 from quorate.core import TransportError
-from quorate.execute import survey
-from quorate.execute.outage import NOW
 from quorate.render import yaml
 from quorate.report.findings import Finding, Status
 from quorate.spec.cluster import Cluster, Dns, Endpoint, Host, Metrics, Role, Versions
-from quorate.verify import failover, members, outage, pods, reach, traffic, vip
+from quorate.verify import pods, reach, traffic, vip
 from quorate.verify.catalog import CHECKS
 from quorate.verify.check import examine
-from quorate.verify.env import Env
-from quorate.verify.following import Followed
 from quorate.verify.pods import Lab, Pod
 from quorate.verify.runner import verify
 from quorate.verify.sample import Sample
@@ -307,114 +300,3 @@ async def test_a_lost_host_fails_what_needs_it_and_nothing_hangs() -> None:
     found = await run_on(Model(cluster(), spoil))
     assert found["4"].status is Status.PASSED
     assert found["keys-closed"].detail == "w2: no route"
-
-
-class Drill(Model):
-    """The model with services that can be stopped: the VIP goes to where the balancer runs."""
-
-    def __init__(self, c: Cluster, *, stuck: bool = False) -> None:
-        super().__init__(c)
-        self.stopped: set[tuple[str, str]] = set()
-        self.stuck = stuck
-
-    def __call__(self, host: str, script: str) -> str:
-        # Before it stands what the host's own timer would do.
-        now = script.partition(f"echo {NOW}\n")[2] or script
-        for word, act in (("stop", self.stopped.add), ("start", self.stopped.discard)):
-            for unit in survey.units(self.cluster, self.cluster.host(host)):
-                if re.search(rf"^systemctl {word} .*{unit}", now, re.M):
-                    act((host, unit))
-        text = super().__call__(host, script)
-        if "ip -4 -o addr show to" in script:
-            up = [each.name for each in self.cluster.balancers if (each.name, "nginx.service") not in self.stopped]
-            holder = "b1" if self.stuck else up[0]
-            return f"2: eth0    inet {self.cluster.endpoint.vip}/24 scope\n" if host == holder else ""
-        return text
-
-
-class Asking(Door):
-    """Answers the sampler until it is told to end."""
-
-    async def run(self, host: str, script: str, **more: Any) -> str:
-        if (on_line := more.get("on_line")) is not None and "systemctl" not in script:
-            for tick in itertools.count():
-                on_line(f"{tick * 10**8} 200")
-                await asyncio.sleep(0.001)
-        return await super().run(host, script, **more)
-
-
-@pytest.mark.parametrize("stuck", [False, True])
-async def test_the_vip_is_moved_and_put_back(stuck: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(failover, "CALM_S", 0.01)
-    monkeypatch.setattr(failover, "VIP_MOVES_S", 0.5)
-    model = Drill(cluster(), stuck=stuck)
-    model.syntax = True
-    checks = [check for check in CHECKS if check.id in {"6", "7", "8"}]
-    door = Asking(model)
-    found = await verify(cluster(), door, disruptive=True, on_finding=lambda _finding: None, checks=checks)
-    seen = {finding.id: (finding.status, finding.detail) for finding in found}
-    assert door.sent("b1", "systemctl stop nginx.service")
-    assert model.stopped == set()
-    if stuck:
-        assert seen["6"][0] is Status.FAILED
-        assert "after nginx.service stopped on b1, 10.0.9.100 is on b1" in seen["6"][1]
-    else:
-        assert {status for status, _ in seen.values()} == {Status.PASSED}, seen
-        assert seen["6"][1].startswith("10.0.9.100 from b1 to b2 within 0.")
-
-
-@pytest.mark.parametrize(
-    ("said", "status", "detail"),
-    [
-        (
-            "310\n",
-            Status.PASSED,
-            "all 1 away for 0 s; back: m1 writes after 0.31 s; all well in 0 s; 2 workers lead to it within 5 s",
-        ),
-        ("2010\n", Status.PASSED, "m1 writes after 2.01 s (slow, 2 s is the goal)"),
-        (
-            "10010\n",
-            Status.FAILED,
-            "etcd answers again: m1 writes after 10.01 s (slow, 2 s is the goal), expected 10 s",
-        ),
-        ("never\n", Status.FAILED, "m1 writes after 150.00 s"),
-    ],
-)
-async def test_api_servers_write_as_soon_as_etcd_is_back(
-    said: str, status: Status, detail: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async def followed(_env: Env) -> Followed:
-        assert model.stopped == set()
-        return Followed((), (), 0.0)
-
-    monkeypatch.setattr(members, "ALL_AWAY_S", 0.0)
-    monkeypatch.setattr(members, "ASKING_HEAD_START_S", 0.0)
-    monkeypatch.setattr(members, "followed", followed)
-
-    class Etcd(Drill):
-        def __call__(self, host: str, script: str) -> str:
-            text = super().__call__(host, script)
-            if "answers()" in script:
-                assert ("m1", "etcd.service") in self.stopped
-                return said
-            return "acked before" if "configmap" in script else text
-
-    model = Etcd(cluster())
-    model.syntax = True
-    checks = [check for check in CHECKS if check.id == "all-members"]
-    (finding,) = await verify(cluster(), Door(model), disruptive=True, on_finding=lambda _finding: None, checks=checks)
-    assert finding.status is status, finding
-    assert detail in finding.detail
-    assert model.stopped == set()
-
-
-async def test_a_sick_cluster_is_not_hurt(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(outage, "HEALTHY_WITHIN_S", 0.0)
-    model = Drill(cluster())
-    model.spoil = lambda _host, _script, text: text.replace("kubelet.service yes", "kubelet.service no")
-    door = Door(model)
-    checks = [check for check in CHECKS if check.id == "6"]
-    (finding,) = await verify(cluster(), door, disruptive=True, on_finding=lambda _finding: None, checks=checks)
-    assert finding.status is Status.FAILED
-    assert "kubelet on w1 is silent" in finding.detail
-    assert not any("systemctl stop" in script for _, script in door.scripts)
