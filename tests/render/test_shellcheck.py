@@ -17,7 +17,7 @@ from quorate.operation import change
 from quorate.plan.compile import compile_stage
 from quorate.preflight.catalog import QUESTIONS
 from quorate.procedure import support
-from quorate.resource.prelude import PRELUDE
+from quorate.render.prelude import PRELUDE
 from quorate.spec.cluster import Cluster, Endpoint, LoadBalancer, Rollout
 
 EXCLUDED = {
