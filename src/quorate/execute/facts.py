@@ -7,11 +7,11 @@ from ipaddress import IPv4Interface, IPv4Network
 from itertools import pairwise
 
 from quorate.component.cni import PROTOCOL
-from quorate.component.etcd_disk import has_log
 from quorate.component.virtual_ip import KEEPALIVED_CONF
 from quorate.core import Transport, TransportError
 from quorate.execute import mounts
 from quorate.pki import profiles
+from quorate.render.etcd_disk import has_log
 from quorate.render.sh import quote, sh
 from quorate.spec import resolvers
 from quorate.spec.cluster import Cluster, Host, Role

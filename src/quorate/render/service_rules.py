@@ -1,4 +1,6 @@
-"""The watch over kube-proxy's rules: a script that has them written anew, one that says that they are gone."""
+"""kube-proxy's rules: a script that has them written anew, one that says that they are gone, and sh that takes
+them away.
+"""
 
 from quorate.render.sh import quote
 
@@ -75,3 +77,18 @@ whole() {{
 whole || echo 'rules of kube-proxy are gone from the firewall, services are not reached'
 exit 0
 """
+
+
+LEAVE = """\
+# What kube-proxy, kubelet and CNI plugins have put into the firewall.
+for t in iptables ip6tables; do
+  if command -v $t-save >/dev/null && $t-save 2>/dev/null | grep -qE 'KUBE-|CNI-'; then
+    $t-save | grep -vE 'KUBE-|CNI-' | $t-restore
+  fi
+done
+if command -v nft >/dev/null; then
+  for f in ip ip6; do nft delete table $f kube-proxy 2>/dev/null || :; done
+fi
+ip link delete kube-ipvs0 2>/dev/null || :
+"""
+"""sh that takes away what kube-proxy, kubelet and CNI plugins leave."""
