@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from ipaddress import IPv4Interface, IPv4Network
 from itertools import pairwise
 
-from quorate.component.cni import PROTOCOL
 from quorate.component.virtual_ip import KEEPALIVED_CONF
 from quorate.core import Transport, TransportError
 from quorate.execute import mounts
 from quorate.pki import profiles
 from quorate.render.etcd_disk import has_log
+from quorate.render.routes import PROTOCOL
 from quorate.render.sh import quote, sh
 from quorate.spec import resolvers
 from quorate.spec.cluster import Cluster, Host, Role

@@ -2,13 +2,12 @@
 them away.
 """
 
-from quorate.render.sh import quote
+from quorate.render.sh import PATH, quote
 
 SEEN = "/run/quorate-rules"
 """Which run of kube-proxy has written rules already: one that begins, or waits for the API, is left in peace."""
 LOOK = 5
 """Seconds between two looks at the rules; a look is three questions, seven in iptables mode."""
-_PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _JUMPS = (
     ("nat", "PREROUTING", "KUBE-SERVICES"),
     ("nat", "OUTPUT", "KUBE-SERVICES"),
@@ -28,7 +27,7 @@ def rules() -> str:
     return f"""\
 #!/bin/sh
 # Looks whether kube-proxy's rules are there; if not, and they were, kube-proxy has to write them anew.
-{_PATH}
+PATH={PATH}
 whole() {{
   gone=$(/bin/sh "$0.check") && [ -z "$gone" ]
 }}
@@ -69,7 +68,7 @@ def check(mode: str, service_ip: str) -> str:
     return f"""\
 #!/bin/sh
 # Says so when rules of kube-proxy are gone from this host's firewall.
-{_PATH}
+PATH={PATH}
 leads() {{ iptables -w -t "$1" -S "$2" | grep -q -- "-j $3$"; }}
 whole() {{
 {whole}

@@ -6,7 +6,7 @@ it; what is left on stdin is the script's own. `dd iflag=fullblock` reads exactl
 GNU coreutils, uutils and busybox alike; `head -c` over-reads in busybox (measured), `bs=1` is too slow.
 """
 
-from quorate.render.sh import quote
+from quorate.render.sh import PATH, quote
 from quorate.spec.outward import VARIABLES
 
 MARK = b"quorate-go "
@@ -17,8 +17,6 @@ ASK = "quorate-asks:"
 
 LOST = 253
 """Exit code of BOOT when the script did not arrive whole."""
-
-PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 def body(script: str) -> bytes:
