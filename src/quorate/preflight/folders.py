@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator
 
-from quorate.execute import mounts
+from quorate.execute.facts import unmounted
 from quorate.preflight.check import Question, Verdict, World, failed, passed, unchecked, warned
+from quorate.render import mounts
 from quorate.render.sh import quote
 from quorate.spec.cluster import RUNTIMES, Host, Role
 from quorate.spec.layout import KUBELET_DIR, STATE
@@ -54,7 +55,7 @@ def fit(world: World, host: Host) -> Verdict | None:
         count = next((line.removeprefix("files=") for line in said if line.startswith("files=")), "0")
         if not kind:
             return unchecked()
-        if missing := mounts.parse([line.removeprefix("unmounted=") for line in said if line.startswith("unmounted=")]):
+        if missing := unmounted([line.removeprefix("unmounted=") for line in said if line.startswith("unmounted=")]):
             bad.append(f"{folder}: {missing}")
         elif kind in UNFIT:
             bad.append(f"{folder} is on {kind}, which can't carry it")

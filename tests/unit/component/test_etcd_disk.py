@@ -17,9 +17,10 @@ from staging import compile_cluster
 
 from quorate.component import etcd_disk, membership
 from quorate.core import CommandFailed, Key
-from quorate.execute import facts, mounts
+from quorate.execute import facts
 from quorate.plan import guard
 from quorate.preflight import syncs
+from quorate.render import mounts
 from quorate.render.etcd_disk import BEGIN, JOIN, REMAINS, has_log
 from quorate.render.sh import sh
 from quorate.resource.file import DataDirectory, File
@@ -195,7 +196,7 @@ async def test_a_disk_that_is_not_mounted(root: Root, before: str, told: Unmount
         'systemctl() { [ -z "$UNIT" ] || printf "Id=%s\\nLoadState=%s\\n" "$UNIT" "$LOAD"; }\n'
     )
     said = await root.via.run("h", f"set -e\n{fake}{before}\nset +e\n{mounts.script(DATA)}")
-    assert mounts.parse([line.removeprefix("unmounted=") for line in said.splitlines()]) == told
+    assert facts.unmounted([line.removeprefix("unmounted=") for line in said.splitlines()]) == told
 
 
 def test_mount_units_are_named_as_systemd_names_them() -> None:

@@ -12,6 +12,9 @@ from quorate.spec.outward import VARIABLES
 MARK = b"quorate-go "
 """What BOOT prints first, followed by its pid; all stdout before it is noise of login scripts."""
 
+SHELL = MARK.decode().strip()
+"""What only the command line of a script's shell has."""
+
 ASK = "quorate-asks:"
 """The prompt that sudo is told to use, so that a question is recognised in any language."""
 
