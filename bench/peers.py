@@ -11,7 +11,7 @@ import peer_conf
 from peer_conf import CHECK, DROP_INS, FOLDER, Spot
 
 from quorate.component.balancer import HAPROXY_CONF, NGINX_CONF
-from quorate.component.virtual_ip import KEEPALIVED_CONF
+from quorate.spec.layout import KEEPALIVED_CONF
 
 BALANCERS = ("balancer-killed", "balancer-hung", "balancer-lost", "balancers-split")
 """Faults in which the virtual IP matters."""

@@ -67,7 +67,7 @@ def test_the_independence_contract_names_every_part() -> None:
     contract = (ROOT / "pyproject.toml").read_text()
     for room, shared in (
         ("component", {"__init__", *SHARED}),
-        ("resource", {"__init__", "ask", "resource", "package_lock", "prelude"}),
+        ("resource", {"__init__", "ask", "resource"}),
     ):
         for path in (ROOT / f"src/quorate/{room}").glob("*.py"):
             if path.stem not in shared:

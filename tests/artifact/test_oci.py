@@ -16,6 +16,7 @@ from quorate.artifact.archive import references
 from quorate.artifact.oci import Image, Item, directory, write
 from quorate.artifact.pod_images import pod_images, with_shell
 from quorate.core import ArtifactError
+from quorate.render.debian import SHELL
 
 NAMES = ("r.example/pause:1", "x.example:5000/pause:2")
 
@@ -153,7 +154,7 @@ def test_images_of_kubernetes_own_tests_share_what_they_have_in_common(tmp_path:
 )
 def test_the_shell_of_the_busybox_image(tmp_path: Path, variables: dict[str, str], shell: str) -> None:
     """Busybox's, but where that would lose a variable; all arguments arrive."""
-    text = test_images._SHELL.decode().replace("#!/usr/bin/bash", f"#!{shutil.which('bash')}")
+    text = SHELL.replace("#!/usr/bin/bash", f"#!{shutil.which('bash')}")
     for name, path in (("busybox", "/bin/busybox"), ("bash", "/usr/bin/bash")):
         stand_in = tmp_path / name
         stand_in.write_text(f'#!/bin/sh\necho {name} "$@"\n')

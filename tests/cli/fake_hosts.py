@@ -9,7 +9,7 @@ import pytest
 from quorate.cli import look
 from quorate.cli.main import run
 from quorate.core import Blob, TransportError
-from quorate.execute.lock_script import REFUSED, SAYS
+from quorate.render.lock_script import REFUSED, SAYS
 from quorate.spec.layout import LOCK
 from quorate.spec.supply import Supply
 

@@ -7,8 +7,8 @@ from pathlib import Path
 from deployed import Deployed
 
 from quorate.drill.catalog import FAULTS
-from quorate.drill.packets import TABLE
 from quorate.execute.outage import GUARD
+from quorate.render.drill.packets import TABLE
 from quorate.report.drill.report import DrillReport
 
 RULES = f"nft list tables | grep -q {TABLE} && echo cut || :"

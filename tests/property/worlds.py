@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from quorate.component.context import Context
 from quorate.core import Blob
-from quorate.execute.facts import MODULES, SYSCTLS
 from quorate.pki.keyring import Keyring
+from quorate.render.facts import MODULES, SYSCTLS
 from quorate.spec.cluster import (
     ApiServer,
     Cluster,

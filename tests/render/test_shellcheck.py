@@ -11,13 +11,14 @@ from test_staged_changes import MIXED
 
 from quorate.component.context import Context
 from quorate.drill import breaks, hostwatch
-from quorate.execute import facts, lock_script, survey
+from quorate.execute import facts, survey
 from quorate.execute.outage import Break, break_script, heal_script
 from quorate.operation import change
 from quorate.plan.compile import compile_stage
 from quorate.preflight.catalog import QUESTIONS
 from quorate.procedure import support
-from quorate.resource.prelude import PRELUDE
+from quorate.render import lock_script
+from quorate.render.prelude import PRELUDE
 from quorate.spec.cluster import Cluster, Endpoint, LoadBalancer, Rollout
 
 EXCLUDED = {

@@ -21,7 +21,16 @@ from quorate.resource.file import File
 from quorate.resource.resource import Resource
 from quorate.spec.cluster import Cluster
 from quorate.spec.facts import Facts, HostFacts
-from quorate.spec.layout import BALANCER_DOWN, BALANCER_HUNG, CNI_BIN, ENDPOINT_CHECK, FIREWALL, LOADED, STATE
+from quorate.spec.layout import (
+    BALANCER_DOWN,
+    BALANCER_HUNG,
+    CNI_BIN,
+    ENDPOINT_CHECK,
+    FIREWALL,
+    KEEPALIVED_CONF,
+    LOADED,
+    STATE,
+)
 from quorate.spec.secrets import Secrets
 from quorate.spec.supply import Supply
 from quorate.spec.versions import table
@@ -206,8 +215,8 @@ def test_the_virtual_ip_outlives_networkmanager(tmp_path: Path) -> None:
     vip = str(given.cluster.endpoint.vip)
     with site(tmp_path, "NetworkManager") as net:
         for path, text in files(virtual_ip.resources(given, given.cluster.hosts[0])).items():
-            if path in (virtual_ip.KEEPALIVED_CONF, ENDPOINT_CHECK, virtual_ip.ADDRESS):
-                net.put(path, text, "755" if path != virtual_ip.KEEPALIVED_CONF else "644")
+            if path in (KEEPALIVED_CONF, ENDPOINT_CHECK, virtual_ip.ADDRESS):
+                net.put(path, text, "755" if path != KEEPALIVED_CONF else "644")
         net.sh(f"mkdir -p /run/quorate /run/udev/data; echo 0 >{BALANCER_DOWN}; echo 0 >{BALANCER_HUNG}")
         net.sh("ip link add eth9 type veth peer name eth8; ip link set eth8 up")
         net.sh("for i in $(ip -o link | cut -d: -f1); do printf 'I:1\\n' >/run/udev/data/n$i; done")
@@ -226,9 +235,7 @@ def test_the_virtual_ip_outlives_networkmanager(tmp_path: Path) -> None:
         running = manager()
         path, needs = programs.find("keepalived")
         argv = [*(f"{name}={value}" for name, value in needs.items()), path]
-        net.begin(
-            "env", *argv, "--dont-fork", "--vrrp", "--log-console", "--no-syslog", f"-f{virtual_ip.KEEPALIVED_CONF}"
-        )
+        net.begin("env", *argv, "--dont-fork", "--vrrp", "--log-console", "--no-syslog", f"-f{KEEPALIVED_CONF}")
         net.begin("/bin/sh", virtual_ip.ADDRESS)
         assert net.within(60, held)
         for harm in ("nmcli c up lan", "nmcli c down lan; nmcli c up lan", "nmcli d reapply eth9"):

@@ -14,6 +14,7 @@ from waiting import within
 from quorate.component import virtual_ip
 from quorate.component.context import Context
 from quorate.spec.facts import Address, HostFacts
+from quorate.spec.layout import KEEPALIVED_CONF
 
 VIP = "10.77.1.100"
 OTHER = "10.88.20.100"
@@ -28,7 +29,7 @@ def net(tmp_path: Path) -> Iterator[Segment]:
 
 
 def conf(given: Context, name: str) -> str:
-    return files(given, name)[virtual_ip.KEEPALIVED_CONF]
+    return files(given, name)[KEEPALIVED_CONF]
 
 
 def bare(node: Node) -> set[str]:

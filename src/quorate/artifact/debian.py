@@ -14,6 +14,7 @@ from quorate.artifact import debs, image, kubernetes, oci
 from quorate.artifact.cache import Cache, Entry, short
 from quorate.artifact.root import SUITE, default_cache, ensure_root, ensure_tools
 from quorate.core import ArtifactError
+from quorate.render.debian import KUBERNETES
 from quorate.spec.cluster import Versions
 from quorate.spec.supply import PackageFile, Supply
 
@@ -28,7 +29,7 @@ _MACHINES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 def kubernetes_key(arch: str) -> str:
     """The cache key of the built binaries: what decides their content."""
-    recipe = json.dumps([SUITE, kubernetes.SCRIPT, kubernetes.BINARIES, kubernetes.VERSION])
+    recipe = json.dumps([SUITE, KUBERNETES, kubernetes.BINARIES, kubernetes.VERSION])
     return f"debian {arch} kubernetes {short(recipe)}"
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from quorate.artifact.root import run_in_root
+from quorate.render import debian
 
 EXTRACT: Mapping[str, tuple[tuple[str, str], ...]] = {
     "etcd": (("etcd-server", "usr/bin/etcd"), ("etcd-client", "usr/bin/etcdctl")),
@@ -38,28 +39,6 @@ TOOLS = tuple(_TOOLS.split())
 FLOOR = ("libc6",)
 """Library packages that every host has."""
 
-_SCRIPT = r"""
-set -eu
-cd /exchange
-export DEBIAN_FRONTEND=noninteractive LC_ALL=C
-apt-get -qq update
-mkdir -p debs trees closures depends
-for name in $SOURCES; do
-    (cd debs && apt-get -qq -o APT::Sandbox::User=root download "$name")
-    dpkg-deb -x debs/"$name"_*.deb trees/"$name"
-    dpkg-deb -f debs/"$name"_*.deb Version > depends/"$name"
-    dpkg-deb -f debs/"$name"_*.deb Depends >> depends/"$name"
-done
-rm -rf debs && mkdir debs
-sed -s -n '2p' depends/* | tr ',|' '\n\n' | sed -n 's/^ *\(lib[^ ]*\).*/\1/p' | sort -u > libraries
-for name in $TOOLS $(cat libraries); do
-    apt-get -s -o Dir::State::status=/exchange/status --no-install-recommends --reinstall \
-        install "$name" > plan
-    sed -n 's/^Inst \([^ ]*\) \(\[[^]]*\] \)\{0,1\}(\([^ ]*\) .*/\1=\3/p' plan > closures/"$name"
-done
-cd debs && apt-get -qq -o APT::Sandbox::User=root download $(cat ../closures/* | sort -u)
-"""
-
 
 @dataclass(frozen=True)
 class Debs:
@@ -85,7 +64,7 @@ def fetch_debs(root: Path, work: Path, say: Callable[[str], None]) -> Debs:
     say(f"downloading {', '.join(sorted(sources))} and packages for hosts from this machine's Debian mirror")
     run_in_root(
         root,
-        ["sh", "-c", _SCRIPT],
+        ["sh", "-c", debian.TAKE_APART],
         upper=work,
         binds={exchange: "/exchange"},
         env={"SOURCES": " ".join(sorted(sources)), "TOOLS": " ".join(TOOLS)},
@@ -171,4 +150,4 @@ def minimal_status(status: str) -> str:
 
 def recipe(suite: str) -> str:
     """All that decides what is taken from the packages, as text."""
-    return json.dumps([suite, _SCRIPT, {**EXTRACT}, RENAMED, TOOLS, FLOOR])
+    return json.dumps([suite, debian.TAKE_APART, {**EXTRACT}, RENAMED, TOOLS, FLOOR])

@@ -8,6 +8,7 @@ from pathlib import Path
 from quorate.artifact.debs import upstream_version
 from quorate.artifact.root import machine_sources, run_in_root
 from quorate.core import ArtifactError
+from quorate.render import debian
 
 VERSION = "1.20.2"
 """The upstream version in Debian 12's source package `kubernetes` (1.20.5+really1.20.2-1.1+deb12u1)."""
@@ -20,42 +21,6 @@ BINARIES = (
     "kube-proxy",
     "kubectl",
 )
-
-SCRIPT = r"""
-set -eu
-export DEBIAN_FRONTEND=noninteractive LC_ALL=C HOME=/root
-cp /exchange/source.sources /etc/apt/sources.list.d/source.sources
-apt-get -qq update
-echo "step: installing Go and what the build needs"
-apt-get -qq -y -o Dpkg::Use-Pty=0 --no-install-recommends \
-    install golang-go golang-github-modern-go-reflect2-dev jq rsync make dpkg-dev git >/dev/null
-echo "step: unpacking the source"
-mkdir -p /build
-cd /build
-apt-get -qq -o APT::Sandbox::User=root source kubernetes
-cd kubernetes-*/
-dpkg-parsechangelog -S Version > /exchange/version
-# The tree's reflect2 1.0.1 iterates maps by the runtime of Go 1.17 and before: with Go 1.19 the API server dies of
-# "fatal error: fault" as soon as it sorts a map's keys. Debian's reflect2 1.0.2 knows newer runtimes.
-reflect2=vendor/github.com/modern-go/reflect2
-rm -f $reflect2/*.go $reflect2/*.s
-cp /usr/share/gocode/src/github.com/modern-go/reflect2/*.go $reflect2/
-cp /usr/share/gocode/src/github.com/modern-go/reflect2/*.s $reflect2/ 2>/dev/null || :
-rm -f $reflect2/*_test.go
-mkdir -p .go/src/k8s.io
-ln -s ../../.. .go/src/k8s.io/kubernetes
-what=
-for name in $BINARIES; do what="$what cmd/$name"; done
-echo "step: compiling$what"
-export GOPATH="$PWD/.go" GOCACHE=/build/cache GO111MODULE=off CGO_ENABLED=0 SOURCE_DATE_EPOCH=1610553600
-make WHAT="$what"
-mkdir -p /exchange/bin
-for name in $BINARIES; do cp "_output/bin/$name" /exchange/bin/; done
-"""
-"""The build as Debian's own rules do it; the tree's own flags strip the binaries.
-
-SOURCE_DATE_EPOCH is the day of the upstream release, so that the build date is not that of the run.
-"""
 
 
 def build(root: Path, work: Path, say: Callable[[str], None]) -> dict[str, Path]:
@@ -76,7 +41,7 @@ def build(root: Path, work: Path, say: Callable[[str], None]) -> dict[str, Path]
 
     run_in_root(
         root,
-        ["sh", "-c", SCRIPT],
+        ["sh", "-c", debian.KUBERNETES],
         upper=work,
         binds={exchange: "/exchange"},
         env={"BINARIES": " ".join(BINARIES)},

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from quorate.artifact.apt import Source, parse_deb822, parse_list
 from quorate.core import ArtifactError
+from quorate.render import debian
 
 SUITE = "bookworm"
 _NAMES = """
@@ -40,21 +41,6 @@ TOOLS = {
     "ssh": "openssh-client",
 }
 """Commands that this machine needs, and their Debian packages."""
-
-_FINISH = f"""
-set -eu
-useradd --create-home --shell /bin/bash {USER}
-echo '{USER} ALL=(ALL) NOPASSWD: ALL' > /etc/sudoers.d/{USER}
-chmod 0440 /etc/sudoers.d/{USER}
-rm -f /etc/ssh/ssh_host_*_key /etc/ssh/ssh_host_*_key.pub /etc/machine-id /var/lib/dbus/machine-id
-: > /etc/machine-id
-update-ca-certificates > /dev/null 2>&1
-for timer in apt-daily apt-daily-upgrade e2scrub_all fstrim; do
-    ln -sf /dev/null "/etc/systemd/system/$timer.timer"
-done
-apt-get clean
-"""
-"""Runs once inside: host keys and machine id are each host's own; no timer downloads on its own."""
 
 
 PRIVATE_RUN = "mkdir -p /run/systemd/nspawn && mount -t tmpfs tmpfs /run/systemd/nspawn"
@@ -140,7 +126,7 @@ def ensure_root(cache: Path, say: Callable[[str], None] = silent) -> Path:
 
     It is complete when it exists, and nobody may write to it: take an overlay. Raises `ArtifactError`.
     """
-    recipe = "\n".join([SUITE, *PACKAGES, _FINISH])
+    recipe = "\n".join([SUITE, *PACKAGES, debian.finish(USER)])
     root = cache / f"root-{hashlib.sha256(recipe.encode()).hexdigest()[:12]}"
     if root.is_dir():
         return root
@@ -156,7 +142,7 @@ def ensure_root(cache: Path, say: Callable[[str], None] = silent) -> Path:
         part = root.with_name(f"{root.name}.part-{uuid.uuid4().hex[:8]}")
         _debootstrap(part)
         _hand_over_apt(part)
-        run_in_root(part, ["sh", "-c", _FINISH])
+        run_in_root(part, ["sh", "-c", debian.finish(USER)])
         part.rename(root)
     return root
 

@@ -15,6 +15,7 @@ from quorate.artifact import oci
 from quorate.artifact.oci import Image, Item
 from quorate.artifact.pod_images import AGNHOST_PORTS
 from quorate.artifact.root import locked, run_in_root
+from quorate.render.debian import SHELL, layer
 
 _NAMES = """
 bash dash coreutils grep sed mawk findutils hostname procps util-linux libc-bin iproute2 iputils-ping net-tools curl
@@ -24,97 +25,18 @@ PACKAGES = tuple(_NAMES.split())
 """What the tests call in their images."""
 FURTHER = ("cmp", "diff", "hexdump", "mkfifo", "mknod", "setsid", "sha1sum", "sync", "sysctl", "tac", "xxd")
 """Commands of Debian's busybox that the tests may call in its image, beside those that our own test pods want."""
-_SHELL = b"""\
-#!/usr/bin/bash
-# Debian's busybox drops variables whose names a shell can't write, such as data-1; bash keeps them. Without any
-# it is the shell of busybox, whose words the tests look for.
-while IFS= read -r -d '' variable; do
-  case ${variable%%=*} in
-    ''|[0-9]*|*[!A-Za-z0-9_]*) exec -a "$0" /usr/bin/bash "$@" ;;
-  esac
-done < /proc/self/environ
-exec -a "$0" /bin/busybox "$@"
-"""
-"""The shell of the busybox image; by its name busybox knows what it is to be."""
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-_LAYER = f"""set -eu
-export DEBIAN_FRONTEND=noninteractive LC_ALL=C
-apt-get -qq update
-mkdir -p /srv/debs/partial /srv/out
-: > /srv/status
-# Against an empty list of what is installed, all that the packages need is fetched.
-apt-get -qq -o APT::Sandbox::User=root -o Dir::State::status=/srv/status -o Dir::Cache::archives=/srv/debs \\
-    --no-install-recommends --download-only -y install {" ".join(PACKAGES)} > /dev/null
-cd /srv/out
-for d in bin sbin lib lib64; do mkdir -p usr/$d; ln -s usr/$d $d; done
-for deb in /srv/debs/*.deb; do
-    dpkg-deb --fsys-tarfile "$deb" | tar -x --keep-directory-symlink --exclude=./usr/share/doc \\
-        --exclude=./usr/share/man --exclude=./usr/share/locale --exclude=./usr/share/info
-done
-# What the packages' own scripts would do.
-for pair in nc:nc.openbsd awk:mawk netcat:nc.openbsd; do ln -sf ${{pair#*:}} usr/bin/${{pair%%:*}}; done
-[ -e usr/bin/sh ] || ln -s dash usr/bin/sh
-mkdir -p tmp root var/log/nginx var/lib/nginx run etc/ssl/certs uploads
-chmod 1777 tmp uploads
-printf 'root:x:0:0:root:/root:/bin/bash\\nwww-data:x:33:33:www-data:/var/www:/usr/sbin/nologin\\n' > etc/passwd
-printf 'user-defined-in-image:x:1000:1000::/home:/bin/sh\\n' >> etc/passwd
-printf 'nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\\n' >> etc/passwd
-printf 'root:x:0:\\nwww-data:x:33:\\nuser-defined-in-image:x:1000:\\n' > etc/group
-printf 'group-defined-in-image:x:50000:user-defined-in-image\\nnogroup:x:65534:\\n' >> etc/group
-printf 'hosts: files dns\\n' > etc/nsswitch.conf
-ldconfig -r .
-# What the tests call is there, and its libraries are.
-for c in sh bash dig curl nc socat ss ip iperf ping netstat ps awk grep nginx; do
-    [ -x usr/bin/$c ] || [ -x usr/sbin/$c ] || {{ echo "there is no $c"; exit 1; }}
-done
-for c in sh dig curl nc socat ss bash; do
-    libraries=$(chroot . /usr/bin/bash /usr/bin/ldd /usr/bin/$c)
-    case $libraries in *"not found"*) echo "$libraries"; exit 1;; esac
-done
-rm -f usr/share/nginx/html/* etc/nginx/sites-enabled/*
-mkdir -p usr/share/nginx/html
-printf '<html><body><h1>Welcome to nginx!</h1></body></html>\\n' > usr/share/nginx/html/index.html
-cat > etc/nginx/nginx.conf <<'END'
-daemon off;
-worker_processes 1;
-error_log /dev/stderr;
-events {{}}
-http {{ access_log /dev/stdout; server {{ listen 80 default_server; root /usr/share/nginx/html; }} }}
-END
-# Of Apache's tests one moves the page away, and knows where it is.
-mkdir -p usr/local/apache2/htdocs
-printf '<html><body><h1>It works!</h1></body></html>\\n' > usr/local/apache2/htdocs/index.html
-cat > etc/httpd.conf <<'END'
-ServerRoot /usr/lib/apache2
-LoadModule mpm_event_module modules/mod_mpm_event.so
-LoadModule authz_core_module modules/mod_authz_core.so
-LoadModule dir_module modules/mod_dir.so
-ServerName localhost
-Listen 80
-User www-data
-Group www-data
-DefaultRuntimeDir /run
-PidFile /run/httpd.pid
-DocumentRoot /usr/local/apache2/htdocs
-DirectoryIndex index.html
-ErrorLog /dev/stderr
-LogFormat "%h %t \\"%r\\" %>s %b" short
-CustomLog /dev/stdout short
-END
-chroot . /usr/sbin/apache2 -t -f /etc/httpd.conf 2>&1 | grep -q 'Syntax OK' ||
-    {{ echo "apache2 refuses its file"; exit 1; }}
-tar --sort=name --mtime=@0 --owner=0 --group=0 --numeric-owner -cf /srv/layer.tar .
-"""
 
 
 def base_layer(cache: Path, root: Path) -> Path:
     """The layer with Debian's packages as an archive under `cache`; made once. Raises ArtifactError."""
-    path = cache / f"tests-{hashlib.sha256(_LAYER.encode()).hexdigest()[:12]}.tar"
+    script = layer(PACKAGES)
+    path = cache / f"tests-{hashlib.sha256(script.encode()).hexdigest()[:12]}.tar"
     with locked(cache / "image.lock"):
         if not path.is_file():
             scratch = cache / f"tests-{uuid.uuid4().hex[:8]}"
             try:
-                run_in_root(root, ["sh", "-c", _LAYER], upper=scratch, timeout=900)
+                run_in_root(root, ["sh", "-c", script], upper=scratch, timeout=900)
                 (scratch / "upper/srv/layer.tar").rename(path)
             finally:
                 shutil.rmtree(scratch, ignore_errors=True)
@@ -189,7 +111,7 @@ def _httpd(stock: Stock) -> Image:
 
 def _busybox(stock: Stock) -> Image:
     """Debian's, with more of its commands."""
-    links = [Item("bin/sh", _SHELL, mode=0o755), *(Item(f"bin/{name}", target="busybox") for name in FURTHER)]
+    links = [Item("bin/sh", SHELL.encode(), mode=0o755), *(Item(f"bin/{name}", target="busybox") for name in FURTHER)]
     return Image(stock.arch, [stock.base, *stock.busybox, links], command=["sh"], environment={"PATH": "/bin"})
 
 

@@ -7,8 +7,7 @@ prefers ours, timesyncd asks servers of its main file first; the preflight names
 from collections.abc import Iterator, Sequence
 
 from quorate.component.context import Context
-from quorate.render import clock as clock_text
-from quorate.render.sh import quote
+from quorate.render import clock as scripts
 from quorate.resource.resource import Resource
 from quorate.resource.system import Setting
 from quorate.spec.cluster import Host
@@ -44,22 +43,12 @@ def takes(facts: HostFacts) -> bool:
 
 def servers(host: str, names: Sequence[str]) -> Setting:
     """The servers, written for the daemon that runs when it is asked for: another one may have come meanwhile."""
-    find = clock_text.find(names)
-    wanted = " ".join(names)
     return Setting(
         host=host,
         what="NTP servers",
-        want=(("servers", wanted),),
-        check=f"{find}{clock_text.CUT}"
-        f'[ -n "$q_file" ] || exit 0\nif [ "$(ours "$q_file")" = "$q_want" ] && '
-        f'[ "$(cat {NTP_NOTE} 2>/dev/null)" = "$q_file" ]; then echo {quote(f"servers={wanted}")}; fi',
-        script=f"{find}{clock_text.CUT}"
-        '[ -n "$q_file" ] || { echo "neither chrony nor systemd-timesyncd runs" >&2; exit 1; }\n'
-        f'q_was=$(cat {NTP_NOTE} 2>/dev/null) || :; [ -z "$q_was" ] || [ "$q_was" = "$q_file" ] || cut "$q_was"\n'
-        'umask 022; mkdir -p -- "${q_file%/*}"; umask 077\n'
-        '{ others "$q_file"; printf "%s\\n" "$q_want"; } | settle 0644 root:root "$q_file"\n'
-        f"load\nprintf '%s\\n' \"$q_file\" | settle 0644 root:root {NTP_NOTE}",
-        undo=f"{find}{clock_text.CUT}"
-        f'q_was=$(cat {NTP_NOTE} 2>/dev/null) || :; if [ -n "$q_was" ]; then cut "$q_was"; rm -f {NTP_NOTE}; load; fi',
+        want=(("servers", " ".join(names)),),
+        check=scripts.check(names),
+        script=scripts.write(names),
+        undo=scripts.undo(names),
         note=NTP_NOTE,
     )

@@ -29,10 +29,6 @@ CONF = f"{CNI_CONF}/10-quorate.conflist"
 ROUTES = f"{BALANCER}/routes"
 LIST = f"{ROUTES}.list"
 """What the script of that name reads; a worker that comes or goes changes nothing else."""
-PROTOCOL = 109
-"""Marks routes as ours (`ip route ... proto`). To the kernel, numbers from RTPROT_STATIC (4) up mean nothing, it hands
-them back as given; 109 is free in its rtnetlink.h and in iproute2's rt_protos, where routing daemons have theirs.
-"""
 BRIDGE = "cni0"
 PLUGINS = ("bridge", "host-local", "loopback", "portmap")
 
@@ -73,9 +69,9 @@ def _routed(context: Context, host: Host) -> Iterator[Resource]:
         yield Undo(host=host.name, what="pod bridge", script=f"ip link delete {BRIDGE} 2>/dev/null || :")
     if host.has(Role.WORKER) or host.has(Role.CONTROL_PLANE):
         pods = str(context.cluster.network.pod_cidr)
-        script, wanted = routes.routes(pods, PROTOCOL), pairs(context, host)
+        script, wanted = routes.routes(pods), pairs(context, host)
         yield File(host=host.name, path=ROUTES, content=script, mode="0755")
-        yield File(host=host.name, path=check_of(ROUTES), content=routes.check(pods, PROTOCOL), mode="0755")
+        yield File(host=host.name, path=check_of(ROUTES), content=routes.check(pods), mode="0755")
         yield File(host=host.name, path=LIST, content="".join(f"{pair}\n" for pair in wanted))
         # Not when the service stops: a restart would leave a gap.
         yield Undo(host=host.name, what="pod routes", script=f"/bin/sh {ROUTES} leave")
@@ -92,7 +88,8 @@ def _routed(context: Context, host: Host) -> Iterator[Resource]:
             # Another script is another unit file: that restarts, and only the list is reloaded.
             extra={"X-Script": hashlib.sha256(script.encode()).hexdigest()},
         )
-        found, lines = f"ip -4 route show proto {PROTOCOL} | cut -d ' ' -f 1-3 | LC_ALL=C sort", "\n".join(wanted)
+        found = f"ip -4 route show proto {routes.PROTOCOL} | cut -d ' ' -f 1-3 | LC_ALL=C sort"
+        lines = "\n".join(wanted)
         yield Ready(
             host=host.name,
             what="pod routes",

@@ -1,23 +1,14 @@
-"""Command lines of programs, and the question whether one would start so, before that takes a running one's place.
-
-No program of Kubernetes has a dry run, nor has etcd. But each reads and checks all that it was told before it opens one
-certain file: there it is given a path that can't be opened, and says so. One that says anything else has a reason not
-to start. It runs in a network of its own, where its ports are free and nobody hears it. kube-proxy, which can write its
-configuration, ends with that.
-"""
+"""Command lines of programs, and how one is told to end before it has touched anything (see `render.trial`)."""
 
 from collections.abc import Mapping
 from dataclasses import replace
 
-from quorate.render.sh import quote, sh
+from quorate.render import trial
+from quorate.render.sh import sh
+from quorate.render.trial import NOWHERE
 from quorate.resource.file import File
 from quorate.spec.known import gates
 from quorate.spec.layout import BIN
-
-NOWHERE = "/dev/null/quorate"
-"""What no program can open: its folder is none."""
-WITHIN = 20
-"""Seconds, of which a program takes a half. One that is slower has refused nothing, and is let through."""
 
 _ALONE = {"bind-address": "0.0.0.0"}
 LAST: Mapping[str, Mapping[str, str]] = {
@@ -55,15 +46,4 @@ def tried(file: File, unit: str, program: str, flags: Mapping[str, str], version
         given["feature-gates"] = ",".join(filter(None, [flags.get("feature-gates", ""), f"{_PEERS}=false"]))
     words = arguments({name: value for name, value in given.items() if name != flag})
     command = sh(f"{BIN}/{program}", *words) + (f' --{flag}="$1"' if flag else "")
-    script = f"""\
-systemctl is-active --quiet -- {quote(unit)} || return 0
-q_alone= q_only=
-if unshare -n true 2>/dev/null; then q_alone='unshare -n'; else q_only=--version; fi
-q_rc=0; q_said=$(timeout {WITHIN} $q_alone {command} $q_only 2>&1) || q_rc=$?
-case $q_rc:$q_said in 0:* | 124:* | *{quote(f"{NOWHERE}: not a directory")}*) return 0;; esac
-{{
-  echo {quote(f"{program} would not start with these settings, and goes on with those that it has:")}
-  printf '%s\\n' "$q_said" | cut -c1-400 | sed -n '1,2p; $p' | uniq
-}} >&2
-return 1"""
-    return replace(file, trial=script)
+    return replace(file, trial=trial.script(unit, program, command))

@@ -11,6 +11,7 @@ from quorate.component.turns import Enough, Turns
 from quorate.core import Key
 from quorate.pki import profiles
 from quorate.render import journal
+from quorate.render.etcd_disk import JOIN
 from quorate.resource.file import DataDirectory, File
 from quorate.resource.resource import Company, Resource
 from quorate.resource.system import User
@@ -115,7 +116,7 @@ def resources(context: Context, host: Host) -> Iterator[Resource]:
         # The second is there while a member joins, and then it wins.
         pre=[etcd_disk.own(c.etcd.data_dir)],
         post=[etcd_disk.begun()],
-        environment_files=[BOOTSTRAP, f"-{etcd_disk.JOIN}"],
+        environment_files=[BOOTSTRAP, f"-{JOIN}"],
         limit_nofile=min(65536, context.of(host).nofile_limit),
         extra={"TimeoutStartSec": "infinity"},
     )

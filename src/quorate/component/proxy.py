@@ -46,7 +46,7 @@ def resources(context: Context, host: Host) -> Iterator[Resource]:
     file = File(host=name, path=proxy.CONFIG, content=yaml.dump(config), mode="0600")
     flags = proxy.flags(c)
     yield tried(file, "kube-proxy.service", "kube-proxy", flags, c.versions.kubernetes, flag="config")
-    yield Undo(host=name, what="service rules", script=_LEAVE)
+    yield Undo(host=name, what="service rules", script=service_rules.LEAVE)
     yield from service(
         context,
         host,
@@ -86,17 +86,3 @@ def resources(context: Context, host: Host) -> Iterator[Resource]:
         within=60,
         evidence=f"/bin/sh {check_of(RULES)}; {journal.last('quorate-rules.service')}",
     )
-
-
-_LEAVE = """\
-# What kube-proxy, kubelet and CNI plugins have put into the firewall.
-for t in iptables ip6tables; do
-  if command -v $t-save >/dev/null && $t-save 2>/dev/null | grep -qE 'KUBE-|CNI-'; then
-    $t-save | grep -vE 'KUBE-|CNI-' | $t-restore
-  fi
-done
-if command -v nft >/dev/null; then
-  for f in ip ip6; do nft delete table $f kube-proxy 2>/dev/null || :; done
-fi
-ip link delete kube-ipvs0 2>/dev/null || :
-"""

@@ -14,7 +14,7 @@ from quorate.resource.file import File
 from quorate.resource.resource import Resource
 from quorate.spec import vip as place
 from quorate.spec.cluster import Host, Role
-from quorate.spec.layout import BALANCER, BALANCER_DOWN, BALANCER_HUNG, ENDPOINT_CHECK
+from quorate.spec.layout import BALANCER, BALANCER_DOWN, BALANCER_HUNG, ENDPOINT_CHECK, KEEPALIVED_CONF
 from quorate.spec.ports import BALANCER_STATE
 from quorate.spec.timing import timing
 
@@ -23,7 +23,6 @@ AFTER: tuple[str, ...] = ("system", "vrrp", "balancer")
 MEETS: Mapping[str, Enough] = {"vrrp": Enough.ALL}
 TURNS = Turns.STRICT
 
-KEEPALIVED_CONF = f"{BALANCER}/keepalived.conf"
 ADDRESS = f"{BALANCER}/address"
 DROP = f"{BALANCER}/drop-addresses"
 PULSE = f"{BALANCER}/pulse"

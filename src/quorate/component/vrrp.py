@@ -46,30 +46,14 @@ def resources(context: Context, host: Host) -> Iterator[Resource]:
         router_id=place.router_id(c, context.facts.hosts),
         listen=not running,
     )
-    names = "\n".join(f"{quote(each.ip)}) echo {quote(f'{each.name} ({each.ip})')};;" for each in there)
+    names = {each.ip: each.name for each in there}
     heard = " ".join(each.name for each in there if each != host)
     yield Encounter(
         host=host.name,
         what="VRRP",
         want=(("heard", heard),),
         check=f'[ -z "$(find {HEARD} -mmin -{FRESH} 2>/dev/null)" ] || echo "heard=$(cat {HEARD})"',
-        script=f"""\
-q_name() {{ case $1 in
-{names}
-esac; }}
-q_said=$(
-{ask})
-q_deaf=$(printf '%s\\n' "$q_said" | sed -n 's/^silent //p')
-for q_each in $q_deaf; do
-  echo "no VRRP packet of $(q_name "$q_each") arrives here on {interface}: let IP protocol 112 pass both ways between \
-the addresses of the balancers (security groups, port security, firewalls; it is neither TCP nor UDP)"
-done >&2
-case $q_said in *'keepalived tells nothing'*) printf '%s\\n' "$q_said" >&2; exit 1;; esac
-[ -z "$q_deaf" ] || exit 1
-case $q_said in *foreign*) tell 'another VRRP router in this segment has the number of this cluster: another \
-load_balancer.virtual_router_id keeps them apart';; esac
-printf '%s\\n' {quote(heard)} | settle 0600 root:root {HEARD}
-""",
+        script=vrrp.judged(ask, names, interface, f"printf '%s\\n' {quote(heard)} | settle 0600 root:root {HEARD}"),
         undo=f"rm -f {HEARD}",
         # All at once, when it is there on each: who begins earlier waits for nobody.
         explicit=frozenset(Key(each.name, Packages.kind, "virtual IP") for each in there),

@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from quorate.drill import packets
-from quorate.drill.packets import Drop
 from quorate.execute.outage import Break
+from quorate.render.drill import packets
+from quorate.render.drill.packets import Drop
 from quorate.render.sh import quote, sh
 from quorate.spec.cluster import Host
 

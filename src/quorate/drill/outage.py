@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 
 from quorate.core import CommandFailed, Transport
-from quorate.drill.packets import CANNOT
 from quorate.drill.scene import Skip
 from quorate.execute import outage
 from quorate.execute.outage import Break
+from quorate.render.drill.packets import CANNOT
 
 
 class Outages(outage.Outages):

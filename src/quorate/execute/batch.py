@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from quorate.core import Action, Key, State
 from quorate.execute.observe import questions, states
 from quorate.plan.step import Step
+from quorate.render.prelude import PRELUDE, TOLD
 from quorate.resource import ask
-from quorate.resource.prelude import PRELUDE, TOLD
 from quorate.resource.resource import Resource
 
 BEGIN, END, CHANGED, LOOK = "\x03>", "\x03<", "\x03changed", "\x03?"

@@ -4,11 +4,11 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from quorate.component.context import Context
-from quorate.component.virtual_ip import KEEPALIVED_CONF
 from quorate.core import CommandFailed, Key, Transport, TransportError
 from quorate.render import journal, vrrp
 from quorate.spec import vip as place
 from quorate.spec.cluster import Host
+from quorate.spec.layout import KEEPALIVED_CONF
 
 LOOKS, PAUSE = 12, 1.0
 """How often, after how many seconds, is looked: an address that moves is on no host, or two, for a moment."""

@@ -12,9 +12,9 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppres
 from dataclasses import dataclass, replace
 
 from quorate.core import Blob, CommandFailed, LockHeld, LockLost, PlanError, QuorateError, Transport, TransportError
-from quorate.execute import lock_script
-from quorate.execute.lock_script import PATIENCE, REFUSED, SAYS
 from quorate.plan.words import clean
+from quorate.render import lock_script
+from quorate.render.lock_script import PATIENCE, REFUSED, SAYS
 from quorate.report.event import Emit, Said
 from quorate.state.holder import Holder
 from quorate.transport.ssh import SESSIONS

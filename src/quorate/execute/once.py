@@ -12,9 +12,9 @@ from itertools import count
 from secrets import token_hex
 
 from quorate.core import CommandFailed, Transport
+from quorate.render.bootstrap import SHELL
 from quorate.render.sh import quote
 from quorate.spec.layout import LOADED
-from quorate.transport.bootstrap import MARK
 
 BUSY = 75
 """Exit code when a script of before is still at work: EX_TEMPFAIL of sysexits.h."""
@@ -24,9 +24,6 @@ PATIENCE = 20
 """Seconds in one try for the command in which the script of before is; it is never cut off in the middle."""
 KEPT = 60
 """Minutes for which a host remembers that a script must not begin any more: TCP gives up after 15 (tcp_retries2)."""
-
-_SHELL = quote(MARK.decode().strip())
-"""What only the command line of a script's shell has."""
 
 
 class Scripts:
@@ -64,7 +61,7 @@ def over(names: Iterable[str]) -> str:
     return forget + "".join(
         f"exec 6>>{file}\nif ! flock -n 6; then\n"
         "  for p in /proc/[0-9]*; do\n"
-        f'    if [ "$p" != "/proc/$$" ] && [ "$p/fd/6" -ef {file} ] && grep -qs {_SHELL} "$p/cmdline"; then '
+        f'    if [ "$p" != "/proc/$$" ] && [ "$p/fd/6" -ef {file} ] && grep -qs {quote(SHELL)} "$p/cmdline"; then '
         'kill -TERM "${p#/proc/}" 2>/dev/null || :; fi\n'
         f"  done\n  flock -w {PATIENCE} 6 || exit {BUSY}\nfi\necho over >&6; exec 6>&-\n"
         for file in map(_file, names)

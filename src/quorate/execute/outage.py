@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from quorate.core import QuorateError, Transport
+from quorate.render.drill import DID, FOUND
 from quorate.render.sh import quote, sh
 from quorate.spec.cluster import Host
 
@@ -21,10 +22,6 @@ TRIES = 3
 """Attempts to heal a host before its own timer is relied on."""
 NOW = "quorate-drill-now"
 """The line that a host prints right before it breaks something."""
-DID = "quorate-drill-did"
-"""What a line begins with by which a host says what it does, where that is its own choice."""
-FOUND = "quorate-drill-found"
-"""What a line begins with by which a host says, when it is healed, what should not have happened."""
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ from quorate.artifact.root import PRIVATE_RUN, USER, resolv_conf
 from quorate.lab import access, cgroup
 from quorate.lab.network import run
 from quorate.lab.record import LabError, LabInfo, Machine
+from quorate.render import lab_host
 
 PLAIN = (*(f"/var/lib/{name}" for name in ("docker", "containerd", "kubelet", "etcd")), "/data")
 """Folders that are not on the overlay: container runtimes stack overlays of their own there. The last stands for a
@@ -33,52 +34,6 @@ USER_ID = 1000
 
 NETWORK = ("nsenter", "--net=/run/netns/host")
 """systemd-nspawn starts within the host's network, or /sys/class/net inside would show this machine's."""
-
-_GUARD = """[Unit]
-Description=Give this host its own control groups
-DefaultDependencies=no
-Before=sysinit.target systemd-tmpfiles-setup.service systemd-sysctl.service
-
-[Service]
-Type=oneshot
-RemainAfterExit=yes
-ExecStart=/bin/sh -c 'mount -o remount,rw /sys/fs/cgroup || :; \\
-  while read -r _ place kind _; do case $$kind in \\
-    cgroup|cgroup2) mount -o remount,bind,rw "$$place" || :;; \\
-  esac; done < /proc/mounts; \\
-  [ ! -e /proc/sysrq-trigger ] || mount --bind /dev/null /proc/sysrq-trigger'
-
-[Install]
-WantedBy=sysinit.target
-"""
-
-_BOOT = """#!/bin/sh
-# The power supply of one simulated host of `quorate lab`.
-set -eu
-{join_loop}
-{private_run}
-mkdir -p /run/netns
-mount -t tmpfs tmpfs /run/netns
-{overlay}
-while :; do
-    ip link del {cable} 2> /dev/null || :
-    ip netns del host 2> /dev/null || :
-    ip netns add host
-    ip netns exec host sh -c 'echo 0 > /proc/sys/net/ipv4/ip_forward'
-    ip link add {cable} type veth peer name eth0 address {mac} netns host
-    ip link set {cable} master {bridge}
-    [ -e {cut} ] || ip link set {cable} up
-    ip -n host link set lo up
-    ip -n host addr add {address}/{prefix} dev eth0
-    ip -n host link set eth0 up
-    ip -n host route add default via {gateway}
-    ip -n host route add unreachable 169.254.0.0/16
-    code=0
-    sh -c {host} || code=$?
-    ip link del {cable} 2> /dev/null || :
-    [ "$code" = 133 ] || exit "$code"
-done
-"""
 
 
 def furnish(lab: LabInfo, machine: Machine) -> None:
@@ -94,7 +49,7 @@ def furnish(lab: LabInfo, machine: Machine) -> None:
     if not (upper / "etc/machine-id").exists():
         _write(upper / "etc/machine-id", f"{uuid.uuid4().hex}\n")
     _write(upper / "etc/systemd/journald.conf.d/lab.conf", "[Journal]\nReadKMsg=no\n")
-    _write(upper / "etc/systemd/system/lab-guard.service", _GUARD)
+    _write(upper / "etc/systemd/system/lab-guard.service", lab_host.GUARD)
     wants = upper / "etc/systemd/system/sysinit.target.wants"
     wants.mkdir(parents=True, exist_ok=True)
     (wants / "lab-guard.service").unlink(missing_ok=True)
@@ -134,18 +89,18 @@ def boot_script(lab: LabInfo, machine: Machine, groups: Iterable[Path], loop: It
     start = f"{_join(groups)}\nexport SYSTEMD_NSPAWN_API_VFS_WRITABLE=1\nexec {shlex.join([*NETWORK, *nspawn])}"
     options = f"lowerdir={lab.root},upperdir={place / 'upper'},workdir={place / 'work'}"
     overlay = shlex.join(["mount", "-t", "overlay", "overlay", "-o", options, str(place / "root")])
-    return _BOOT.format(
-        join_loop=_join(loop),
+    return lab_host.boot(
+        loop=_join(loop),
         private_run=PRIVATE_RUN,
         overlay=overlay,
+        start=start,
         cable=machine.cable,
-        mac=machine.mac,
         bridge=lab.bridge,
-        cut=shlex.quote(str(machine.cut_mark)),
+        mac=machine.mac,
+        cut=str(machine.cut_mark),
         address=machine.address,
         prefix=machine.prefix,
         gateway=machine.gateway,
-        host=shlex.quote(start),
     )
 
 

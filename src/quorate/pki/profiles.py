@@ -29,6 +29,8 @@ ETCD_PEER_KEY = f"{layout.ETCD_PKI}/peer.key"
 ETCD_CLIENT = f"{layout.ETCD_PKI}/client.crt"
 """For etcdctl and health checks of the member itself, as root."""
 ETCD_CLIENT_KEY = f"{layout.ETCD_PKI}/client.key"
+ETCD_CURL = ("--cacert", ETCD_CA, "--cert", ETCD_CLIENT, "--key", ETCD_CLIENT_KEY)
+"""The same as words of curl's."""
 
 Ca = Literal["ca", "etcd-ca", "front-proxy-ca"]
 CN_MAX = 64

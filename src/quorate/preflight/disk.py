@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from quorate.plan.words import size
 from quorate.preflight.check import Question, World
+from quorate.render.questions import nearest
 from quorate.render.sh import quote
 from quorate.report.findings import Verdict, failed, passed, unchecked, warned
 from quorate.resource.file import Binary, File
@@ -73,7 +74,7 @@ def _ask_df(world: World, host: Host) -> str:
     return f"""\
 set -- {paths}; n=$#
 while [ $n -gt 0 ]; do
-  e=$1; while ! [ -d "$e" ]; do e=${{e%/*}}; e=${{e:-/}}; done
+  {nearest("e", "$1")}
   echo "at $1 $e"; set -- "$@" "$e"; shift; n=$((n - 1))
 done
 df -B1 --output=size,used,avail,itotal,iavail,file,target -- "$@"

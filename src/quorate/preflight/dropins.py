@@ -9,20 +9,13 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from quorate.preflight.check import Question, World
+from quorate.render import questions
 from quorate.render.sh import sh
 from quorate.report.findings import Verdict, failed, passed, unchecked, warned
 from quorate.resource.file import File
 from quorate.resource.unit import Unit
 from quorate.spec.cluster import Host
 
-FOLDERS = (
-    *("/etc/systemd/system.control", "/run/systemd/system.control", "/run/systemd/transient"),
-    *("/run/systemd/generator.early", "/etc/systemd/system", "/etc/systemd/system.attached"),
-    *("/run/systemd/system", "/run/systemd/system.attached", "/run/systemd/generator"),
-    *("/usr/local/lib/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system"),
-    "/run/systemd/generator.late",
-)
-"""Where systemd looks (systemd.unit, "Unit File Load Path"); of files with one name the first counts."""
 GRAVE = re.compile(
     r"Exec\w+|Type|PIDFile|BusName|NotifyAccess|Environment\w*|PassEnvironment|UnsetEnvironment"
     r"|User|Group|DynamicUser|Root\w+|KillMode|Restart|RemainAfterExit|Condition\w+|Assert\w+|Refuse\w+"
@@ -95,23 +88,8 @@ def _names(unit: str) -> list[str]:
 
 def _ask(world: World, host: Host) -> str:
     """Each drop-in that counts, after its unit and path; a link to nothing hides those of its name."""
-    asked = "\n".join(sh("of", unit, *_names(unit)) for unit in units(world, host))
-    if not asked:
-        return ""
-    return f"""\
-echo asked
-of() {{
-  u=$1 seen=/; shift
-  for n; do for d in {" ".join(FOLDERS)}; do
-    for f in "$d/$n.d"/*.conf; do
-      [ -e "$f" ] || continue
-      case $seen in */"${{f##*/}}"/*) continue;; esac; seen=$seen${{f##*/}}/
-      [ -f "$f" ] || continue
-      echo "in $u $f"; while IFS= read -r l || [ -n "$l" ]; do printf '| %s\\n' "$l"; done <"$f"
-    done
-  done; done
-}}
-{asked}"""
+    asked = [(unit, *_names(unit)) for unit in units(world, host)]
+    return questions.drop_ins(asked) if asked else ""
 
 
 DROP_INS = Question("drop-ins", _ask)

@@ -3,7 +3,8 @@
 from quorate.component.endpoint import asks
 from quorate.preflight.check import Question, World
 from quorate.preflight.links import holder
-from quorate.preflight.pairs import TOOLS, WORDS
+from quorate.preflight.pairs import WORDS
+from quorate.render.questions import REACH
 from quorate.render.sh import sh
 from quorate.report.findings import Verdict, failed, passed, unchecked, warned
 from quorate.spec.cluster import Host
@@ -24,7 +25,7 @@ def _ask(world: World, host: Host) -> str:
     """A connection to the endpoint."""
     if not (_there(world) and asks(host)):
         return ""
-    return TOOLS + sh("tcp", world.cluster.server, str(world.cluster.server_port))
+    return REACH + sh("tcp", world.cluster.server, str(world.cluster.server_port))
 
 
 ENDPOINT = Question("endpoint", _ask)

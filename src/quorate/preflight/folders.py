@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator
 
-from quorate.execute import mounts
+from quorate.execute.facts import unmounted
 from quorate.preflight.check import Question, World
-from quorate.render.sh import quote
+from quorate.render import questions
 from quorate.report.findings import Verdict, failed, passed, unchecked, warned
 from quorate.spec.cluster import RUNTIMES, Host, Role
-from quorate.spec.layout import KUBELET_DIR, STATE
+from quorate.spec.layout import KUBELET_DIR
 
 UNFIT = ("nfs", "smb2", "cifs", "fuseblk", "fuse", "msdos", "vfat", "exfat", "overlayfs")
 """File systems, as `stat -f` calls them, on which overlayfs has no upper layer (kernel.org, "Overlay Filesystem"), or
@@ -27,16 +27,7 @@ def _chosen(world: World, host: Host) -> Iterator[str]:
 
 def _ask(world: World, host: Host) -> str:
     """For each: what is not mounted, its file system, how much is in it that is not ours."""
-    return "\n".join(
-        f"""\
-( {mounts.script(folder)}
-e={quote(folder)}; while ! [ -d "$e" ]; do e=${{e%/*}}; e=${{e:-/}}; done
-echo type=$(stat -f -c %T -- "$e")
-if ! grep -qxF -e {quote(folder)} -e {quote(f"{folder}/.")} -e {quote(f"{folder}/full")} {STATE}/made 2>/dev/null; then
-  echo files=$(ls -A -I lost+found {quote(folder)} 2>/dev/null | wc -l)
-fi ) | sed {quote(f"s|^|{folder} |")}"""
-        for folder in _chosen(world, host)
-    )
+    return "\n".join(map(questions.chosen_folder, _chosen(world, host)))
 
 
 FOLDERS = Question("folders", _ask)
@@ -55,7 +46,7 @@ def fit(world: World, host: Host) -> Verdict | None:
         count = next((line.removeprefix("files=") for line in said if line.startswith("files=")), "0")
         if not kind:
             return unchecked()
-        if missing := mounts.parse([line.removeprefix("unmounted=") for line in said if line.startswith("unmounted=")]):
+        if missing := unmounted([line.removeprefix("unmounted=") for line in said if line.startswith("unmounted=")]):
             bad.append(f"{folder}: {missing}")
         elif kind in UNFIT:
             bad.append(f"{folder} is on {kind}, which can't carry it")

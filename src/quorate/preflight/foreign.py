@@ -5,10 +5,10 @@ from itertools import chain
 
 from quorate.component.cni import CONF
 from quorate.component.context import address
-from quorate.component.etcd_disk import REMAINS, has_log
 from quorate.pki import profiles
 from quorate.preflight.check import Question, World
 from quorate.preflight.traces import PARTS, TOOLS, Tool
+from quorate.render.etcd_disk import REMAINS, has_log
 from quorate.render.sh import quote, sh
 from quorate.report.findings import Verdict, failed, passed, unchecked, warned
 from quorate.spec import pki_files

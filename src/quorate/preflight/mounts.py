@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from quorate.preflight.check import Question, World
+from quorate.render.questions import nearest
 from quorate.render.sh import quote
 from quorate.report.findings import Verdict, failed, passed, unchecked, warned
 from quorate.resource.package import Packages
@@ -56,7 +57,7 @@ def _ask(world: World, host: Host) -> str:
         return ""
     return f"""\
 for f in {folders}; do
-  e=$f; while ! [ -d "$e" ]; do e=${{e%/*}}; e=${{e:-/}}; done
+  {nearest("e", "$f")}
   r=$(cd -P -- "$e" && pwd -P) || r=$e; e=${{e%/}}; r=${{r%/}}; echo "at $f $r${{f#"$e"}}"
 done
 while read -r l; do printf 'mount %s\\n' "$l"; done </proc/mounts

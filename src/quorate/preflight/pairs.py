@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from quorate.preflight.check import Question, World
 from quorate.preflight.links import carrier
+from quorate.render.questions import REACH
 from quorate.render.sh import sh
 from quorate.report.findings import Verdict, failed, passed, unchecked, warned
 from quorate.spec.cluster import Host
@@ -12,38 +13,8 @@ MOST = 16
 """Peers to which a host sends packets of full size; in a larger cluster each has its own."""
 HEADERS = 28
 """Bytes of an IPv4 and an ICMP header."""
-PATIENCE = 3
-"""Seconds for a connection; one that is not made gets as long again."""
 WORDS: Mapping[str, str] = {"silent": "no answer", "barred": "turned away"}
 """What became of a connection that was not made."""
-
-TOOLS = f"""\
-for t in bash curl none; do command -v $t >/dev/null && break; done
-try() {{
-  case $t in
-  bash) said=$(timeout {PATIENCE} bash -c ': <"/dev/tcp/$0/$1"' "$1" "$2" 2>&1);;
-  *) said=$(curl -gsv --noproxy '*' -o /dev/null --connect-timeout {PATIENCE} --max-time {PATIENCE} \\
-    -w '%{{time_connect}} ' "http://$1:$2/" 2>&1);;
-  esac
-  code=$?
-  case "$t $code $said" in
-  bash\\ 0\\ *) how=open;;
-  bash\\ 124\\ *|curl\\ 28\\ *0.000000*) how=silent;;
-  bash\\ *refused*|curl\\ 7\\ *refused*) how=refused;;
-  bash\\ *|curl\\ 7\\ *) how=barred;;
-  *) how=open;;
-  esac
-}}
-tcp() {{ try "$1" "$2"; case $how in silent|barred) try "$1" "$2";; esac; echo "tcp $1 $2 $how"; }}
-mtu() {{
-  if ping -n -q -c 1 -W 1 -M 'do' -s "$2" "$1" >/dev/null 2>&1; then echo "mtu $1 passes"
-  elif ping -n -q -c 1 -W 1 -M 'do' -s "$2" "$1" >/dev/null 2>&1; then echo "mtu $1 passes"
-  elif ping -n -q -c 1 -W 1 -s 8 "$1" >/dev/null 2>&1; then echo "mtu $1 small"
-  else echo "mtu $1 silent"; fi
-}}
-if [ $t != none ]; then echo asked tcp; else tcp() {{ :; }}; fi
-if command -v ping >/dev/null; then echo asked mtu; else mtu() {{ :; }}; fi
-"""
 
 
 def peers(world: World, host: Host) -> tuple[Host, ...]:
@@ -76,7 +47,7 @@ def _ask(world: World, host: Host) -> str:
         theirs = carrier(world, peer)
         if mine and theirs:
             jobs.append(sh("mtu", peer.ip, str(min(mine.mtu, theirs.mtu) - HEADERS)))
-    return TOOLS + "".join(f"{job} &\n" for job in jobs) + "wait"
+    return REACH + "".join(f"{job} &\n" for job in jobs) + "wait"
 
 
 PAIRS = Question("pairs", _ask, late=True)

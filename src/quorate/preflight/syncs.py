@@ -6,15 +6,12 @@ from itertools import pairwise
 from statistics import median
 
 from quorate.preflight.check import Question, World
-from quorate.render.sh import quote
+from quorate.render import questions
 from quorate.report.findings import Verdict, failed, passed, unchecked, warned
 from quorate.spec.cluster import Host, Role
 from quorate.spec.ports import ETCD_METRICS
 from quorate.spec.timing import timing
 
-WRITES, LEAST, BYTES = 100, 3, 2300
-"""As etcd's own advice for fio: writes of 2300 bytes, each synced (etcd.io, "Hardware recommendations").
-Of a slow disk at least three: one hiccup decides nothing."""
 ASKED = 10
 """Milliseconds that the 99th percentile may take (the same place)."""
 HISTOGRAM = "etcd_disk_wal_fsync_duration_seconds_bucket"
@@ -31,21 +28,10 @@ class Syncs:
 
 
 def _ask_fsync(world: World, host: Host) -> str:
-    """Times of single synced writes, in a file without a name, for at most a second or three writes."""
+    """Times of single synced writes, where a member is to come."""
     if not world.comes(host, Role.ETCD) or world.facts(host).etcd_member:
         return ""
-    return f"""\
-d={quote(world.cluster.etcd.data_dir)}; while ! [ -d "$d" ]; do d=${{d%/*}}; d=${{d:-/}}; done
-f=$(mktemp "$d/.quorate-XXXXXXXX") || exit 0
-exec 3<>"$f"; rm -f -- "$f"
-dd if=/dev/zero of=/dev/fd/3 bs={BYTES} count={WRITES} conv=notrunc,fsync status=none
-now() {{ read -r up rest </proc/uptime; now=${{up%.*}}${{up#*.}}; }}
-now; end=$((now + 100)); n=0
-while [ $n -lt {WRITES} ] && {{ [ "$now" -lt $end ] || [ $n -lt {LEAST} ]; }}; do
-  dd if=/dev/zero of=/dev/fd/3 bs={BYTES} count=1 seek=$n conv=notrunc oflag=dsync 2>&1
-  n=$((n + 1)); now
-done | sed -n 's/.*copied, \\([0-9.e-]*\\) s,.*/\\1/p'
-"""
+    return questions.fsync(world.cluster.etcd.data_dir)
 
 
 def _ask_etcd(world: World, host: Host) -> str:

@@ -5,14 +5,10 @@ from ipaddress import IPv4Network
 
 from quorate.preflight.check import Question, World
 from quorate.preflight.links import addresses, hardware, holder, links
-from quorate.render import vrrp
-from quorate.render.sh import quote, sh
+from quorate.render import questions, vrrp
 from quorate.report.findings import Verdict, failed, passed, unchecked, warned
 from quorate.spec import vip as place
 from quorate.spec.cluster import Host, Role
-
-LISTEN = 1.5
-"""Seconds to listen for other routers: they advertise once a second unless told otherwise (RFC 9568)."""
 
 WINDOW = 6
 """Seconds in which balancers wait for each other's adverts; all are asked at the same time."""
@@ -38,24 +34,8 @@ def _ask(world: World, host: Host) -> str:
     """Who answers at the virtual IP, by ping or at least by ARP; and which routers are heard, beside it."""
     if not _concerned(world, host):
         return ""
-    vip = str(world.cluster.endpoint.vip)
     carrier = place.carrier(world.cluster, host, world.facts(host))
-    heard = sh("tcpdump", "-i", carrier, "-n", "-l", "-c", "50", "ip", "proto", "112")
-    return f"""\
-if command -v tcpdump >/dev/null; then
-  {{
-    said=$(timeout {LISTEN} {heard}); case $? in 0|124) echo listened;; esac
-    printf '%s\\n' "$said" | grep -o 'IP [0-9.]* > [0-9.]*: .*vrid [0-9]*' | sort -u
-  }} &
-fi
-if command -v ping >/dev/null; then
-  echo asked; if ping -n -q -c 1 -W 1 {quote(vip)} >/dev/null 2>&1; then echo answers; fi
-elif command -v curl >/dev/null; then
-  echo asked; curl -gs --noproxy '*' -o /dev/null --connect-timeout 1 --max-time 1 {quote(f"http://{vip}:9/")}
-fi
-ip -4 neigh show {quote(vip)} | sed 's/^/neighbour /'
-ip -4 neigh show | sed -n 's/^\\([^ ]*\\) .*lladdr 00:00:5e:00:01:\\(..\\).*/virtual MAC \\1 \\2/p'
-wait"""
+    return questions.vip_holder(str(world.cluster.endpoint.vip), carrier)
 
 
 VIP = Question("virtual IP", _ask, late=True)

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 
 from quorate.core import CommandFailed, Transport, TransportError
 from quorate.execute.batch import told
+from quorate.render.prelude import PRELUDE
 from quorate.report.event import Emit, Said
-from quorate.resource.prelude import PRELUDE
 from quorate.resource.removal import FAILED, script
 from quorate.resource.resource import Resource
 

@@ -6,7 +6,7 @@ changed while it changes the same itself, it never asks about: then the instance
 
 from quorate.render import token
 from quorate.render.keepalived import NAMED
-from quorate.render.sh import quote
+from quorate.render.sh import PATH, quote
 
 LOOK_S = 1
 AGAIN_S = 0.3
@@ -25,7 +25,7 @@ def script(conf: str) -> str:
     return f"""\
 #!/bin/sh
 # Is the virtual IP there while keepalived on this host holds it? Somebody else may have taken it away.
-PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+PATH={PATH}
 conf={quote(token.path(conf))}
 held() {{ ip -4 -o address show dev lo to {NAMED}/32 | grep -q .; }}
 there() {{ ip -4 -o address show dev "$2" to "${{1%/*}}/32" | grep -q .; }}

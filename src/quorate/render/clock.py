@@ -3,11 +3,42 @@
 from collections.abc import Iterator, Sequence
 
 from quorate.render.sh import quote
+from quorate.spec.layout import NTP_NOTE
 
 BEGIN, END = "# begin quorate", "# end quorate"
 
 
-def find(names: Sequence[str]) -> str:
+def check(names: Sequence[str]) -> str:
+    """sh that prints `servers=NAMES` when they stand where the daemon that runs reads them."""
+    told = quote(f"servers={' '.join(names)}")
+    return (
+        f"{_find(names)}{_CUT}"
+        f'[ -n "$q_file" ] || exit 0\nif [ "$(ours "$q_file")" = "$q_want" ] && '
+        f'[ "$(cat {NTP_NOTE} 2>/dev/null)" = "$q_file" ]; then echo {told}; fi'
+    )
+
+
+def write(names: Sequence[str]) -> str:
+    """sh that writes them for the daemon that runs, and takes them away from where one before has read them."""
+    return (
+        f"{_find(names)}{_CUT}"
+        '[ -n "$q_file" ] || { echo "neither chrony nor systemd-timesyncd runs" >&2; exit 1; }\n'
+        f'q_was=$(cat {NTP_NOTE} 2>/dev/null) || :; [ -z "$q_was" ] || [ "$q_was" = "$q_file" ] || cut "$q_was"\n'
+        'umask 022; mkdir -p -- "${q_file%/*}"; umask 077\n'
+        '{ others "$q_file"; printf "%s\\n" "$q_want"; } | settle 0644 root:root "$q_file"\n'
+        f"load\nprintf '%s\\n' \"$q_file\" | settle 0644 root:root {NTP_NOTE}"
+    )
+
+
+def undo(names: Sequence[str]) -> str:
+    """sh that takes them away."""
+    return (
+        f"{_find(names)}{_CUT}"
+        f'q_was=$(cat {NTP_NOTE} 2>/dev/null) || :; if [ -n "$q_was" ]; then cut "$q_was"; rm -f {NTP_NOTE}; load; fi'
+    )
+
+
+def _find(names: Sequence[str]) -> str:
     """sh that finds out which daemon runs, which file of its own it reads, and what has to stand there."""
     return _FIND.format(
         chrony=quote(_block(f"server {name} iburst prefer" for name in names)),
@@ -38,7 +69,7 @@ esac
 """
 """Which daemon runs, which file it reads that is not somebody else's, and what has to stand there."""
 
-CUT = f"""\
+_CUT = f"""\
 ours() {{ sed -n '/^{BEGIN}$/,/^{END}$/p' "$1" 2>/dev/null || :; }}
 others() {{ [ ! -e "$1" ] || sed '/^{BEGIN}$/,/^{END}$/d' "$1"; }}
 cut() {{

@@ -6,7 +6,7 @@ It runs as a service of the host, so it ends its work though the operator's mach
 from collections.abc import Sequence
 
 from quorate.render import token
-from quorate.render.sh import quote
+from quorate.render.sh import PATH, heredoc, quote
 from quorate.spec.layout import LOADED, STATE, UNITS, WANTS
 
 PLACE = f"{STATE}/fallback"
@@ -77,8 +77,48 @@ def forsaking(part: str, trial: str) -> str:
     return f'q_tried() {{\n{trial}\n}}\nq_tried "$1" || {{ [ ! -e {at}/armed ] || : >{at}/forsaken; return 1; }}'
 
 
+def begin(part: str, units: Sequence[str], paths: Sequence[str], *, check: str, within: int, digest: str) -> str:
+    """sh that waits for the judge of a change before, keeps what there is at `paths`, and starts the judge.
+
+    `digest` is that of all that is about to come; the others are what `script` takes. Where files of a run that was cut
+    off have never been loaded, what it kept is what runs, and stays kept.
+    """
+    at, judge, now = place(part), unit(part), transient(part)
+    both, busy = f"{now} {judge}", quote(f"a change of {part} before is judged still")
+    about = quote(f"whether a change of {part} holds")
+    # The unit file is for after a reboot; systemd need not read all unit files anew for today's.
+    return f"""\
+n=0; while [ -e {at}/armed ] && {{ {loaded(part, units)}; }} && systemctl is-active -q {both}; do
+  n=$(( n + 1 )); [ $n -lt {2 * within + 30} ] || {{ echo {busy} >&2; exit 1; }}; sleep 1; done
+systemctl stop {both} 2>/dev/null || :
+[ -e {at}/armed ] || rm -rf -- {at}
+mkdir -p {at}/was; : >>{at}/paths
+for p in {" ".join(map(quote, paths))}; do
+  if grep -qxF -- "$p" {at}/paths; then continue; fi
+  if [ -e "$p" ] || [ -L "$p" ]; then
+    mkdir -p "{at}/was${{p%/*}}"
+    cp -al -- "$p" "{at}/was$p" 2>/dev/null || cp -a -- "$p" "{at}/was$p" ||
+      lacks {at}/was
+  fi
+  printf '%s\\n' "$p" >>{at}/paths
+done
+rm -f -- {at}.failed {at}/forsaken
+settle 0600 root:root {at}/judge {heredoc(script(part, units, check, within))}
+settle 0644 root:root {UNITS}/{judge} {heredoc(service(part))}
+ln -sfn -- {UNITS}/{judge} {WANTS}/{judge}
+printf '%s\\n' {quote(digest)} >{at}/digest; : >{at}/armed; sync -- {at}/*
+systemd-run -q --collect --unit={now} --description={about} /bin/sh {at}/judge"""
+
+
+def end(part: str) -> str:
+    """sh that ends the judge, and forgets what it kept and found."""
+    return (
+        f"systemctl stop {transient(part)} {unit(part)} 2>/dev/null || :\n{gone(part)}; rm -f -- {place(part)}.failed"
+    )
+
+
 def service(part: str) -> str:
-    """The unit file of that."""
+    """The unit file by which the judge begins again after a reboot."""
     return f"""\
 [Unit]
 Description=whether a change of {part} holds
@@ -101,7 +141,7 @@ def script(part: str, units: Sequence[str], check: str, within: int) -> str:
     return f"""\
 #!/bin/sh
 # Does a change of {part} hold? If not, files and services go back to what ran before.
-export LC_ALL=C PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+export LC_ALL=C PATH={PATH}
 part={quote(token.name(part))} units={quote(names)}
 place={PLACE}/$part failed={PLACE}/$part.failed within={token.number(within, 1, 3600)}
 answers() {{

@@ -6,6 +6,7 @@ somebody else's.
 
 from collections.abc import Iterable, Sequence
 
+from quorate.render.sh import PATH
 from quorate.spec.layout import LOADED, STATE
 from quorate.spec.ports import Opening
 
@@ -65,7 +66,7 @@ def script(openings: Sequence[Opening], ssh: Sequence[int], *, pods: str = "", s
     return f"""\
 #!/bin/sh
 # fill|keep|close: the cluster's ports in firewalld's default zone.
-PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+PATH={PATH}
 nl='
 '
 wanted() {{
@@ -158,7 +159,7 @@ esac"""
     return f"""\
 #!/bin/sh
 # What of the cluster's ports is not open in firewalld; says nothing when all is as it should be.
-PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+PATH={PATH}
 nl='
 '
 have=$(firewall-cmd --list-rich-rules 2>/dev/null) || exit 0

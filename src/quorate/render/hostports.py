@@ -5,6 +5,7 @@ ports until the pod is made anew; so portmap itself is asked to add them once mo
 Its own CHECK is of no use: up to 1.5 it wants every rule in ip6tables too, and it never looks at what leads to them.
 """
 
+from quorate.render.sh import PATH
 from quorate.spec.layout import BALANCER, CNI_BIN
 
 HOST_PORTS = f"{BALANCER}/hostports"
@@ -14,7 +15,7 @@ CACHES = ("/var/lib/cni/results", "/var/lib/cni/cache/results")
 """Of containerd and of kubelet with Docker: a file for each network interface of each pod, as libcni writes it."""
 
 _PODS = rf"""
-PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+PATH={PATH}
 ports() {{ # the cache's files of pods that have ports of this host
   grep -ls '"portMappings":\[{{' {" ".join(f"{folder}/*" for folder in CACHES)}
 }}

@@ -6,12 +6,12 @@ which ports go to whom, and so that a check can say what is missing.
 
 from collections.abc import Iterable, Sequence
 
+from quorate.render.sh import PATH
 from quorate.spec.ports import Opening
 
 CHAIN = "QUORATE-INPUT"
 OWN = "answers to this host"
 SSH = "SSH is left to the rules of this host"
-_PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 def rules(openings: Iterable[Opening], ssh: Sequence[int]) -> dict[str, tuple[str, ...]]:
@@ -53,7 +53,7 @@ def script(openings: Iterable[Opening], ssh: Sequence[int]) -> str:
     return f"""\
 #!/bin/sh
 # fill|keep|close: the cluster's ports, in a chain of their own.
-{_PATH}
+PATH={PATH}
 place() {{ # behind what bans addresses, where that stands first
   iptables -w -S INPUT | {{
     n=1
@@ -101,7 +101,7 @@ def check(openings: Sequence[Opening], ssh: Sequence[int]) -> str:
     return f"""\
 #!/bin/sh
 # What of the cluster's ports is not open in this host's firewall; says nothing when all is as it should be.
-{_PATH}
+PATH={PATH}
 if ! iptables -w -C INPUT -j {CHAIN} 2>/dev/null; then
   echo 'the firewall does not let the cluster in: INPUT does not lead to {CHAIN}'
   exit 0

@@ -1,13 +1,17 @@
 """The script that keeps the routes between the pods of all nodes, and the one that says what is missing.
 
-`pods` is their network, `protocol` the number that marks routes as ours.
+`pods` is their network.
 """
 
-PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-"""Begins scripts that run for themselves."""
+from quorate.render.sh import PATH
+
+PROTOCOL = 109
+"""Marks routes as ours (`ip route ... proto`). To the kernel, numbers from RTPROT_STATIC (4) up mean nothing, it hands
+them back as given; 109 is free in its rtnetlink.h and in iproute2's rt_protos, where routing daemons have theirs.
+"""
 
 
-def routes(pods: str, protocol: int) -> str:
+def routes(pods: str) -> str:
     """A script that keeps the routes, and lets pod traffic through the host's own firewall chains.
 
     It asserts them every 10 s, so that a network manager, a firewall's reload or a human undoes nothing for
@@ -17,14 +21,14 @@ def routes(pods: str, protocol: int) -> str:
     return f"""\
 #!/bin/sh
 # Routes to the pods of the other nodes, and the rules that let pod traffic pass.
-# Lines of $0.list are `CIDR via ADDRESS`. All routes of protocol {protocol} are ours.
+# Lines of $0.list are `CIDR via ADDRESS`. All routes of protocol {PROTOCOL} are ours.
 hup() {{ # the list is read at once; a script other than this one, which somebody edited and started, begins anew
   kill $! 2>/dev/null
   now=$(cat "$0") && [ "$now" != "$self" ] && exec /bin/sh "$0"
 }}
 trap hup HUP
 self=$(cat "$0")
-{PATH}
+PATH={PATH}
 nl='
 '
 unjump() {{
@@ -34,19 +38,19 @@ unjump() {{
 keep() {{
   # Without a list nothing is known to be wrong.
   want=$(cat "$0.list") || return
-  have=$(ip -4 route show proto {protocol})
+  have=$(ip -4 route show proto {PROTOCOL})
   printf '%s\\n' "$want" | while read -r net via to _; do
     case $net in [0-9]*) ;; *) continue ;; esac
     # Another way to the same pods takes the old one's place in one step.
     case "$nl$have" in
     *"$nl$net $via $to "*) ;;
-    *) ip route replace "$net" "$via" "$to" proto {protocol} ;;
+    *) ip route replace "$net" "$via" "$to" proto {PROTOCOL} ;;
     esac
   done
-  ip -4 route show proto {protocol} | while read -r net via to _; do
+  ip -4 route show proto {PROTOCOL} | while read -r net via to _; do
     case "$nl$want$nl" in
     *"$nl$net $via $to$nl"*) ;;
-    *) ip route delete "$net" "$via" "$to" proto {protocol} ;;
+    *) ip route delete "$net" "$via" "$to" proto {PROTOCOL} ;;
     esac
   done
 }}
@@ -71,7 +75,7 @@ jump() {{
   iptables -w -t "$1" -C "$2" -j "$3" 2>/dev/null || iptables -w -t "$1" -I "$2" 1 -j "$3"
 }}
 leave() {{
-  ip -4 route flush proto {protocol}
+  ip -4 route flush proto {PROTOCOL}
   unjump filter FORWARD QUORATE-PODS
   unjump nat POSTROUTING QUORATE-MASQUERADE
 }}
@@ -87,12 +91,12 @@ done
 """
 
 
-def check(pods: str, protocol: int) -> str:
+def check(pods: str) -> str:
     """A script that says which of the routes, and of the rules that let pod traffic pass, are not there."""
     return f"""\
 #!/bin/sh
 # What pods need of this host's routes and firewall and is not there; says nothing when all is as it should be.
-{PATH}
+PATH={PATH}
 rules() {{ # TABLE CHAIN OURS COUNT WORDS
   iptables -w -t "$1" -C "$2" -j "$3" 2>/dev/null || {{ echo "$5: $2 does not lead to $3"; return; }}
   found=$(iptables -w -t "$1" -S "$3" | grep -c -- '^-A .*-s {pods} ')
@@ -100,7 +104,7 @@ rules() {{ # TABLE CHAIN OURS COUNT WORDS
 }}
 rules filter FORWARD QUORATE-PODS 1 'the firewall does not let through what goes to pods and comes from them'
 rules nat POSTROUTING QUORATE-MASQUERADE 3 'pods are not masqueraded on their way out'
-have=$(ip -4 route show proto {protocol})
+have=$(ip -4 route show proto {PROTOCOL})
 while read -r net via to _; do
   case $net in [0-9]*) ;; *) continue ;; esac
   case "

@@ -1,12 +1,13 @@
-"""The watch over kube-proxy's rules: a script that has them written anew, one that says that they are gone."""
+"""kube-proxy's rules: a script that has them written anew, one that says that they are gone, and sh that takes
+them away.
+"""
 
-from quorate.render.sh import quote
+from quorate.render.sh import PATH, quote
 
 SEEN = "/run/quorate-rules"
 """Which run of kube-proxy has written rules already: one that begins, or waits for the API, is left in peace."""
 LOOK = 5
 """Seconds between two looks at the rules; a look is three questions, seven in iptables mode."""
-_PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _JUMPS = (
     ("nat", "PREROUTING", "KUBE-SERVICES"),
     ("nat", "OUTPUT", "KUBE-SERVICES"),
@@ -26,7 +27,7 @@ def rules() -> str:
     return f"""\
 #!/bin/sh
 # Looks whether kube-proxy's rules are there; if not, and they were, kube-proxy has to write them anew.
-{_PATH}
+PATH={PATH}
 whole() {{
   gone=$(/bin/sh "$0.check") && [ -z "$gone" ]
 }}
@@ -67,7 +68,7 @@ def check(mode: str, service_ip: str) -> str:
     return f"""\
 #!/bin/sh
 # Says so when rules of kube-proxy are gone from this host's firewall.
-{_PATH}
+PATH={PATH}
 leads() {{ iptables -w -t "$1" -S "$2" | grep -q -- "-j $3$"; }}
 whole() {{
 {whole}
@@ -75,3 +76,18 @@ whole() {{
 whole || echo 'rules of kube-proxy are gone from the firewall, services are not reached'
 exit 0
 """
+
+
+LEAVE = """\
+# What kube-proxy, kubelet and CNI plugins have put into the firewall.
+for t in iptables ip6tables; do
+  if command -v $t-save >/dev/null && $t-save 2>/dev/null | grep -qE 'KUBE-|CNI-'; then
+    $t-save | grep -vE 'KUBE-|CNI-' | $t-restore
+  fi
+done
+if command -v nft >/dev/null; then
+  for f in ip ip6; do nft delete table $f kube-proxy 2>/dev/null || :; done
+fi
+ip link delete kube-ipvs0 2>/dev/null || :
+"""
+"""sh that takes away what kube-proxy, kubelet and CNI plugins leave."""

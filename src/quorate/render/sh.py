@@ -5,6 +5,8 @@ import re
 import shlex
 from itertools import count
 
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+"""Where a script looks for programs, whoever starts it."""
 _RESERVED = frozenset(
     (
         *("!", "{", "}", "case", "do", "done", "elif", "else", "esac"),

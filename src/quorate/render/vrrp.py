@@ -6,7 +6,7 @@ others': one that it does not hear it takes over, which its log tells. All run a
 listens to what is multicast with the cluster's own number.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from quorate.render import token
 from quorate.render.sh import quote, sh
@@ -100,6 +100,31 @@ else
   echo "keepalived tells nothing: $(tail -n 3 "$q_work/log" | tr '\\n' ' ')"
 fi
 if grep '(segment)' "$q_work/log" | grep -qv ' Entering \\| removing '; then echo foreign; fi
+"""
+
+
+def judged(ask: str, names: Mapping[str, str], interface: str, note: str) -> str:
+    """The same as a step: fails, and says what to do, where a balancer is not heard; else `note` is sh that comes last.
+
+    `ask` is the script; `names` are those of the balancers by address.
+    """
+    cases = "\n".join(f"{quote(ip)}) echo {quote(f'{name} ({ip})')};;" for ip, name in names.items())
+    return f"""\
+q_name() {{ case $1 in
+{cases}
+esac; }}
+q_said=$(
+{ask})
+q_deaf=$(printf '%s\\n' "$q_said" | sed -n 's/^silent //p')
+for q_each in $q_deaf; do
+  echo "no VRRP packet of $(q_name "$q_each") arrives here on {interface}: let IP protocol 112 pass both ways between \
+the addresses of the balancers (security groups, port security, firewalls; it is neither TCP nor UDP)"
+done >&2
+case $q_said in *'keepalived tells nothing'*) printf '%s\\n' "$q_said" >&2; exit 1;; esac
+[ -z "$q_deaf" ] || exit 1
+case $q_said in *foreign*) tell 'another VRRP router in this segment has the number of this cluster: another \
+load_balancer.virtual_router_id keeps them apart';; esac
+{note}
 """
 
 

@@ -6,9 +6,7 @@ from typing import ClassVar
 
 from quorate.core import Action, Probe, State
 from quorate.render import fallback
-from quorate.render.sh import heredoc, quote
 from quorate.resource.resource import Resource
-from quorate.spec.layout import UNITS, WANTS
 
 LATER_S = 15
 """Seconds that the proof of a part waits for longer than its judge, to hear what that has decided."""
@@ -56,54 +54,16 @@ class Fallback(Resource):
 
         Where files of a run that was cut off have never been loaded, what it kept is what runs, and stays kept.
         """
-        place, judge, now = self._place, fallback.unit(self.part), fallback.transient(self.part)
-        both, busy = f"{now} {judge}", quote(f"a change of {self.part} before is judged still")
-        about = quote(f"whether a change of {self.part} holds")
-        loaded = fallback.loaded(self.part, self.units)
-        return [
-            Action(
-                f"n=0; while [ -e {place}/armed ] && {{ {loaded}; }} && systemctl is-active -q {both}; do\n"
-                f"  n=$(( n + 1 )); [ $n -lt {2 * self.within + 30} ] || "
-                f"{{ echo {busy} >&2; exit 1; }}; sleep 1; done\n"
-                f"systemctl stop {both} 2>/dev/null || :\n"
-                f"[ -e {place}/armed ] || rm -rf -- {place}\n"
-                f"mkdir -p {place}/was; : >>{place}/paths\n"
-                f"for p in {' '.join(map(quote, self.paths))}; do\n"
-                f'  if grep -qxF -- "$p" {place}/paths; then continue; fi\n'
-                '  if [ -e "$p" ] || [ -L "$p" ]; then\n'
-                f'    mkdir -p "{place}/was${{p%/*}}"\n'
-                f'    cp -al -- "$p" "{place}/was$p" 2>/dev/null || cp -a -- "$p" "{place}/was$p" ||\n'
-                f"      lacks {place}/was\n"
-                "  fi\n"
-                f"  printf '%s\\n' \"$p\" >>{place}/paths\n"
-                "done\n"
-                f"rm -f -- {place}.failed {place}/forsaken\n"
-                f"settle 0600 root:root {place}/judge {heredoc(self._judge)}\n"
-                f"settle 0644 root:root {UNITS}/{judge} {heredoc(fallback.service(self.part))}\n"
-                f"ln -sfn -- {UNITS}/{judge} {WANTS}/{judge}\n"
-                f"printf '%s\\n' {quote(self.digest)} >{place}/digest; : >{place}/armed; sync -- {place}/*\n"
-                # The unit file is for after a reboot; systemd need not read all unit files anew for today's.
-                f"systemd-run -q --collect --unit={now} --description={about} /bin/sh {place}/judge"
-            )
-        ]
+        what = (self.part, self.units, self.paths)
+        return [Action(fallback.begin(*what, check=self.check, within=self.within, digest=self.digest))]
 
     def remove(self) -> Sequence[Action]:
         """End the judge and forget what it kept."""
-        judge, now = fallback.unit(self.part), fallback.transient(self.part)
-        return [
-            Action(
-                f"systemctl stop {now} {judge} 2>/dev/null || :\n"
-                f"{fallback.gone(self.part)}; rm -f -- {self._place}.failed"
-            )
-        ]
+        return [Action(fallback.end(self.part))]
 
     @property
     def _place(self) -> str:
         return fallback.place(self.part)
-
-    @property
-    def _judge(self) -> str:
-        return fallback.script(self.part, self.units, self.check, self.within)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,14 +5,11 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from quorate.core import Action, Probe, State
-from quorate.render import token
-from quorate.render.sh import heredoc, quote
+from quorate.render import job, token
 from quorate.resource.resource import Resource
 from quorate.spec.layout import STATE
 
 PLACE = f"{STATE}/jobs"
-SILENT_S = 600
-"""Seconds without a word of progress after which whoever watches gives up; the job itself goes on."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,34 +47,9 @@ class Job(Resource):
 
     def converge(self, actual: State) -> Sequence[Action]:
         """Start it if it neither runs nor has ended, and tell what it tells until it has."""
-        place, unit = self._place, f"quorate-job-{token.name(self._word)}.service"
-        silent = quote(f"{self.what}: no progress for {SILENT_S} s; it goes on")
-        run = (
-            f"rm -f {place}/code; /bin/sh {place}/script {place}/cursor >>{place}/log 2>&1; c=$?\n"
-            f"[ $c != 0 ] || printf '%s\\n' {quote(self.id)} >{place}/done; echo $c >{place}/code\n"
-        )
-        return [
-            Action(
-                f'mkdir -p {place}; if [ "$(cat {place}/id 2>/dev/null)" != {quote(self.id)} ]; then\n'
-                f"  systemctl stop {unit} 2>/dev/null || :\n"
-                f"  rm -f {place}/cursor {place}/done {place}/log {place}/code\n"
-                f"  printf '%s\\n' {quote(self.id)} >{place}/id\nfi\n"
-                f"if [ -e {place}/code ] || ! systemctl is-active -q {unit}; then\n"
-                f"  systemctl stop {unit} 2>/dev/null || :\n"
-                f"  settle 0600 root:root {place}/script {heredoc(self.script)}\n"
-                f"  settle 0600 root:root {place}/run {heredoc(run)}\n"
-                f"  rm -f {place}/code; : >{place}/log\n"
-                f"  systemd-run -q --collect --unit={unit} --setenv=RATE={self.rate} /bin/sh {place}/run\nfi\n"
-                f"said= quiet=0; until [ -e {place}/code ]; do\n"
-                f"  now=$(sed -n 's/^progress //p' {place}/log | tail -n 1)\n"
-                '  if [ "$now" != "$said" ]; then said=$now quiet=0; tell "${said% *} of ${said#* }"; fi\n'
-                f"  quiet=$(( quiet + 1 )); if [ $quiet -ge {SILENT_S} ]; then\n"
-                f"    echo {silent} >&2; exit 1; fi\n"
-                f"  systemctl is-active -q {unit} || [ -e {place}/code ] || sleep 1; sleep 1\n"
-                f"  systemctl is-active -q {unit} || [ -e {place}/code ] || {{ echo 'it was ended' >&2; exit 1; }}\n"
-                f'done\n[ "$(cat {place}/code)" = 0 ] || {{ grep -v ^progress {place}/log | tail -n 5 >&2; exit 1; }}'
-            )
-        ]
+        unit = f"quorate-job-{token.name(self._word)}.service"
+        start = job.start(self._place, unit, what=self.what, id=self.id, script=self.script, rate=self.rate)
+        return [Action(start)]
 
     def remove(self) -> Sequence[Action]:
         """End it and forget it."""

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from quorate.core import Action, Blob, Probe, State
+from quorate.render.prelude import CREDENTIAL
 from quorate.render.sh import heredoc, quote, sh
-from quorate.resource.prelude import CREDENTIAL
 from quorate.resource.resource import Resource
 from quorate.spec.layout import BIN, STATE, kubeconfig
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from quorate.core import Action, Probe, State
+from quorate.render.prelude import WRITING
 from quorate.render.sh import quote, sh
-from quorate.resource.prelude import WRITING
 from quorate.resource.resource import Resource
 from quorate.spec.layout import STATE
 

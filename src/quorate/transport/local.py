@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from quorate.core import ArtifactError, Blob, TransportError
-from quorate.transport import bootstrap
+from quorate.render import bootstrap
 from quorate.transport.output import Output
 
 CHUNK = 256 * 1024

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from signal import Signals
 
 from quorate.core import CommandFailed
-from quorate.transport.bootstrap import ASK, MARK
+from quorate.render.bootstrap import ASK, MARK
 
 TAIL = 64 * 1024
 """Bytes of stdout and of stderr that an error keeps: enough for evidence, too little to fill a terminal."""

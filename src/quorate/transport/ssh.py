@@ -9,9 +9,10 @@ from contextlib import asynccontextmanager, nullcontext
 from typing import TYPE_CHECKING
 
 from quorate.core import ArtifactError, Blob, TransportError
+from quorate.render import bootstrap
 from quorate.spec.cluster import Cluster
 from quorate.spec.ssh import ResolvedSsh, ssh_of, way
-from quorate.transport import bootstrap, sudo
+from quorate.transport import sudo
 from quorate.transport.password import Prompt
 
 if TYPE_CHECKING:

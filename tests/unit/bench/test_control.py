@@ -21,11 +21,11 @@ from peer_conf import FOLDER, Spot
 from peers import LOCAL_PORT, PEERS, UNITS, Peer
 
 from quorate.component.balancer import HAPROXY_CONF, NGINX_CONF
-from quorate.component.virtual_ip import KEEPALIVED_CONF
 from quorate.core import QuorateError
 from quorate.drill.catalog import FAULTS, named
 from quorate.report.drill.report import DrillReport
 from quorate.spec.facts import HostFacts
+from quorate.spec.layout import KEEPALIVED_CONF
 from quorate.spec.load import load
 
 ALL = [pytest.param(kind, peer, id=f"{kind}-{peer.name}") for kind, peers in PEERS.items() for peer in peers]

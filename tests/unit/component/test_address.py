@@ -16,6 +16,7 @@ from quorate.resource.file import File
 from quorate.resource.unit import Unit
 from quorate.spec.cluster import Cluster
 from quorate.spec.facts import Facts, HostFacts
+from quorate.spec.layout import KEEPALIVED_CONF
 from quorate.spec.secrets import Secrets
 from quorate.spec.supply import Supply
 from quorate.spec.versions import table
@@ -37,8 +38,8 @@ class Held(Net):
     def prepare(self) -> None:
         _, found = resources()
         files = {resource.path: resource.content for resource in found if isinstance(resource, File)}
-        (self.folder / "conf").write_text(files[virtual_ip.KEEPALIVED_CONF])
-        text = files[virtual_ip.ADDRESS].replace(virtual_ip.KEEPALIVED_CONF, f"{self.folder}/conf")
+        (self.folder / "conf").write_text(files[KEEPALIVED_CONF])
+        text = files[virtual_ip.ADDRESS].replace(KEEPALIVED_CONF, f"{self.folder}/conf")
         (self.folder / "address").write_text(text.replace(f"sleep {address.LOOK_S}", "sleep 0.1"))
         self.sh("ip link set lo up; ip link add e0 type veth peer name e1; ip link set e0 up; ip link set e1 up")
         self.sh("ip addr add 10.0.0.1/24 dev e0")

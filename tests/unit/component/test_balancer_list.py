@@ -12,7 +12,7 @@ from quorate.resource.system import Undo
 from quorate.resource.unit import Ready, Unit
 from quorate.spec.cluster import Cluster
 from quorate.spec.facts import Facts
-from quorate.spec.layout import UNITS
+from quorate.spec.layout import KEEPALIVED_CONF, UNITS
 from quorate.spec.secrets import Secrets
 from quorate.spec.supply import Supply
 from quorate.spec.versions import table
@@ -92,7 +92,7 @@ def test_haproxy_has_nothing_of_it_and_nginx_takes_it_away() -> None:
 
 def test_keepalived_is_before_the_others_at_the_cpu_and_has_no_real_time() -> None:
     given = resources(context())
-    unit, config = given[f"{UNITS}/keepalived.service"], given[virtual_ip.KEEPALIVED_CONF]
+    unit, config = given[f"{UNITS}/keepalived.service"], given[KEEPALIVED_CONF]
     assert isinstance(unit, File)
     assert isinstance(config, File)
     assert "CPUWeight=10000\n" in unit.content

@@ -17,9 +17,11 @@ from staging import compile_cluster
 
 from quorate.component import etcd_disk, membership
 from quorate.core import CommandFailed, Key
-from quorate.execute import facts, mounts
+from quorate.execute import facts
 from quorate.plan import guard
 from quorate.preflight import syncs
+from quorate.render import mounts
+from quorate.render.etcd_disk import BEGIN, JOIN, REMAINS, has_log
 from quorate.render.sh import sh
 from quorate.resource.file import DataDirectory, File
 from quorate.resource.system import Setting
@@ -72,7 +74,7 @@ async def test_a_cluster_from_before_is_noted_and_has_nothing_to_do_again(root: 
     await root.via.run("h", LOG)
     await root.settles(disk(blank=False))
     assert (root.state / "etcd-disk").exists()
-    assert await root.via.run("h", f"ls {etcd_disk.BEGIN} 2>/dev/null || :") == ""
+    assert await root.via.run("h", f"ls {BEGIN} 2>/dev/null || :") == ""
     await root.remove(disk(blank=False))
     assert not (root.state / "etcd-disk").exists()
 
@@ -88,8 +90,8 @@ async def test_only_what_a_failed_start_left_is_taken_away(root: Root, joins: bo
     assert await root.via.run("h", f"ls {DATA}") == ""
     # Who joins is allowed to begin by the step that lets it in.
     assert (await starts(root) == "") is not joins
-    assert await starts(root, f"echo x >{etcd_disk.JOIN}") == ""
-    await root.via.run("h", f"{left.replace('20000', '400000')}; rm -f {etcd_disk.BEGIN}")
+    assert await starts(root, f"echo x >{JOIN}") == ""
+    await root.via.run("h", f"{left.replace('20000', '400000')}; rm -f {BEGIN}")
     with pytest.raises(CommandFailed) as full:
         await root.converge(disk(blank=True, joins=joins))
     assert "kB and no log of etcd's (wal): move it away" in full.value.stderr
@@ -134,7 +136,7 @@ def test_the_real_etcd_leaves_a_database_on_a_blank_disk_and_a_log_when_it_runs(
         return subprocess.Popen([program, *flags, *more], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
     def holds() -> bool:
-        said = subprocess.run(["sh", "-c", etcd_disk.has_log(str(folder))], check=False)
+        said = subprocess.run(["sh", "-c", has_log(str(folder))], check=False)
         return said.returncode == 0
 
     lost = start(f"--initial-cluster=a={peer},b={other}", "--initial-cluster-state=existing")
@@ -143,7 +145,7 @@ def test_the_real_etcd_leaves_a_database_on_a_blank_disk_and_a_log_when_it_runs(
     assert (folder / "member/snap/db").exists()
     assert not holds()
     kilobytes = subprocess.run(["du", "-sk", folder / "member"], check=True, capture_output=True, text=True).stdout
-    assert int(kilobytes.split()[0]) < etcd_disk.REMAINS
+    assert int(kilobytes.split()[0]) < REMAINS
 
     shutil.rmtree(folder)
     runs = start(f"--initial-cluster=a={peer}")
@@ -194,7 +196,7 @@ async def test_a_disk_that_is_not_mounted(root: Root, before: str, told: Unmount
         'systemctl() { [ -z "$UNIT" ] || printf "Id=%s\\nLoadState=%s\\n" "$UNIT" "$LOAD"; }\n'
     )
     said = await root.via.run("h", f"set -e\n{fake}{before}\nset +e\n{mounts.script(DATA)}")
-    assert mounts.parse([line.removeprefix("unmounted=") for line in said.splitlines()]) == told
+    assert facts.unmounted([line.removeprefix("unmounted=") for line in said.splitlines()]) == told
 
 
 def test_mount_units_are_named_as_systemd_names_them() -> None:
@@ -244,7 +246,7 @@ def test_the_unit_is_one_that_systemd_reads(tmp_path: Path) -> None:
     text = resource(compiled, Key("m1", "file", "/etc/systemd/system/etcd.service")).content  # type: ignore[attr-defined]
     assert isinstance(resource(compiled, Key("m1", "unit", "etcd.service")), Unit)
     assert text.index("/member/wal/") < text.index("ExecStart=")
-    assert f"ExecStartPost=-+/bin/rm -f {etcd_disk.BEGIN} {etcd_disk.JOIN}\n" in text
+    assert f"ExecStartPost=-+/bin/rm -f {BEGIN} {JOIN}\n" in text
     if not shutil.which("systemd-analyze"):
         pytest.skip("needs systemd-analyze")
     path = tmp_path / "etcd.service"

@@ -9,9 +9,9 @@ import pytest
 from quorate.component import balancer, programs, system
 from quorate.component.context import Context
 from quorate.render import firewalld
+from quorate.render.prelude import PRELUDE
 from quorate.resource.file import File
 from quorate.resource.package import Packages
-from quorate.resource.prelude import PRELUDE
 from quorate.resource.system import Setting
 from quorate.resource.unit import Unit
 from quorate.spec.cluster import Cluster, Host

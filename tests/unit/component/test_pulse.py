@@ -20,7 +20,7 @@ from quorate.resource.file import File
 from quorate.resource.resource import Resource
 from quorate.spec.cluster import Cluster
 from quorate.spec.facts import Facts
-from quorate.spec.layout import BALANCER_HUNG
+from quorate.spec.layout import BALANCER_HUNG, KEEPALIVED_CONF
 from quorate.spec.ports import BALANCER_STATE, Listener
 from quorate.spec.processes import listeners
 from quorate.spec.secrets import Secrets
@@ -251,7 +251,7 @@ def test_balancers_with_a_peer_have_it(kind: str) -> None:
     assert f"system.slice/{kind}.service/" in script
     assert f"echo 0 >{BALANCER_HUNG}" in unit.partition("ExecStopPost=")[2]
     assert "CapabilityBoundingSet=CAP_KILL CAP_NET_ADMIN\n" in unit
-    assert f"    file {BALANCER_HUNG}\n" in content(found[virtual_ip.KEEPALIVED_CONF])
+    assert f"    file {BALANCER_HUNG}\n" in content(found[KEEPALIVED_CONF])
     names = list(found)
     assert names.index(f"{kind}.service") < names.index("quorate-pulse.service") < names.index("keepalived.service")
     host = cluster.host("b0")

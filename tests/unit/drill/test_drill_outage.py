@@ -10,9 +10,9 @@ from drill_world import Hosts, cluster, failing
 from quorate.core import CommandFailed, TransportError
 from quorate.drill import breaks
 from quorate.drill.outage import Outages
-from quorate.drill.packets import CANNOT
 from quorate.drill.scene import Skip
 from quorate.execute.outage import GUARD, NOW, break_script, heal_script
+from quorate.render.drill.packets import CANNOT
 from quorate.spec.cluster import Host, Role
 
 B1 = Host(name="b1", address=IPv4Address("10.0.9.21"), roles=(Role.LOAD_BALANCER,))

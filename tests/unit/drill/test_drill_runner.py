@@ -11,8 +11,8 @@ from drill_world import Hosts, World, cluster, failing
 
 from quorate.core import QuorateError, TransportError
 from quorate.drill import catalog, one, runner, watchers
-from quorate.drill.packets import CANNOT
 from quorate.drill.probe_config import Pace, Target
+from quorate.render.drill.packets import CANNOT
 from quorate.report.drill.report import DrillReport, Run
 from quorate.spec.cluster import Cluster, Endpoint
 

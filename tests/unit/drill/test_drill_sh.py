@@ -14,8 +14,8 @@ from made_up_programs import NFT, TC, Box, iptables, nft
 
 from quorate.drill import breaks, hostwatch
 from quorate.drill.board import ETCD, LEFT_OUT, VIP, Board, Topic
-from quorate.drill.packets import CANNOT
 from quorate.execute.outage import NOW, Break, break_script, heal_script
+from quorate.render.drill.packets import CANNOT
 from quorate.spec.cluster import Cluster, Endpoint, Host, Role
 
 A = Host(name="a", address=IPv4Address("10.9.0.1"), roles=(Role.ETCD, Role.LOAD_BALANCER))

@@ -10,8 +10,10 @@ from own_net import Net, needs_root
 
 from quorate.component.keeper import check_of
 from quorate.drill import site
-from quorate.drill.packets import CANNOT
-from quorate.execute.outage import DID, FOUND, NOW, Break, break_script, heal_script
+from quorate.execute.outage import NOW, Break, break_script, heal_script
+from quorate.render.drill import DID, FOUND
+from quorate.render.drill import site as scripts
+from quorate.render.drill.packets import CANNOT
 from quorate.render.sh import quote
 from quorate.spec.cluster import Host, Role
 from quorate.spec.layout import FIREWALL
@@ -75,7 +77,7 @@ class Site(Net):
         """What it says; the second time nothing, and nothing is left."""
         said = self.sh(heal_script(what, "quorate-drill-x"))
         assert self.sh(heal_script(what, "quorate-drill-x")) == ""
-        assert self.sh(f"[ -e {site.FOLDER} ]", check=False) == "1"
+        assert self.sh(f"[ -e {scripts.FOLDER} ]", check=False) == "1"
         return [line.removeprefix(FOUND).strip() for line in said.splitlines()]
 
     @property
@@ -85,8 +87,8 @@ class Site(Net):
 
 @pytest.fixture
 def net(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
-    monkeypatch.setattr(site, "KEEPERS", 1)
-    monkeypatch.setattr(site, "WATCH", 2)
+    monkeypatch.setattr(scripts, "KEEPERS", 1)
+    monkeypatch.setattr(scripts, "WATCH", 2)
     with own_net.own_net(Site, tmp_path) as made:
         made.prepare()
         yield made

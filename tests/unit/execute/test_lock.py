@@ -11,7 +11,8 @@ import pytest
 from lock_hosts import LockHosts
 
 from quorate.core import Blob, CommandFailed, LockHeld, LockLost, PlanError, TransportError
-from quorate.execute import lock, lock_script
+from quorate.execute import lock
+from quorate.render import lock_script
 from quorate.state.holder import Holder, _place, _started
 from quorate.transport.ssh import SESSIONS
 

@@ -7,7 +7,7 @@ import pytest
 from lock_hosts import LockHosts
 
 from quorate.core import CommandFailed, LockHeld
-from quorate.execute import lock_script
+from quorate.render import lock_script
 
 
 @pytest.fixture

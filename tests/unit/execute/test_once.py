@@ -11,8 +11,8 @@ from own_root import Root
 from quorate.core import CommandFailed
 from quorate.execute import batch, once
 from quorate.plan.step import Step
+from quorate.render import bootstrap
 from quorate.resource.file import File
-from quorate.transport import bootstrap
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root for a mount namespace")
 

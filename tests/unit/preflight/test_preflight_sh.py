@@ -14,10 +14,11 @@ from preflight_world import ROLES, judged, world
 
 from quorate.core import CommandFailed, LockLost, PlanError, TransportError
 from quorate.execute.facts import gather
-from quorate.preflight import pairs, syncs
+from quorate.preflight import syncs
 from quorate.preflight.check import World
 from quorate.preflight.disk import disks
 from quorate.preflight.runner import parse, preflight, script
+from quorate.render.questions import REACH
 from quorate.report.findings import Status
 from quorate.spec.cluster import Etcd
 from quorate.spec.facts import Facts
@@ -98,7 +99,7 @@ def connect(folder: Path, port: int, *programs: str, **fakes: str) -> str:
     for name, text in fakes.items():
         (folder / name).write_text(f"#!/bin/sh\n{text}\n")
         (folder / name).chmod(0o755)
-    text = f"{pairs.TOOLS}tcp 127.0.0.1 {port}"
+    text = f"{REACH}tcp 127.0.0.1 {port}"
     env = {"PATH": str(folder), "LC_ALL": "C"}
     done = subprocess.run(["/bin/sh", "-c", text], env=env, capture_output=True, text=True, check=True)
     return done.stdout.splitlines()[-1].rpartition(" ")[2]
@@ -137,7 +138,7 @@ def test_packets_of_full_size(tmp_path: Path) -> None:
         ping.parent.mkdir()
         ping.write_text(f"#!/bin/sh\n{body}\n")
         ping.chmod(0o755)
-        text = f"{pairs.TOOLS}mtu 10.0.0.1 1472"
+        text = f"{REACH}mtu 10.0.0.1 1472"
         done = subprocess.run(["/bin/sh", "-c", text], env={"PATH": str(ping.parent)}, capture_output=True, text=True)
         assert done.stdout.splitlines() == ["asked mtu", f"mtu 10.0.0.1 {how}"]
 

@@ -13,9 +13,9 @@ from own_root import Root
 
 from quorate.core import Action, Blob, CommandFailed
 from quorate.execute import batch
+from quorate.render.prelude import PRELUDE, WRITING
 from quorate.resource.block import Block
 from quorate.resource.file import Binary, Directory, File, Symlink
-from quorate.resource.prelude import PRELUDE, WRITING
 from quorate.resource.resource import Resource
 from quorate.resource.system import leftovers, sysctl
 

@@ -13,9 +13,9 @@ from own_root import Root
 from quorate.core import Blob, CommandFailed
 from quorate.execute import batch
 from quorate.plan.step import Step, difference
+from quorate.render.prelude import PRELUDE
 from quorate.resource.block import Block
 from quorate.resource.file import Binary, Directory, File, Symlink
-from quorate.resource.prelude import PRELUDE
 from quorate.resource.resource import Resource
 from quorate.resource.system import Setting
 

@@ -18,10 +18,10 @@ from quorate.execute import batch
 from quorate.execute.apply import apply
 from quorate.plan.step import Plan, Step
 from quorate.procedure.destroy import destroy
+from quorate.render import package_lock
+from quorate.render.prelude import PRELUDE
 from quorate.report.event import Event, Said, StepDone
-from quorate.resource import package_lock
 from quorate.resource.package import Packages
-from quorate.resource.prelude import PRELUDE
 from quorate.resource.resource import Resource
 
 pytestmark = pytest.mark.skipif(not shutil.which("dpkg-deb"), reason="needs dpkg")

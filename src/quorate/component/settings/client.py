@@ -1,9 +1,11 @@
 """Settings of every API client that runs on a worker."""
 
+from quorate.render.sh import PATH
 from quorate.spec.cluster import Cluster
+from quorate.spec.layout import BIN
 from quorate.spec.timing import timing
 
-SERVICE_PATH = "/opt/kubernetes/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+SERVICE_PATH = f"{BIN}:{PATH}"
 """PATH of services that start the runtime's programs."""
 
 

@@ -13,9 +13,9 @@ by a rename, so it can always be read, and a script that is killed at any point 
 
 from collections.abc import Mapping
 
+from quorate.render.bootstrap import SHELL
 from quorate.render.sh import quote
 from quorate.spec.layout import LOCK, WRITER
-from quorate.transport.bootstrap import MARK
 
 SAYS = "\x03lock "
 """What an answer begins with."""
@@ -100,7 +100,7 @@ q_each() {{
 }}
 q_name() {{ {{ read -r q_c <"$q_p/comm"; }} 2>/dev/null && printf ' %s (%s)' "$q_c" "${{q_p#/proc/}}"; }}
 q_shell() {{
-  if grep -qs {quote(MARK.decode().strip())} "$q_p/cmdline"; then kill -TERM "${{q_p#/proc/}}" 2>/dev/null; fi
+  if grep -qs {quote(SHELL)} "$q_p/cmdline"; then kill -TERM "${{q_p#/proc/}}" 2>/dev/null; fi
 }}
 flock -w {GRACE} 7 || {{
   # Waiting loops and what would come next end here; the command that a shell was in ends by itself.

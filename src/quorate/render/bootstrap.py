@@ -6,19 +6,20 @@ it; what is left on stdin is the script's own. `dd iflag=fullblock` reads exactl
 GNU coreutils, uutils and busybox alike; `head -c` over-reads in busybox (measured), `bs=1` is too slow.
 """
 
-from quorate.render.sh import quote
+from quorate.render.sh import PATH, quote
 from quorate.spec.outward import VARIABLES
 
 MARK = b"quorate-go "
 """What BOOT prints first, followed by its pid; all stdout before it is noise of login scripts."""
+
+SHELL = MARK.decode().strip()
+"""What only the command line of a script's shell has."""
 
 ASK = "quorate-asks:"
 """The prompt that sudo is told to use, so that a question is recognised in any language."""
 
 LOST = 253
 """Exit code of BOOT when the script did not arrive whole."""
-
-PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 def body(script: str) -> bytes:

@@ -1,10 +1,9 @@
-"""Mount points that etcd's folder should lie on, or has below it, and where nothing is mounted."""
+"""sh that finds mount points that a folder should lie on, or has below it, and where nothing is mounted."""
 
 import re
 from pathlib import PurePosixPath
 
 from quorate.render.sh import quote
-from quorate.spec.facts import Unmounted
 from quorate.spec.layout import ETCD_DISK
 
 FSTAB = "/etc/fstab"
@@ -41,9 +40,3 @@ fi
 mounts=$(systemctl show -p Id -p LoadState -- {names} 2>/dev/null | tr '\\n' ' ')
 {asks}
 if read -r was 2>/dev/null <{ETCD_DISK} && [ "$was" != / ]; then needs "$was" {ETCD_DISK}; fi"""
-
-
-def parse(lines: list[str]) -> Unmounted | None:
-    """The first of them: what others see too is told before the note."""
-    path, _, told_by = next(iter(lines), "").partition(" ")
-    return Unmounted(path, told_by) if path and told_by else None
