@@ -27,7 +27,7 @@ CUT = "OUTPUT -p tcp -d $ip -m comment --comment broken-on-purpose -j REJECT"
 
 
 @dataclass(frozen=True)
-class Break:
+class Injection:
     """Something that is made wrong on one host. `quorate apply` puts it right, after what of it is no matter of its."""
 
     what: str
@@ -37,20 +37,20 @@ class Break:
 
 
 BREAKS = (
-    Break("kube-proxy stopped on one node", "node01", "systemctl stop kube-proxy"),
-    Break(
+    Injection("kube-proxy stopped on one node", "node01", "systemctl stop kube-proxy"),
+    Injection(
         "DNS wrong: CoreDNS serves another domain",
         "master01",
         "kubectl -n kube-system get configmap coredns -o yaml | sed 's/cluster\\.local/cluster.wrong/' "
         "| kubectl replace -f -; kubectl -n kube-system rollout restart deployment coredns; "
         "kubectl -n kube-system rollout status deployment coredns --timeout=90s",
     ),
-    Break(
+    Injection(
         "a kubelet without exec",
         "node02",
         f"echo 'enableDebuggingHandlers: false' >> {CONFIG}; systemctl restart kubelet",
     ),
-    Break(
+    Injection(
         "an aggregated API that one master does not reach",
         "master02",
         f'ips=$({METRICS}); test -n "$ips"; for ip in $ips; do iptables -w -I {CUT}; done',
@@ -75,7 +75,7 @@ def quick(made: Stand) -> dict[str, Any]:
     return document
 
 
-def tried(made: Stand, fault: Break) -> dict[str, object]:
+def tried(made: Stand, fault: Injection) -> dict[str, object]:
     """What the quick run finds while something is broken."""
     tell(f"broken: {fault.what} ({fault.host})")
     on(made, fault.host, fault.wrong)

@@ -20,17 +20,17 @@ from typing import Self
 
 from stand import EXAMPLES, RESULTS, Stand, Work, stand, tell
 
-from quorate.execute.outage import GUARD
 from quorate.cli.interrupt import as_interrupt
 from quorate.cli.output import run
 from quorate.core import QuorateError
-from quorate.drill.breaks import lossy, slow
-from quorate.drill.felt import felt
-from quorate.drill.probe_config import Target
+from quorate.drill.injections import lossy, slow
 from quorate.drill.outage import Outages
 from quorate.drill.probe import Probe
+from quorate.drill.probe_config import Target
 from quorate.drill.scene import Skip
-from quorate.report.drill.report import Felt
+from quorate.drill.streams import felt
+from quorate.execute.outage import GUARD
+from quorate.report.drill.report import StreamStats
 from quorate.spec.cluster import Cluster, Role
 
 JITTER = 50
@@ -65,7 +65,7 @@ class Weather:
     """API servers that were taken out, in the words of the balancer, by host."""
     lost: int
     """Acknowledged writes that were not there in the end."""
-    probe: Mapping[str, Felt] = field(default_factory=dict)
+    probe: Mapping[str, StreamStats] = field(default_factory=dict)
     """What clients felt, by stream."""
     problem: str = ""
     """What did not heal, or why nothing is known of lost writes, if so."""
@@ -84,7 +84,7 @@ class Weather:
         """What `text` made."""
         read = json.loads(text)
         read.pop("passed")
-        return cls(**{**read, "probe": {stream: Felt(**each) for stream, each in read["probe"].items()}})
+        return cls(**{**read, "probe": {stream: StreamStats(**each) for stream, each in read["probe"].items()}})
 
 
 @dataclass(frozen=True)

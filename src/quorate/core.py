@@ -66,7 +66,7 @@ class Probe:
 
 
 class Transport(Protocol):
-    """The only door to a host."""
+    """The only way to a host."""
 
     async def run(
         self,

@@ -9,12 +9,12 @@ import pytest
 from fake_hosts import Hosts, Quorate
 
 from quorate.drill import runner
-from quorate.report.drill.report import DrillReport, Fault, Felt, Run
+from quorate.report.drill.report import DrillReport, Fault, Run, StreamStats
 from quorate.state.holder import Holder
 
 
 def report(*, new: float = 0.1, lost: int = 0, healthy: float | None = 1.0) -> DrillReport:
-    felt = {stream: Felt(new, 1, 100, {"reset": 1}) for stream in ("new", "kept", "writes", "watch")}
+    felt = {stream: StreamStats(new, 1, 100, {"reset": 1}) for stream in ("new", "kept", "writes", "watch")}
     run = Run(1, 5.0, "lb01 nginx", 2.0, felt, lost=lost, healthy=healthy)
     fault = Fault("balancer-killed", "balancer's main process killed", {"new": 0.15}, [run])
     return DrillReport("tiny", "quorate", "2026-11-25T10:00:00+00:00", 60.0, "0.1.0", faults=[fault])

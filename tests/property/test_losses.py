@@ -124,7 +124,7 @@ def test_losing_more_never_helps(c: Cluster, data: st.DataObject) -> None:
     one, both = after(c, lost), after(c, lost | more)
     assert both.reads <= one.reads
     assert set(both.idle) >= set(one.idle)
-    for what in ("members", "ready", "doors", "workers"):
+    for what in ("members", "ready", "entry_points", "workers"):
         assert set(getattr(both, what)) <= set(getattr(one, what))
     if one.ok and both.ok:
         assert outlook(c, lost | more).may_fail <= outlook(c, lost).may_fail

@@ -10,9 +10,9 @@ from preflight_world import world
 from test_staged_changes import MIXED
 
 from quorate.component.context import Context
-from quorate.drill import breaks, hostwatch
+from quorate.drill import hostwatch, injections
 from quorate.execute import facts, survey
-from quorate.execute.outage import Break, break_script, heal_script
+from quorate.execute.outage import Injection, break_script, heal_script
 from quorate.operation import change
 from quorate.plan.compile import compile_stage
 from quorate.preflight.catalog import QUESTIONS
@@ -77,8 +77,15 @@ def others() -> Iterator[tuple[str, str]]:
         for host in given.cluster.hosts:
             yield f"preflight {question.name} {host.name}", question.sh(given, host)
     one, other = given.cluster.hosts[0], given.cluster.hosts[1]
-    faults: list[Break] = [make(one, "kubelet.service") for make in (breaks.killed, breaks.hung, breaks.stopped)]
-    faults += [breaks.cut(one), breaks.apart(one, [other]), breaks.lossy(one, 5), breaks.slow(one, 100, 10)]
+    faults: list[Injection] = [
+        make(one, "kubelet.service") for make in (injections.killed, injections.hung, injections.stopped)
+    ]
+    faults += [
+        injections.cut(one),
+        injections.apart(one, [other]),
+        injections.lossy(one, 5),
+        injections.slow(one, 100, 10),
+    ]
     for fault in faults:
         yield f"break {fault.label}", break_script(fault, "guard", 60)
         yield f"heal {fault.label}", heal_script(fault, "guard")

@@ -42,7 +42,7 @@ esac
 """
 
 
-class Door(asyncssh.SSHServer):
+class Dialer(asyncssh.SSHServer):
     """Lets in by key, or by the password `right`."""
 
     def __init__(self, server: "Server") -> None:
@@ -170,7 +170,7 @@ async def listen(server: Server) -> None:
     server.acceptor = await asyncssh.listen(
         "127.0.0.1",
         server.port,
-        server_factory=lambda: Door(server),
+        server_factory=lambda: Dialer(server),
         server_host_keys=[server.folder / "hostkey"],
         authorized_client_keys=str(server.folder / "id.pub"),
         process_factory=server.handle,

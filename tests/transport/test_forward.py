@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 import asyncssh
 import pytest
-from servers import Door, Server, free_port
+from servers import Dialer, Server, free_port
 
 from quorate.core import TransportError
 from quorate.transport.local import LocalTransport
@@ -94,7 +94,7 @@ async def test_where_there_is_no_way_it_says_so(server: Server, monkeypatch: pyt
     def forbid(*_: object) -> bool:
         raise asyncssh.ChannelOpenError(asyncssh.OPEN_ADMINISTRATIVELY_PROHIBITED, "open failed")
 
-    monkeypatch.setattr(Door, "connection_requested", forbid)
+    monkeypatch.setattr(Dialer, "connection_requested", forbid)
     async with echo() as there:
         with pytest.raises(TransportError) as caught:
             async with door.forward("a", there):

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from random import Random
 
-from quorate.report.drill.report import DrillReport, Fault, Felt, Run, Span, Tick
+from quorate.report.drill.report import DrillReport, Fault, Run, Sample, Span, StreamStats
 
 EVERY = {"new": 0.02, "kept": 0.02, "writes": 0.04, "watch": 0.04}
 HOSTS = ("master01", "master02", "master03")
@@ -102,22 +102,22 @@ KINDS = (
 TAKEN = {"etcd": 0.8, "kube-controller-manager": 5.2, "kube-scheduler": 4.9}
 
 
-def felt(gap: float, every: float, window: float, failing: bool) -> Felt:
+def felt(gap: float, every: float, window: float, failing: bool) -> StreamStats:
     failed = int(gap / 0.1) + 1 if failing else 0
     slow = failed // 3
     words = {"timeout": slow, "refused": failed - slow} if slow else {"refused": failed} if failed else {}
-    return Felt(gap, failed, int(window / every), words)
+    return StreamStats(gap, failed, int(window / every), words)
 
 
-def ticks(random: Random, gap: float, every: float, window: float, failing: bool) -> list[Tick]:
+def ticks(random: Random, gap: float, every: float, window: float, failing: bool) -> list[Sample]:
     """From 3 s before the fault: tries every so often, and none that succeeds for `gap` seconds after it."""
     begin, found, at = 0.04 * random.random() if failing else window, [], -3.0
     while at < window:
         took = 0.003 + 0.004 * random.random()
         if begin <= at + took < begin + gap - every:
-            found.append(Tick(at, 0.1 if random.random() < 0.6 else 0.002, False))
+            found.append(Sample(at, 0.1 if random.random() < 0.6 else 0.002, False))
         else:
-            found.append(Tick(at, took, True))
+            found.append(Sample(at, took, True))
         at += every
     return [tick for tick in found if tick.ok or tick.at + tick.seconds < begin + gap]
 
@@ -192,10 +192,10 @@ def drilled(runs: int = 30, slow: float = 1.0, settings: str = "quorate") -> Dri
             "machine": "2 cores, simulated hosts",
         },
         {
-            "new": Felt(0.027, 0, 3000),
-            "kept": Felt(0.024, 0, 3000),
-            "writes": Felt(0.048, 0, 1500),
-            "watch": Felt(0.051, 0, 1500),
+            "new": StreamStats(0.027, 0, 3000),
+            "kept": StreamStats(0.024, 0, 3000),
+            "writes": StreamStats(0.048, 0, 1500),
+            "watch": StreamStats(0.051, 0, 1500),
         },
         [*(fault(kind, runs, slow) for kind in KINDS), skipped],
         [

@@ -14,7 +14,7 @@ from quorate.pki.issue import CertInfo
 from quorate.report.findings import Verdict, failed, passed, skipped
 from quorate.spec import layout, pki_files
 from quorate.spec.cluster import Cluster, Dns, Metrics
-from quorate.verify.access import Binding, KubeletDoors, Rights, Stored
+from quorate.verify.access import Binding, KubeletPorts, Rights, Stored
 from quorate.verify.api import OwnAddresses
 from quorate.verify.dns import Names
 from quorate.verify.metrics import ASKED, Behind, Top
@@ -350,15 +350,15 @@ ACCESS = (
     Case("nameless", replace(RIGHTS, codes={"m1": ("403",)}), failed("m1 answers the nameless 403")),
     Case(
         "kubelet-closed",
-        dict.fromkeys(("w1", "w2"), KubeletDoors("401", ("exit=7", "exit=28"))),
+        dict.fromkeys(("w1", "w2"), KubeletPorts("401", ("exit=7", "exit=28"))),
         passed("2 of 2 answer 401, port 10255 closed"),
     ),
     Case(
         "kubelet-closed",
-        {"w1": KubeletDoors("200", ("exit=7", "exit=7"))},
+        {"w1": KubeletPorts("200", ("exit=7", "exit=7"))},
         failed("kubelet of w1 answers 200 to the nameless, expected 401"),
     ),
-    Case("kubelet-closed", {"w1": KubeletDoors("401", ("exit=7", "exit=0"))}, failed("port 10255 of w1 is open")),
+    Case("kubelet-closed", {"w1": KubeletPorts("401", ("exit=7", "exit=0"))}, failed("port 10255 of w1 is open")),
     Case("sealed", STORED, passed("read from m1: the value begins k8s:enc:secretbox:v1:key1")),
     Case(
         "sealed",

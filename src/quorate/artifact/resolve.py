@@ -1,4 +1,4 @@
-"""The door of the room: from the cluster file to verified files in the cache."""
+"""The entry point of the room: from the cluster file to verified files in the cache."""
 
 from collections.abc import Callable
 from dataclasses import replace

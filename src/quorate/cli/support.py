@@ -24,7 +24,7 @@ Target = Annotated[
     Parameter(name=("--output", "-o"), help="Write it there, instead of into this folder under a new name."),
 ]
 
-PATIENCE = 120.0
+LOOK_WITHIN_S = 120.0
 """Seconds for the status and the plan each: without them the rest is written."""
 WIDTH = 160
 """Columns of the texts in it."""
@@ -92,10 +92,10 @@ async def _piece(name: str, work: Awaitable[T], failed: dict[str, str]) -> T | N
     from quorate.core import QuorateError
 
     try:
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(LOOK_WITHIN_S):
             return await work
     except TimeoutError:
-        failed[name] = f"not there after {PATIENCE:g} s"
+        failed[name] = f"not there after {LOOK_WITHIN_S:g} s"
     except QuorateError as error:
         failed[name] = f"{error}" + (f" ({error.hint})" if error.hint else "")
     except Exception as error:  # a bug is what such an archive is for

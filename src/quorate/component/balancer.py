@@ -70,13 +70,13 @@ def _selinux(context: Context, host: Host) -> Iterator[Resource]:
 
 def _vip(context: Context, host: Host) -> bool:
     """Whether keepalived runs beside the balancer, perhaps for a virtual IP that is about to go."""
-    return context.cluster.endpoint.vip is not None or any(door.vip for door in context.doors(host))
+    return context.cluster.endpoint.vip is not None or any(former.vip for former in context.former_endpoints(host))
 
 
 def _asked(context: Context, host: Host) -> bool:
     """Whether watchdog or pulse ask the balancer, that one perhaps for a virtual IP that is about to go."""
-    c, doors = context.cluster, context.doors(host)
-    return c.endpoint.local or c.vip_moves or any(door.vip and len(door.hosts) > 1 for door in doors)
+    c, former_endpoints = context.cluster, context.former_endpoints(host)
+    return c.endpoint.local or c.vip_moves or any(former.vip and len(former.hosts) > 1 for former in former_endpoints)
 
 
 def _slower(context: Context) -> int:

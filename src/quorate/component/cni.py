@@ -51,7 +51,7 @@ def resources(context: Context, host: Host) -> Iterator[Resource]:
                 what="ports of this host that lead to pods",
                 script=(hostports.HOST_PORTS, hostports.script()),
                 check=hostports.check(),
-                every=hostports.EVERY,
+                every=hostports.BETWEEN_LOOKS_S,
             )
     if network.cni == "routed":
         yield from _routed(context, host)

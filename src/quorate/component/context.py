@@ -13,7 +13,7 @@ from quorate.resource.resource import Resource
 from quorate.spec.cluster import Cluster, Host, Role
 from quorate.spec.facts import Facts, HostFacts, Member
 from quorate.spec.layout import BIN, LINKS
-from quorate.spec.leaving import Door, Kept, Leaving, leaving
+from quorate.spec.leaving import FormerEndpoint, Kept, Leaving, leaving
 from quorate.spec.outward import url, variables
 from quorate.spec.secrets import Secrets
 from quorate.spec.supply import Supply
@@ -104,17 +104,17 @@ class Context:
         """The workers; as long as others are about to be drained, those too."""
         return (*self.cluster.workers, *self.kept.nodes)
 
-    def doors(self, host: Host) -> tuple[Door, ...]:
+    def former_endpoints(self, host: Host) -> tuple[FormerEndpoint, ...]:
         """The endpoints besides its own that the host's balancer keeps: those that it had, and of the same kind all,
         for it may be the one that takes them over.
         """
         same = self.cluster.endpoint.local
-        return tuple(door for door in self.kept.doors if door.local == same or host.ip in door.hosts)
+        return tuple(former for former in self.kept.former_endpoints if former.local == same or host.ip in former.hosts)
 
     def ports(self, host: Host) -> tuple[list[int], list[int]]:
         """The ports of the host's balancer at all addresses, and at loopback alone: endpoint and retiring ones."""
         own = (self.cluster.endpoint.local, self.cluster.balancer_port)
-        every = [own, *((door.local, door.port) for door in self.doors(host))]
+        every = [own, *((former.local, former.port) for former in self.former_endpoints(host))]
         wide = dict.fromkeys(port for local, port in every if not local)
         return [*wide], [*dict.fromkeys(port for _, port in every if port not in wide)]
 

@@ -12,10 +12,10 @@ from quorate.spec.layout import FIREWALL, FIREWALL_UNIT
 from quorate.spec.ports import openings
 from quorate.spec.ssh import ssh_of
 
-EVERY = 1
+IPTABLES_LOOK_S = 1
 """Seconds between two looks at the rules in iptables, 10 ms of CPU each. While they are gone etcd's members and
 balancers don't hear each other."""
-EVERY_FIREWALLD = 10
+FIREWALLD_LOOK_S = 10
 """firewalld keeps our rules through its reloads; only who takes them out of its configuration takes them away."""
 
 
@@ -35,7 +35,7 @@ def firewall(context: Context, host: Host) -> Iterator[Resource]:
     if choice != "open-ports" or kind == "none":
         return
     cluster = context.cluster
-    wanted = openings(context.there, context.there.host(host.name), context.doors(host))
+    wanted = openings(context.there, context.there.host(host.name), context.former_endpoints(host))
     named = ssh_of(cluster, host).port
     ssh = context.of(host).ssh_ports or (named,)
     if kind == "firewalld":
@@ -51,7 +51,7 @@ def firewall(context: Context, host: Host) -> Iterator[Resource]:
         what="the cluster's ports in the firewall of this host",
         script=(FIREWALL, text),
         check=check,
-        every=EVERY_FIREWALLD if kind == "firewalld" else EVERY,
+        every=FIREWALLD_LOOK_S if kind == "firewalld" else IPTABLES_LOOK_S,
         after=(f"{kind}.service",) if kind in ("firewalld", "ufw") else (),
         note=note,
     )

@@ -78,7 +78,9 @@ def _keepalived(context: Context, host: Host) -> Iterator[Resource]:
     c, facts = context.cluster, context.of(host)
     vip = c.endpoint.vip
     assert vip is not None
-    held = list(dict.fromkeys([vip, *(IPv4Address(door.vip) for door in context.kept.doors if door.vip)]))
+    held = list(
+        dict.fromkeys([vip, *(IPv4Address(former.vip) for former in context.kept.former_endpoints if former.vip)])
+    )
     rank = [balancer.name for balancer in c.balancers].index(host.name)
     text = keepalived.config(
         router_id=host.name,

@@ -21,7 +21,7 @@ TURNS = Turns.TOGETHER
 
 HEARD = f"{LOADED}/vrrp-heard"
 """Whom the host has heard."""
-FRESH = 10
+HEARD_VALID_MINUTES = 10
 """Minutes for which that counts: an apply that failed and begins again does not ask again at once."""
 KEEPALIVED = "keepalived.service"
 
@@ -52,7 +52,7 @@ def resources(context: Context, host: Host) -> Iterator[Resource]:
         host=host.name,
         what="VRRP",
         want=(("heard", heard),),
-        check=f'[ -z "$(find {HEARD} -mmin -{FRESH} 2>/dev/null)" ] || echo "heard=$(cat {HEARD})"',
+        check=f'[ -z "$(find {HEARD} -mmin -{HEARD_VALID_MINUTES} 2>/dev/null)" ] || echo "heard=$(cat {HEARD})"',
         script=vrrp.judged(ask, names, interface, f"printf '%s\\n' {quote(heard)} | settle 0600 root:root {HEARD}"),
         undo=f"rm -f {HEARD}",
         # All at once, when it is there on each: who begins earlier waits for nobody.

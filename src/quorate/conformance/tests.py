@@ -58,7 +58,7 @@ FEATURES = (
     "[sig-node] [FeatureGate:KubeletFineGrainedAuthz] ",
 )
 """How the names of tests begin that every cluster of ours must pass, and that conformance does not ask: who may do what
-(RBAC, the nodes' authorizer, the kubelet's own door), DNS, NodePort, session affinity. Of the audit log the suite has
+(RBAC, the nodes' authorizer, the kubelet's own port), DNS, NodePort, session affinity. Of the audit log the suite has
 no test: `quorate verify` has one.
 """
 _FLAG = {"serial": "[Serial]", "disruptive": "[Disruptive]", "slow": "[Slow]"}

@@ -4,10 +4,10 @@ import asyncio
 from typing import Any
 
 from quorate.drill.answer import Broken, Reply, reason
-from quorate.drill.client import Client, Door
+from quorate.drill.client import Client, Dialer
 from quorate.drill.probe_config import Target
 
-LIMIT = 1.0
+ANSWER_WITHIN_S = 1.0
 """Seconds for an answer to a question that is asked again at once."""
 LEASES = "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases"
 NODES = "/api/v1/nodes"
@@ -17,10 +17,10 @@ class Api:
     """Asks the endpoint as the administrator."""
 
     def __init__(self, target: Target) -> None:
-        self._client = Client(Door(target))
+        self._client = Client(Dialer(target))
         self._one = asyncio.Lock()
 
-    async def ask(self, method: str, path: str, body: object = None, limit: float = LIMIT) -> Reply:
+    async def ask(self, method: str, path: str, body: object = None, limit: float = ANSWER_WITHIN_S) -> Reply:
         """The answer. Raises OSError or Broken."""
         async with self._one, asyncio.timeout(limit):
             return await self._client.ask(method, path, body)

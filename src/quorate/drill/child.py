@@ -15,7 +15,7 @@ from quorate.core import QuorateError
 from quorate.drill.probe_config import ProbeConfig
 from quorate.drill.session import session
 
-LONGEST = 1 << 20
+LONGEST_ORDER = 1 << 20
 """Bytes of an order."""
 
 
@@ -33,7 +33,7 @@ class Output(asyncio.BaseProtocol):
 async def main() -> int:
     """Do as told on stdin; the exit code."""
     loop = asyncio.get_running_loop()
-    reader = asyncio.StreamReader(limit=LONGEST)
+    reader = asyncio.StreamReader(limit=LONGEST_ORDER)
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
     out, output = await loop.connect_write_pipe(Output, sys.stdout)
     stop, code = asyncio.Event(), 0

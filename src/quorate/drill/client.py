@@ -12,13 +12,13 @@ from quorate.drill.connection import Connection
 from quorate.drill.probe_config import Target
 from quorate.drill.visit import visit
 
-AGAIN = 0.1
+NEXT_ATTEMPT_S = 0.1
 """Seconds until another attempt to connect is made beside one that has no end: rarely enough for a slow server."""
 NO_HTTP2 = "no-http2"
 """The word for a server that does not speak HTTP/2: no API server, or something between that ends TLS."""
 
 
-class Door:
+class Dialer:
     """Opens connections to a target. Raises what `Target.context` does.
 
     asyncio sets TCP_NODELAY on all of them, as Go does.
@@ -68,7 +68,7 @@ class Door:
         try:
             while True:
                 attempts.add(asyncio.create_task(self.open()))
-                ended, _ = await asyncio.wait(attempts, timeout=AGAIN, return_when=asyncio.FIRST_COMPLETED)
+                ended, _ = await asyncio.wait(attempts, timeout=NEXT_ATTEMPT_S, return_when=asyncio.FIRST_COMPLETED)
                 if ended:
                     first = ended.pop()
                     attempts.remove(first)
@@ -84,10 +84,10 @@ class Door:
 class Client:
     """One connection at a time, opened anew when the last one is gone, or its server wants no more requests on it."""
 
-    def __init__(self, door: Door) -> None:
+    def __init__(self, dialer: Dialer) -> None:
         self.sent = False
         """Whether the last request has left: then the API may have done it, whatever became of the answer."""
-        self._door = door
+        self._dialer = dialer
         self._connection: Connection | None = None
 
     @property
@@ -126,7 +126,7 @@ class Client:
         self.sent = False
         if self._connection is None or not self._connection.ready:
             self.close()
-            self._connection = await self._door.open_soon()
+            self._connection = await self._dialer.open_soon()
         connection, self.sent = self._connection, True
         try:
             connection.send(method, path, text, kind)

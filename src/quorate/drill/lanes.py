@@ -8,7 +8,7 @@ from quorate.drill.board import ETCD, LEASE, UNIT, VIP, Board, Stretch, Topic
 from quorate.drill.scene import ELECTED
 from quorate.report.drill.report import Span
 
-BEFORE = 1.0
+SHOWN_BEFORE_S = 1.0
 """Seconds before a fault that are shown with it."""
 NOBODY = "nobody"
 
@@ -73,13 +73,13 @@ def host_of(board: Board, identity: str) -> str:
 def takeovers(board: Board, cut: Collection[str], fault: float, end: float) -> Mapping[str, float]:
     """Seconds from the fault until somebody else led, by what is led; a process that was restarted is somebody else."""
     found = {}
-    members = [each for each in leader(board, cut, fault - BEFORE, end) if each.value != NOBODY]
+    members = [each for each in leader(board, cut, fault - SHOWN_BEFORE_S, end) if each.value != NOBODY]
     before = [each.value for each in members if each.begin <= fault]
     after = [each for each in members if each.begin > fault and before and each.value != before[-1]]
     if after:
         found["etcd"] = after[0].begin - fault
     for component in ELECTED:
-        stretches = list(board.stretches(Topic(LEASE, name=component), fault - BEFORE, end))
+        stretches = list(board.stretches(Topic(LEASE, name=component), fault - SHOWN_BEFORE_S, end))
         old = [each.value for each in stretches if each.begin <= fault]
         new = [each for each in stretches if each.begin > fault and each.value and old and each.value != old[-1]]
         if new:
@@ -104,7 +104,7 @@ def talks(board: Board, cut: Collection[str], since: float, fault: float, silenc
 
 def spans(board: Board, cut: Collection[str], fault: float, end: float) -> tuple[Span, ...]:
     """All that is shown of a run, in seconds from its fault; services only where something became of them."""
-    begin = fault - BEFORE
+    begin = fault - SHOWN_BEFORE_S
 
     def told(lane: str, stretches: Sequence[Stretch], label: Callable[[str], str] = str) -> Iterator[Span]:
         for each in stretches:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from quorate.core import CommandFailed, Transport
 from quorate.drill.scene import Skip
 from quorate.execute import outage
-from quorate.execute.outage import Break
+from quorate.execute.outage import Injection
 from quorate.render.drill.packets import CANNOT
 
 
@@ -15,10 +15,10 @@ class Outages(outage.Outages):
     def __init__(self, via: Transport) -> None:
         super().__init__(via, "quorate-drill")
 
-    async def begin(self, breaks: Sequence[Break], seconds: float) -> float:
+    async def begin(self, injections: Sequence[Injection], seconds: float) -> float:
         """See `execute.outage`. Raises Skip, too, when a host can't do that."""
         try:
-            return await super().begin(breaks, seconds)
+            return await super().begin(injections, seconds)
         except CommandFailed as error:
             if error.code == CANNOT:
                 raise Skip(f"{error.host}: {' '.join(error.stderr.split())}") from error

@@ -13,11 +13,11 @@ from quorate.render.workload import deployment
 from quorate.spec.cluster import Cluster
 
 APP = "stays"
-EACH = 2
+PODS_PER_WORKER = 2
 """Pods on each worker."""
-START = 90.0
+RUNNING_WITHIN_S = 90.0
 """Seconds for them to run; an image may have to be pulled first."""
-PAUSE = 0.5
+BETWEEN_LOOKS_S = 0.5
 """Seconds between two looks."""
 
 
@@ -37,7 +37,7 @@ Pods = Mapping[str, Pod]
 
 def stays(cluster: Cluster) -> dict[str, Any]:
     """Two pods for each worker, spread evenly; each only sleeps."""
-    replicas = EACH * len(cluster.workers)
+    replicas = PODS_PER_WORKER * len(cluster.workers)
     return deployment(APP, image=cluster.verify.image, command="exec sleep 1000000", replicas=replicas)
 
 
@@ -61,7 +61,7 @@ async def start(api: Api, cluster: Cluster, namespace: str) -> str:
     """Make them and wait until they run; why they do not, if so: then nothing can be said of pods."""
     if not cluster.workers:
         return "there is no worker in the cluster file"
-    end, why = time.monotonic() + START, "they do not run yet"
+    end, why = time.monotonic() + RUNNING_WITHIN_S, "they do not run yet"
     made = False
     while time.monotonic() < end:
         try:
@@ -72,12 +72,12 @@ async def start(api: Api, cluster: Cluster, namespace: str) -> str:
                 why = "" if made else f"HTTP {reply.status}"
             found = await look(api, namespace)
             ready = sum(pod.ready for pod in found.values())
-            if ready == EACH * len(cluster.workers):
+            if ready == PODS_PER_WORKER * len(cluster.workers):
                 return ""
-            why = f"{ready} of {EACH * len(cluster.workers)} run after {START:.0f} s"
+            why = f"{ready} of {PODS_PER_WORKER * len(cluster.workers)} run after {RUNNING_WITHIN_S:.0f} s"
         except (OSError, Broken) as error:
             why = reason(error)
-        await asyncio.sleep(PAUSE)
+        await asyncio.sleep(BETWEEN_LOOKS_S)
     return why
 
 
@@ -98,5 +98,5 @@ async def insist(api: Api, namespace: str) -> Pods:
             return await look(api, namespace)
         except (OSError, Broken) as error:
             word = reason(error)
-        await asyncio.sleep(PAUSE)
+        await asyncio.sleep(BETWEEN_LOOKS_S)
     raise QuorateError(f"the API does not tell its pods: {word}")

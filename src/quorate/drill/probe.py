@@ -10,9 +10,9 @@ from quorate.drill.probe_config import Pace, ProbeConfig, Target
 from quorate.drill.record import Result
 from quorate.drill.recorder import Recorder
 
-LAST_WORDS = 30.0
+END_WITHIN_S = 30.0
 """Seconds for the process to end, beyond the patience that it has for the API."""
-BYTES = 1 << 16
+LONGEST_LINE = 1 << 16
 """The longest line of the process."""
 
 
@@ -51,7 +51,7 @@ class Probe:
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
-            limit=BYTES,
+            limit=LONGEST_LINE,
             # Ctrl-C is for us: the process ends when its stdin does, and deletes what it made.
             start_new_session=True,
         )
@@ -120,7 +120,7 @@ class Probe:
         assert self._process.stdin
         self._process.stdin.close()
         try:
-            async with asyncio.timeout(self._config.pace.patience + LAST_WORDS):
+            async with asyncio.timeout(self._config.pace.patience + END_WITHIN_S):
                 await self._reading
         except TimeoutError:
             self._error = QuorateError("the probe's process does not end")

@@ -5,7 +5,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 from quorate.drill.answer import Broken, Reply, reason
-from quorate.drill.client import Client, Door
+from quorate.drill.client import Client, Dialer
 from quorate.drill.probe_config import ProbeConfig
 from quorate.drill.recorder import Say
 
@@ -33,7 +33,7 @@ async def attempt(say: Say, stream: str, limit: float, ask: Callable[[], Awaitab
     say("try", stream, start, time.monotonic() - start, word)
 
 
-async def new(door: Door, config: ProbeConfig, say: Say, stop: asyncio.Event) -> None:
+async def new(dialer: Dialer, config: ProbeConfig, say: Say, stop: asyncio.Event) -> None:
     """A connection for every request. A try begins at each beat, whatever became of those before.
 
     So a silent server makes as many failures as there were beats, not one. As every try ends in time, no more
@@ -42,19 +42,19 @@ async def new(door: Door, config: ProbeConfig, say: Say, stop: asyncio.Event) ->
 
     under_way: set[asyncio.Task[None]] = set()
     async for _ in beats(config.pace.new, stop):
-        task = asyncio.create_task(attempt(say, "new", config.pace.timeout, lambda: door.visit(config.path)))
+        task = asyncio.create_task(attempt(say, "new", config.pace.timeout, lambda: dialer.visit(config.path)))
         under_way.add(task)
         task.add_done_callback(under_way.discard)
     await asyncio.gather(*under_way)
 
 
-async def kept(door: Door, config: ProbeConfig, say: Say, stop: asyncio.Event) -> None:
+async def kept(dialer: Dialer, config: ProbeConfig, say: Say, stop: asyncio.Event) -> None:
     """Requests on one connection, one at a time. That it was lost counts as a failure; then it is opened anew.
 
     The connection is one of HTTP/2, as kubectl, the kubelets and the control loops have. An API server that stops
     announces it by GOAWAY, which is followed and no failure; what is closed unannounced is one.
     """
-    client = Client(door)
+    client = Client(dialer)
 
     async def ask() -> Reply:
         if client.lost:

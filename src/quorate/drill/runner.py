@@ -17,12 +17,12 @@ from quorate.drill import pods
 from quorate.drill.api import Api
 from quorate.drill.attribution import attributed
 from quorate.drill.catalog import Fault, fitted, named
-from quorate.drill.felt import felt
 from quorate.drill.one import Place, Sick, run
 from quorate.drill.outage import Outages
 from quorate.drill.probe import Probe
 from quorate.drill.probe_config import Pace, Target
 from quorate.drill.scene import Skip, probed
+from quorate.drill.streams import stream_stats
 from quorate.drill.watchers import watching
 from quorate.report.drill import report as drilled
 from quorate.report.drill.report import DrillReport, Run
@@ -31,9 +31,9 @@ from quorate.spec.cluster import LOOPBACK, Cluster, Host
 from quorate.spec.secrets import Secrets
 from quorate.spec.whatif import rows
 
-CALM = 3.0
+UNDISTURBED_S = 3.0
 """Seconds without a fault at the beginning, to know what the measurement itself is like."""
-SECOND = 1.0
+GAP_BETWEEN_RUNS_S = 1.0
 """Between two runs: what one has left behind must not be felt in the next."""
 
 OnRun = Callable[[drilled.Fault, Run], None]
@@ -77,8 +77,8 @@ async def drill(
                 )
                 emit(Said("calm: measuring without a fault"))
                 first = time.monotonic()
-                await asyncio.sleep(CALM)
-                calm = felt(probe.window(first, time.monotonic()))
+                await asyncio.sleep(UNDISTURBED_S)
+                calm = stream_stats(probe.window(first, time.monotonic()))
                 for fault in wanted:
                     fault = replace(fault, seconds=left.get(fault.name, fault.seconds))
                     found, sick = await _repeat(place, fault, runs, sick, emit, on_run)
@@ -134,7 +134,7 @@ async def _repeat(
         on_run(told, one)
         worst = replace(told, runs=found).worst
         found = [each if each is worst else replace(each, ticks={}) for each in found]
-        await asyncio.sleep(SECOND)
+        await asyncio.sleep(GAP_BETWEEN_RUNS_S)
     return replace(told, runs=found), ""
 
 

@@ -9,18 +9,18 @@ from urllib.parse import quote
 
 from quorate.core import QuorateError
 from quorate.drill.answer import Broken, reason
-from quorate.drill.client import NO_HTTP2, Client, Door
+from quorate.drill.client import NO_HTTP2, Client, Dialer
 from quorate.drill.probe_config import ProbeConfig
 from quorate.drill.reads import kept, new
 from quorate.drill.recorder import Say
 from quorate.drill.watch import Watch
 from quorate.drill.writes import Writes
 
-CONTROL = 10.0
+REQUEST_WITHIN_S = 10.0
 """Seconds for one request that is not measured; the list of 30000 numbers is some MB."""
-LEAST = 1.0
+REQUEST_AT_LEAST_S = 1.0
 """Seconds that such a request has in any case."""
-PAUSE = 0.2
+BETWEEN_TRIES_S = 0.2
 """Seconds between two of them."""
 
 
@@ -30,12 +30,12 @@ async def session(config: ProbeConfig, say: Say, stop: asyncio.Event) -> None:
     Raises QuorateError when the probe can't begin; what goes wrong at the end is reported as `problem`.
     """
     try:
-        door = Door(config.target)
+        dialer = Dialer(config.target)
     except (OSError, ValueError) as error:
         raise QuorateError(f"the certificates for {config.target.authority} can't be used: {error}") from None
-    await _make_namespace(door, config)
-    writes = Writes(door, config, say)
-    watch = Watch(door, config, say, writes)
+    await _make_namespace(dialer, config)
+    writes = Writes(dialer, config, say)
+    watch = Watch(dialer, config, say, writes)
     watching = asyncio.create_task(watch.run())
 
     async def end() -> None:
@@ -44,18 +44,18 @@ async def session(config: ProbeConfig, say: Say, stop: asyncio.Event) -> None:
 
     say("begin", time.monotonic())
     try:
-        await asyncio.gather(new(door, config, say, stop), kept(door, config, say, stop), writes.run(stop), end())
+        await asyncio.gather(new(dialer, config, say, stop), kept(dialer, config, say, stop), writes.run(stop), end())
         await watch.catch_up(config.pace.timeout)
         watching.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await watching
     finally:
-        problem = await _finish(door, config, writes)
+        problem = await _finish(dialer, config, writes)
         if problem:
             say("problem", problem)
 
 
-async def _make_namespace(door: Door, config: ProbeConfig) -> None:
+async def _make_namespace(dialer: Dialer, config: ProbeConfig) -> None:
     """Make the namespace; one of that name that is just being deleted is waited for."""
     where, path = config.target.authority, _path(config)
     # So that it is known again when the answer to the first request was lost.
@@ -80,7 +80,7 @@ async def _make_namespace(door: Door, config: ProbeConfig) -> None:
         if reply.status != 201:
             raise Broken(reply.word)
 
-    word = await _persist(door, time.monotonic() + config.pace.patience, once)
+    word = await _persist(dialer, time.monotonic() + config.pace.patience, once)
     if word:
         raise QuorateError(
             f"{where}: the namespace {config.namespace} could not be made: {word}",
@@ -88,7 +88,7 @@ async def _make_namespace(door: Door, config: ProbeConfig) -> None:
         )
 
 
-async def _finish(door: Door, config: ProbeConfig, writes: Writes) -> str:
+async def _finish(dialer: Dialer, config: ProbeConfig, writes: Writes) -> str:
     """Read back and delete; what went wrong."""
 
     async def delete(client: Client) -> None:
@@ -97,32 +97,32 @@ async def _finish(door: Door, config: ProbeConfig, writes: Writes) -> str:
             raise Broken(reply.word)
 
     problems, late = [], time.monotonic() + config.pace.patience
-    if word := await _persist(door, late, writes.check):
+    if word := await _persist(dialer, late, writes.check):
         problems.append(f"the writes could not be read back: {word}")
-    if not config.keep and (word := await _persist(door, late, delete)):
+    if not config.keep and (word := await _persist(dialer, late, delete)):
         problems.append(f"the namespace {config.namespace} is still there: {word}")
     return "; ".join(problems)
 
 
-async def _persist(door: Door, late: float, once: Callable[[Client], Awaitable[None]]) -> str:
+async def _persist(dialer: Dialer, late: float, once: Callable[[Client], Awaitable[None]]) -> str:
     """Try until it succeeds or it is `late` by the monotonic clock; why it failed in a word, empty after a success.
 
     One try is made in any case. A certificate that does not fit stays as it is, a server without HTTP/2 too.
     """
-    client = Client(door)
+    client = Client(dialer)
     try:
         while True:
             left = late - time.monotonic()
             try:
-                async with asyncio.timeout(min(max(left, LEAST), CONTROL)):
+                async with asyncio.timeout(min(max(left, REQUEST_AT_LEAST_S), REQUEST_WITHIN_S)):
                     await once(client)
             except (OSError, Broken) as error:
                 word = reason(error)
             else:
                 return ""
-            if left <= PAUSE or word in ("certificate", NO_HTTP2):
+            if left <= BETWEEN_TRIES_S or word in ("certificate", NO_HTTP2):
                 return word
-            await asyncio.sleep(PAUSE)
+            await asyncio.sleep(BETWEEN_TRIES_S)
     finally:
         client.close()
 

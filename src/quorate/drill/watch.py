@@ -6,7 +6,7 @@ import json
 import time
 
 from quorate.drill.answer import Broken, reason
-from quorate.drill.client import Client, Door
+from quorate.drill.client import Client, Dialer
 from quorate.drill.connection import Connection
 from quorate.drill.probe_config import ProbeConfig
 from quorate.drill.recorder import Say
@@ -19,8 +19,8 @@ GONE = "gone"
 class Watch:
     """A watch on the ConfigMaps that `Writes` makes. It is opened again where it broke off."""
 
-    def __init__(self, door: Door, config: ProbeConfig, say: Say, writes: Writes) -> None:
-        self._door = door
+    def __init__(self, dialer: Dialer, config: ProbeConfig, say: Say, writes: Writes) -> None:
+        self._dialer = dialer
         self._pace = config.pace
         self._say = say
         self._writes = writes
@@ -61,7 +61,7 @@ class Watch:
 
     async def _list(self) -> None:
         """Where to begin, and what was missed until there."""
-        client = Client(self._door)
+        client = Client(self._dialer)
         try:
             async with asyncio.timeout(self._pace.timeout):
                 reply = await client.ask("GET", self._writes.folder)
@@ -75,7 +75,7 @@ class Watch:
 
     async def _follow(self) -> None:
         """Watch until the watch ends."""
-        client = Client(self._door)
+        client = Client(self._dialer)
         try:
             async with asyncio.timeout(self._pace.timeout):
                 version = f"resourceVersion={self._version}&allowWatchBookmarks=true"

@@ -14,9 +14,9 @@ from quorate.drill.probe_config import Target
 from quorate.drill.scene import ELECTED
 from quorate.spec.cluster import Cluster, Host
 
-AGAIN = 0.5
+REWATCH_S = 0.5
 """Seconds until a watch that broke off is begun again."""
-POLL = 0.1
+BETWEEN_LOOKS_S = 0.1
 """Seconds between two looks at the leases."""
 
 
@@ -43,7 +43,7 @@ async def _host(board: Board, cluster: Cluster, host: Host, via: Transport) -> N
     while True:
         with suppress(QuorateError):
             await via.run(host.name, script, on_line=on_line)
-        await asyncio.sleep(AGAIN)
+        await asyncio.sleep(REWATCH_S)
 
 
 async def _leases(board: Board, target: Target) -> None:
@@ -60,6 +60,6 @@ async def _leases(board: Board, target: Target) -> None:
                         if renewals.get(name) not in (None, renewal):
                             board.renewed[name] = now
                         renewals[name] = renewal
-            await asyncio.sleep(POLL)
+            await asyncio.sleep(BETWEEN_LOOKS_S)
     finally:
         api.close()

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from quorate.drill.answer import Broken, Reply, reason
-from quorate.drill.client import Client, Door
+from quorate.drill.client import Client, Dialer
 from quorate.drill.probe_config import ProbeConfig
 from quorate.drill.reads import beats
 from quorate.drill.recorder import Say
@@ -28,14 +28,14 @@ MERGE = "application/merge-patch+json"
 class Writes:
     """Writes numbers from 1 on, one at a time."""
 
-    def __init__(self, door: Door, config: ProbeConfig, say: Say) -> None:
+    def __init__(self, dialer: Dialer, config: ProbeConfig, say: Say) -> None:
         self.folder = f"/api/v1/namespaces/{config.namespace}/configmaps"
         """Path of the ConfigMaps in the API."""
         self.prefix = f"probe-{secrets.token_hex(4)}-"
         """What their names begin with."""
         self.acknowledged: dict[int, float] = {}
         """When each number was acknowledged, by the monotonic clock."""
-        self._client = Client(door)
+        self._client = Client(dialer)
         self._pace = config.pace
         self._say = say
         self._undone: set[int] = set()

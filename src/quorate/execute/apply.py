@@ -13,7 +13,7 @@ from quorate.execute.held import Proof
 from quorate.execute.observe import look
 from quorate.execute.once import Scripts, once
 from quorate.execute.outcome import Outcome
-from quorate.execute.regain import BACK, regain
+from quorate.execute.regain import BACK_WITHIN_S, regain
 from quorate.execute.schedule import Schedule
 from quorate.plan.discreet import hide
 from quorate.plan.step import Plan, Step, difference
@@ -30,7 +30,7 @@ TRIES = 3
 """How often a step is begun: again when its connection was lost, or when what had answered does not a moment later."""
 LEAVE = 4.0
 """Seconds that an abort gives hosts to end what runs there; the transport kills after 2 s of them."""
-PATIENCE, JUDGED = 10.0, 600.0
+REASON_WITHIN_S, JUDGED_WITHIN_S = 10.0, 600.0
 """Seconds for what hosts say about a failure; and for what becomes of a change that did not hold."""
 _POINTS = re.compile(r'\s*See "systemctl status [^\n]* for details\.')
 """Where systemctl sends its reader; a line of its own, or the end of one with older ones."""
@@ -229,7 +229,7 @@ class Executor:
     async def _lost(self, steps: list[Step], scripts: list[str], error: TransportError) -> None:
         """The connection went away in the middle: look again before acting again; a stop ends the waiting."""
         host = steps[0].key.host
-        self._emit(Said(f"{error.message}; waiting up to {BACK:g} s for it to come back", host))
+        self._emit(Said(f"{error.message}; waiting up to {BACK_WITHIN_S:g} s for it to come back", host))
         looking = asyncio.ensure_future(regain(host, [step.resource for step in steps], scripts, self._via))
         stopped = asyncio.ensure_future(self._stop.wait())
         try:
@@ -294,12 +294,12 @@ class Executor:
             error = f"{_POINTS.sub('', error)}\n{last}".strip()
         if isinstance(step.resource, Unit) and step.resource.fallback:
             decided = f"(\n{step.resource.fallback}\n) 2>&1 || :"
-            error = f"{error}\n{await self._hear(step.key.host, decided, JUDGED)}".strip()
+            error = f"{error}\n{await self._hear(step.key.host, decided, JUDGED_WITHIN_S)}".strip()
         witnesses = step.resource.witnesses if isinstance(step.resource, Ready) else ()
         told = await asyncio.gather(*(self._hear(host, script) for host, script in witnesses))
         self._fail(step.key, "\n".join([error, *filter(None, told)]))
 
-    async def _hear(self, host: str, script: str, seconds: float = PATIENCE) -> str:
+    async def _hear(self, host: str, script: str, seconds: float = REASON_WITHIN_S) -> str:
         """What a host says about a failure; nothing when it says nothing in time."""
         with suppress(QuorateError):
             return (await self._via.run(host, script, timeout=seconds)).strip()

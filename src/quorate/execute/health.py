@@ -8,7 +8,7 @@ from quorate.spec.cluster import Cluster, Host
 
 ASKED = ("units", "health", "addresses", "upstreams")
 """The questions of `survey` that tell: without the others a look costs a host half as much."""
-MOST = 4
+MOST_TOLD = 4
 """Problems that are told; where there are more, one has caused the others."""
 
 
@@ -33,7 +33,7 @@ def judge(cluster: Cluster, views: Mapping[str, View], lost: Mapping[str, str]) 
     found = [f"{host}: {why}" for host, why in lost.items()] or problems(views)
     if not found and cluster.endpoint.vip and (count := len(owners(cluster, views))) != 1:
         found = [f"{count} hosts hold the virtual IP"]
-    return "; ".join(found[:MOST])
+    return "; ".join(found[:MOST_TOLD])
 
 
 async def trouble(cluster: Cluster, via: Transport, *, in_turn: bool = False) -> str:

@@ -12,9 +12,9 @@ from quorate.spec.layout import KEEPALIVED_CONF
 
 LOOKS, PAUSE = 12, 1.0
 """How often, after how many seconds, is looked: an address that moves is on no host, or two, for a moment."""
-WINDOW = 8
+ADVERTS_WITHIN_S = 8
 """Seconds in which balancers that both hold the address listen for each other."""
-PATIENCE = 40.0
+ASK_WITHIN_S = 40.0
 
 Proof = Callable[[], Awaitable[Mapping[Key, str]]]
 """What is wrong, by what it is wrong with."""
@@ -47,7 +47,7 @@ async def _ask(hosts: Sequence[Host], script: Callable[[Host], str], via: Transp
 
     async def one(host: Host) -> None:
         try:
-            said[host.name] = await via.run(host.name, script(host), timeout=PATIENCE)
+            said[host.name] = await via.run(host.name, script(host), timeout=ASK_WITHIN_S)
         except (TransportError, CommandFailed):
             said[host.name] = ""
 
@@ -77,7 +77,7 @@ async def _two(context: Context, holders: Sequence[Host], via: Transport) -> str
             balancers=addresses,
             router_id=place.router_id(c, context.facts.hosts),
             listen=False,
-            window=WINDOW,
+            window=ADVERTS_WITHIN_S,
         )
         return f"sed -n 's/^ *virtual_router_id /number /p' {KEEPALIVED_CONF}\n{probe}"
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from quorate.core import Blob, CommandFailed, LockHeld, LockLost, PlanError, QuorateError, Transport, TransportError
 from quorate.plan.words import clean
 from quorate.render import lock_script
-from quorate.render.lock_script import PATIENCE, REFUSED, SAYS
+from quorate.render.lock_script import PROGRAMS_END_WITHIN_S, REFUSED, SAYS
 from quorate.report.event import Emit, Said
 from quorate.state.holder import Holder
 from quorate.transport.ssh import SESSIONS
@@ -55,8 +55,8 @@ async def hold(
     """Hold the lock of these hosts, as far as they answer; what is yielded is the only way to change them.
 
     `broken`: tokens of holders that it is taken from though they live. Raises LockHeld when somebody else holds
-    it, or when what an earlier run started does not end within PATIENCE seconds; PlanError when two of the names lead
-    to one machine.
+    it, or when what an earlier run started does not end within PROGRAMS_END_WITHIN_S seconds; PlanError when two of the
+    names lead to one machine.
     """
     locked = Locked(hosts, via, verb, emit)
     keeping: list[asyncio.Task[None]] = []
@@ -73,7 +73,7 @@ async def hold(
 
 
 class Locked:
-    """A door through which only the holder's scripts go."""
+    """A transport for the holder's scripts alone."""
 
     def __init__(self, hosts: Iterable[str], via: Transport, verb: str, emit: Emit) -> None:
         self._hosts, self._via, self._emit = sorted(hosts), via, emit
@@ -111,7 +111,7 @@ class Locked:
         return self._via.forward(host, port)
 
     async def close(self) -> None:
-        """Close the door behind this one."""
+        """Close the transport that this one goes by."""
         await self._via.close()
 
     async def _fenced(
@@ -231,7 +231,7 @@ class Locked:
         before = sorted(self.held - {host})
         self.held.add(host)
         script = lock_script.take(self._mine.token, self._mine.record, over, again=again)
-        output = await self._via.run(host, script, on_line=on_line, timeout=PATIENCE + 60)
+        output = await self._via.run(host, script, on_line=on_line, timeout=PROGRAMS_END_WITHIN_S + 60)
         if found := _found(host, output):
             self.held.discard(host)
             return found
@@ -240,7 +240,7 @@ class Locked:
         if f"{SAYS}taken" not in output:
             names = clean(said.removeprefix(f"{SAYS}waits").strip())
             raise LockHeld(
-                f"{host}: {names} of an earlier run is still at work after {PATIENCE} s",
+                f"{host}: {names} of an earlier run is still at work after {PROGRAMS_END_WITHIN_S} s",
                 "let it end, or end it there, and run again",
             )
         return None

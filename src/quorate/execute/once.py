@@ -20,9 +20,9 @@ BUSY = 75
 """Exit code when a script of before is still at work: EX_TEMPFAIL of sysexits.h."""
 OVER = 252
 """Exit code of a script that came too late and did not begin."""
-PATIENCE = 20
+FORMER_ENDS_WITHIN_S = 20
 """Seconds in one try for the command in which the script of before is; it is never cut off in the middle."""
-KEPT = 60
+REMEMBERED_MINUTES = 60
 """Minutes for which a host remembers that a script must not begin any more: TCP gives up after 15 (tcp_retries2)."""
 
 
@@ -57,13 +57,13 @@ def over(names: Iterable[str]) -> str:
 
     A loop that waits ends here, and so does what would come next; the command that runs now ends by itself.
     """
-    forget = f"mkdir -p {LOADED}; find {LOADED} -name 'script-*' -mmin +{KEPT} -delete\n"
+    forget = f"mkdir -p {LOADED}; find {LOADED} -name 'script-*' -mmin +{REMEMBERED_MINUTES} -delete\n"
     return forget + "".join(
         f"exec 6>>{file}\nif ! flock -n 6; then\n"
         "  for p in /proc/[0-9]*; do\n"
         f'    if [ "$p" != "/proc/$$" ] && [ "$p/fd/6" -ef {file} ] && grep -qs {quote(SHELL)} "$p/cmdline"; then '
         'kill -TERM "${p#/proc/}" 2>/dev/null || :; fi\n'
-        f"  done\n  flock -w {PATIENCE} 6 || exit {BUSY}\nfi\necho over >&6; exec 6>&-\n"
+        f"  done\n  flock -w {FORMER_ENDS_WITHIN_S} 6 || exit {BUSY}\nfi\necho over >&6; exec 6>&-\n"
         for file in map(_file, names)
     )
 

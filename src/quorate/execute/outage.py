@@ -25,7 +25,7 @@ NOW = "quorate-drill-now"
 
 
 @dataclass(frozen=True)
-class Break:
+class Injection:
     """Something to break on one host."""
 
     host: Host
@@ -54,13 +54,13 @@ class Break:
 class Outage:
     """One thing that is broken, and the timer that would heal it."""
 
-    what: Break
+    what: Injection
     guard: str
     late: float
     """When the timer fires, by our monotonic clock."""
 
 
-def break_script(what: Break, guard: str, seconds: int) -> str:
+def break_script(what: Injection, guard: str, seconds: int) -> str:
     """sh that sets the timer, which heals after so many seconds, and then breaks it."""
     timer = sh(
         *("systemd-run", "--quiet", f"--on-active={seconds}", "--timer-property=AccuracySec=1s"),
@@ -69,7 +69,7 @@ def break_script(what: Break, guard: str, seconds: int) -> str:
     return f"set -e\n{timer}\n{what.prepare}\necho {NOW}\n{what.begin}"
 
 
-def heal_script(what: Break, guard: str) -> str:
+def heal_script(what: Injection, guard: str) -> str:
     """sh that heals, and puts the timer away only then."""
     units = f"{quote(f'{guard}.timer')} {quote(f'{guard}.service')}"
     return (
@@ -91,7 +91,7 @@ class Outages:
         """What hosts said, when they were healed, that should not have happened; since then, too."""
         self._via, self._whose, self._patience = via, whose, patience
 
-    async def begin(self, breaks: Sequence[Break], seconds: float) -> float:
+    async def begin(self, breaks: Sequence[Injection], seconds: float) -> float:
         """Break all at once; the moment of the first, by the monotonic clock.
 
         `seconds`: how long it is going to stay so. Raises what the transport raises; then something may be broken all
@@ -101,7 +101,7 @@ class Outages:
         self.did, self.found = [], []
         guard = int(seconds) + GUARD
 
-        async def one(what: Break) -> None:
+        async def one(what: Injection) -> None:
             outage = Outage(what, f"{self._whose}-{uuid.uuid4().hex[:8]}", time.monotonic() + guard)
             # Before anything is done: what is cut off half way is healed, too.
             self.open.append(outage)
@@ -142,7 +142,7 @@ class Outages:
         return failed
 
 
-async def _all(one: Callable[[Break], Coroutine[Any, Any, None]], breaks: Sequence[Break]) -> None:
+async def _all(one: Callable[[Injection], Coroutine[Any, Any, None]], breaks: Sequence[Injection]) -> None:
     """All of them at once; raises when all have ended, so that nothing begins behind a healing's back."""
     found = await asyncio.gather(*(one(what) for what in breaks), return_exceptions=True)
     for each in found:

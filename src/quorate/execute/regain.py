@@ -9,11 +9,12 @@ from quorate.execute.observe import questions, states
 from quorate.resource import ask
 from quorate.resource.resource import Resource
 
-BACK = 90.0
+BACK_WITHIN_S = 90.0
 """Seconds in which a lost host may come back: a virtual machine reboots in 10 to 60 s. A server with slow firmware
 takes minutes: nobody would watch that, and the next apply goes on with it."""
 PAUSES = (0.5, 1.0, 2.0, 4.0, *(8.0 for _ in range(10)))
-"""Seconds before each try, about BACK in sum: a blip costs half a second, and a host that boots is not pestered."""
+"""Seconds before each try, about BACK_WITHIN_S in sum: a blip costs half a second, and a host that boots is not
+pestered."""
 
 
 async def regain(
@@ -25,7 +26,7 @@ async def regain(
     """
     why = ""
     try:
-        async with asyncio.timeout(BACK):
+        async with asyncio.timeout(BACK_WITHIN_S):
             for pause in PAUSES:
                 await asyncio.sleep(pause)
                 try:
@@ -38,4 +39,4 @@ async def regain(
                 why = "what it was at is still running there"
     except TimeoutError:
         pass
-    return f"not regained within {BACK:g} s: {why or 'it does not answer'}"
+    return f"not regained within {BACK_WITHIN_S:g} s: {why or 'it does not answer'}"

@@ -22,7 +22,7 @@ from quorate.spec import layout, processes
 from quorate.spec.cluster import Cluster, Host
 from quorate.spec.ports import BALANCER_STATE
 
-PATIENCE = 30.0
+ANSWER_WITHIN_S = 30.0
 """Seconds for a host's whole answer; a healthy one takes about one."""
 
 
@@ -150,7 +150,7 @@ async def survey(
         asked = {name: script for name, script in every.items() if not only or name in only} | own
         scripts = {"script": list(asked.values())}
         try:
-            output = await via.run(host.name, ask.script(scripts), timeout=PATIENCE)
+            output = await via.run(host.name, ask.script(scripts), timeout=ANSWER_WITHIN_S)
         except TransportError as error:
             lost[host.name] = error.message
         except CommandFailed as error:

@@ -15,7 +15,7 @@ from pathlib import Path
 from quorate.lab.record import LabError
 
 TOP = "quorate"
-DEADLINE = 10.0
+KERNEL_WITHIN_S = 10.0
 """Seconds for the kernel to kill or freeze everything in a group."""
 PERIOD_US = 10000
 """Microseconds in which a host's share of CPU time is counted: short, so that a host over it pauses only briefly."""
@@ -110,7 +110,7 @@ def remove(lab: str, group: str | None = None) -> None:
 
 
 def _remove(folder: Path) -> None:
-    deadline = time.monotonic() + DEADLINE
+    deadline = time.monotonic() + KERNEL_WITHIN_S
     while folder.is_dir():
         try:
             for path, _, _ in os.walk(folder, topdown=False):
@@ -149,7 +149,7 @@ def kill(lab: str, group: str) -> None:
     folder, unified = _lead(lab, group)
     if not folder.is_dir():
         return
-    deadline = time.monotonic() + DEADLINE
+    deadline = time.monotonic() + KERNEL_WITHIN_S
     while alive(lab, group):
         if unified and (folder / "cgroup.kill").exists():
             (folder / "cgroup.kill").write_text("1")
@@ -170,7 +170,7 @@ def freeze(lab: str, group: str, frozen: bool) -> None:
         (folder / "cgroup.freeze").write_text("1" if frozen else "0")
     else:
         (folder / "freezer.state").write_text("FROZEN" if frozen else "THAWED")
-    deadline = time.monotonic() + DEADLINE
+    deadline = time.monotonic() + KERNEL_WITHIN_S
     while is_frozen(lab, group) != frozen:
         if time.monotonic() > deadline:
             raise LabError(f"{folder} does not {'freeze' if frozen else 'thaw'}")

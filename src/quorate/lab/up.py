@@ -12,10 +12,10 @@ from quorate.lab import access, cgroup, kernel, machine, network
 from quorate.lab.record import LabError, LabInfo, Machine, every, find, lab_id, labs_folder, need, save
 from quorate.spec.cluster import Cluster
 
-BOOT_DEADLINE = 90.0
+BOOT_WITHIN_S = 90.0
 """Seconds for all hosts to answer; a few are usual."""
 
-GOING = 60.0
+PODS_GONE_WITHIN_S = 60.0
 """Seconds for pods that are being deleted to be gone."""
 
 
@@ -72,7 +72,7 @@ def up(
     *,
     internet: bool = True,
     cache: Path | None = None,
-    deadline: float = BOOT_DEADLINE,
+    deadline: float = BOOT_WITHIN_S,
 ) -> LabInfo:
     """Bring up the lab of a cluster, and return when every host answers SSH.
 
@@ -132,7 +132,7 @@ def limit(name: str, *, on: bool = True, cache: Path | None = None) -> None:
     and is about to go is waited for, `GOING` seconds; then LabError is raised. `on` False lifts it again.
     """
     lab = need(name, cache)
-    end = time.monotonic() + GOING
+    end = time.monotonic() + PODS_GONE_WITHIN_S
     for host in lab.machines:
         while refused := _refusal(lab, host.name, max(1, (os.cpu_count() or 1) - 1) if on else None):
             if time.monotonic() > end:
@@ -165,7 +165,7 @@ def down(name: str, say: Callable[[str], None] = silent, *, cache: Path | None =
     say(f"lab {name} is gone" + (f"; the state of its cluster is now {aside}" if aside else ""))
 
 
-def start(name: str, host: str, *, cache: Path | None = None, deadline: float = BOOT_DEADLINE) -> None:
+def start(name: str, host: str, *, cache: Path | None = None, deadline: float = BOOT_WITHIN_S) -> None:
     """Boot a host that was killed or powered off, from the disk it had; returns when it answers SSH."""
     require_root()
     lab = need(name, cache)
@@ -175,7 +175,7 @@ def start(name: str, host: str, *, cache: Path | None = None, deadline: float = 
         machine.wait_ssh(lab, lab.machine(host), time.monotonic() + deadline)
 
 
-def replace(name: str, host: str, *, cache: Path | None = None, deadline: float = BOOT_DEADLINE) -> None:
+def replace(name: str, host: str, *, cache: Path | None = None, deadline: float = BOOT_WITHIN_S) -> None:
     """Throw a host away and boot a new machine in its place; returns when it answers SSH.
 
     Name, address, MAC and cable stay, the cable plugged in; disk, machine-id and SSH host keys are new. Those

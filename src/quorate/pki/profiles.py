@@ -123,7 +123,7 @@ class Profile:
 
 
 def _apiserver_sans(c: Cluster, host: Host) -> Iterable[str]:
-    """Every name and address by which anybody reaches any API server, so that adding a door breaks none."""
+    """Every name and address by which anybody reaches any API server, so that another way in breaks none."""
     yield from (host.name, host.ip)
     for master in sorted(c.masters, key=lambda h: h.name):
         yield from (master.name, master.ip)

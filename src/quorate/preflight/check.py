@@ -81,7 +81,7 @@ class World:
         return not self.settled(host) and (not roles or any(host.has(role) for role in roles))
 
     @cached_property
-    def doors(self) -> Mapping[str, tuple[tuple[int, frozenset[str] | None], ...]]:
+    def needed_ports(self) -> Mapping[str, tuple[tuple[int, frozenset[str] | None], ...]]:
         """By address: the single TCP ports that others need there, and who (None: everybody)."""
         return {
             host.ip: tuple(

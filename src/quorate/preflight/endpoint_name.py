@@ -6,7 +6,7 @@ from quorate.report.findings import Verdict, failed, passed, unchecked, warned
 from quorate.spec.cluster import Host
 from quorate.spec.leaving import retiring_lines
 
-WORD = 2
+LOOKUP_WITHIN_S = 2
 """Seconds for a name to be found."""
 
 
@@ -18,7 +18,7 @@ def _ask(world: World, host: Host) -> str:
     by = "-s files " if world.cluster.hosts_line else ""
     return f"""\
 command -v getent >/dev/null || exit 0
-echo asked; timeout {WORD} getent {by}ahostsv4 {quote(name)} | cut -d' ' -f1 | sort -u"""
+echo asked; timeout {LOOKUP_WITHIN_S} getent {by}ahostsv4 {quote(name)} | cut -d' ' -f1 | sort -u"""
 
 
 NAME = Question("endpoint-name", _ask)

@@ -10,7 +10,7 @@ from quorate.spec.cluster import Host
 from quorate.spec.ports import Listener
 from quorate.spec.processes import listeners, unit_names
 
-WORD = 2
+LOOKUP_WITHIN_S = 2
 """Seconds for a name to be found."""
 
 
@@ -41,11 +41,12 @@ def _ask_names(world: World, host: Host) -> str:
     names = ["localhost", *([endpoint] if endpoint and not _is_address(endpoint) else [])]
     names += [] if world.cluster.os.hosts_file else [other.name for other in world.cluster.hosts]
     words = " ".join(quote(name) for name in dict.fromkeys(names))
+    wait = LOOKUP_WITHIN_S
     return f"""\
 command -v getent >/dev/null || exit 0
 own=$(cat /proc/sys/kernel/hostname); echo "own $own"
 for n in "$own" {words}; do
-  {{ found=$(timeout {WORD} getent ahostsv4 "$n" | cut -d' ' -f1 | sort -u | tr '\\n' ' '); echo "name $n $found"; }} &
+  {{ found=$(timeout {wait} getent ahostsv4 "$n" | cut -d' ' -f1 | sort -u | tr '\\n' ' '); echo "name $n $found"; }} &
 done
 wait"""
 

@@ -9,7 +9,7 @@ from quorate.render.sh import sh
 from quorate.report.findings import Verdict, failed, passed, unchecked, warned
 from quorate.spec.cluster import Host
 
-MOST = 16
+MOST_PEERS = 16
 """Peers to which a host sends packets of full size; in a larger cluster each has its own."""
 HEADERS = 28
 """Bytes of an IPv4 and an ICMP header."""
@@ -26,12 +26,12 @@ def peers(world: World, host: Host) -> tuple[Host, ...]:
     )
 
 
-def doors(world: World, host: Host) -> tuple[tuple[Host, int], ...]:
+def needed_ports(world: World, host: Host) -> tuple[tuple[Host, int], ...]:
     """The TCP ports of other hosts that a host needs."""
     return tuple(
         (peer, port)
         for peer in peers(world, host)
-        for port, sources in world.doors[peer.ip]
+        for port, sources in world.needed_ports[peer.ip]
         if sources is None or host.ip in sources
     )
 
@@ -40,10 +40,10 @@ def _ask(world: World, host: Host) -> str:
     around, mine = peers(world, host), carrier(world, host)
     if not around:
         return ""
-    jobs = [sh("tcp", peer.ip, str(port)) for peer, port in doors(world, host)]
+    jobs = [sh("tcp", peer.ip, str(port)) for peer, port in needed_ports(world, host)]
     # Each begins with the one after itself, so that together they reach everybody.
     after = [peer for peer in around if peer.name > host.name] + [peer for peer in around if peer.name < host.name]
-    for peer in after[:MOST]:
+    for peer in after[:MOST_PEERS]:
         theirs = carrier(world, peer)
         if mine and theirs:
             jobs.append(sh("mtu", peer.ip, str(min(mine.mtu, theirs.mtu) - HEADERS)))
@@ -83,7 +83,7 @@ def _named(world: World, said: list[str], how: str) -> list[str]:
 
 def reach(world: World, host: Host) -> Verdict | None:
     """Each port that this host needs of others answers or refuses: nothing on the way swallows it."""
-    needed = doors(world, host)
+    needed = needed_ports(world, host)
     if not needed:
         return None
     said = world.answer(host, PAIRS.name).splitlines()

@@ -13,7 +13,7 @@ from quorate.preflight.report import Report, judge, known, waive
 from quorate.resource import ask
 from quorate.spec.cluster import Host
 
-PATIENCE = 60.0
+ANSWER_WITHIN_S = 60.0
 """Seconds for a host's whole answer; an idle one takes about one."""
 _TIMED = "read -r up rest </proc/uptime; printf '\\n%s\\n' \"$up\""
 """The kernel's clock, without a process of its own."""
@@ -70,7 +70,7 @@ async def _round(world: World, via: Transport, seconds: dict[str, float], *, lat
                 clocks[host.name] = Clock(float(found[1]) - (began + now) / 2, (now - began) / 2)
 
         try:
-            output = await via.run(host.name, text, on_line=on_line, timeout=PATIENCE)
+            output = await via.run(host.name, text, on_line=on_line, timeout=ANSWER_WITHIN_S)
         except TransportError as error:
             lost[host.name] = error.message
         except LockLost:

@@ -10,7 +10,7 @@ from quorate.report.findings import Verdict, failed, passed, unchecked, warned
 from quorate.spec import vip as place
 from quorate.spec.cluster import Host, Role
 
-WINDOW = 6
+ADVERTS_WITHIN_S = 6
 """Seconds in which balancers wait for each other's adverts; all are asked at the same time."""
 
 
@@ -52,7 +52,7 @@ def _asks_vrrp(world: World, host: Host) -> str:
         balancers=[each.ip for each in balancers],
         router_id=place.router_id(world.cluster, world.context.facts.hosts),
         listen=not any(_runs(world, each) for each in balancers),
-        window=WINDOW,
+        window=ADVERTS_WITHIN_S,
     )
     return f"[ -x /usr/sbin/keepalived ] || exit 0\n{probe}"
 

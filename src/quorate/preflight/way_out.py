@@ -9,7 +9,7 @@ from quorate.spec import resolvers
 from quorate.spec.cluster import Host, Role
 from quorate.spec.logins import of_value
 
-WAIT = 3
+WAIT_S = 3
 """Seconds for a connection to the proxy."""
 _FILES = (
     "/etc/environment /etc/systemd/system.conf /etc/systemd/system.conf.d/*.conf /run/systemd/system.conf.d/*.conf "
@@ -26,7 +26,7 @@ def _ask_proxies(world: World, host: Host) -> str:
         if given is None
         else f"""
 command -v curl >/dev/null || exit 0
-rc=0; curl -s -o /dev/null --noproxy '*' --connect-timeout {WAIT} --max-time {WAIT} {quote(given.url)} || rc=$?
+rc=0; curl -s -o /dev/null --noproxy '*' --connect-timeout {WAIT_S} --max-time {WAIT_S} {quote(given.url)} || rc=$?
 echo "proxy $rc\""""
     )
     return f"""\

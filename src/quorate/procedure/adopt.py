@@ -14,7 +14,7 @@ from quorate.spec.ssh import ResolvedSsh, ssh_of
 from quorate.state import age
 from quorate.state.bundle import FILE, Bundle, unpack
 
-PATIENCE = 120.0
+COPY_WITHIN_S = 120.0
 """Seconds for a host to send its copy, of a few hundred kB."""
 
 READ = (
@@ -51,7 +51,7 @@ async def fetch(host: str, via: Transport) -> Sealed | None:
     """A host's copy; None when it has none. Raises QuorateError."""
     parts: dict[str, list[str]] = {}
     part: list[str] = []
-    for each in (await via.run(host, READ, timeout=PATIENCE)).splitlines():
+    for each in (await via.run(host, READ, timeout=COPY_WITHIN_S)).splitlines():
         if each.startswith("= "):
             part = parts.setdefault(each[2:], [])
         else:

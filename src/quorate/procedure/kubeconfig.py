@@ -25,7 +25,7 @@ def administrator(cluster: Cluster, store: Store) -> Secrets:
     return secrets
 
 
-PATIENCE = 1.0
+CONNECT_WITHIN_S = 1.0
 """Seconds for a master to take a connection."""
 
 
@@ -43,7 +43,7 @@ def outside(cluster: Cluster) -> str:
 
 def _answers(address: str, port: int) -> bool:
     try:
-        with socket.create_connection((address, port), timeout=PATIENCE):
+        with socket.create_connection((address, port), timeout=CONNECT_WITHIN_S):
             return True
     except OSError:
         return False

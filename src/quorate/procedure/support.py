@@ -15,7 +15,7 @@ from quorate.spec.layout import BIN, STATE
 from quorate.spec.processes import unit_names
 from quorate.state.history import JournalRun
 
-PATIENCE = 45.0
+ANSWER_WITHIN_S = 45.0
 """Seconds for a host's whole answer, the way to it included; a healthy one takes some five."""
 LINES, BYTES = 400, 100_000
 """Of each unit's journal, the last of them."""
@@ -103,14 +103,14 @@ async def gather(cluster: Cluster, via: Transport, moment: datetime) -> Hosts:
 
     async def one(host: str) -> None:
         try:
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(ANSWER_WITHIN_S):
                 output = await via.run(host, ask.script(scripts))
         except TransportError as error:
             found.lost[host] = error.message
         except CommandFailed as error:
             found.lost[host] = str(error)
         except TimeoutError:
-            found.lost[host] = f"no whole answer within {PATIENCE:g} s"
+            found.lost[host] = f"no whole answer within {ANSWER_WITHIN_S:g} s"
         else:
             said = dict(zip(asked, ask.answers(scripts, output)["script"], strict=True))
             found.texts[host] = {**_files(said.pop("files")), **{name: text for name, text in said.items() if text}}

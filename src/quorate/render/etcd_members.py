@@ -8,7 +8,7 @@ from quorate.render import journal
 from quorate.render.etcd_disk import JOIN, has_log
 from quorate.render.sh import quote
 
-PATIENCE = 300
+LEARNER_WITHIN_S = 300
 """Seconds for a learner to catch up: a store at its quota of 8 GiB takes about 80 s at 1 Gbit/s."""
 
 SETTLING = 60
@@ -75,7 +75,7 @@ def promote(ctl: str, peer: str) -> str:
     """sh that gives the member a vote, as soon as it has caught up."""
     find = _find(ctl, peer)
     return f"""\
-end=$(( $(date +%s) + {PATIENCE} ))
+end=$(( $(date +%s) + {LEARNER_WITHIN_S} ))
 until case $({find}) in *', false') :;; *) false;; esac; do
   line=$({find}) || {{ echo 'the member is not in the list' >&2; exit 1; }}
   if said=$({ctl} member promote "${{line%%,*}}" 2>&1); then break; fi

@@ -9,7 +9,7 @@ from quorate.render.sh import PATH
 from quorate.spec.layout import BALANCER, CNI_BIN
 
 HOST_PORTS = f"{BALANCER}/hostports"
-EVERY = 5
+BETWEEN_LOOKS_S = 5
 """Seconds between two looks; without ports of hosts a look is one process, with them some for each of their pods."""
 CACHES = ("/var/lib/cni/results", "/var/lib/cni/cache/results")
 """Of containerd and of kubelet with Docker: a file for each network interface of each pod, as libcni writes it."""

@@ -23,7 +23,7 @@ REFUSED = 251
 """Exit code of a script that did not begin, because the lock there is not its run's."""
 GRACE = 10
 """Seconds that scripts of the run before get to end by themselves."""
-PATIENCE = 120
+PROGRAMS_END_WITHIN_S = 120
 """Seconds to wait for the programs that they started, as apt-get, which are never cut off."""
 
 _READ = f"""\
@@ -107,7 +107,7 @@ flock -w {GRACE} 7 || {{
   q_n=0
   until q_each q_shell; flock -w 5 7; do
     q_n=$((q_n + 5)); printf '\\n{SAYS}waits%s\\n' "$(q_each q_name)"
-    if [ $q_n -ge {PATIENCE} ]; then
+    if [ $q_n -ge {PROGRAMS_END_WITHIN_S} ]; then
 {release(token)}
       exit 0
     fi

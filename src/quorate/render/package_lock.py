@@ -2,7 +2,7 @@
 
 from quorate.render.sh import sh
 
-PATIENCE = 300
+WAIT_S = 300
 """Seconds that an install waits for the lock; unattended upgrades of some packages take two or three minutes."""
 TOLD_EVERY = 15
 """Seconds between two words about the wait."""
@@ -49,12 +49,12 @@ unlocked() {{
   q_told=
   while holder; do
     q_by="$q_lock is held by pid $q_pid ($(command_of "$q_pid"))"
-    if [ $q_waited -ge {PATIENCE} ]; then
-      echo "after {PATIENCE} s $q_by; wait until it is through, or end it (unattended upgrades:" \\
+    if [ $q_waited -ge {WAIT_S} ]; then
+      echo "after {WAIT_S} s $q_by; wait until it is through, or end it (unattended upgrades:" \\
         "systemctl stop unattended-upgrades apt-daily.service apt-daily-upgrade.service), and apply again" >&2
       return 1
     fi
-    [ $((q_waited % {TOLD_EVERY})) != 0 ] || {{ q_told=1; tell "$q_by; waiting up to $(({PATIENCE} - q_waited)) s"; }}
+    [ $((q_waited % {TOLD_EVERY})) != 0 ] || {{ q_told=1; tell "$q_by; waiting up to $(({WAIT_S} - q_waited)) s"; }}
     sleep 1; q_waited=$((q_waited + 1))
   done
   [ -z "$q_told" ] || tell ''

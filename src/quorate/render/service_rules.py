@@ -6,7 +6,7 @@ from quorate.render.sh import PATH, quote
 
 SEEN = "/run/quorate-rules"
 """Which run of kube-proxy has written rules already: one that begins, or waits for the API, is left in peace."""
-LOOK = 5
+BETWEEN_LOOKS_S = 5
 """Seconds between two looks at the rules; a look is three questions, seven in iptables mode."""
 _JUMPS = (
     ("nat", "PREROUTING", "KUBE-SERVICES"),
@@ -33,7 +33,7 @@ whole() {{
 }}
 seen=$(cat {SEEN} 2>/dev/null)
 while :; do
-  sleep {LOOK}
+  sleep {BETWEEN_LOOKS_S}
   run=$(systemctl show -p InvocationID --value kube-proxy.service) || continue
   if whole; then
     [ "$seen" = "$run" ] || printf '%s' "$run" >{SEEN}

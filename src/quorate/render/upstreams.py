@@ -18,7 +18,7 @@ CONNECT_TIMEOUT_S = 0.2
 is the server's kernel's doing, which takes microseconds on a host with all CPUs busy, too."""
 ANSWER_TIMEOUT_S = 0.3
 """Time for an answer; a TLS handshake takes some 100 ms on a host with all CPUs busy."""
-OUT = 6
+DOUBT_OUT = 6
 """Doubt that takes a server out, see `judge`: after two bad answers, after three silences (a hung one: 0.83 s at most,
 old curl: 2 s), or after a silence and a connection that nobody answered (a lost host: 0.63 s). One that refuses
 connections is out at once."""
@@ -26,8 +26,8 @@ RISE = 2
 """Good answers until it is in again; twice as many for each further fall, up to `FALLS`, until all has been well for
 `CALM` answers: each change of the list leaves nginx with workers of before, as long as their sessions last."""
 FALLS = 5
-CALM = 60 * CHECKS_PER_S
-CUT = 16
+CALM_ANSWERS = 60 * CHECKS_PER_S
+DOUBT_CUT = 16
 """Silence that cuts the sessions of a server: of a lost host after 0.83 s, of a hung process (its kernel connects, it
 does not shake hands) after 1.5 s, of one that only does not answer after 2.4 s, for it may wait for etcd, as /readyz
 does for 2 s. Cut too soon, sessions of a slow server would overload the others."""
@@ -137,16 +137,16 @@ judge() {{ # N CODE:SECONDS:CONNECTIONS
   case $2 in
   200:* | 401:*) run=$((run + 1)) doubt=0 late=0 cut= ;;
   # Refused, broken off, no way there: that is sure.
-  000:0.0* | 000:0.1[0-4]*) why='refuses connections' run=0 doubt={OUT} ;;
+  000:0.0* | 000:0.1[0-4]*) why='refuses connections' run=0 doubt={DOUBT_OUT} ;;
   # The time to connect went by: was there nobody (no connection), or did the process not shake hands?
   000:0.1*:0 | 000:0.2[0-6]*:0) why='is not there' weight=8 ;;
   000:0.1* | 000:0.2[0-6]*) why='is silent' weight=3 ;;
   000:*) why='is silent' weight=2 ;;
-  *) why="answers ${{2%%:*}}" run=0 doubt=$((doubt + {OUT} / 2)) late=0 cut= ;;
+  *) why="answers ${{2%%:*}}" run=0 doubt=$((doubt + {DOUBT_OUT} / 2)) late=0 cut= ;;
   esac
   if [ $weight != 0 ]; then run=0 doubt=$((doubt + weight)) late=$((late + weight)); fi
-  if [ $run = {CALM} ]; then falls=0; fi
-  if [ $up = 1 ] && [ $doubt -ge {OUT} ]; then
+  if [ $run = {CALM_ANSWERS} ]; then falls=0; fi
+  if [ $up = 1 ] && [ $doubt -ge {DOUBT_OUT} ]; then
     up=0 todo=0 falls=$((falls < {FALLS} ? falls + 1 : {FALLS}))
     echo "$at $why"
   elif [ $up = 0 ] && [ $run -ge $(({RISE} << falls - 1)) ]; then
@@ -154,7 +154,7 @@ judge() {{ # N CODE:SECONDS:CONNECTIONS
     echo "$at is ready"
   fi
   eval "up_$1=\\$up run_$1=\\$run doubt_$1=\\$doubt late_$1=\\$late cut_$1=\\$cut falls_$1=\\$falls"
-  if [ $late -ge {CUT} ] && [ $up = 0 ] && [ -z "$cut$todo" ]; then sever "$1" "$at"; fi
+  if [ $late -ge {DOUBT_CUT} ] && [ $up = 0 ] && [ -z "$cut$todo" ]; then sever "$1" "$at"; fi
 }}
 sever() {{ # N ADDRESS
   # Its clients would wait until keepalive finds it dead, and those of a hung one until nginx ends its old workers;

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from quorate.spec.cluster import Cluster
-from quorate.spec.survival import LOOPS, Outcome, Parts, doors, needed
+from quorate.spec.survival import LOOPS, Outcome, Parts, entry_points, needed
 
 IDLE = {
     "kube-controller-manager": "nothing is mended or scaled",
@@ -47,7 +47,7 @@ def _left(cluster: Cluster, now: Outcome, lost: Parts) -> Iterator[str]:
     if have < of:
         beside = "" if "kube-apiserver" in gone else ", the one beside it is left out"
         yield f"{have} of {of} API servers {'serves' if have == 1 else 'serve'} on{beside}"
-    have, of = len(now.doors), len(doors(cluster))
+    have, of = len(now.entry_points), len(entry_points(cluster))
     if have < of and not cluster.endpoint.local:
         yield f"{have} of {of} balancers {'goes' if have == 1 else 'go'} on"
     if gone <= {*LOOPS}:

@@ -40,7 +40,7 @@ def leaving(now: Cluster, former: Sequence[Cluster]) -> tuple[Leaving, ...]:
 
 
 @dataclass(frozen=True)
-class Door:
+class FormerEndpoint:
     """An endpoint that clients are still pointed at while they move to another."""
 
     vip: str
@@ -52,21 +52,21 @@ class Door:
     """Addresses of those that had it."""
 
 
-def _door(cluster: Cluster) -> Door:
+def _former_endpoint(cluster: Cluster) -> FormerEndpoint:
     hosts = tuple(host.ip for host in cluster.balancing)
-    return Door(str(cluster.endpoint.vip or ""), cluster.balancer_port, cluster.endpoint.local, hosts)
+    return FormerEndpoint(str(cluster.endpoint.vip or ""), cluster.balancer_port, cluster.endpoint.local, hosts)
 
 
-def retiring(now: Cluster, former: Sequence[Cluster]) -> tuple[Door, ...]:
+def retiring(now: Cluster, former: Sequence[Cluster]) -> tuple[FormerEndpoint, ...]:
     """The endpoints that the balancers of former clusters held, and that are not the one of now."""
     if not now.balancing:
         return ()
-    found: dict[Door, Door] = {}
-    for door in (_door(was) for was in former if was.balancing):
-        place = replace(door, hosts=())
+    found: dict[FormerEndpoint, FormerEndpoint] = {}
+    for endpoint in (_former_endpoint(was) for was in former if was.balancing):
+        place = replace(endpoint, hosts=())
         before = found[place].hosts if place in found else ()
-        found[place] = replace(door, hosts=tuple(dict.fromkeys((*before, *door.hosts))))
-    found.pop(replace(_door(now), hosts=()), None)
+        found[place] = replace(endpoint, hosts=tuple(dict.fromkeys((*before, *endpoint.hosts))))
+    found.pop(replace(_former_endpoint(now), hosts=()), None)
     return tuple(found.values())
 
 
@@ -80,8 +80,8 @@ def standing(now: Cluster, established: Cluster | None) -> Cluster | None:
     """The cluster as it was, when its nodes find it at its first master and are about to find it elsewhere."""
     if established is None or established.balancing or established.endpoint.vip or established.endpoint.address:
         return None
-    door = established.masters[0]
-    stays = any(host.name == door.name and host.ip == door.ip for host in now.masters)
+    endpoint = established.masters[0]
+    stays = any(host.name == endpoint.name and host.ip == endpoint.ip for host in now.masters)
     return established if stays and now.node_url != established.node_url else None
 
 
@@ -89,7 +89,7 @@ def standing(now: Cluster, established: Cluster | None) -> Cluster | None:
 class Kept:
     """What of former clusters is served on in a stage: clients use it, or pods are there."""
 
-    doors: tuple[Door, ...] = ()
+    former_endpoints: tuple[FormerEndpoint, ...] = ()
     """Endpoints that the balancers keep besides their own until nobody is pointed at them any more."""
     names: tuple[str, ...] = ()
     """Their lines in /etc/hosts."""

@@ -8,7 +8,7 @@ from itertools import combinations, count, product
 from math import comb, prod
 
 from quorate.spec.cluster import Cluster, Host, Role
-from quorate.spec.survival import Parts, after, doors, parts
+from quorate.spec.survival import Parts, after, entry_points, parts
 
 Group = tuple[Host, ...]
 """Hosts that nothing tells apart, in the order of the file."""
@@ -65,7 +65,7 @@ def _listed(of: Sequence[str], word: str) -> str:
 
 def alike(cluster: Cluster, what: What, gone: Parts = frozenset()) -> list[Group]:
     """The hosts that have something to lose, in groups that nothing tells apart: roles, the endpoint, what is gone."""
-    at, found = doors(cluster), dict[object, list[Host]]()
+    at, found = entry_points(cluster), dict[object, list[Host]]()
     for host in cluster.hosts:
         left = what(host) - gone
         if left:

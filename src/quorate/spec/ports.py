@@ -10,7 +10,7 @@ from typing import Literal
 
 from quorate.spec import metrics_server
 from quorate.spec.cluster import Cluster, Host, Role
-from quorate.spec.leaving import Door
+from quorate.spec.leaving import FormerEndpoint
 
 ETCD_CLIENT = 2379
 ETCD_PEER = 2380
@@ -62,7 +62,7 @@ class Opening:
         return f"{what} from {'everybody' if self.sources == ANY else listed} ({self.purpose})"
 
 
-def openings(cluster: Cluster, host: Host, retiring: Sequence[Door] = ()) -> tuple[Opening, ...]:
+def openings(cluster: Cluster, host: Host, retiring: Sequence[FormerEndpoint] = ()) -> tuple[Opening, ...]:
     """What a host must let in from outside itself; nothing else is needed. SSH is not ours to open: whoever brings
     quorate to a host is let in already, and from where others may come is the host's own decision.
 
@@ -70,7 +70,7 @@ def openings(cluster: Cluster, host: Host, retiring: Sequence[Door] = ()) -> tup
     itself the endpoint or behind an address that quorate does not run, to everybody. `retiring` are endpoints that the
     host still serves.
     """
-    doors = [door for door in retiring if not door.local]
+    former_endpoints = [former for former in retiring if not former.local]
     masters, members, workers = _ips(cluster.masters), _ips(cluster.members), _ips(cluster.workers)
     balancers, everyone = _ips(cluster.balancers), _ips(cluster.hosts)
     pods = str(cluster.network.pod_cidr)
@@ -79,15 +79,17 @@ def openings(cluster: Cluster, host: Host, retiring: Sequence[Door] = ()) -> tup
         found.append(_tcp(ETCD_CLIENT, [*masters, *members], "etcd clients"))
         found.append(_tcp(ETCD_PEER, members, "etcd peers"))
     if host.has(Role.CONTROL_PLANE):
-        fronted = bool(cluster.endpoint.vip or (cluster.endpoint.address and balancers)) and len(doors) == len(retiring)
+        fronted = bool(cluster.endpoint.vip or (cluster.endpoint.address and balancers)) and len(
+            former_endpoints
+        ) == len(retiring)
         found.append(_tcp(cluster.apiserver.port, [*everyone, pods] if fronted else ANY, "kube-apiserver"))
     if host.has(Role.LOAD_BALANCER):
-        ports = dict.fromkeys([cluster.endpoint.port, *(door.port for door in doors)])
+        ports = dict.fromkeys([cluster.endpoint.port, *(former.port for former in former_endpoints)])
         found += [_tcp(port, ANY, "API endpoint") for port in ports]
         if cluster.endpoint.vip and len(balancers) > 1:
             found.append(Opening("vrrp", (), _sorted(balancers), "VRRP of the balancers"))
     else:
-        found += [opening for door in doors for opening in _held(door)]
+        found += [opening for former in former_endpoints for opening in _held(former)]
     if host.has(Role.WORKER):
         found.append(_tcp(KUBELET, [*masters, *workers, pods], "kubelet"))
         if metrics_on_hosts(cluster):
@@ -100,11 +102,11 @@ def openings(cluster: Cluster, host: Host, retiring: Sequence[Door] = ()) -> tup
     return tuple(opening for opening in peers if opening.sources)
 
 
-def _held(door: Door) -> Iterable[Opening]:
+def _held(former: FormerEndpoint) -> Iterable[Opening]:
     """What a balancer of before goes on letting in until nobody is pointed at it any more."""
-    yield _tcp(door.port, ANY, "API endpoint")
-    if door.vip and len(door.hosts) > 1:
-        yield Opening("vrrp", (), _sorted(door.hosts), "VRRP of the balancers")
+    yield _tcp(former.port, ANY, "API endpoint")
+    if former.vip and len(former.hosts) > 1:
+        yield Opening("vrrp", (), _sorted(former.hosts), "VRRP of the balancers")
 
 
 def metrics_on_hosts(cluster: Cluster) -> bool:

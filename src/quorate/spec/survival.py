@@ -55,7 +55,7 @@ class Outcome:
     """Hosts whose member of etcd runs."""
     ready: tuple[str, ...] = ()
     """Masters whose API server has its way to a quorum of etcd."""
-    doors: tuple[str, ...] = ()
+    entry_points: tuple[str, ...] = ()
     """Hosts at which clients may come in, of those that the file names."""
     workers: tuple[str, ...] = ()
     """Hosts that run pods."""
@@ -91,7 +91,7 @@ def needed(cluster: Cluster) -> int:
     return len(cluster.members) // 2 + 1
 
 
-def doors(cluster: Cluster) -> tuple[Host, ...]:
+def entry_points(cluster: Cluster) -> tuple[Host, ...]:
     """The hosts at which clients come in; none where the address leads to something that is not in the file.
 
     Where nodes have balancers of their own those are not among them: they are part of what makes a worker.
@@ -128,18 +128,18 @@ def _led(cluster: Cluster, lost: Parts, cut: Cut, quorum: frozenset[str]) -> Out
         for master in answering
         if Part(master.name, WAY_TO_ETCD) not in lost and any(_linked(master.name, member, cut) for member in quorum)
     ]
-    open_doors = [door for door in doors(cluster) if not _shut(cluster, door, lost)]
-    levels = [_level(door, ready, answering, cut) for door in open_doors]
-    if not doors(cluster):
+    open_entries = [entry for entry in entry_points(cluster) if not _shut(cluster, entry, lost)]
+    levels = [_level(entry, ready, answering, cut) for entry in open_entries]
+    if not entry_points(cluster):
         levels = [_level(None, ready, answering, cut)]
     # Balancers that do not see each other hold the address side by side, and each gets its share of the clients.
-    apart = any(not _linked(one.name, other.name, cut) for one in open_doors for other in open_doors)
+    apart = any(not _linked(one.name, other.name, cut) for one in open_entries for other in open_entries)
     return Outcome(
         reads=(min if apart else max)(levels, default=Reads.NO),
         idle=tuple(loop for loop in LOOPS if all(Part(master.name, loop) in lost for master in ready)),
         members=tuple(_running(cluster, Role.ETCD, lost)),
         ready=tuple(master.name for master in ready),
-        doors=tuple(door.name for door in open_doors),
+        entry_points=tuple(entry.name for entry in open_entries),
         workers=tuple(_running(cluster, Role.WORKER, lost)),
     )
 
@@ -149,27 +149,27 @@ def _running(cluster: Cluster, role: Role, lost: Parts) -> list[str]:
     return [host.name for host in cluster.having(role) if not parts(cluster, host, (role,)) & lost]
 
 
-def _shut(cluster: Cluster, door: Host, lost: Parts) -> bool:
+def _shut(cluster: Cluster, entry: Host, lost: Parts) -> bool:
     """Whether nobody comes in at a host any more."""
-    what = parts(cluster, door, (Role.LOAD_BALANCER,)) or {Part(door.name, APISERVER)}
+    what = parts(cluster, entry, (Role.LOAD_BALANCER,)) or {Part(entry.name, APISERVER)}
     return bool(what & lost)
 
 
-def _level(door: Host | None, ready: list[Host], answering: list[Host], cut: Cut) -> Reads:
+def _level(entry: Host | None, ready: list[Host], answering: list[Host], cut: Cut) -> Reads:
     """What clients get who come in at a host, or at an address outside.
 
     A balancer leads to API servers that are ready; when there is none, to any that answers.
     """
     for servers, level in ((ready, Reads.YES), (answering, Reads.MEMORY)):
-        if any(_leads(door, server, cut) for server in servers):
+        if any(_leads(entry, server, cut) for server in servers):
             return level
     return Reads.NO
 
 
-def _leads(door: Host | None, server: Host, cut: Cut) -> bool:
-    if door is None or door == server:
+def _leads(entry: Host | None, server: Host, cut: Cut) -> bool:
+    if entry is None or entry == server:
         return True
-    return door.has(Role.LOAD_BALANCER) and _linked(door.name, server.name, cut)
+    return entry.has(Role.LOAD_BALANCER) and _linked(entry.name, server.name, cut)
 
 
 def _linked(one: str, other: str, cut: Cut) -> bool:

@@ -10,7 +10,7 @@ from quorate.spec.consequence import broken, meaning
 from quorate.spec.losses import Loss, alike, fatal, losses, may_fail, names, some, whole
 from quorate.spec.outlook import outlook
 from quorate.spec.processes import vital
-from quorate.spec.survival import Outcome, Part, Reads, after, between, doors, needed, parts
+from quorate.spec.survival import Outcome, Part, Reads, after, between, entry_points, needed, parts
 
 
 @dataclass(frozen=True)
@@ -139,7 +139,7 @@ def weaknesses(cluster: Cluster) -> list[str]:
         told.append("two masters: while one is away or restarts, the other must not fail")
     if cluster.endpoint.local and not cluster.endpoint.address and len(cluster.masters) > 1:
         told.append("clients outside come in at one master each: while it is away they need another's address")
-    if cluster.endpoint.address and cluster.front not in {host.ip for host in doors(cluster)}:
+    if cluster.endpoint.address and cluster.front not in {host.ip for host in entry_points(cluster)}:
         told.append(f"{cluster.server} is yours: that it leads past whatever does not answer is taken for granted")
     return told
 

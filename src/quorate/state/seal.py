@@ -26,7 +26,7 @@ from quorate.state import age
 from quorate.state.bundle import LAST, gather
 from quorate.state.store import Store
 
-PATIENCE = 30.0
+WRITE_WITHIN_S = 30.0
 """Seconds that a host may take to write its copy, of a few hundred kB."""
 SHORTEST = 12
 """Characters of a passphrase: it guards every key of the cluster, and who has a host may try for years."""
@@ -186,7 +186,7 @@ class Copies:
 
         async def one(host: str) -> str:
             try:
-                await self._via.run(host, script, timeout=PATIENCE)
+                await self._via.run(host, script, timeout=WRITE_WITHIN_S)
             except QuorateError as error:
                 why = line(str(error), 300).removeprefix(f"{host}: ")
                 warning = f"{host}: the copy of the state folder {failed}: {why}"

@@ -1,1 +1,1 @@
-"""The only door to a host: SSH, and a model host for tests."""
+"""The only way to a host: SSH, and a model host for tests."""

@@ -10,7 +10,7 @@ from quorate.core import TransportError
 from quorate.spec.cluster import LOOPBACK
 from quorate.transport.link import Link
 
-AGAIN = 0.2
+RECONNECT_S = 0.2
 """Seconds until a lost connection is opened anew."""
 
 
@@ -47,7 +47,7 @@ async def _keep(link: Link, connection: asyncssh.SSHClientConnection, here: int,
     """Serve it again, whenever the connection is lost, which takes the port along."""
     while True:
         await connection.wait_closed()
-        await asyncio.sleep(AGAIN)
+        await asyncio.sleep(RECONNECT_S)
         with suppress(TransportError, asyncssh.Error, OSError):
             opened = await link.connection()
             await opened.forward_local_port(LOOPBACK, here, LOOPBACK, port)

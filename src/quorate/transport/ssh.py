@@ -1,4 +1,4 @@
-"""SSH: the door to real hosts. One kept connection per host; scripts and secrets travel over stdin only.
+"""SSH: the way to real hosts. One kept connection per host; scripts and secrets travel over stdin only.
 
 asyncssh is imported when the first connection is made: it takes 0.3 s, which `--help` should not pay.
 """
@@ -36,7 +36,7 @@ CONNECTS_BY_JUMP = 10
 UPLOADS = 6
 """Blobs being sent at once, over all hosts: more only share the same line."""
 
-PATIENCE = 60.0
+SHELL_WITHIN_S = 60.0
 """Seconds for a shell to start, and for sudo to take or refuse a password (PAM delays refusals)."""
 
 
@@ -62,7 +62,7 @@ class SshTransport:
 
     @classmethod
     def of(cls, cluster: Cluster, *, prompt: Prompt | None = None) -> "SshTransport":
-        """The door to all hosts of a cluster."""
+        """The connections to all hosts of a cluster."""
         return cls({host.name: ssh_of(cluster, host) for host in cluster.hosts}, prompt=prompt)
 
     async def run(
@@ -158,9 +158,9 @@ class SshTransport:
     ) -> None:
         feeding = asyncio.create_task(session.feed(data, blob))
         try:
-            if not await session.begun(PATIENCE):
+            if not await session.begun(SHELL_WITHIN_S):
                 fix = "Is the host overloaded, or a login script waiting for something?"
-                raise TransportError(f"no shell within {PATIENCE:g} s", fix, host=link.host)
+                raise TransportError(f"no shell within {SHELL_WITHIN_S:g} s", fix, host=link.host)
             async with asyncio.timeout(timeout):
                 await session.ended()
         except TimeoutError as error:
@@ -193,7 +193,7 @@ class SshTransport:
     async def _unlock(self, link: "Link", ssh: ResolvedSsh, session: "Session", password: str) -> None:
         """Give sudo its password, once; a refused one is never tried again on this host."""
         try:
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(SHELL_WITHIN_S):
                 accepted = await session.answer(password)
         except TimeoutError as error:
             raise TransportError("sudo does not answer", "Try sudo there by hand.", host=link.host) from error

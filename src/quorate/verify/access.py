@@ -82,7 +82,7 @@ def judge_nameless(_cluster: Cluster, seen: Rights) -> Verdict:
 
 
 @dataclass(frozen=True)
-class KubeletDoors:
+class KubeletPorts:
     """How a kubelet lets people in."""
 
     code: str
@@ -91,7 +91,7 @@ class KubeletDoors:
     """How curl ended at its read-only port, at each address."""
 
 
-async def look_kubelets(env: Env) -> Mapping[str, KubeletDoors]:
+async def look_kubelets(env: Env) -> Mapping[str, KubeletPorts]:
     """Every worker asks its kubelet without a name, and at the read-only port."""
 
     def script(host: Host) -> str:
@@ -101,20 +101,20 @@ async def look_kubelets(env: Env) -> Mapping[str, KubeletDoors]:
             'echo "exit=$? "; done'
         )
 
-    doors = {}
+    ports = {}
     for name, output in (await env.many(env.cluster.workers, script)).items():
         code, *exits = output.split()
-        doors[name] = KubeletDoors(code, tuple(exits))
-    return doors
+        ports[name] = KubeletPorts(code, tuple(exits))
+    return ports
 
 
-def judge_kubelets(cluster: Cluster, seen: Mapping[str, KubeletDoors]) -> Verdict:
+def judge_kubelets(cluster: Cluster, seen: Mapping[str, KubeletPorts]) -> Verdict:
     """A kubelet wants to know who asks, and has no read-only port."""
-    for name, doors in seen.items():
-        if doors.code != "401":
-            return failed(f"kubelet of {name} answers {doors.code} to the nameless, expected 401")
+    for name, ports in seen.items():
+        if ports.code != "401":
+            return failed(f"kubelet of {name} answers {ports.code} to the nameless, expected 401")
         # 7: nobody listens; 28: no answer.
-        if not set(doors.exits) <= {"exit=7", "exit=28"}:
+        if not set(ports.exits) <= {"exit=7", "exit=28"}:
             return failed(f"port {READ_ONLY_PORT} of {name} is open")
     count = len(cluster.workers)
     return passed(f"{count} of {count} answer 401, port {READ_ONLY_PORT} closed")

@@ -1,4 +1,4 @@
-"""What checks share: the cluster, the door, and things that are looked at once for all of them."""
+"""What checks share: the cluster, the transport, and things that are looked at once for all of them."""
 
 import asyncio
 import json

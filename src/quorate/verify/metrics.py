@@ -128,10 +128,10 @@ async def _top(env: Env) -> Top | None:
 class Behind:
     """What API servers, and the metrics-servers behind them, answer."""
 
-    doors: tuple[str, ...]
+    endpoints: tuple[str, ...]
     """`address:port` of each metrics-server that is ready."""
     answers: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    """By master that asked: `through` its own API server, and `who@door` as that API server would."""
+    """By master that asked: `through` its own API server, and `who@endpoint` as that API server would."""
 
 
 async def look_aggregation(env: Env) -> Behind | None:
@@ -143,46 +143,46 @@ async def look_aggregation(env: Env) -> Behind | None:
         raise LookFailed(lack)
     label = f"kubernetes.io/service-name={metrics_server.NAME}"
     run = f"{env.kubectl()} -n {metrics_server.NAMESPACE}"
-    doors = parse(await env.admin(f"{run} get endpointslices -l {label} -o json"))
-    outputs = await env.many(env.cluster.masters, lambda master: _script(env, master, doors))
+    endpoints = parse(await env.admin(f"{run} get endpointslices -l {label} -o json"))
+    outputs = await env.many(env.cluster.masters, lambda master: _script(env, master, endpoints))
     answers = {
         name: dict(line.split(" ", 1) for line in output.splitlines() if " " in line)
         for name, output in outputs.items()
     }
-    return Behind(tuple(doors), answers)
+    return Behind(tuple(endpoints), answers)
 
 
 def judge_aggregation(cluster: Cluster, seen: Behind | None) -> Verdict:
     """Each API server passes requests on, and what stands behind believes the front proxy's certificate alone."""
     if seen is None:
         return _absent(cluster)
-    if not seen.doors:
+    if not seen.endpoints:
         return failed(f"no endpoint of {metrics_server.NAME} is ready")
     for name, answers in seen.answers.items():
         through = answers.get("through", "")
         if through.count('"usage"') != len(cluster.workers):
             return failed(f"{PATH} through the API server of {name}: {through[:200] or 'no answer'}")
-        for door, asked in itertools.product(seen.doors, ASKED):
-            answer = answers.get(f"{asked.who}@{door}", "").strip()
+        for endpoint, asked in itertools.product(seen.endpoints, ASKED):
+            answer = answers.get(f"{asked.who}@{endpoint}", "").strip()
             if asked.answer not in answer or not answer.endswith(asked.codes):
-                at = f"metrics-server at {door}, asked from {name} as {asked.who}"
+                at = f"metrics-server at {endpoint}, asked from {name} as {asked.who}"
                 return failed(f"{at}: {answer[-200:] or 'no answer'}")
     return passed(
-        f"{len(seen.answers)} API servers pass on to {len(seen.doors)} metrics-servers, which know who asks; "
+        f"{len(seen.answers)} API servers pass on to {len(seen.endpoints)} metrics-servers, which know who asks; "
         "the same words without the front proxy's certificate are refused"
     )
 
 
-def _script(env: Env, master: Host, doors: list[str]) -> str:
+def _script(env: Env, master: Host, endpoints: list[str]) -> str:
     """Ask through the master's own API server, then each metrics-server as that API server does; a line for each."""
     lines = [
         f"printf 'through '; {env.kubectl(own_url(env.cluster, master))} get --raw {PATH} 2>&1 | tr -d '\\n'; echo"
     ]
     url = f"https://{metrics_server.SERVER_NAME}{PATH}"
-    for door, asked in itertools.product(doors, ASKED):
-        to = ["--cacert", pki_files.CA, "--connect-to", f"::{door}", "-w", " %{http_code}"]
+    for endpoint, asked in itertools.product(endpoints, ASKED):
+        to = ["--cacert", pki_files.CA, "--connect-to", f"::{endpoint}", "-w", " %{http_code}"]
         ask = f"{CURL} {sh(*to, *asked.words, url)} | tr -d '\\n'"
-        lines.append(f"printf '%s ' {asked.who}@{door}; {ask}; echo")
+        lines.append(f"printf '%s ' {asked.who}@{endpoint}; {ask}; echo")
     return "\n".join(lines)
 
 

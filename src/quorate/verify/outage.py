@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from quorate.core import CommandFailed, TransportError
 from quorate.execute.health import trouble
-from quorate.execute.outage import Break
+from quorate.execute.outage import Injection
 from quorate.render.sh import sh
 from quorate.spec.cluster import Host
 from quorate.verify.check import LookFailed
@@ -25,7 +25,7 @@ async def stop(env: Env, host: Host, units: Sequence[str], *, block: bool = True
     begin = sh("systemctl", "stop", *([] if block else ["--no-block"]), *units)
     heal = f"{sh('systemctl', 'reset-failed', *units)} 2>/dev/null\n{sh('systemctl', 'start', '--no-block', *units)}"
     try:
-        await env.outages.begin([Break(host, begin, heal)], STAYS_STOPPED_S)
+        await env.outages.begin([Injection(host, begin, heal)], STAYS_STOPPED_S)
     except CommandFailed:
         await start(env, host)
         raise

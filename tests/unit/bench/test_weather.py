@@ -12,9 +12,9 @@ from drill_world import cluster
 from weather import Look, Weather
 
 from quorate.core import QuorateError
-from quorate.drill import breaks
+from quorate.drill import injections
 from quorate.execute.outage import GUARD
-from quorate.report.drill.report import Felt
+from quorate.report.drill.report import StreamStats
 
 METRICS = """\
 # TYPE etcd_server_leader_changes_seen_total counter
@@ -80,7 +80,7 @@ def test_one_move_and_no_election_pass(bad: dict[str, object]) -> None:
 
 
 def test_a_report_is_read_back_and_shown() -> None:
-    found = replace(FINE, probe={"new": Felt(1.02, 31, 30000, {"timeout": 31})})
+    found = replace(FINE, probe={"new": StreamStats(1.02, 31, 30000, {"timeout": 31})})
     assert Weather.read(found.text()) == found
     assert '"passed": true' in found.text()
     (row,) = [line for line in table.markdown([], [found]).splitlines() if line.startswith("| described ")]
@@ -99,5 +99,5 @@ def test_every_cpu_is_busy_for_as_long_as_the_block() -> None:
 
 def test_packets_are_late_by_more_or_less() -> None:
     host = cluster().hosts[0]
-    assert "netem delay 25ms 25ms" in breaks.slow(host, 25, 25).begin
-    assert "netem delay 100ms 2>&1" in breaks.slow(host, 100).begin
+    assert "netem delay 25ms 25ms" in injections.slow(host, 25, 25).begin
+    assert "netem delay 100ms 2>&1" in injections.slow(host, 100).begin

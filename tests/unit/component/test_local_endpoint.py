@@ -174,7 +174,7 @@ def test_what_is_survived() -> None:
     assert c.server_url == "https://10.0.9.11:6443"
     two = frozenset(Part(host, "kube-apiserver") for host in ("m1", "m2"))
     assert after(c, two).reads is Reads.YES
-    assert after(c, two).doors == ("m3",)
+    assert after(c, two).entry_points == ("m3",)
     assert after(c, frozenset({Part("n1", "nginx")})).workers == ("m3", "n2")
     assert after(c, frozenset({Part("m1", "nginx")})).ok
     assert [told for told in weaknesses(c) if "at one master each" in told]

@@ -13,8 +13,8 @@ from worlds import contexts
 from quorate.component.context import Context
 from quorate.core import QuorateError
 from quorate.drill.catalog import FAULTS, Fault, fitted, named
-from quorate.drill.choose import Hit
 from quorate.drill.scene import ELECTED, Scene, Skip, probed
+from quorate.drill.targets import Experiment
 from quorate.spec.cluster import Cluster, Endpoint, Role
 from quorate.spec.load import load
 
@@ -32,7 +32,7 @@ def scene(c: Cluster, **more: object) -> Scene:
 def hits(fault: str, one: Scene, times: int = 40) -> set[str]:
     """Whom a fault hits in many runs."""
     rng = Random(1)
-    return {BY_NAME[fault].choose(one, rng).label for _ in range(times)}
+    return {BY_NAME[fault].select(one, rng).label for _ in range(times)}
 
 
 def test_names_are_said_once_and_found() -> None:
@@ -80,7 +80,7 @@ def test_whom_faults_hit_with_three_masters() -> None:
     assert hits("keepalived-killed", one) == {"master02 keepalived"}
     assert hits("network-restarted", one) == hits("address-renewed", one) == {"master02"}
     assert hits("firewall-reloaded", one) == {"master02, node01", "master02, node02"}
-    renewed = BY_NAME["address-renewed"].choose(one, Random(1)).breaks[0]
+    renewed = BY_NAME["address-renewed"].select(one, Random(1)).injections[0]
     assert "systemctl start --no-block haproxy.service" in renewed.heal
     assert hits("apiserver-hung", one) == {f"master0{number} kube-apiserver" for number in (1, 2, 3)}
     assert hits("master-lost", one) == {"master01", "master03"}
@@ -101,7 +101,7 @@ def test_whom_faults_hit_in_the_described_cluster() -> None:
     assert hits("member-lost", one) == {"master01", "node02"}
     # Both workers are members too; each of them may go.
     assert hits("worker-lost", one) == {"node01", "node02"}
-    split = BY_NAME["balancers-split"].choose(one, Random(1)).breaks[0]
+    split = BY_NAME["balancers-split"].select(one, Random(1)).injections[0]
     assert split.host.name == "nginx01"
     assert "192.168.109.137" in split.begin
     assert "192.168.109.135" not in split.begin
@@ -121,7 +121,7 @@ def test_what_is_the_only_one_is_not_broken() -> None:
     skipped = set()
     for fault in FAULTS:
         try:
-            fault.choose(smallest, Random(1))
+            fault.select(smallest, Random(1))
         except Skip:
             skipped.add(fault.name)
     controllers = {fault.name for fault in FAULTS if fault.loops}
@@ -152,7 +152,7 @@ def test_where_each_node_has_a_balancer_that_of_the_probe_is_hit() -> None:
     for fault in ("balancer-lost", "balancers-split", "keepalived-killed"):
         with pytest.raises(Skip, match="each node has a balancer of its own"):
             hits(fault, one)
-    renewed = BY_NAME["address-renewed"].choose(one, Random(1)).breaks[0]
+    renewed = BY_NAME["address-renewed"].select(one, Random(1)).injections[0]
     assert "nginx" not in renewed.begin + renewed.heal + renewed.prepare
 
 
@@ -191,7 +191,7 @@ def test_chance_is_that_of_the_seed() -> None:
 
     def chosen(seed: int) -> list[str]:
         rng = Random(seed)
-        return [BY_NAME["apiserver-killed"].choose(one, rng).label for _ in range(12)]
+        return [BY_NAME["apiserver-killed"].select(one, rng).label for _ in range(12)]
 
     assert chosen(3) == chosen(3)
     assert chosen(3) != chosen(4)
@@ -210,12 +210,12 @@ def test_no_fault_takes_more_than_a_cluster_survives(context: Context, seed: int
 def survives(c: Cluster, fault: Fault, seed: int) -> None:
     """Whether all else goes on, whomever a fault takes."""
     try:
-        hit: Hit = fault.choose(scene(c), Random(seed))
+        experiment: Experiment = fault.select(scene(c), Random(seed))
     except Skip:
         return
-    assert hit.label
-    assert all("$" not in each.heal for each in hit.breaks)
-    gone = [host for host in c.hosts if host.name in hit.cut]
+    assert experiment.label
+    assert all("$" not in each.heal for each in experiment.injections)
+    gone = [host for host in c.hosts if host.name in experiment.cut]
     left = [host for host in c.hosts if host not in gone]
     if gone:
         assert any(host.has(Role.CONTROL_PLANE) for host in left)

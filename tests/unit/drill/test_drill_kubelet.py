@@ -84,7 +84,7 @@ def watched(net: Worker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cal
     conf = tmp_path / "kubelet.kubeconfig"
     conf.write_text(f'clusters:\n- cluster:\n    "server": "https://127.0.0.1:{PORT}"\n  name: c\n')
     monkeypatch.setattr(layout, "kubeconfig", lambda _name: str(conf))
-    monkeypatch.setattr(watch, "HEAR", 0.1)
+    monkeypatch.setattr(watch, "BETWEEN_SOCKET_LOOKS_S", 0.1)
     host = Host(name="w", address=IPv4Address("10.9.0.1"), roles=(Role.WORKER,))
     cluster = Cluster(name="c", hosts=(host, host.model_copy(update={"name": "m", "roles": tuple(Role)[:2]})))
     procs = tmp_path / "procs"

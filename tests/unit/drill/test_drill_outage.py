@@ -8,7 +8,7 @@ import pytest
 from drill_world import Hosts, cluster, failing
 
 from quorate.core import CommandFailed, TransportError
-from quorate.drill import breaks
+from quorate.drill import injections
 from quorate.drill.outage import Outages
 from quorate.drill.scene import Skip
 from quorate.execute.outage import GUARD, NOW, break_script, heal_script
@@ -17,22 +17,22 @@ from quorate.spec.cluster import Host, Role
 
 B1 = Host(name="b1", address=IPv4Address("10.0.9.21"), roles=(Role.LOAD_BALANCER,))
 B2 = Host(name="b2", address=IPv4Address("10.0.9.22"), roles=(Role.LOAD_BALANCER,))
-ALL: tuple[Callable[[], breaks.Break], ...] = (
-    lambda: breaks.killed(B1, "nginx.service"),
-    lambda: breaks.killed_whole(B1, "nginx.service"),
-    lambda: breaks.hung(B1, "nginx.service"),
-    lambda: breaks.terminated(B1, "nginx.service"),
-    lambda: breaks.stopped(B1, "nginx.service"),
-    lambda: breaks.cut(B1),
-    lambda: breaks.apart(B1, [B1, B2]),
-    lambda: breaks.deaf(B1, [B1, B2]),
-    lambda: breaks.lossy(B1, 30),
-    lambda: breaks.slow(B1, 100),
+ALL: tuple[Callable[[], injections.Injection], ...] = (
+    lambda: injections.killed(B1, "nginx.service"),
+    lambda: injections.killed_whole(B1, "nginx.service"),
+    lambda: injections.hung(B1, "nginx.service"),
+    lambda: injections.terminated(B1, "nginx.service"),
+    lambda: injections.stopped(B1, "nginx.service"),
+    lambda: injections.cut(B1),
+    lambda: injections.apart(B1, [B1, B2]),
+    lambda: injections.deaf(B1, [B1, B2]),
+    lambda: injections.lossy(B1, 30),
+    lambda: injections.slow(B1, 100),
 )
 
 
 @pytest.mark.parametrize("make", ALL)
-def test_the_timer_is_set_before_anything_is_broken(make: Callable[[], breaks.Break]) -> None:
+def test_the_timer_is_set_before_anything_is_broken(make: Callable[[], injections.Injection]) -> None:
     what = make()
     script = break_script(what, "quorate-drill-x", 35)
     assert script.startswith("set -e\nsystemd-run --quiet --on-active=35 --timer-property=AccuracySec=1s ")
@@ -46,25 +46,31 @@ def test_the_timer_is_set_before_anything_is_broken(make: Callable[[], breaks.Br
 def test_what_a_timer_runs_is_not_changed_by_systemd() -> None:
     assert all("$" not in make().heal for make in ALL)
     with pytest.raises(ValueError, match="expand"):
-        breaks.Break(B1, ":", 'rm "$x"')
+        injections.Injection(B1, ":", 'rm "$x"')
 
 
 def test_hostile_names_stay_words() -> None:
     evil = "x; reboot #.service"
-    for make in (breaks.killed, breaks.killed_whole, breaks.hung, breaks.terminated, breaks.stopped):
+    for make in (
+        injections.killed,
+        injections.killed_whole,
+        injections.hung,
+        injections.terminated,
+        injections.stopped,
+    ):
         what = make(B1, evil)
         for script in (what.prepare, what.begin, what.heal):
             assert evil not in script.replace(f"'{evil}'", "").replace(f"'{evil} does not run'", "")
     with pytest.raises(ValueError, match="not an IPv4 address"):
-        breaks.packets.Drop(("1.2.3.4 } drop; reboot",))
+        injections.packets.Drop(("1.2.3.4 } drop; reboot",))
     with pytest.raises(ValueError, match="not a share"):
-        breaks.packets.Drop(percent=0)
+        injections.packets.Drop(percent=0)
 
 
 async def test_all_is_broken_at_once_and_healed() -> None:
     hosts = Hosts(cluster())
     outages = Outages(hosts)
-    await outages.begin([breaks.cut(B1), breaks.hung(B2, "nginx.service")], 5)
+    await outages.begin([injections.cut(B1), injections.hung(B2, "nginx.service")], 5)
     assert sorted(hosts.broken.values()) == ["b1", "b2"]
     assert f"--on-active={5 + GUARD} " in hosts.log[0][1]
     assert len({outage.guard for outage in outages.open}) == 2
@@ -84,7 +90,7 @@ async def test_what_can_not_be_broken_is_skipped_and_its_timer_put_away() -> Non
     hosts.refuse = refuse
     outages = Outages(hosts)
     with pytest.raises(Skip, match=r"b1: no delay can be made: Error: Specified qdisc kind is unknown\."):
-        await outages.begin([breaks.slow(B1, 100)], 5)
+        await outages.begin([injections.slow(B1, 100)], 5)
     (outage,) = outages.open
     assert await outages.heal() == []
     assert hosts.healed == [outage.guard]
@@ -100,7 +106,7 @@ async def test_one_host_fails_and_the_other_is_healed_all_the_same() -> None:
     hosts.refuse = refuse
     outages = Outages(hosts)
     with pytest.raises(CommandFailed):
-        await outages.begin([breaks.cut(B1), breaks.cut(B2)], 5)
+        await outages.begin([injections.cut(B1), injections.cut(B2)], 5)
     assert list(hosts.broken.values()) == ["b1"]
     assert await outages.heal() == []
     assert hosts.broken == {}
@@ -117,7 +123,7 @@ async def test_a_healing_is_tried_again() -> None:
 
     hosts.refuse = refuse
     outages = Outages(hosts)
-    await outages.begin([breaks.cut(B1)], 5)
+    await outages.begin([injections.cut(B1)], 5)
     assert await outages.heal() == []
     assert hosts.broken == {}
 
@@ -131,7 +137,7 @@ async def test_hosts_that_can_not_be_healed_are_named_with_their_timers() -> Non
 
     hosts.refuse = refuse
     outages = Outages(hosts)
-    await outages.begin([breaks.cut(B1)], 5)
+    await outages.begin([injections.cut(B1)], 5)
     (said,) = await outages.heal()
     assert said.startswith("b1: b1: no route; its own timer heals it within 3")
 
@@ -147,7 +153,7 @@ async def test_what_is_cut_off_while_it_is_broken_is_healed() -> None:
 
     hosts.run = run  # type: ignore[method-assign]
     outages = Outages(hosts)
-    task = asyncio.create_task(outages.begin([breaks.cut(B1)], 5))
+    task = asyncio.create_task(outages.begin([injections.cut(B1)], 5))
     await waits.wait()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):

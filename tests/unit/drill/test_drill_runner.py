@@ -151,7 +151,7 @@ async def test_it_is_told_when_each_kubelet_hears_the_api_again(world: World) ->
 
 
 async def test_a_kubelet_that_hears_nothing_more_misses_its_goal(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(one, "HEARD", 0.3)
+    monkeypatch.setattr(one, "KUBELETS_BACK_S", 0.3)
     hosts = Hosts(world.cluster)
     hosts.hearing = True
     hosts.on_break = lambda _host: asyncio.get_running_loop().call_later(0.1, hosts.heard, "w1")  # type: ignore[assignment]
@@ -302,7 +302,7 @@ async def test_a_cancelled_drill_heals_and_leaves_nothing(world: World) -> None:
 
 
 async def test_watches_that_break_off_are_begun_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(watchers, "AGAIN", 0.01)
+    monkeypatch.setattr(watchers, "REWATCH_S", 0.01)
     hosts, begun = Hosts(world.cluster), list[str]()
 
     def refuse(host: str, script: str) -> None:

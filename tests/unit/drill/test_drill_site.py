@@ -10,7 +10,7 @@ from own_net import Net, needs_root
 
 from quorate.component.keeper import check_of
 from quorate.drill import site
-from quorate.execute.outage import NOW, Break, break_script, heal_script
+from quorate.execute.outage import NOW, Injection, break_script, heal_script
 from quorate.render.drill import DID, FOUND
 from quorate.render.drill import site as scripts
 from quorate.render.drill.packets import CANNOT
@@ -68,12 +68,12 @@ class Site(Net):
         """The virtual IP, which goes when the balancer is killed, and something with it."""
         self.sh(f"ip addr add {VIP}/32 dev eth9; echo 'ip addr del {VIP}/32 dev eth9; {and_then}' >/run/kill")
 
-    def broken(self, what: Break) -> str:
+    def broken(self, what: Injection) -> str:
         said = self.sh(break_script(what, "quorate-drill-x", 35))
         assert NOW in said.splitlines()
         return "".join(line.removeprefix(DID).strip() for line in said.splitlines() if line.startswith(DID))
 
-    def healed(self, what: Break) -> list[str]:
+    def healed(self, what: Injection) -> list[str]:
         """What it says; the second time nothing, and nothing is left."""
         said = self.sh(heal_script(what, "quorate-drill-x"))
         assert self.sh(heal_script(what, "quorate-drill-x")) == ""

@@ -11,7 +11,7 @@ from probing import PACE, Probing, probing
 
 from quorate.core import QuorateError
 from quorate.drill.answer import Broken, Unprocessed
-from quorate.drill.client import Client, Door
+from quorate.drill.client import Client, Dialer
 from quorate.drill.frames import split
 from quorate.drill.probe_config import Pace, ProbeConfig
 from quorate.drill.recorder import Recorder
@@ -44,7 +44,7 @@ async def test_connections_that_end_in_order_cost_no_request(api: Api) -> None:
 
 
 async def test_requests_under_way_are_answered_after_goaway(api: Api) -> None:
-    client = Client(Door(api.target()))
+    client = Client(Dialer(api.target()))
     await client.ask("GET", "/api")
     api.http2[0].asked.clear()
     api.answering.clear()
@@ -62,7 +62,7 @@ async def test_requests_under_way_are_answered_after_goaway(api: Api) -> None:
 
 
 async def test_idle_connections_are_closed_at_goaway_and_that_is_no_loss(api: Api) -> None:
-    client = Client(Door(api.target()))
+    client = Client(Dialer(api.target()))
     await client.ask("GET", "/api")
     connection = client._connection
     assert connection
@@ -79,7 +79,7 @@ async def test_idle_connections_are_closed_at_goaway_and_that_is_no_loss(api: Ap
 
 @pytest.mark.parametrize(("fault", "connections"), [("turn_away", 2), ("refuse_streams", 1)])
 async def test_what_was_not_processed_is_asked_again_once(api: Api, fault: str, connections: int) -> None:
-    client = Client(Door(api.target()))
+    client = Client(Dialer(api.target()))
     setattr(api, fault, 1)
     assert (await client.ask("POST", FOLDER, BODY)).status == 201
     assert client.sent
@@ -136,7 +136,7 @@ async def test_a_silent_server_costs_the_limit_each_time(api: Api) -> None:
 
 async def test_a_watch_goes_on_for_thousands_of_events(api: Api) -> None:
     """Megabytes on one stream: many times what may be under way without a word from the reader."""
-    client = Client(Door(api.target()))
+    client = Client(Dialer(api.target()))
     count, padding = 3000, "x" * 1000
     for number in range(1, count + 1):
         api.answer("POST", FOLDER, {"metadata": {"name": f"p-{number}"}, "data": {"seq": str(number), padding: ""}})
@@ -152,7 +152,7 @@ async def test_a_watch_goes_on_for_thousands_of_events(api: Api) -> None:
 
 
 async def test_pings_are_answered(api: Api) -> None:
-    client = Client(Door(api.target()))
+    client = Client(Dialer(api.target()))
     await client.ask("GET", "/api")
     api.http2[0].ping()
     async with asyncio.timeout(5):
@@ -176,7 +176,7 @@ async def test_what_is_no_http2_is_a_failure_in_a_word(pki: Pki) -> None:
     async with Api(pki) as api:
         server = await asyncio.start_server(babble, "127.0.0.1", 0, ssl=pki.context)
         target = replace(api.target(), port=server.sockets[0].getsockname()[1])
-        client = Client(Door(target))
+        client = Client(Dialer(target))
         async with asyncio.timeout(5):
             with pytest.raises(Broken, match="protocol"):
                 await client.ask("GET", "/api")

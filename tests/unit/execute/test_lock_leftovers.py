@@ -61,7 +61,7 @@ async def test_also_when_that_run_has_given_back_its_lock(hosts: LockHosts) -> N
 async def test_what_does_not_end_is_named_and_the_lock_not_kept(
     hosts: LockHosts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lock_script, "PATIENCE", 1)
+    monkeypatch.setattr(lock_script, "PROGRAMS_END_WITHIN_S", 1)
     async with hosts.taken() as old:
         task = asyncio.create_task(old.run("a", "echo x >>@log; sleep 8"))
         await hosts.begins("a")

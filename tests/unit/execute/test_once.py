@@ -93,7 +93,7 @@ async def test_a_waiting_loop_ends_at_once(root: Root) -> None:
 
 
 async def test_a_command_that_does_not_end_keeps_others_away(root: Root, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(once, "PATIENCE", 0.5)
+    monkeypatch.setattr(once, "FORMER_ENDS_WITHIN_S", 0.5)
     orphan = Orphan(root, "touch /etc/test/began; sleep 3", "1")
     await until(root.etc / "began")
     assert await once.after(["1"], root.via, "h", "touch /etc/test/acted") is None

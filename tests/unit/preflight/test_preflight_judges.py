@@ -12,7 +12,7 @@ from quorate.core import Blob
 from quorate.plan.step import Plan, Step
 from quorate.preflight.check import Clock
 from quorate.preflight.disk import WAL, needs
-from quorate.preflight.pairs import doors
+from quorate.preflight.pairs import needed_ports
 from quorate.preflight.report import judge
 from quorate.preflight.syncs import quantile
 from quorate.report.findings import Status
@@ -299,7 +299,7 @@ def test_mtu() -> None:
 
 def test_ports_of_other_hosts() -> None:
     there = world()
-    needed = doors(there, there.cluster.host("m1"))
+    needed = needed_ports(there, there.cluster.host("m1"))
     assert {(host.name, port) for host, port in needed} >= {("m2", 2379), ("m2", 2380), ("m2", 6443), ("n1", 10250)}
     assert not {("n1", 22), ("m1", 2379)} & {(host.name, port) for host, port in needed}
 

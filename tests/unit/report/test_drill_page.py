@@ -11,7 +11,7 @@ import pytest
 from drilled_samples import drilled
 
 from quorate.report.drill.page import page
-from quorate.report.drill.report import STREAMS, DrillReport, Fault, Felt, Tick
+from quorate.report.drill.report import STREAMS, DrillReport, Fault, Sample, StreamStats
 from quorate.report.markup import Html, join, tag
 
 NOW, PAST = drilled(5), drilled(5, slow=2.0)
@@ -28,13 +28,13 @@ def texts(root: ElementTree.Element, path: str) -> Iterator[str]:
 
 def evil(value: Any) -> Any:
     """The same with hostile text in place of every text."""
-    if isinstance(value, Felt):
+    if isinstance(value, StreamStats):
         return replace(value, words={EVIL: 3})
     if isinstance(value, str):
         return value + EVIL
     if isinstance(value, dict):
         return {key if key in STREAMS else evil(key): evil(each) for key, each in value.items()}
-    if isinstance(value, Tick):
+    if isinstance(value, Sample):
         return value
     if isinstance(value, list):
         return [evil(each) for each in value]

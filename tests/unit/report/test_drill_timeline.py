@@ -7,15 +7,15 @@ from xml.etree import ElementTree
 
 import pytest
 
-from quorate.report.drill.report import Fault, Felt, Run, Span, Tick
+from quorate.report.drill.report import Fault, Run, Sample, Span, StreamStats
 from quorate.report.drill.scale import nice, scale
 from quorate.report.drill.spans import NAMES
 from quorate.report.drill.strip import strips
 from quorate.report.drill.timeline import longest, narrowed, timeline
 
 
-def ok(*ends: float) -> list[Tick]:
-    return [Tick(end - 0.01, 0.01, True) for end in ends]
+def ok(*ends: float) -> list[Sample]:
+    return [Sample(end - 0.01, 0.01, True) for end in ends]
 
 
 RUN = Run(
@@ -24,9 +24,9 @@ RUN = Run(
     "lb01",
     outage=2,
     healthy=1,
-    felt={"new": Felt(1.0, 1, 100)},
+    felt={"new": StreamStats(1.0, 1, 100)},
     ticks={
-        "new": [*ok(*(at / 50 for at in range(-50, 20)), *(at / 50 for at in range(70, 160))), Tick(0.5, 0.1, False)]
+        "new": [*ok(*(at / 50 for at in range(-50, 20)), *(at / 50 for at in range(70, 160))), Sample(0.5, 0.1, False)]
     },
 )
 
@@ -91,7 +91,7 @@ def test_the_gap_is_shaded_and_has_its_length() -> None:
 
 
 def test_one_failure_among_thousands_is_seen() -> None:
-    ticks = [Tick(at / 1000, 0.001, at != 7000) for at in range(20000)]
+    ticks = [Sample(at / 1000, 0.001, at != 7000) for at in range(20000)]
     root = draw(replace(RUN, outage=10, healthy=10, ticks={"new": ticks}))
     assert len(found(root, "tick bad")) == 1
     assert len(found(root, "tick good")[0].attrib["d"]) < 8000
@@ -123,7 +123,7 @@ def test_the_marks_do_not_lie_on_each_other() -> None:
 
 
 def test_dots_are_one_per_run() -> None:
-    runs = [replace(RUN, number=at, felt={"new": Felt(0.1 if at else 0.4, 0, 9)}) for at in range(60)]
+    runs = [replace(RUN, number=at, felt={"new": StreamStats(0.1 if at else 0.4, 0, 9)}) for at in range(60)]
     root = ElementTree.fromstring(strips(Fault("f", "f", {"new": 0.2}, runs), "s"))
     assert len(found(root, "dot")) == 59
     assert len(found(root, "dot missed")) == 1

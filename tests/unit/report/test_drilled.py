@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 from drilled_samples import KINDS, drilled, fault
 
-from quorate.report.drill.report import DrillReport, Fault, Felt, Run, spread
+from quorate.report.drill.report import DrillReport, Fault, Run, StreamStats, spread
 from quorate.report.drill.sums import cell, goals, led, run_line, signed, told, total, up, verdict, wrong
 
 
@@ -18,7 +18,7 @@ def run(gap: float, failed: int = 0, **more: object) -> Run:
             "target": "lb01",
             "outage": 1,
             "healthy": 1,
-            "felt": {"new": Felt(gap, failed, 50)},
+            "felt": {"new": StreamStats(gap, failed, 50)},
             **more,
         }
     )
@@ -118,7 +118,9 @@ def test_the_verdict_counts_goals_that_were_measured() -> None:
 
 
 def test_progress_is_a_line_per_run() -> None:
-    short = run(0.31, felt={"new": Felt(0.6, 3, 50), "writes": Felt(0.1, 0, 20), "watch": Felt(1, 0, 1)})
+    short = run(
+        0.31, felt={"new": StreamStats(0.6, 3, 50), "writes": StreamStats(0.1, 0, 20), "watch": StreamStats(1, 0, 1)}
+    )
     assert (
         run_line(one(short), short)
         == "a fault, run 1 on lb01: new 0.60 s (goal 0.5), writes 0.10 s, healthy after 1.00 s"

@@ -80,7 +80,7 @@ async def test_an_install_waits_for_the_lock_and_tells_who_has_it(root: Root, tm
 async def test_after_some_minutes_it_fails_with_the_holder(
     root: Root, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(package_lock, "PATIENCE", 1)
+    monkeypatch.setattr(package_lock, "WAIT_S", 1)
     await root.via.run("h", BARE)
     with held(tmp_path / "root/var/lib/dpkg/lock-frontend", 60) as pid, pytest.raises(CommandFailed) as caught:
         await install(root, resource([made(tmp_path, "q-two")]))

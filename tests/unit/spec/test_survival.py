@@ -125,7 +125,7 @@ def test_keepalived_is_needed_for_a_virtual_ip_alone() -> None:
     lost = frozenset({Part("nginx01", "keepalived"), Part("nginx02", "nginx")})
     assert after(c, lost).reads is Reads.NO
     outside = c.model_copy(update={"endpoint": Endpoint(address="api.example.org")})
-    assert after(outside, frozenset({Part("nginx01", "keepalived")})).doors == ("nginx01", "nginx02")
+    assert after(outside, frozenset({Part("nginx01", "keepalived")})).entry_points == ("nginx01", "nginx02")
 
 
 @pytest.mark.parametrize(

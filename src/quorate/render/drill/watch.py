@@ -8,13 +8,13 @@ from collections.abc import Sequence
 
 from quorate.render.sh import quote, sh
 
-LOOK = 0.25
+BETWEEN_LOOKS_S = 0.25
 """Seconds between two looks at the services."""
 ETCD_LOOKS = 5
 """Questions a second to an etcd member on one connection; each costs it about 1 ms of CPU."""
 OLD_PAUSE = 0.5
 """Seconds between them where curl is older than 7.84, and each is a process."""
-HEAR = 0.5
+BETWEEN_SOCKET_LOOKS_S = 0.5
 """Seconds between two looks at what kubelet hears. The kernel tells when that was; the last of two is seen."""
 GRAIN = 5
 """Hundredths of a second."""
@@ -43,7 +43,7 @@ def kubelet(unit: str, kubeconfig: str, pods: str) -> str:
 (
   q_processes {unit}
   q_port=$({port}) q_was=0
-  while sleep {HEAR}; do
+  while sleep {BETWEEN_SOCKET_LOOKS_S}; do
     read -r q_pid <"$q_file" || continue
     q_own=$(ls -l "/proc/$q_pid/fd" | sed -n 's/.*socket:\\[\\([0-9]*\\)\\].*/ \\1 /p')
     # Before ss, which may have to wait for a CPU: what was heard must never seem to be later than it was.
@@ -166,8 +166,8 @@ while :; do
     fi
   done{more}
   q_beat=$((q_beat + 1))
-  if [ $((q_beat % {round(1 / LOOK)})) -eq 1 ]; then
+  if [ $((q_beat % {round(1 / BETWEEN_LOOKS_S)})) -eq 1 ]; then
     read -r q_up q_x </proc/uptime; echo alive "${{q_up%.*}}${{q_up#*.}}"
   fi
-  sleep {LOOK}
+  sleep {BETWEEN_LOOKS_S}
 done"""

@@ -14,8 +14,8 @@ STREAMS = ("new", "kept", "writes", "watch")
 
 
 @dataclass(frozen=True)
-class Felt:
-    """What one stream of the probe felt of one fault."""
+class StreamStats:
+    """What one stream of the probe met in one fault."""
 
     gap: float
     """Longest time without a success, in seconds."""
@@ -25,7 +25,7 @@ class Felt:
     """How many failed for each reason."""
 
 
-class Tick(NamedTuple):
+class Sample(NamedTuple):
     """One try of the probe: when it began, how long it took, and whether it succeeded."""
 
     at: float
@@ -56,7 +56,7 @@ class Run:
     """Host, and service if only that was hit."""
     outage: float
     """Seconds from the fault until it was healed."""
-    felt: Mapping[str, Felt] = field(default_factory=dict)
+    felt: Mapping[str, StreamStats] = field(default_factory=dict)
     """By stream, from the fault until all was healthy."""
     lost: int = 0
     """Acknowledged writes that were not there in the end."""
@@ -72,7 +72,7 @@ class Run:
     """Pods that were started again, or elsewhere, though their host lived."""
     healthy: float | None = None
     """Seconds from the healing until all was healthy; None: it was not in time."""
-    ticks: Mapping[str, Sequence[Tick]] = field(default_factory=dict)
+    ticks: Mapping[str, Sequence[Sample]] = field(default_factory=dict)
     """The probe's tries by stream; kept for the worst run of a fault alone."""
     spans: Sequence[Span] = ()
     problem: str = ""
@@ -152,8 +152,8 @@ class DrillReport:
     version: str
     about: Mapping[str, str] = field(default_factory=dict)
     """Topology, versions, pace and machine, for whoever compares."""
-    calm: Mapping[str, Felt] = field(default_factory=dict)
-    """What the probe felt before the first fault: the resolution of all other numbers."""
+    calm: Mapping[str, StreamStats] = field(default_factory=dict)
+    """What the probe met before the first fault: the resolution of all other numbers."""
     faults: Sequence[Fault] = ()
     survival: Sequence[tuple[str, str, str]] = ()
     """From the file alone: what fails, `survives` or `fails`, and what that means."""
@@ -187,12 +187,12 @@ def _drilled(read: Any) -> dict[str, Any]:
     return {**read, "calm": _felt(read["calm"]), "faults": faults, "survival": survival}
 
 
-def _felt(read: Any) -> dict[str, Felt]:
-    return {stream: Felt(**felt) for stream, felt in read.items()}
+def _felt(read: Any) -> dict[str, StreamStats]:
+    return {stream: StreamStats(**felt) for stream, felt in read.items()}
 
 
 def _run(read: Any) -> Run:
-    ticks = {stream: [Tick(*tick) for tick in found] for stream, found in read["ticks"].items()}
+    ticks = {stream: [Sample(*tick) for tick in found] for stream, found in read["ticks"].items()}
     return Run(
         **{**read, "felt": _felt(read["felt"]), "ticks": ticks, "spans": [Span(**each) for each in read["spans"]]}
     )

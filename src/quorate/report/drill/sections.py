@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from math import inf
 
-from quorate.report.drill.report import STREAMS, DrillReport, Fault, Felt, Run
+from quorate.report.drill.report import STREAMS, DrillReport, Fault, Run, StreamStats
 from quorate.report.drill.sums import FELT, Cell, Talk, cell, led, same, signed, talk, told, total, within
 from quorate.report.drill.timeline import TITLES
 from quorate.report.markup import Html, join, tag
@@ -58,7 +58,7 @@ def _cells(one: Cell, calm: float, compared: bool) -> list[Html]:
 
 
 def _untold(goal: float | None, wide: int) -> list[Html]:
-    """A stream that no run has felt; its goal is shown all the same."""
+    """A stream that no run has; its goal is shown all the same."""
     aim = _NONE if goal is None else _number(f"{goal:g}" if goal else "0 failed", "quiet")
     return [tag("td", "–", class_="none edge"), *[_NONE] * (wide - 3), aim, _NONE]
 
@@ -128,7 +128,7 @@ def survival(drilled: DrillReport) -> Html:
 
 
 def calm(drilled: DrillReport) -> Html:
-    """What the probe felt without any fault."""
+    """What the probe met without any fault."""
     rows = [
         tag(
             "tr",
@@ -172,7 +172,7 @@ def _run(fault: Fault, run: Run) -> Html:
     )
 
 
-def _felt(felt: Felt | None) -> Html:
+def _felt(felt: StreamStats | None) -> Html:
     return _NONE if felt is None else _number(told(felt.gap))
 
 

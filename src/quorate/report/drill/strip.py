@@ -16,7 +16,7 @@ _STEP = 6.0
 
 
 def strips(fault: Fault, name: str) -> Html:
-    """One picture per stream that the runs have felt; `name` makes their ids their own."""
+    """One picture per stream that the runs have; `name` makes their ids their own."""
     shown = [stream for stream in STREAMS if fault.gaps(stream)]
     return tag("div", *(_strip(fault, stream, f"{name}-{stream}") for stream in shown), class_="strips")
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from quorate.plan.words import many
-from quorate.report.drill.report import DrillReport, Fault, Felt, Run, spread
+from quorate.report.drill.report import DrillReport, Fault, Run, StreamStats, spread
 from quorate.spec.processes import elected
 
 FELT = ("new", "kept", "writes")
@@ -16,7 +16,7 @@ LED = ("etcd", *elected())
 
 @dataclass(frozen=True)
 class Cell:
-    """What one stream felt of all runs of a fault; times in seconds, rounded up to hundredths."""
+    """What one stream met in all runs of a fault; times in seconds, rounded up to hundredths."""
 
     p50: float
     p99: float
@@ -84,7 +84,7 @@ def signed(change: float, minus: str = "-") -> str:
     return f"{'+' if rounded > 0 else minus if rounded < 0 else ''}{abs(rounded):.2f}"
 
 
-def misses(felt: Felt, goal: float | None) -> bool:
+def misses(felt: StreamStats, goal: float | None) -> bool:
     """Whether one run's stream is beyond its goal."""
     return goal is not None and (felt.gap > goal if goal else felt.failed > 0)
 
@@ -95,7 +95,7 @@ def same(fault: Fault, before: DrillReport | None) -> Fault | None:
 
 
 def cell(fault: Fault, stream: str, before: Fault | None = None) -> Cell | None:
-    """One stream of a fault, None when no run that counts has felt it."""
+    """One stream of a fault, None when no run that counts has it."""
     gaps = fault.gaps(stream)
     if not gaps:
         return None

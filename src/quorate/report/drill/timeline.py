@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
-from quorate.report.drill.report import STREAMS, Run, Tick
+from quorate.report.drill.report import STREAMS, Run, Sample
 from quorate.report.drill.scale import Scale, scale
 from quorate.report.drill.spans import LETTER, NAMES, spans
 from quorate.report.drill.sums import misses, told
@@ -168,7 +168,7 @@ def _length(run: Run, stream: str, goal: float | None, gap: Gap, axis: Scale, mi
     return tag("text", words, x=left - 5, y=middle + 4, class_=f"{class_} before")
 
 
-def _dashes(ticks: Sequence[Tick], axis: Scale, y: float, kind: str) -> Html:
+def _dashes(ticks: Sequence[Sample], axis: Scale, y: float, kind: str) -> Html:
     """Each pixel at most once, neighbours as one dash: thousands of ticks stay a few kilobytes."""
     ends = (tick.at + tick.seconds for tick in ticks)
     pixels = sorted({round(axis.x(end)) for end in ends if axis.begin <= end <= axis.end})

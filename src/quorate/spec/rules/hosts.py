@@ -76,12 +76,12 @@ def ssh_addresses(cluster: Cluster) -> Iterator[Fault]:
     """No machine is reached under two names."""
     seen: dict[tuple[str, int], str] = {}
     for index, host in enumerate(cluster.hosts):
-        door = (host.ssh_address or host.ip, host.ssh.port or cluster.ssh.port or 22)
-        other = seen.setdefault(door, host.name)
+        login = (host.ssh_address or host.ip, host.ssh.port or cluster.ssh.port or 22)
+        other = seen.setdefault(login, host.name)
         if host.ssh_address and other != host.name:
             yield Fault(
                 ("hosts", index, "ssh_address"),
-                f"{door[0]} port {door[1]} already leads to {other}",
+                f"{login[0]} port {login[1]} already leads to {other}",
                 "give each host its own ssh_address or ssh.port",
             )
 

@@ -4,9 +4,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from random import Random
 
-from quorate.drill import breaks, site
+from quorate.drill import injections, site
 from quorate.drill.scene import Scene, Skip
-from quorate.execute.outage import Break
+from quorate.execute.outage import Injection
 from quorate.spec.cluster import Host, Role
 
 APISERVER = "kube-apiserver.service"
@@ -17,134 +17,134 @@ DELAY = 100
 
 
 @dataclass(frozen=True)
-class Hit:
+class Experiment:
     """What is broken in one run."""
 
-    breaks: tuple[Break, ...]
+    injections: tuple[Injection, ...]
 
     @property
     def label(self) -> str:
         """Host, and service if only that is hit."""
-        return ", ".join(each.label for each in self.breaks)
+        return ", ".join(each.label for each in self.injections)
 
     @property
     def cut(self) -> frozenset[str]:
         """Names of the hosts that nobody reaches meanwhile."""
-        return frozenset(each.host.name for each in self.breaks if each.cut)
+        return frozenset(each.host.name for each in self.injections if each.cut)
 
 
-Choose = Callable[[Scene, Random], Hit]
-OfUnit = Callable[[Host, str], Break]
+SelectTarget = Callable[[Scene, Random], Experiment]
+OfUnit = Callable[[Host, str], Injection]
 
 
-def balancer(how: OfUnit) -> Choose:
+def balancer(how: OfUnit) -> SelectTarget:
     """The balancing program of the virtual IP's owner, or where nodes have their own that of the probe's node."""
-    return lambda scene, _rng: Hit((how(scene.need_balancer(), f"{scene.cluster.load_balancer.kind}.service"),))
+    return lambda scene, _rng: Experiment((how(scene.need_balancer(), f"{scene.cluster.load_balancer.kind}.service"),))
 
 
-def keepalived(how: OfUnit) -> Choose:
+def keepalived(how: OfUnit) -> SelectTarget:
     """keepalived of the virtual IP's owner."""
-    return lambda scene, _rng: Hit((how(scene.need_owner(), "keepalived.service"),))
+    return lambda scene, _rng: Experiment((how(scene.need_owner(), "keepalived.service"),))
 
 
-def balancer_host(scene: Scene, _rng: Random) -> Hit:
+def balancer_host(scene: Scene, _rng: Random) -> Experiment:
     """The host that holds the virtual IP, from everybody."""
     owner = scene.need_owner()
     scene.demand_spare(owner)
-    return Hit((breaks.cut(owner),))
+    return Experiment((injections.cut(owner),))
 
 
-def balancers_split(scene: Scene, _rng: Random) -> Hit:
+def balancers_split(scene: Scene, _rng: Random) -> Experiment:
     """The owner of the virtual IP, from the other balancers alone."""
     owner = scene.need_owner()
-    return Hit((breaks.apart(owner, scene.cluster.balancers),))
+    return Experiment((injections.apart(owner, scene.cluster.balancers),))
 
 
-def network_restarted(scene: Scene, rng: Random) -> Hit:
+def network_restarted(scene: Scene, rng: Random) -> Experiment:
     """The network service of the virtual IP's owner; of any worker where each has its own way to the API."""
     if scene.cluster.endpoint.local:
-        return Hit((site.restarted(_unprobed(scene, rng)),))
+        return Experiment((site.restarted(_unprobed(scene, rng)),))
     owner, vip = scene.need_owner(), scene.cluster.endpoint.vip
-    return Hit((site.restarted(owner, vip),))
+    return Experiment((site.restarted(owner, vip),))
 
 
-def address_renewed(scene: Scene, rng: Random) -> Hit:
+def address_renewed(scene: Scene, rng: Random) -> Experiment:
     """The own address of the virtual IP's owner, whose balancer then ends; else that of any worker, which has no more
     to lose by it.
     """
     if scene.cluster.endpoint.local:
-        return Hit((site.renewed(_unprobed(scene, rng)),))
-    return Hit((site.renewed(scene.need_owner(), f"{scene.cluster.load_balancer.kind}.service"),))
+        return Experiment((site.renewed(_unprobed(scene, rng)),))
+    return Experiment((site.renewed(scene.need_owner(), f"{scene.cluster.load_balancer.kind}.service"),))
 
 
-def firewall_reloaded(scene: Scene, rng: Random) -> Hit:
+def firewall_reloaded(scene: Scene, rng: Random) -> Experiment:
     """The firewalls of the virtual IP's owner, or of any master where there is none but each node finds all masters,
     and of any worker: the way to the API, and that to services.
     """
     front = rng.choice(scene.cluster.masters) if scene.cluster.endpoint.local else scene.owner
     workers = _need_workers(scene) if front is None else scene.cluster.workers
     hosts = [*([front] if front else []), *([rng.choice(workers)] if workers else [])]
-    return Hit(tuple(site.reloaded(host) for host in {host.name: host for host in hosts}.values()))
+    return Experiment(tuple(site.reloaded(host) for host in {host.name: host for host in hosts}.values()))
 
 
-def apiserver(how: OfUnit) -> Choose:
+def apiserver(how: OfUnit) -> SelectTarget:
     """The API server of any master."""
-    return lambda scene, rng: Hit((how(rng.choice(scene.need_masters()), APISERVER),))
+    return lambda scene, rng: Experiment((how(rng.choice(scene.need_masters()), APISERVER),))
 
 
-def master_host(scene: Scene, rng: Random) -> Hit:
+def master_host(scene: Scene, rng: Random) -> Experiment:
     """Any master, if possible one that does not hold the virtual IP: that one is a fault of its own."""
-    return Hit((breaks.cut(_any(scene, rng, scene.need_masters())),))
+    return Experiment((injections.cut(_any(scene, rng, scene.need_masters())),))
 
 
-def leader_host(scene: Scene, _rng: Random) -> Hit:
+def leader_host(scene: Scene, _rng: Random) -> Experiment:
     """The host of the etcd member that leads."""
     if scene.leader is None:
         raise Skip("it is not known which etcd member leads")
     scene.demand_spare(scene.leader)
-    return Hit((breaks.cut(scene.leader),))
+    return Experiment((injections.cut(scene.leader),))
 
 
-def member_host(scene: Scene, rng: Random) -> Hit:
+def member_host(scene: Scene, rng: Random) -> Experiment:
     """The host of an etcd member that follows."""
-    return Hit((breaks.cut(_follower(scene, rng)),))
+    return Experiment((injections.cut(_follower(scene, rng)),))
 
 
-def member(how: OfUnit) -> Choose:
+def member(how: OfUnit) -> SelectTarget:
     """An etcd member that follows."""
-    return lambda scene, rng: Hit((how(_follower(scene, rng), "etcd.service"),))
+    return lambda scene, rng: Experiment((how(_follower(scene, rng), "etcd.service"),))
 
 
-def leading(component: str, how: OfUnit) -> Choose:
+def leading(component: str, how: OfUnit) -> SelectTarget:
     """The one of a component's processes that leads."""
-    return lambda scene, _rng: Hit((how(scene.need_leader(component), f"{component}.service"),))
+    return lambda scene, _rng: Experiment((how(scene.need_leader(component), f"{component}.service"),))
 
 
-def worker_host(scene: Scene, rng: Random) -> Hit:
+def worker_host(scene: Scene, rng: Random) -> Experiment:
     """A worker, if possible one that is nothing else."""
     workers = scene.spare(_need_workers(scene))
     pure = [host for host in workers if host.roles == (Role.WORKER,)]
-    return Hit((breaks.cut(rng.choice(pure or workers)),))
+    return Experiment((injections.cut(rng.choice(pure or workers)),))
 
 
-def kubelet(how: OfUnit) -> Choose:
+def kubelet(how: OfUnit) -> SelectTarget:
     """The kubelet of any worker."""
-    return lambda scene, rng: Hit((how(rng.choice(_need_workers(scene)), "kubelet.service"),))
+    return lambda scene, rng: Experiment((how(rng.choice(_need_workers(scene)), "kubelet.service"),))
 
 
-def master_deaf(scene: Scene, rng: Random) -> Hit:
+def master_deaf(scene: Scene, rng: Random) -> Experiment:
     """A master that gets nothing from the cluster's other hosts; they get what it sends."""
-    return Hit((breaks.deaf(_any(scene, rng, scene.need_masters()), scene.cluster.hosts),))
+    return Experiment((injections.deaf(_any(scene, rng, scene.need_masters()), scene.cluster.hosts),))
 
 
-def master_lossy(scene: Scene, rng: Random) -> Hit:
+def master_lossy(scene: Scene, rng: Random) -> Experiment:
     """A master that loses packets."""
-    return Hit((breaks.lossy(_any(scene, rng, scene.need_masters()), LOSS),))
+    return Experiment((injections.lossy(_any(scene, rng, scene.need_masters()), LOSS),))
 
 
-def master_slow(scene: Scene, rng: Random) -> Hit:
+def master_slow(scene: Scene, rng: Random) -> Experiment:
     """A master whose packets are late."""
-    return Hit((breaks.slow(_any(scene, rng, scene.need_masters()), DELAY),))
+    return Experiment((injections.slow(_any(scene, rng, scene.need_masters()), DELAY),))
 
 
 def _any(scene: Scene, rng: Random, hosts: Sequence[Host]) -> Host:
