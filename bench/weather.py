@@ -28,7 +28,7 @@ from quorate.drill.outage import Outages
 from quorate.drill.probe import Probe
 from quorate.drill.probe_config import Target
 from quorate.drill.scene import Skip
-from quorate.drill.streams import felt
+from quorate.drill.streams import stream_stats
 from quorate.execute.outage import GUARD
 from quorate.report.drill.report import StreamStats
 from quorate.spec.cluster import Cluster, Role
@@ -189,7 +189,7 @@ async def weather(made: Stand, minutes: float, loss: int = LOSS) -> Weather:
         assert probe.result is not None
         problem = "; ".join(filter(None, [*failed, probe.result.problem]))
         lost, told = len(probe.result.lost), judge(work.cluster, before, after)
-        return Weather(made.name, minutes, loss, jitter, burners, *told, lost, felt(seen), problem)
+        return Weather(made.name, minutes, loss, jitter, burners, *told, lost, stream_stats(seen), problem)
 
 
 def keep(found: Weather, folder: Path) -> None:

@@ -51,6 +51,11 @@ class Api:
         """The API server's version, `1.37.2`."""
         return str(json.loads(self.ask("get", "--raw", "/version"))["gitVersion"]).removeprefix("v")
 
+    def nodes(self) -> list[dict[str, Any]]:
+        """All nodes, as the API tells them."""
+        found: list[dict[str, Any]] = json.loads(self.ask("get", "nodes", "--output=json"))["items"]
+        return found
+
     def silent_groups(self) -> list[str]:
         """API groups by version that do not answer, with what was said. Raises QuorateError when nobody is reached."""
         groups = json.loads(self.ask("get", "--raw", "/apis"))["groups"]

@@ -31,6 +31,8 @@ class Program:
     path: Path
     kubectl: Path
     kubeconfig: Path
+    passable_taints: tuple[str, ...] = ()
+    """Keys of taints that nodes may have: it waits for nodes with others."""
 
     def version(self) -> str:
         """Its Kubernetes version, `1.37.2`. Raises ArtifactError when it does not tell."""
@@ -93,6 +95,7 @@ class Program:
             "--provider=skeleton",
             f"--report-dir={place}",
             f"--ginkgo.focus={focus(tests)}",
+            f"--non-blocking-taints={','.join(self.passable_taints)}",
             "--ginkgo.no-color",
             *(["--ginkgo.silence-skips"] if self._silences_skips else []),
             # A namespace that stays is a cluster that is not as it was found.

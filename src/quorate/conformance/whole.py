@@ -5,11 +5,12 @@ import fcntl
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from quorate.conformance import runner, session
 from quorate.conformance.leftovers import Api, take_away
+from quorate.conformance.nodes import barred, chosen_taints
 from quorate.conformance.program import Program
 from quorate.conformance.result import Outcome, Result
 from quorate.conformance.session import Session
@@ -72,6 +73,11 @@ async def conform(
             f"the suite is of Kubernetes {version}, the API server of {served}",
             "name the e2e.test of the cluster's own version, or leave --e2e out",
         )
+    nodes = await asyncio.to_thread(api.nodes)
+    if reasons := barred(nodes):
+        hint = "`kubectl describe node` tells more; `kubectl uncordon` opens one that was cordoned"
+        raise QuorateError(f"the tests need every node: {'; '.join(reasons)}", hint)
+    program = replace(program, passable_taints=chosen_taints(nodes))
     run = _before(session.found(folder), folder, version, choice) if go_on else None
     await asyncio.to_thread(take_away, api, session.run_ids(folder), say)
     if run is None:

@@ -4,7 +4,7 @@ import pytest
 import staging
 from past_clusters import THREE, E, L, M, W, ancestors, cluster, context, named, resource
 from staging import compile_cluster
-from verify_door import FormerEndpoint
+from verify_door import Door
 from verify_model import Model
 
 from quorate.component import etcd_way
@@ -104,7 +104,7 @@ async def test_verify_knows_who_goes_past_it(uses: str, status: Status) -> None:
         return text.replace("https://127.0.0.1:2382", uses)
 
     model = Model(cluster(DESCRIBED), spoil)
-    found = await verify(model.cluster, FormerEndpoint(model), disruptive=False, on_finding=lambda _finding: None)
+    found = await verify(model.cluster, Door(model), disruptive=False, on_finding=lambda _finding: None)
     (independent,) = [each for each in found if each.id == "independent"]
     assert independent.status is status, independent
     assert status is Status.PASSED or "kube-apiserver of m1 uses 10.0.9.11, not its way" in independent.detail

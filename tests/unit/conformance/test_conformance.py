@@ -139,6 +139,7 @@ esac
 for word; do
   case "$word" in
   --report-dir=*) place=${word#*=};;
+  --non-blocking-taints=*) echo "${word#*=}" >> "$(dirname "$0")/taints";;
   --ginkgo.focus=*) focus=${word#*=};;
   --ginkgo.silence-skips) [ -e "$(dirname "$0")/new" ] || { echo "flag provided but not defined" >&2; exit 2; };;
   esac
@@ -173,6 +174,7 @@ case "$*" in
 *"get --raw /apis") echo '{"groups": [{"versions": [{"groupVersion": "apps/v1"}, {"groupVersion": "metrics/v1"}]}]}';;
 *"--kubeconfig=/bad"*"get --raw /apis/metrics"*) echo "the server is currently unable" >&2; exit 1;;
 *"get --raw /version"*) echo '{"gitVersion": "v1.37.2"}';;
+*"get nodes"*) cat "$here/nodes" 2>/dev/null || echo '{"items": []}';;
 *"get namespaces --selector"*)
   printf '{"items": [%s' "$(space others 0)"; [ ! -e "$here/left" ] || printf ', %s' "$(space e2e-1 abc)"; echo ']}';;
 *"get namespaces"*) printf 'namespace/default\\nnamespace/others\\n'; [ ! -e "$here/left" ] || echo namespace/e2e-1;;
@@ -228,6 +230,42 @@ async def test_all_chosen_tests_are_run_and_told(program: Program, new: bool) ->
     }
     (bad,) = found.of(Outcome.FAILED)
     assert (bad.reason, bad.log) == ("no", "log of two")
+
+
+def node(name: str, *taints: str, ready: bool = True, cordoned: bool = False) -> dict[str, object]:
+    keys = [*taints, *(["node.kubernetes.io/unschedulable"] if cordoned else [])]
+    spec = {"taints": [{"key": key, "effect": "NoSchedule"} for key in keys], "unschedulable": cordoned}
+    return {
+        "metadata": {"name": name},
+        "spec": spec,
+        "status": {"conditions": [{"type": "Ready", "status": str(ready)}]},
+    }
+
+
+@pytest.mark.parametrize(
+    ("bad", "reason"),
+    [
+        (node("w1", "node.kubernetes.io/disk-pressure"), "w1 has the taint node.kubernetes.io/disk-pressure"),
+        (node("w1", cordoned=True), "w1 is cordoned"),
+        (node("w1", ready=False), "w1 is not Ready"),
+    ],
+)
+async def test_a_node_that_takes_no_pods_is_named_before_anything_runs(
+    program: Program, bad: dict[str, object], reason: str
+) -> None:
+    """The suite itself waits half an hour for it, and says nothing."""
+    (program.path.parent / "nodes").write_text(json.dumps({"items": [node("w0"), bad]}))
+    with pytest.raises(QuorateError, match=f"the tests need every node: {re.escape(reason)}$"):
+        await conform(program)
+    assert not (program.path.parent / "ran").exists()
+
+
+async def test_taints_that_somebody_chose_stop_nothing(program: Program) -> None:
+    nodes = [node("w0"), node("w1", "example.com/gpu"), node("m1", "node-role.kubernetes.io/control-plane")]
+    (program.path.parent / "nodes").write_text(json.dumps({"items": nodes}))
+    assert (await conform(program)).good
+    keys = (program.path.parent / "taints").read_text().split()
+    assert set(keys) == {"node-role.kubernetes.io/control-plane,example.com/gpu"}
 
 
 async def test_the_quick_run_asks_each_api_server_for_every_group(

@@ -17,7 +17,7 @@ from quorate.execute import apply as module
 from quorate.execute import once
 from quorate.execute.apply import UPLOADS_OF_HOST, Executor
 from quorate.execute.outcome import Outcome
-from quorate.execute.regain import BACK, PAUSES
+from quorate.execute.regain import BACK_WITHIN_S, PAUSES
 from quorate.report.event import Event, Said
 from quorate.resource.resource import Resource
 
@@ -77,7 +77,7 @@ async def test_a_reboot_of_a_minute_is_waited_for_and_holds_no_other_host_up(pau
     door.meets = lost
     outcome = await walked([*mine, *others], door, lambda: None, events)
     assert outcome.ok
-    assert 35 < sum(pauses) < BACK
+    assert 35 < sum(pauses) < BACK_WITHIN_S
     first = door.ran.index(("a", "@set x 1"))
     assert first == len(others), "the other host waited"
     assert [event.text for event in events if isinstance(event, Said)] == [
@@ -87,7 +87,7 @@ async def test_a_reboot_of_a_minute_is_waited_for_and_holds_no_other_host_up(pau
 
 
 def test_the_patience_fits_a_reboot() -> None:
-    assert BACK - PAUSES[-1] < sum(PAUSES) <= BACK
+    assert BACK_WITHIN_S - PAUSES[-1] < sum(PAUSES) <= BACK_WITHIN_S
     assert all(later <= 2 * sooner for sooner, later in pairwise(PAUSES))
     assert PAUSES[0] <= 0.5
 

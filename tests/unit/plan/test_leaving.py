@@ -11,7 +11,7 @@ from quorate.operation import change
 from quorate.operation.change import AWAY, JOIN, LEAVE
 from quorate.resource.removal import Removal
 from quorate.spec.cluster import Cluster, Endpoint, LoadBalancer
-from quorate.spec.leaving import Door, leaving, retiring
+from quorate.spec.leaving import FormerEndpoint, leaving, retiring
 
 
 def test_who_leaves() -> None:
@@ -29,7 +29,7 @@ def test_who_leaves() -> None:
 
 def test_the_old_endpoint_is_kept_meanwhile() -> None:
     old, new = cluster(THREE), cluster(THREE, vip="10.0.9.101")
-    assert retiring(new, [old, new]) == (Door("10.0.9.100", 6443, hosts=("10.0.9.16", "10.0.9.17")),)
+    assert retiring(new, [old, new]) == (FormerEndpoint("10.0.9.100", 6443, hosts=("10.0.9.16", "10.0.9.17")),)
     assert staging.names(context(new, old)) == [JOIN, LEAVE]
     conf = resource(compile_cluster(context(new, old)), Key("b1", "file", "/etc/quorate/keepalived.conf"))
     last = resource(staging.named(context(new, old), LEAVE), conf.key)
