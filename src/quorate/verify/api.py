@@ -6,6 +6,8 @@ import ssl
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+import httpx2
+
 from quorate.render.sh import heredoc, quote
 from quorate.resource.ask import MARK
 from quorate.spec import pki_files
@@ -100,8 +102,6 @@ async def traffic(env: Env) -> Traffic:
 
 async def _from_here(env: Env, urls: list[str]) -> dict[str, int] | None:
     """Answers per URL, over new connections and with the certificate checked; None if nothing is reached."""
-    import httpx2
-
     pem = await ca_pem(env)
     context = ssl.create_default_context(cadata=pem)
 
