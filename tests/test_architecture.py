@@ -11,6 +11,7 @@ from quorate.component import COMPONENTS
 
 ROOT = Path(__file__).parent.parent
 SOURCES = sorted((ROOT / "src/quorate").rglob("*.py"))
+VERBS = ROOT / "src/quorate/cli/verbs"
 TESTS = sorted((ROOT / "tests").rglob("*.py"))
 SHARED = {
     "clock",
@@ -33,6 +34,21 @@ EMPTY_WORDS = {"utils", "util", "helpers", "helper", "common", "manager", "base"
 QUOTING = {"quote", "sh", "heredoc", "kubectl", "etcdctl"}
 """Calls whose result may stand in a script."""
 
+LATE = {
+    ("artifact/fetch.py", "httpx2"): "what is in the cache is not fetched",
+    ("cli/main.py", "importlib.metadata"): "nothing but --version needs it",
+    ("execute/prepare.py", "httpx2"): "few clusters name a manifest by its URL",
+    ("transport/ssh.py", "quorate.transport.connect"): "it brings asyncssh, which a wrong cluster file does not need",
+    ("transport/ssh.py", "quorate.transport.forward"): "asyncssh",
+    ("transport/ssh.py", "quorate.transport.keyring"): "asyncssh",
+    ("transport/ssh.py", "quorate.transport.link"): "asyncssh",
+    ("transport/ssh.py", "quorate.transport.session"): "asyncssh",
+}
+"""Imports inside functions, and why they are not at the top: they take long, and a common way does without.
+
+Those of `cli/verbs` are not here: its first lines say why.
+"""
+
 
 def name(path: Path) -> str:
     return str(path.relative_to(ROOT))
@@ -48,6 +64,37 @@ def test_a_module_says_what_it_is_for(path: Path) -> None:
 @pytest.mark.parametrize("path", SOURCES + TESTS, ids=name)
 def test_no_room_is_called_nothing(path: Path) -> None:
     assert not EMPTY_WORDS & set(path.relative_to(ROOT).with_suffix("").parts)
+
+
+def _imports(function: ast.FunctionDef | ast.AsyncFunctionDef) -> list[ast.Import | ast.ImportFrom]:
+    return [node for node in ast.walk(function) if isinstance(node, ast.Import | ast.ImportFrom)]
+
+
+def _functions(path: Path) -> list[ast.FunctionDef | ast.AsyncFunctionDef]:
+    tree = ast.parse(path.read_text())
+    return [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+
+
+def test_imports_are_at_the_top_or_have_a_reason() -> None:
+    found = set()
+    for path in SOURCES:
+        if path.parent == VERBS:
+            continue
+        for node in [node for function in _functions(path) for node in _imports(function)]:
+            modules = [node.module or ""] if isinstance(node, ast.ImportFrom) else [each.name for each in node.names]
+            found |= {(str(path.relative_to(ROOT / "src/quorate")), module) for module in modules}
+    assert found == set(LATE)
+
+
+@pytest.mark.parametrize("path", sorted(VERBS.glob("*.py")), ids=name)
+def test_a_verb_imports_its_work_in_its_first_lines(path: Path) -> None:
+    tops = [node for node in ast.parse(path.read_text()).body if isinstance(node, ast.ImportFrom)]
+    light = {"quorate.core", "quorate.cli.verbs.options"}
+    assert {node.module for node in tops if str(node.module).startswith("quorate.")} <= light
+    for function in _functions(path):
+        lines = [node for node in function.body if not isinstance(node, ast.Expr)]
+        imports = _imports(function)
+        assert lines[: len(imports)] == imports, function.name
 
 
 def test_every_part_is_in_the_table_of_contents() -> None:

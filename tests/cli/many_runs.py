@@ -23,6 +23,7 @@ import pytest
 import quorate
 from quorate.cli import main
 from quorate.core import TransportError
+from quorate.execute import prepare
 from quorate.transport import trust
 
 FASTER = 50
@@ -70,7 +71,7 @@ def stage() -> None:
     patch = pytest.MonkeyPatch()
     made = fake_hosts.Hosts()
     fake_hosts.made_up(patch, made)
-    patch.setattr("quorate.artifact.resolve.resolve", __import__("quorate.execute.prepare").execute.prepare.resolve)
+    patch.setattr("quorate.cli.artifacts.resolve", prepare.resolve)
     patch.setattr(os, "geteuid", lambda: 1000)
 
     async def look(host: str, *_more: object) -> TransportError:

@@ -81,7 +81,7 @@ def test_keys_on_disk_are_those_of_the_plan(quorate: Quorate, monkeypatch: pytes
         made.append(await before(*words, **more))
         return made[-1]
 
-    monkeypatch.setattr(prepare, "prepare", kept)
+    monkeypatch.setattr("quorate.cli.look.prepare", kept)
     quorate("apply", "--yes")
     pki = tmp_path / ".quorate" / "tiny" / "pki"
     assert {path.name: path.read_bytes() for path in pki.iterdir()} == made[0].context.secrets.pems
@@ -263,10 +263,10 @@ def test_what_did_not_hold_is_not_tried_again_unasked(
     quorate: Quorate, hosts: Hosts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from quorate.core import Key
-    from quorate.plan import fallback
 
     told = {Key("node01", "fallback", "kubelet"): "node01: this change of kubelet was tried at noon: no; it is back"}
-    monkeypatch.setattr(fallback, "known_bad", lambda _plan: told)
+    for module in ("look", "apply"):
+        monkeypatch.setattr(f"quorate.cli.{module}.known_bad", lambda _plan: told)
     assert "this change of kubelet was tried at noon" in quorate("plan")[1]
     code, _, err = quorate("apply", "--yes")
     assert code == 4

@@ -151,7 +151,7 @@ def test_an_export_that_has_no_place(
 ) -> None:
     from quorate.execute import prepare
 
-    monkeypatch.setattr("quorate.artifact.resolve.resolve", prepare.resolve)
+    monkeypatch.setattr("quorate.cli.artifacts.resolve", prepare.resolve)
     (tmp_path / "full").mkdir()
     (tmp_path / "full/mine").write_text("mine")
     (tmp_path / "file").write_text("mine")

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from fake_hosts import Hosts, Quorate
 
-from quorate.drill import runner
 from quorate.report.drill.report import DrillReport, Fault, Run, StreamStats
 from quorate.state.holder import Holder
 
@@ -36,7 +35,7 @@ def drills(monkeypatch: pytest.MonkeyPatch, hosts: Hosts) -> list[dict[str, Any]
                 more["on_run"](fault, run)
         return made
 
-    monkeypatch.setattr(runner, "drill", drill)
+    monkeypatch.setattr("quorate.cli.drill.measure", drill)
     return told
 
 

@@ -81,7 +81,7 @@ def test_a_bug_shows_lines_but_no_values(quorate: Quorate, monkeypatch: pytest.M
         secret = "hunter2"
         raise RuntimeError(f"length {len(secret)}")
 
-    monkeypatch.setattr("quorate.spec.load.load", broken)
+    monkeypatch.setattr("quorate.cli.validate.load", broken)
     code, _, err = quorate("validate")
     assert code == 70
     assert "RuntimeError: length 7" in err
@@ -94,7 +94,7 @@ def test_interrupted(quorate: Quorate, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupt(path: Path, *, offline: bool) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("quorate.spec.load.load", interrupt)
+    monkeypatch.setattr("quorate.cli.validate.load", interrupt)
     code, _, err = quorate("validate")
     assert code == 130
     assert err.strip() == "interrupted"
@@ -112,7 +112,8 @@ def test_a_closed_pipe_is_quiet(file: Path) -> None:
 
 def test_help_stays_light(file: Path) -> None:
     code = (
-        "import sys; from quorate.cli.main import run; run(['plan', '--help']); "
+        "import sys; from quorate.cli.main import LAB, VERBS, run; "
+        "[run([*words, '--help']) for words in ([], *([verb] for verb in VERBS), *(['lab', verb] for verb in LAB))]; "
         "heavy = {'asyncssh', 'httpx2', 'pydantic', 'rich.live', 'cryptography', 'ruamel.yaml'} & set(sys.modules); "
         "print('HEAVY', sorted(heavy))"
     )

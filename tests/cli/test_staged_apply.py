@@ -218,8 +218,8 @@ def test_what_did_not_hold_before_is_refused_in_a_later_stage_too(
     async def look_again(*_words: object, **_more: object) -> Looked:
         return looked
 
-    monkeypatch.setattr("quorate.cli.look.look", look_again)
-    monkeypatch.setattr("quorate.plan.fallback.known_bad", lambda _plan: {thing("door", "new").key: "m1: tried"})
+    monkeypatch.setattr("quorate.cli.apply.look", look_again)
+    monkeypatch.setattr("quorate.cli.apply.known_bad", lambda _plan: {thing("door", "new").key: "m1: tried"})
     with Output(svg=None, title="") as out:
         cluster, via = made.context.cluster, made.hosts
         again = _again(out, looked, cluster, made.file, via, made.events.append, retry=retry)  # type: ignore[arg-type]

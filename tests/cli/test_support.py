@@ -203,7 +203,7 @@ def test_the_rest_is_written_where_a_piece_can_not_be_had(
     async def broken(*_words: object, **_more: object) -> None:
         raise ZeroDivisionError("a bug")
 
-    monkeypatch.setattr("quorate.execute.prepare.prepare", broken)
+    monkeypatch.setattr("quorate.cli.look.prepare", broken)
     code, out, _ = quorate("support", "-o", "s.tar.gz")
     texts = opened(Path("s.tar.gz"))
     assert code == 0

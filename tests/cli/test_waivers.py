@@ -166,14 +166,14 @@ def test_preflight_tells_who_does_not_answer(quorate: Quorate, taken: Hosts) -> 
 def test_nothing_to_change_is_no_preflight(quorate: Quorate, taken: Hosts, monkeypatch: pytest.MonkeyPatch) -> None:
     from dataclasses import replace
 
-    from quorate.cli import look
+    from quorate.cli.look import Looked, look
 
-    seen = look.look
+    seen = look
 
-    async def nothing(*words: Any, **more: Any) -> look.Looked:
+    async def nothing(*words: Any, **more: Any) -> Looked:
         looked = await seen(*words, **more)
         return replace(looked, shown=replace(looked.shown, lines=()))
 
-    monkeypatch.setattr(look, "look", nothing)
+    monkeypatch.setattr("quorate.cli.apply.look", nothing)
     quorate("apply", "--yes")
     assert not [script for _, script in taken.scripts if "/proc/swaps" in script and "/proc/uptime" in script]

@@ -24,9 +24,9 @@ from quorate.resource.resource import Resource
 from quorate.resource.unit import Unit
 from quorate.spec.cluster import Cluster, Endpoint, LoadBalancer
 from quorate.spec.facts import Facts, HostFacts
+from quorate.spec.fewer_hosts import cluster_without
 from quorate.spec.leaving import everybody
 from quorate.spec.versions import table
-from quorate.spec.without import without as less
 from quorate.state.subnets import Subnets, allocate
 
 MIXED = {"m1": (M, E, L, W), "m2": (M, E), "m3": (M, E, L), "n1": (W,), "n2": (W,)}
@@ -277,7 +277,7 @@ def test_a_host_that_dies_in_the_middle_is_carried_through_when_it_returns(
 def test_a_dead_host_that_is_left_out_comes_back_as_a_new_one(name: str, dead: str, at: int) -> None:
     world = built(name)
     whole, member = world.now, world.now.host(dead).has(E)
-    world.now, world.absent = less(whole, {dead}), frozenset({dead})
+    world.now, world.absent = cluster_without(whole, {dead}), frozenset({dead})
     stopped(world, at)
     world.apply()
     others(world)

@@ -1,77 +1,34 @@
 """`quorate adopt`: get a cluster's state folder back from its etcd hosts."""
 
+import asyncio
+import tempfile
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
 
-from cyclopts import Parameter
+from pydantic import ValidationError
 
-from quorate.cli.words import Json, Yes
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from quorate.cli.output import Output
-    from quorate.core import QuorateError, Transport
-    from quorate.procedure.adopt import Opened, Opener, Sealed
-    from quorate.spec.cluster import Ssh
-    from quorate.spec.ssh import ResolvedSsh
-
-Address = Annotated[str, Parameter(help="Address or name of one of the cluster's etcd hosts.")]
-Into = Annotated[Path, Parameter(name="--into", help="The folder for the cluster file and the state folder.")]
-User = Annotated[str | None, Parameter(name="--user", help="Login user (default root). Another user needs sudo.")]
-Port = Annotated[int | None, Parameter(name="--port", help="sshd's port (default 22).")]
-Key = Annotated[
-    Path | None, Parameter(name="--key", help="Private SSH key; without it the agent and the default keys are tried.")
-]
-Login = Annotated[bool, Parameter(name="--ask-password", help="Ask for the login password.", show_default=False)]
-Sudo = Annotated[bool, Parameter(name="--ask-sudo-password", help="Ask for the sudo password.", show_default=False)]
-IdentityFile = Annotated[
-    Path | None,
-    Parameter(name="--identity", help="Private key, of age or OpenSSH, of a recipient; instead of the passphrase."),
-]
-From = Annotated[
-    Path | None,
-    Parameter(name="--passphrase-from", help="A file (mode 0600) with the passphrase in its first line."),
-]
+from quorate.cli.output import Output, dump, interactive
+from quorate.cli.trust import show
+from quorate.core import LocalError, QuorateError, Transport, TransportError, UsageError
+from quorate.plan.words import many
+from quorate.procedure.adopt import Opened, Opener, Sealed, cluster_of, fetch, first_way, missing, newest, ways
+from quorate.procedure.restore import place
+from quorate.report.console import GOOD, NAME, QUIET, WARN
+from quorate.spec import regular
+from quorate.spec.cluster import Ssh
+from quorate.spec.explain import fault
+from quorate.spec.load import load_former
+from quorate.spec.ssh import ResolvedSsh
+from quorate.spec.tree import Tree
+from quorate.state import age
+from quorate.state.bundle import KNOWN_HOSTS
+from quorate.transport.password import Prompt, stored
+from quorate.transport.ssh import SshTransport
+from quorate.transport.trust import pin, scan
 
 
-def adopt(
-    host: Address,
-    /,
-    *,
-    into: Into = Path(),
-    user: User = None,
-    port: Port = None,
-    key: Key = None,
-    ask_password: Login = False,
-    ask_sudo_password: Sudo = False,
-    identity: IdentityFile = None,
-    passphrase_from: From = None,
-    yes: Yes = False,
-    json: Json = False,
-) -> int:
-    """Get a cluster's state folder back, on a machine that has nothing but SSH access and the passphrase.
-
-    The copy on the named host is opened; when another etcd host has a newer one, that is taken. Host keys that are
-    not pinned in the copy are shown and pinned after a yes. What is in the folder already is never overwritten.
-    """
-    from quorate.cli.output import Output, run
-
-    asked = {"ask_password": ask_password or None, "ask_sudo_password": ask_sudo_password or None}
-    flags = {"user": user, "port": port, "key": key and str(key.expanduser().absolute()), **asked}
-    ssh = _ssh({name: value for name, value in flags.items() if value is not None})
-    return run(_adopt(Output(), host, into.absolute(), ssh, identity, passphrase_from, yes=yes, json=json))
-
-
-def _ssh(flags: "Mapping[str, object]") -> "Ssh":
+def _ssh(flags: Mapping[str, object]) -> Ssh:
     """What was said on the command line, by the rules of the cluster file's `ssh`. Raises UsageError."""
-    from pydantic import ValidationError
-
-    from quorate.core import UsageError
-    from quorate.spec.cluster import Ssh
-    from quorate.spec.explain import fault
-    from quorate.spec.tree import Tree
-
     try:
         return Ssh.model_validate(flags)
     except ValidationError as error:
@@ -79,33 +36,24 @@ def _ssh(flags: "Mapping[str, object]") -> "Ssh":
         raise UsageError(f"--{found.where[0]} {flags[str(found.where[0])]!a} {found.rule}", found.fix) from None
 
 
-def open_door(targets: "Mapping[str, ResolvedSsh]", *, asks: bool) -> "Transport":
+def open_door(targets: Mapping[str, ResolvedSsh], *, asks: bool) -> Transport:
     """The way to the hosts; tests put another one here."""
-    from quorate.transport.password import Prompt
-    from quorate.transport.ssh import SshTransport
-
     return SshTransport(targets, prompt=Prompt(allowed=asks))
 
 
-async def _adopt(
-    out: "Output",
+async def adopt_folder(
+    out: Output,
     host: str,
     into: Path,
-    ssh: "Ssh",
+    login: Mapping[str, object],
     identity: Path | None,
     passphrase_from: Path | None,
     *,
     yes: bool,
     json: bool,
 ) -> int:
-    import tempfile
-
-    from quorate.cli.output import dump
-    from quorate.core import QuorateError
-    from quorate.procedure.adopt import cluster_of, first_way, missing, newest, ways
-    from quorate.procedure.restore import place
-    from quorate.spec.load import load_former
-
+    """Get the state folder from `host` or another that has a newer copy; `login` is what was said of the way there."""
+    ssh = _ssh(login)
     with tempfile.TemporaryDirectory(prefix="quorate-adopt-") as scratch:
         known = Path(scratch) / "known_hosts"
         door = {host: first_way(host, ssh, known)}
@@ -142,16 +90,9 @@ async def _adopt(
 
 
 async def _pin(
-    out: "Output", targets: "Mapping[str, ResolvedSsh]", known: Path, *, yes: bool, json: bool
-) -> "dict[str, QuorateError]":
+    out: Output, targets: Mapping[str, ResolvedSsh], known: Path, *, yes: bool, json: bool
+) -> dict[str, QuorateError]:
     """Pin the keys of hosts that have no pin, after a yes; those that did not answer, or have another key."""
-    from quorate.cli.output import interactive
-    from quorate.cli.trust import show
-    from quorate.core import QuorateError, TransportError
-    from quorate.plan.words import many
-    from quorate.transport.password import Prompt
-    from quorate.transport.trust import pin, scan
-
     keys, lost = await scan(targets, prompt=Prompt(allowed=not json))
     fresh = [key for key in keys if key.state == "new"]
     if fresh and not json:
@@ -172,21 +113,19 @@ async def _pin(
 
 
 async def _pins_of(
-    first: "Opened",
-    out: "Output",
-    door: "Mapping[str, ResolvedSsh]",
-    targets: "Mapping[str, ResolvedSsh]",
+    first: Opened,
+    out: Output,
+    door: Mapping[str, ResolvedSsh],
+    targets: Mapping[str, ResolvedSsh],
     known: Path,
     *,
     yes: bool,
     json: bool,
-) -> "dict[str, QuorateError]":
+) -> dict[str, QuorateError]:
     """Pin the hosts' keys as the copy has them, and those that it does not have after a yes; who stays strange.
 
     Raises TransportError when the host that was asked first is not the one that the copy knows.
     """
-    from quorate.state.bundle import KNOWN_HOSTS
-
     pins = first.bundle.entries.get(KNOWN_HOSTS)
     if pins is not None:
         known.write_bytes(pins.content)
@@ -197,14 +136,9 @@ async def _pins_of(
 
 
 async def _fetch(
-    targets: "Mapping[str, ResolvedSsh]", *, asks: bool
-) -> "tuple[dict[str, Sealed], dict[str, QuorateError]]":
+    targets: Mapping[str, ResolvedSsh], *, asks: bool
+) -> tuple[dict[str, Sealed], dict[str, QuorateError]]:
     """The copies of hosts that have one, and why others could not be asked."""
-    import asyncio
-
-    from quorate.core import LocalError, QuorateError
-    from quorate.procedure.adopt import fetch
-
     via = open_door(targets, asks=asks)
     found: dict[str, Sealed] = {}
     lost: dict[str, QuorateError] = {}
@@ -225,14 +159,8 @@ async def _fetch(
     return found, lost
 
 
-async def _opener(sealed: "Sealed", identity: Path | None, passphrase_from: Path | None, *, asks: bool) -> "Opener":
+async def _opener(sealed: Sealed, identity: Path | None, passphrase_from: Path | None, *, asks: bool) -> Opener:
     """What opens the copies: the private keys in a file, or the passphrase, from a file or asked for."""
-    from quorate.core import LocalError, QuorateError
-    from quorate.procedure.adopt import Opener
-    from quorate.spec import regular
-    from quorate.state import age
-    from quorate.transport.password import Prompt, stored
-
     prompt = Prompt(allowed=asks)
     if identity is not None:
         try:
@@ -251,11 +179,7 @@ async def _opener(sealed: "Sealed", identity: Path | None, passphrase_from: Path
         raise QuorateError(error.message, hint) from None
 
 
-def _tell(
-    out: "Output", file: Path, found: "Opened", gone: "Mapping[str, str]", lost: "Mapping[str, QuorateError]"
-) -> None:
-    from quorate.report.console import GOOD, NAME, QUIET, WARN
-
+def _tell(out: Output, file: Path, found: Opened, gone: Mapping[str, str], lost: Mapping[str, QuorateError]) -> None:
     name = found.bundle.cluster
     out.say((f"{name}: ", NAME), ("adopted", f"bold {GOOD}"), f", copy number {found.sequence} of {found.host}")
     out.say((f"{'file':<10}", QUIET), str(file))

@@ -1,87 +1,32 @@
 """`quorate apply`: make the hosts what the cluster file says."""
 
+import hashlib
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from quorate.cli.words import (
-    DEFAULT,
-    BreakLock,
-    File,
-    Json,
-    Limit,
-    Replace,
-    Retry,
-    Svg,
-    Through,
-    Verbose,
-    Waive,
-    Without,
-    Yes,
-)
-
-if TYPE_CHECKING:
-    from quorate.cli.look import Looked
-    from quorate.cli.output import Output
-    from quorate.core import Transport
-    from quorate.execute.protocol import Again, Applied
-    from quorate.report.event import Emit, Planned
-    from quorate.spec.cluster import Cluster
+from quorate.cli.look import Looked, about, look
+from quorate.cli.names import known, selected
+from quorate.cli.output import Output, busy
+from quorate.cli.preflight import before, settle
+from quorate.cli.sink import begins, sink
+from quorate.cli.stop import gently, silence
+from quorate.cli.verbs.options import file_flag
+from quorate.cli.writer import writing
+from quorate.core import ApplyFailed, PlanError, QuorateError, Transport, TransportError, UsageError
+from quorate.execute.protocol import Again, Applied, ApplyRequest, carry_out, demand
+from quorate.plan.fallback import known_bad
+from quorate.plan.show import Sort
+from quorate.report import jsonl, result
+from quorate.report import plan as plan_text
+from quorate.report.event import Emit, Planned, Said
+from quorate.spec.cluster import Cluster
+from quorate.spec.load import load
 
 LONG = 40
 """Changes from which on the plan is shown as one row per host; `quorate plan` shows all of it."""
 
 
-def apply(
-    *,
-    file: File = DEFAULT,
-    yes: Yes = False,
-    replace: Replace = (),
-    without: Without = (),
-    waive: Waive = (),
-    through: Through = "",
-    limit: Limit = (),
-    retry: Retry = False,
-    break_lock: BreakLock = False,
-    verbose: Verbose = False,
-    json: Json = False,
-    svg: Svg = None,
-) -> int:
-    """Make the hosts what the cluster file says: show the plan, ask, and go.
-
-    What takes several stages (an endpoint that moves, hosts that leave) is shown whole and walked one after the other,
-    each looked at anew; --through ends after one. With --limit only some hosts are changed, where nothing else must
-    come first. Interrupted or failed, the same command goes on where it stopped.
-    Ctrl-C once lets running steps end, twice aborts. A host that was in the cluster and does not answer is left as it
-    is (exit code 6 in the end); one that is not in the file any more leaves the cluster, and so does one that --without
-    names, until it answers again: its member leaves etcd, and nobody sends it anything. Who runs it at the same time is
-    refused (exit code 10): the lock is on the hosts, and free again 40 s after the last sign of life. Before the first
-    change the hosts are checked (see `quorate preflight`); what fails stops it (exit code 4) unless waived. With --json
-    each event is one line.
-    """
-    from quorate.cli.output import Output, demand_terminal, run
-
-    if not yes:
-        demand_terminal("apply", "add --yes, or look first with `quorate plan`")
-    with Output(svg=svg, title="quorate apply") as out:
-        asked = _apply(
-            out,
-            file,
-            frozenset(replace),
-            frozenset(without),
-            waive,
-            through,
-            limit,
-            retry=retry,
-            yes=yes,
-            breaks=break_lock,
-            verbose=verbose,
-            json=json,
-        )
-        return run(asked)
-
-
-async def _apply(
-    out: "Output",
+async def apply_file(
+    out: Output,
     file: Path,
     replaced: frozenset[str],
     without: frozenset[str],
@@ -95,17 +40,7 @@ async def _apply(
     verbose: bool,
     json: bool,
 ) -> int:
-    from quorate.cli.look import busy, known, look, selected
-    from quorate.cli.preflight import before, settle
-    from quorate.cli.sink import begins, sink
-    from quorate.cli.stop import gently, silence
-    from quorate.cli.writer import writing
-    from quorate.core import ApplyFailed, QuorateError, TransportError
-    from quorate.plan.show import Sort
-    from quorate.report import jsonl
-    from quorate.report.event import Planned, Said
-    from quorate.spec.load import load
-
+    """Show the plan, ask, and walk its stages; a run that stopped before its end goes on."""
     cluster, text = load(file), file.read_text(encoding="utf-8")
     known(cluster, tuple(sorted(replaced | without)), ())
     only = selected(cluster, limit)
@@ -118,9 +53,6 @@ async def _apply(
             looked = await look(cluster, file, via, lines or emit, replaced=replaced, without=without, told=told)
             looked = looked.limited(only)
             looked, checked = await before(out, lines, looked, via, waivers)
-        # Its code came with the plan's.
-        from quorate.execute.protocol import ApplyRequest, carry_out, demand
-
         looked = looked.after("connect, lock", seconds)
         shown = looked.shown
         demand(looked.prepared)
@@ -163,23 +95,21 @@ async def _apply(
 
 
 def _again(
-    out: "Output",
-    first: "Looked",
-    cluster: "Cluster",
+    out: Output,
+    first: Looked,
+    cluster: Cluster,
     file: Path,
-    via: "Transport",
-    lines: "Emit | None",
+    via: Transport,
+    lines: Emit | None,
     *,
     retry: bool,
-) -> "Again[Looked]":
+) -> Again[Looked]:
     """How the hosts are looked at anew before a stage; what did not hold before is refused there, too, and a host that
     is left out and answers.
     """
-    from quorate.cli.look import busy, look
-
     replaced, out_of_it = first.prepared.context.replaced, first.prepared.out
 
-    async def again(stage: str) -> "Looked":
+    async def again(stage: str) -> Looked:
         with busy(None if lines else out, "looking at the hosts") as emit:
             looked = await look(cluster, file, via, lines or emit, replaced=replaced, without=out_of_it, stage=stage)
         await _try_again(out, looked, retry=retry, yes=True)
@@ -188,11 +118,8 @@ def _again(
     return again
 
 
-async def _try_again(out: "Output", looked: "Looked", *, retry: bool, yes: bool) -> None:
+async def _try_again(out: Output, looked: Looked, *, retry: bool, yes: bool) -> None:
     """Ask before something is tried that did not hold before; where nobody can be asked, that is a refusal."""
-    from quorate.core import PlanError
-    from quorate.plan.fallback import known_bad
-
     if retry or not (bad := known_bad(looked.prepared.plan)):
         return
     if yes or not await out.agreed("It did not hold then.  Only yes tries it again."):
@@ -200,10 +127,8 @@ async def _try_again(out: "Output", looked: "Looked", *, retry: bool, yes: bool)
         raise PlanError(f"tried before:\n{told}", "mend what kept it from holding; `--retry` tries it again as it is")
 
 
-def _named(looked: "Looked", through: str) -> None:
+def _named(looked: Looked, through: str) -> None:
     """Refuse the name of a stage that this apply has not."""
-    from quorate.core import UsageError
-
     names = looked.prepared.todo
     if through and through not in names:
         raise UsageError(
@@ -211,37 +136,28 @@ def _named(looked: "Looked", through: str) -> None:
         )
 
 
-def _show(out: "Output", cluster: "Cluster", looked: "Looked", *, verbose: bool) -> None:
-    from quorate.cli.look import about
-    from quorate.report import plan as text
-
+def _show(out: Output, cluster: Cluster, looked: Looked, *, verbose: bool) -> None:
     shown, hosts = looked.shown, about(looked)
     if len(shown.lines) <= LONG or verbose:
-        text.lines(out.console, shown, hosts, verbose=verbose)
+        plan_text.lines(out.console, shown, hosts, verbose=verbose)
     else:
-        text.overview(out.console, shown, hosts)
-    text.notes(out.console, shown, verbose=verbose)
-    text.verdict(out.console, cluster.name, shown)
+        plan_text.overview(out.console, shown, hosts)
+    plan_text.notes(out.console, shown, verbose=verbose)
+    plan_text.verdict(out.console, cluster.name, shown)
     if len(shown.lines) > LONG and not verbose:
         out.say(("`quorate plan` shows every line.", "bright_black"))
 
 
-def _told(planned: "Planned", text: str, waived: tuple[str, ...]) -> dict[str, object]:
+def _told(planned: Planned, text: str, waived: tuple[str, ...]) -> dict[str, object]:
     """What the journal tells of a run at its beginning."""
-    import hashlib
-
-    from quorate.report import jsonl
-
     counts = {name: value for name, value in jsonl.as_dict(planned).items() if name not in ("event", "cluster")}
     told: dict[str, object] = {**counts, "file": hashlib.sha256(text.encode()).hexdigest()[:16]}
     return {**told, "waived": waived} if waived else told
 
 
-def _result(out: "Output", file: Path, cluster: "Cluster", done: "Applied") -> None:
-    from quorate.report import result
-
+def _result(out: Output, file: Path, cluster: Cluster, done: Applied) -> None:
     ended, outcome, rest = done.ended, done.outcome, done.rest
-    flag = "" if file == DEFAULT else f" -f {file}"
+    flag = file_flag(file)
     if not outcome.changed and ended.ok:
         out.say((f"nothing had to be done, {ended.seconds:.1f} s", "bright_black"))
         return

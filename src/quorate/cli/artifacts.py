@@ -1,39 +1,22 @@
 """`quorate artifacts`: what will be installed, and where it comes from."""
 
+from dataclasses import asdict
+from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
 
-from cyclopts import Parameter
+from rich.table import Table
 
-from quorate.cli.words import DEFAULT, File, Json
-
-if TYPE_CHECKING:
-    from quorate.cli.output import Output
-
-Export = Annotated[
-    Path | None, Parameter(name="--export", help="Write them all to a new folder, for sites without network.")
-]
+from quorate.artifact.export import export, listing
+from quorate.artifact.resolve import resolve
+from quorate.cli.output import Output, busy, dump
+from quorate.plan.words import many, short, size
+from quorate.report.console import NAME
+from quorate.report.event import Said
+from quorate.spec.load import load
 
 
-def artifacts(*, file: File = DEFAULT, export: Export = None, json: Json = False) -> int:
-    """List the binaries, packages and images that will be installed, verified; fetch those that are missing."""
-    from quorate.cli.output import Output, run
-
-    return run(_artifacts(Output(), file, export, json=json))
-
-
-async def _artifacts(out: "Output", file: Path, folder: Path | None, *, json: bool) -> int:
-    from dataclasses import asdict
-
-    from quorate.artifact.export import export, listing
-    from quorate.artifact.resolve import resolve
-    from quorate.cli.look import busy
-    from quorate.cli.output import dump
-    from quorate.plan.words import many, short, size
-    from quorate.report.console import NAME
-    from quorate.report.event import Said
-    from quorate.spec.load import load
-
+async def list_artifacts(out: Output, file: Path, folder: Path | None, *, json: bool) -> int:
+    """Fetch and verify what the cluster needs, print it, and write it to `folder` if one is named."""
     cluster = load(file)
     with busy(None if json else out, "reading artifacts") as emit:
         supply = await resolve(cluster, lambda text: emit(Said(text)), beside=file.absolute().parent)
@@ -47,10 +30,6 @@ async def _artifacts(out: "Output", file: Path, folder: Path | None, *, json: bo
             {"source": source, "artifacts": [asdict(row) for row in rows], "exported": str(folder) if folder else None}
         )
         return 0
-    from itertools import groupby
-
-    from rich.table import Table
-
     for kind, group in groupby(rows, key=lambda row: row.kind):
         mine = list(group)
         version = {row.version for row in mine}

@@ -1,95 +1,32 @@
 """`quorate conformance`: Kubernetes' own conformance tests against the cluster."""
 
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from shutil import which
 
-from cyclopts import Parameter
-
-from quorate.cli.words import DEFAULT, File, Json, Yes
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
-
-    from quorate.artifact.suite import Suite
-    from quorate.cli.output import Output
-    from quorate.conformance.tests import Choice
-    from quorate.conformance.whole import Whole
-    from quorate.spec.cluster import Cluster
-    from quorate.state.store import Store
-
-Full = Annotated[
-    bool,
-    Parameter(name="--full", help="All conformance tests, and tests of what quorate sets up.", show_default=False),
-]
-Focus = Annotated[str, Parameter(name="--focus", help="All tests whose name matches this regular expression.")]
-Skip = Annotated[str, Parameter(name="--skip", help="Not those whose name matches this regular expression.")]
-Serial = Annotated[
-    bool, Parameter(name="--serial", help="Also tests that bear nothing beside them.", show_default=False)
-]
-Disruptive = Annotated[
-    bool, Parameter(name="--disruptive", help="Also tests that stop what others use.", show_default=False)
-]
-GoOn = Annotated[
-    bool, Parameter(name="--go-on", help="Go on with the run of this choice that was stopped.", show_default=False)
-]
-Jobs = Annotated[int, Parameter(name="--jobs", help="Groups of tests at once.")]
-E2e = Annotated[Path | None, Parameter(name="--e2e", help="The suite's e2e.test, instead of building it.")]
-Target = Annotated[Path | None, Parameter(name="--output", help="Folder for JUnit and HTML.")]
-Images = Annotated[
-    Path | None,
-    Parameter(
-        name="--images",
-        help="Only write the tests' images, of this machine's architecture, and their list to this folder.",
-    ),
-]
+from quorate import atomic
+from quorate.artifact.cache import Cache
+from quorate.artifact.root import default_cache
+from quorate.artifact.suite import ARCHIVE, LIST, Suite, images, programs
+from quorate.cli.door import there
+from quorate.cli.output import Output, busy, dump
+from quorate.conformance.program import Program
+from quorate.conformance.result import Outcome, junit, plain
+from quorate.conformance.tests import Choice
+from quorate.conformance.whole import Whole, alone, conform
+from quorate.core import ArtifactError, QuorateError, VerifyFailed
+from quorate.procedure.kubeconfig import operator_kubeconfig
+from quorate.report.conformance_page import page
+from quorate.report.console import BAD, GOOD, NAME, QUIET
+from quorate.report.event import Said
+from quorate.spec.cluster import Cluster
+from quorate.spec.load import load
+from quorate.state.store import Store
 
 
-def conformance(
-    *,
-    file: File = DEFAULT,
-    full: Full = False,
-    focus: Focus = "",
-    skip: Skip = "",
-    serial: Serial = False,
-    disruptive: Disruptive = False,
-    go_on: GoOn = False,
-    jobs: Jobs = 3,
-    e2e: E2e = None,
-    images: Images = None,
-    output: Target = None,
-    yes: Yes = False,
-    json: Json = False,
-) -> int:
-    """Run Kubernetes' own conformance tests, of the cluster's version, from this machine against the endpoint.
-
-    By default the quick run: 30 tests over all areas. All that the tests make is taken away in the end, also after
-    Ctrl-C, and what a killed run left before the next one. Exit code 8 when a test fails.
-    """
-    from quorate.cli.output import Output, demand_terminal, run
-    from quorate.conformance.tests import Choice
-    from quorate.core import UsageError
-
-    if jobs < 1:
-        raise UsageError(f"--jobs {jobs}: at least 1 is needed", "write a number, or leave --jobs out")
-    if disruptive and not yes:
-        demand_terminal("conformance --disruptive", "add --yes: it stops what others use")
-    out = Output()
-    if images is not None:
-        return run(_images(out, file, images, json=json))
-    choice = Choice(full=full, focus=focus, serial=serial, disruptive=disruptive, skip=skip)
-    return run(_conformance(out, file, choice, jobs, e2e, output, go_on=go_on, yes=yes, json=json))
-
-
-async def _images(out: "Output", file: Path, folder: Path, *, json: bool) -> int:
-    from quorate.artifact.cache import Cache
-    from quorate.artifact.root import default_cache
-    from quorate.artifact.suite import ARCHIVE, LIST, images, programs
-    from quorate.cli.look import busy
-    from quorate.cli.output import dump
-    from quorate.report.event import Said
-    from quorate.spec.load import load
-
+async def write_images(out: Output, file: Path, folder: Path, *, json: bool) -> int:
+    """Write the images of the tests, and their list, to a folder."""
     cluster = load(file)
     version, cache, beside = cluster.versions.kubernetes, Cache(default_cache() / "artifacts"), file.absolute().parent
     with busy(None if json else out, "making the images of the tests") as emit:
@@ -107,10 +44,10 @@ async def _images(out: "Output", file: Path, folder: Path, *, json: bool) -> int
     return 0
 
 
-async def _conformance(
-    out: "Output",
+async def run_tests(
+    out: Output,
     file: Path,
-    choice: "Choice",
+    choice: Choice,
     jobs: int,
     e2e: Path | None,
     output: Path | None,
@@ -119,14 +56,7 @@ async def _conformance(
     yes: bool,
     json: bool,
 ) -> int:
-    from quorate.cli.look import busy, there
-    from quorate.conformance.program import Program
-    from quorate.conformance.whole import alone, conform
-    from quorate.core import QuorateError, VerifyFailed
-    from quorate.report.event import Said
-    from quorate.spec.load import load
-    from quorate.state.store import Store
-
+    """Run the chosen tests, `jobs` groups at once, and write what came of it to `output`, else to the state folder."""
     cluster = there(load(file), file)
     store = Store.beside(file, cluster.name)
     folder = store.path / "conformance"
@@ -154,11 +84,8 @@ async def _conformance(
 
 
 @contextmanager
-def _kubeconfigs(cluster: "Cluster", store: "Store", folder: Path) -> "Iterator[tuple[Path, Mapping[str, Path]]]":
+def _kubeconfigs(cluster: Cluster, store: Store, folder: Path) -> Iterator[tuple[Path, Mapping[str, Path]]]:
     """Kubeconfigs of the endpoint and of each API server by its host's name, for as long as they are needed."""
-    from quorate import atomic
-    from quorate.procedure.kubeconfig import operator_kubeconfig
-
     servers = {host.name: folder / f"kubeconfig-{host.name}" for host in cluster.masters}
     texts = {folder / "kubeconfig": operator_kubeconfig(cluster, store)}
     for host in cluster.masters:
@@ -173,15 +100,8 @@ def _kubeconfigs(cluster: "Cluster", store: "Store", folder: Path) -> "Iterator[
             path.unlink(missing_ok=True)
 
 
-async def _suite(version: str, file: Path, e2e: Path | None, say: "Callable[[str], None]") -> "Suite":
+async def _suite(version: str, file: Path, e2e: Path | None, say: Callable[[str], None]) -> Suite:
     """The programs: those that are named, else built."""
-    from shutil import which
-
-    from quorate.artifact.cache import Cache
-    from quorate.artifact.root import default_cache
-    from quorate.artifact.suite import Suite, programs
-    from quorate.core import ArtifactError
-
     if e2e is None:
         return await programs(version, Cache(default_cache() / "artifacts"), say, file.absolute().parent)
     beside = e2e.with_name("kubectl")
@@ -191,11 +111,8 @@ async def _suite(version: str, file: Path, e2e: Path | None, say: "Callable[[str
     return Suite(e2e.absolute(), Path(kubectl).absolute())
 
 
-def _write(cluster: str, whole: "Whole", folder: Path) -> None:
+def _write(cluster: str, whole: Whole, folder: Path) -> None:
     """The page and the JUnit file. Raises OSError."""
-    from quorate.conformance.result import Outcome, junit
-    from quorate.report.conformance_page import page
-
     kinds = (Outcome.FAILED, Outcome.LEFT, Outcome.PASSED)
     rows = ([(each.name, each.seconds, each.reason, each.log) for each in whole.of(kind)] for kind in kinds)
     facts = {
@@ -208,12 +125,8 @@ def _write(cluster: str, whole: "Whole", folder: Path) -> None:
     (folder / "junit.xml").write_text(junit("conformance", whole.results), encoding="utf-8")
 
 
-def _told(out: "Output", cluster: str, whole: "Whole", folder: Path, *, json: bool) -> None:
+def _told(out: Output, cluster: str, whole: Whole, folder: Path, *, json: bool) -> None:
     """Say what came of it."""
-    from quorate.cli.output import dump
-    from quorate.conformance.result import Outcome, plain
-    from quorate.report.console import BAD, GOOD, NAME, QUIET
-
     failed, left, passed = (whole.of(each) for each in (Outcome.FAILED, Outcome.LEFT, Outcome.PASSED))
     again = [each for each in passed if each.reason]
     if json:
@@ -244,7 +157,7 @@ def _told(out: "Output", cluster: str, whole: "Whole", folder: Path, *, json: bo
     out.say((f"{cluster}: ", NAME), (counts, mark), (f"  {folder}/conformance.html", QUIET))
 
 
-def _meant(choice: "Choice") -> str:
+def _meant(choice: Choice) -> str:
     if choice.focus:
         return f"those that match {choice.focus}"
     return "all conformance tests, and tests of what quorate sets up" if choice.full else "a choice over all areas"

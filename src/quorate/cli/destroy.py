@@ -1,50 +1,26 @@
 """`quorate destroy`: take the cluster away."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
 
-from cyclopts import Parameter
-
-from quorate.cli.words import DEFAULT, BreakLock, File, Json, Limit
-
-if TYPE_CHECKING:
-    from quorate.cli.output import Output
-    from quorate.procedure.destroy import Destroyed
-    from quorate.spec.cluster import Cluster
-
-Name = Annotated[str, Parameter(name=("--yes", "-y"), help="The cluster's name, instead of typing it when asked.")]
-Forget = Annotated[
-    tuple[str, ...],
-    Parameter(name="--forget", help="A host that will never answer again.", negative=(), show_default=False),
-]
-
-
-def destroy(
-    *,
-    file: File = DEFAULT,
-    yes: Name = "",
-    forget: Forget = (),
-    limit: Limit = (),
-    break_lock: BreakLock = False,
-    json: Json = False,
-) -> int:
-    """Take the cluster away, with all its data, and leave the hosts as they were found.
-
-    The state folder beside the file stays: its keys can make the same cluster again. Exit code 6 when a host did
-    not answer, 7 when something could not be removed; the same command goes on. 10: another run holds the lock.
-    A host that is dead for good ends it by --forget HOST; nothing is removed there, should it ever come back. With
-    --limit only some workers are cleaned, and the next apply builds them anew; to have a host leave in good order, take
-    it out of the file and apply.
-    """
-    from quorate.cli.output import Output, demand_terminal, run
-
-    if not yes:
-        demand_terminal("destroy", "add --yes NAME, with the cluster's name")
-    return run(_destroy(Output(), file, yes, frozenset(forget), limit, breaks=break_lock, json=json))
+from quorate.cli.names import known, selected
+from quorate.cli.output import Output, busy, dump
+from quorate.cli.writer import writing
+from quorate.core import ApplyFailed, QuorateError, TransportError, UsageError
+from quorate.execute.prepare import prepare
+from quorate.plan.words import clean, many
+from quorate.procedure.destroy import Destroyed
+from quorate.procedure.destroy import destroy as take_away
+from quorate.report.console import BAD, GOOD, NAME, QUIET
+from quorate.spec.cluster import Cluster, Role
+from quorate.spec.leaving import everybody
+from quorate.spec.load import load
+from quorate.state import journal
+from quorate.state.past import Past
+from quorate.state.store import Store
 
 
-async def _destroy(
-    out: "Output",
+async def destroy_cluster(
+    out: Output,
     file: Path,
     yes: str,
     forget: frozenset[str],
@@ -53,14 +29,7 @@ async def _destroy(
     breaks: bool,
     json: bool,
 ) -> int:
-    from quorate.cli.look import busy, known, selected
-    from quorate.cli.writer import writing
-    from quorate.core import QuorateError
-    from quorate.spec.leaving import everybody
-    from quorate.spec.load import load
-    from quorate.state.past import Past
-    from quorate.state.store import Store
-
+    """Take everything away, or with `limit` what is on some workers, when the answer is the cluster's name."""
     cluster, asked = load(file), not yes
     past = Past(Store.beside(file, cluster.name), file, cluster)
     known(everybody(cluster, past.former), tuple(sorted(forget)), ())
@@ -74,10 +43,6 @@ async def _destroy(
     if yes != cluster.name:
         raise QuorateError(f"not destroyed: {yes!a} is not the cluster's name", "nothing was changed")
     async with writing(out, cluster, file, "destroy", breaks=breaks, yes=not asked, json=json) as (via, _):
-        from quorate.execute.prepare import prepare
-        from quorate.procedure.destroy import destroy as take_away
-        from quorate.state import journal
-
         with busy(None if json else out, "looking at the hosts") as emit:
             prepared = await prepare(cluster, file, via, emit, guarded=False)
         with busy(None if json else out, "removing") as emit, journal.run(prepared.store, "destroy") as written:
@@ -95,11 +60,8 @@ async def _destroy(
     return _result(out, cluster.name, gone, json=json)
 
 
-def _demand_workers(cluster: "Cluster", only: frozenset[str]) -> None:
+def _demand_workers(cluster: Cluster, only: frozenset[str]) -> None:
     """Refuse to take a part of the control plane, of etcd or of the endpoint away under those that stay."""
-    from quorate.core import UsageError
-    from quorate.spec.cluster import Role
-
     if others := [host.name for host in cluster.hosts if host.name in only and set(host.roles) != {Role.WORKER}]:
         raise UsageError(
             f"{', '.join(others)}: is more than a worker, and the cluster needs it",
@@ -107,12 +69,7 @@ def _demand_workers(cluster: "Cluster", only: frozenset[str]) -> None:
         )
 
 
-def _result(out: "Output", name: str, gone: "Destroyed", *, json: bool) -> int:
-    from quorate.cli.output import dump
-    from quorate.core import ApplyFailed, TransportError
-    from quorate.plan.words import clean, many
-    from quorate.report.console import BAD, GOOD, NAME, QUIET
-
+def _result(out: Output, name: str, gone: Destroyed, *, json: bool) -> int:
     code = TransportError.exit_code if gone.lost else ApplyFailed.exit_code if gone.failed else 0
     if json:
         failed = {host: [clean(each) for each in said] for host, said in gone.failed.items()}

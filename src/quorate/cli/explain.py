@@ -1,29 +1,21 @@
 """`quorate explain`: what happens when something fails, from the cluster file alone."""
 
-from typing import TYPE_CHECKING
+from pathlib import Path
 
-from quorate.cli.words import DEFAULT, File, Json, Offline, Svg
+from rich.table import Table
+from rich.text import Text
 
-if TYPE_CHECKING:
-    from rich.table import Table
-    from rich.text import Text
+from quorate.cli.output import Output, dump
+from quorate.report.console import BAD, GOOD, NAME, QUIET, WARN
+from quorate.spec import whatif
+from quorate.spec.load import load
+from quorate.spec.outlook import outlook
+from quorate.spec.survival import Outcome, Reads
+from quorate.spec.whatif import Case
 
-    from quorate.spec.survival import Outcome
-    from quorate.spec.whatif import Case
 
-
-def explain(*, file: File = DEFAULT, offline: Offline = False, json: Json = False, svg: Svg = None) -> int:
-    """Tell from the cluster file what happens when a host, a process or two hosts fail; no host is touched.
-
-    For each loss alone: whether the API can be read and written at the endpoint, whether the control loops go on,
-    whether pods have other hosts, and what it means. Capacity is not judged.
-    """
-    from quorate.cli.output import Output, dump
-    from quorate.report.console import GOOD, NAME, QUIET, WARN
-    from quorate.spec import whatif
-    from quorate.spec.load import load
-    from quorate.spec.outlook import outlook
-
+def show_losses(file: Path, svg: Path | None, *, offline: bool, json: bool) -> int:
+    """Print what each loss means, what may fail at once, and where the cluster is weak."""
     cluster = load(file, offline=offline)
     if json:
         dump(whatif.as_dict(cluster))
@@ -55,12 +47,8 @@ def explain(*, file: File = DEFAULT, offline: Offline = False, json: Json = Fals
     return 0
 
 
-def _table(cases: "list[Case]") -> "Table":
+def _table(cases: list[Case]) -> Table:
     """One row for each loss."""
-    from rich.table import Table
-
-    from quorate.report.console import NAME, QUIET
-
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style=QUIET)
     table.add_column("what fails", style=NAME, min_width=16, ratio=3)
     for column, width in (("API", 6), ("writes", 6), ("control loops", 7), ("pods on other hosts", 11)):
@@ -71,12 +59,7 @@ def _table(cases: "list[Case]") -> "Table":
     return table
 
 
-def _cells(outcome: "Outcome") -> "list[Text]":
-    from rich.text import Text
-
-    from quorate.report.console import BAD, GOOD, WARN
-    from quorate.spec.survival import Reads
-
+def _cells(outcome: Outcome) -> list[Text]:
     def mark(well: bool) -> Text:
         return Text("yes", GOOD) if well else Text("no", BAD)
 

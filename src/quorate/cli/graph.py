@@ -1,25 +1,16 @@
 """`quorate graph`: the components in the order in which they are built."""
 
-from typing import TYPE_CHECKING
+from graphlib import TopologicalSorter
 
-from quorate.cli.words import DEFAULT, File, Json
+from quorate.cli.output import Output, dump
+from quorate.component import COMPONENTS
+from quorate.component.context import Component
+from quorate.component.turns import Enough, Turns
+from quorate.report.console import NAME, QUIET
 
-if TYPE_CHECKING:
-    from quorate.component.context import Component
 
-
-def graph(*, file: File = DEFAULT, json: Json = False) -> int:
-    """Print the components in the order in which they are built, and what each waits for.
-
-    These are the names that `plan --only` takes. The order is the same for every cluster file.
-    """
-    from graphlib import TopologicalSorter
-
-    from quorate.cli.output import Output, dump
-    from quorate.component import COMPONENTS
-    from quorate.component.turns import Enough, Turns
-    from quorate.report.console import NAME, QUIET
-
+def show_components(*, json: bool) -> int:
+    """Print the components in order, and what each waits for."""
     by_name = {component.NAME: component for component in COMPONENTS}
     needs = {name: {*each.AFTER, *each.MEETS} for name, each in by_name.items()}
     order = list(TopologicalSorter({name: sorted(needs[name]) for name in by_name}).static_order())
@@ -42,7 +33,7 @@ def graph(*, file: File = DEFAULT, json: Json = False) -> int:
     return 0
 
 
-def _told(one: "Component") -> dict[str, object]:
+def _told(one: Component) -> dict[str, object]:
     """A component for programs."""
     return {
         "name": one.NAME,

@@ -1,34 +1,22 @@
 """`quorate history`: what was done to the cluster, by whom, and how it ended."""
 
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Sequence
+from pathlib import Path
 
-from cyclopts import Parameter
+from rich.table import Table
+from rich.text import Text
 
-from quorate.cli.words import DEFAULT, File, Json
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from rich.text import Text
-
-    from quorate.cli.output import Output
-    from quorate.state.history import JournalRun
-
-Last = Annotated[int, Parameter(name="-n", help="How many runs, the newest ones; 0 for all.")]
-One = Annotated[int | None, Parameter(name="--run", help="Show the steps of the run with this number.")]
+from quorate.cli.output import Output, dump
+from quorate.core import UsageError
+from quorate.plan.words import line
+from quorate.report.console import BAD, GOOD, NAME, QUIET, WARN
+from quorate.spec.load import load
+from quorate.state.history import JournalRun, read
+from quorate.state.store import Store
 
 
-def history(*, file: File = DEFAULT, last: Last = 20, run: One = None, json: Json = False) -> int:
-    """Show what was done to the cluster: when, by whom, how it ended and how long it took. No host is asked.
-
-    A run that was killed, or whose machine died, has no end in the journal and is shown as cut off.
-    """
-    from quorate.cli.output import Output, dump
-    from quorate.core import UsageError
-    from quorate.spec.load import load
-    from quorate.state.history import read
-    from quorate.state.store import Store
-
+def show_history(file: Path, last: int, run: int | None, *, json: bool) -> int:
+    """Print the last runs, all for 0, or the steps of one. Raises UsageError for a run that is not there."""
     cluster = load(file)
     runs = read(Store.beside(file, cluster.name).path / "journal.jsonl")
     if run is not None:
@@ -51,14 +39,8 @@ def history(*, file: File = DEFAULT, last: Last = 20, run: One = None, json: Jso
     return 0
 
 
-def show(out: "Output", runs: "Sequence[JournalRun]") -> None:
+def show(out: Output, runs: Sequence[JournalRun]) -> None:
     """Print a line for each run."""
-    from rich.table import Table
-    from rich.text import Text
-
-    from quorate.plan.words import line
-    from quorate.report.console import NAME, QUIET
-
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style=QUIET)
     for title in ("run", "when (UTC)", "who", "verb", "result"):
         table.add_column(title, no_wrap=True, justify="right" if title == "run" else "left")
@@ -77,18 +59,11 @@ def show(out: "Output", runs: "Sequence[JournalRun]") -> None:
     out.console.print(table)
 
 
-def _result(result: str) -> "Text":
-    from rich.text import Text
-
-    from quorate.report.console import BAD, GOOD, WARN
-
+def _result(result: str) -> Text:
     return Text(result, {"done": GOOD, "failed": BAD, "under way": ""}.get(result, WARN))
 
 
-def _steps(out: "Output", run: "JournalRun") -> None:
-    from quorate.plan.words import line
-    from quorate.report.console import BAD, GOOD, NAME, QUIET, WARN
-
+def _steps(out: Output, run: JournalRun) -> None:
     styles = {"changed": GOOD, "failed": BAD, "skipped": WARN}
     by = f"  {run.who}" if run.who else ""
     out.say((f"run {run.number}  ", NAME), f"{run.time}{by}  {run.verb}  {run.result}")

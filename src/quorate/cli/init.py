@@ -1,25 +1,15 @@
 """`quorate init`: the first cluster file."""
 
 from pathlib import Path
-from typing import Annotated
 
-from cyclopts import Parameter
+from quorate import atomic
+from quorate.cli.output import dump
+from quorate.core import SpecError
+from quorate.spec.starter import starter
 
-from quorate.cli.words import DEFAULT, File, Json
 
-
-def init(
-    name: Annotated[str, Parameter(help="Name of the cluster.")] = "my-cluster",
-    /,
-    *,
-    file: File = DEFAULT,
-    json: Json = False,
-) -> int:
-    """Write a commented cluster file to start from; one that exists stays as it is. `-f -` prints it."""
-    from quorate import atomic
-    from quorate.core import SpecError
-    from quorate.spec.starter import starter
-
+def write_starter(name: str, file: Path, *, json: bool) -> int:
+    """Write the file where none is, or print it for `-`. Raises SpecError."""
     text = starter(name)
     if file == Path("-"):
         print(text, end="")
@@ -33,8 +23,6 @@ def init(
     except OSError as error:
         raise SpecError(f"can't write {file}: {error.strerror}", "name another place with -f") from None
     if json:
-        from quorate.cli.output import dump
-
         dump({"file": str(file), "name": name})
     else:
         print(f"{file} is written. Put in your hosts' addresses, then: quorate validate, quorate plan")

@@ -1,30 +1,17 @@
 """`quorate kubeconfig`: a kubeconfig for the cluster's administrator."""
 
 from pathlib import Path
-from typing import Annotated
 
-from cyclopts import Parameter
-
-from quorate.cli.words import DEFAULT, File, Json
-
-Target = Annotated[
-    Path | None, Parameter(name=("--output", "-o"), help="Write it there, mode 0600, instead of printing it.")
-]
+from quorate import atomic
+from quorate.cli.output import dump
+from quorate.core import QuorateError
+from quorate.procedure.kubeconfig import operator_kubeconfig, outside
+from quorate.spec.load import load
+from quorate.state.store import Store
 
 
-def kubeconfig(*, file: File = DEFAULT, output: Target = None, json: Json = False) -> int:
-    """Print a kubeconfig for the cluster's administrator; it holds a private key. No host is asked; with
-    `endpoint.local` and no address, it names the first master that takes a connection from here.
-
-    With -o a kubeconfig that is there is replaced, any other file is left alone.
-    """
-    from quorate import atomic
-    from quorate.cli.output import dump
-    from quorate.core import QuorateError
-    from quorate.procedure.kubeconfig import operator_kubeconfig, outside
-    from quorate.spec.load import load
-    from quorate.state.store import Store
-
+def write_kubeconfig(file: Path, output: Path | None, *, json: bool) -> int:
+    """Print it, or write it to `output`. Raises QuorateError where something else is there, or it can't be written."""
     cluster = load(file)
     store = Store.beside(file, cluster.name)
     server = outside(cluster)

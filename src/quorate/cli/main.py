@@ -1,51 +1,58 @@
-"""The front door: which verbs there are, and what becomes of errors. Each verb is a file, loaded when it is called."""
+"""The front door: which verbs there are, and what becomes of errors."""
 
 import gc
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from cyclopts import App, CycloptsError, Parameter
 
 from quorate.cli import plain, problem
 from quorate.cli.interrupt import as_interrupt
+from quorate.cli.verbs import cluster_file, hosts, lab, proof, state_folder, supply
 from quorate.core import EXIT_CODES, QuorateError, UsageError
 
-VERBS = {
-    "init": "Write a commented cluster file to start from.",
-    "validate": "Check the cluster file; no host is touched.",
-    "schema": "Print the JSON Schema of the cluster file, for editors.",
-    "graph": "Print the components in the order in which they are built.",
-    "explain": "Tell what happens when a host or a process fails; no host is touched.",
-    "trust": "Show the hosts' SSH keys and pin them.",
-    "build": "Build a Kubernetes version and all that goes with it from Go modules, for clusters to come.",
-    "artifacts": "List what will be installed, or export it to a folder.",
-    "plan": "Show what apply would change; changes nothing.",
-    "preflight": "Check all hosts for what would break an apply; changes nothing.",
-    "apply": "Make the hosts what the cluster file says.",
-    "status": "Show the cluster on one screen.",
-    "verify": "Prove that the cluster works.",
-    "conformance": "Run Kubernetes' own conformance tests against the cluster.",
-    "drill": "Break things on purpose, and measure what users of the API notice.",
-    "history": "Show what was done to the cluster, by whom, and how it ended.",
-    "support": "Write an archive for a report of a fault; no secret is in it.",
-    "passphrase": "Set the passphrase of the state folder's copies on the etcd hosts.",
-    "adopt": "Get a cluster's state folder back from its etcd hosts, on a new machine.",
-    "kubeconfig": "Print a kubeconfig for the cluster's administrator.",
-    "destroy": "Take the cluster away and leave the hosts as they were found.",
+Verb = tuple[Callable[..., int], str]
+"""What is called, and its line in the help of all."""
+
+VERBS: dict[str, Verb] = {
+    "init": (cluster_file.init, "Write a commented cluster file to start from."),
+    "validate": (cluster_file.validate, "Check the cluster file; no host is touched."),
+    "schema": (cluster_file.schema, "Print the JSON Schema of the cluster file, for editors."),
+    "graph": (cluster_file.graph, "Print the components in the order in which they are built."),
+    "explain": (cluster_file.explain, "Tell what happens when a host or a process fails; no host is touched."),
+    "trust": (hosts.trust, "Show the hosts' SSH keys and pin them."),
+    "build": (
+        supply.build,
+        "Build a Kubernetes version and all that goes with it from Go modules, for clusters to come.",
+    ),
+    "artifacts": (supply.artifacts, "List what will be installed, or export it to a folder."),
+    "plan": (hosts.plan, "Show what apply would change; changes nothing."),
+    "preflight": (hosts.preflight, "Check all hosts for what would break an apply; changes nothing."),
+    "apply": (hosts.apply, "Make the hosts what the cluster file says."),
+    "status": (proof.status, "Show the cluster on one screen."),
+    "verify": (proof.verify, "Prove that the cluster works."),
+    "conformance": (proof.conformance, "Run Kubernetes' own conformance tests against the cluster."),
+    "drill": (proof.drill, "Break things on purpose, and measure what users of the API notice."),
+    "history": (state_folder.history, "Show what was done to the cluster, by whom, and how it ended."),
+    "support": (state_folder.support, "Write an archive for a report of a fault; no secret is in it."),
+    "passphrase": (state_folder.passphrase, "Set the passphrase of the state folder's copies on the etcd hosts."),
+    "adopt": (state_folder.adopt, "Get a cluster's state folder back from its etcd hosts, on a new machine."),
+    "kubeconfig": (state_folder.kubeconfig, "Print a kubeconfig for the cluster's administrator."),
+    "destroy": (hosts.destroy, "Take the cluster away and leave the hosts as they were found."),
 }
 
-LAB = {
-    "up": "Boot a simulated host for each host of the cluster file.",
-    "down": "Take the lab away, with everything that it had on this machine.",
-    "list": "List labs and how their hosts are.",
-    "ssh": "Open a shell, or run a command, on a simulated host.",
-    "cut": "Pull a host's network cable.",
-    "heal": "Put a host's network cable in again.",
-    "kill": "Cut a host's power.",
-    "start": "Boot a host that is off.",
-    "replace": "Put a new machine with an empty disk in the place of a host.",
-    "freeze": "Hang a host: its processes stop, its kernel still answers ping.",
-    "thaw": "Let a frozen host run on.",
+LAB: dict[str, Verb] = {
+    "up": (lab.up, "Boot a simulated host for each host of the cluster file."),
+    "down": (lab.down, "Take the lab away, with everything that it had on this machine."),
+    "list": (lab.list_, "List labs and how their hosts are."),
+    "ssh": (lab.ssh, "Open a shell, or run a command, on a simulated host."),
+    "cut": (lab.cut, "Pull a host's network cable."),
+    "heal": (lab.heal, "Put a host's network cable in again."),
+    "kill": (lab.kill, "Cut a host's power."),
+    "start": (lab.start, "Boot a host that is off."),
+    "replace": (lab.replace, "Put a new machine with an empty disk in the place of a host."),
+    "freeze": (lab.freeze, "Hang a host: its processes stop, its kernel still answers ping."),
+    "thaw": (lab.thaw, "Let a frozen host run on."),
 }
 
 app = App(
@@ -58,22 +65,20 @@ app = App(
     version_flags=["--version"],
     suppress_keyboard_interrupt=False,
 )
-for _number, (_verb, _help) in enumerate(VERBS.items()):
-    app.command(f"quorate.cli.{_verb}:{_verb}", name=_verb, help=_help, help_epilogue="", sort_key=_number)
 _lab = App(
     name="lab",
     help="Simulated hosts on this machine, to try everything on.",
     help_epilogue="",
     sort_key=len(VERBS),
 )
-for _number, (_verb, _help) in enumerate(LAB.items()):
-    _function = {"list": "listing"}.get(_verb, _verb)
-    _lab.command(f"quorate.cli.lab:{_function}", name=_verb, help=_help, help_epilogue="", sort_key=_number)
+for _of, _verbs in ((app, VERBS), (_lab, LAB)):
+    for _number, (_name, (_verb, _help)) in enumerate(_verbs.items()):
+        _of.command(_verb, name=_name, help=_help, help_epilogue="", sort_key=_number)
 app.command(_lab)
 
 
 def _version() -> str:
-    from importlib.metadata import version
+    from importlib.metadata import version  # nothing but --version needs it
 
     return version("quorate")
 

@@ -4,7 +4,8 @@ import asyncio
 import json as json_text
 import signal
 import sys
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -14,7 +15,9 @@ from rich.console import Console
 from quorate import atomic
 from quorate.cli.interrupt import as_interrupt
 from quorate.core import QuorateError
+from quorate.plan.words import line
 from quorate.report import console as terminal
+from quorate.report.event import Emit, Event, Said
 from quorate.spec.logins import without_logins
 from quorate.spec.regular import opened
 
@@ -89,6 +92,29 @@ class Output:
         finally:
             loop.remove_reader(sys.stdin.fileno())
         return sys.stdin.readline().strip().lower() in ("yes", "y")
+
+
+@contextmanager
+def busy(out: Output | None, text: str) -> Iterator[Emit]:
+    """A line that moves while something takes its time; where nothing may move, what is said is printed."""
+    if out is None:
+        yield lambda _event: None
+        return
+    if not out.lively:
+
+        def say(event: Event) -> None:
+            if isinstance(event, Said) and event.text:
+                out.say((line(event.text), terminal.QUIET))
+
+        yield say
+        return
+    with out.console.status(text, spinner="dots", spinner_style="cyan") as status:
+
+        def update(event: Event) -> None:
+            if isinstance(event, Said):
+                status.update(line(event.text, out.console.width - 6))
+
+        yield update
 
 
 def _demand_picture(path: Path) -> None:

@@ -1,30 +1,18 @@
 """`quorate passphrase`: the passphrase that opens the sealed copies of the state folder."""
 
 from pathlib import Path
-from typing import Annotated
 
-from cyclopts import Parameter
-
-from quorate.cli.words import DEFAULT, File, Json
-
-From = Annotated[
-    Path | None,
-    Parameter(name="--from", help="A file (mode 0600) with it in its first line, instead of asking twice."),
-]
+from quorate.cli.output import Output, demand_terminal, dump
+from quorate.cli.verbs.options import file_flag
+from quorate.core import QuorateError
+from quorate.spec.load import load
+from quorate.state import seal
+from quorate.state.store import Store
+from quorate.transport.password import Prompt, stored
 
 
-def passphrase(*, file: File = DEFAULT, source: From = None, json: Json = False) -> int:
-    """Set or change the passphrase of the copies of the state folder that the etcd hosts keep. No host is asked.
-
-    The next apply brings them to the hosts; `quorate adopt` opens one. The passphrase itself is kept nowhere.
-    """
-    from quorate.cli.output import Output, demand_terminal, dump
-    from quorate.core import QuorateError
-    from quorate.spec.load import load
-    from quorate.state import seal
-    from quorate.state.store import Store
-    from quorate.transport.password import Prompt, stored
-
+def set_passphrase(file: Path, source: Path | None, *, json: bool) -> int:
+    """Take a passphrase from the first line of `source`, or ask for it twice, and keep what opens copies with it."""
     cluster = load(file)
     store = Store.beside(file, cluster.name)
     changed = seal.locked(store) is not None
@@ -42,10 +30,11 @@ def passphrase(*, file: File = DEFAULT, source: From = None, json: Json = False)
     if json:
         dump({"cluster": cluster.name, "changed": changed, "copies": cluster.state.copies})
         return 0
-    flag = "" if file == DEFAULT else f" -f {file}"
     hosts = ", ".join(host.name for host in cluster.members)
     out = Output()
-    out.say(f"The passphrase is {'changed' if changed else 'set'}. `quorate apply{flag}` brings it to {hosts}.")
+    out.say(
+        f"The passphrase is {'changed' if changed else 'set'}. `quorate apply{file_flag(file)}` brings it to {hosts}."
+    )
     if not cluster.state.copies:
         out.say(("The cluster file says `copies: false`: no copies are kept.", "yellow"))
     return 0

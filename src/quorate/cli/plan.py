@@ -1,45 +1,21 @@
 """`quorate plan`: what apply would change."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from quorate.cli.words import DEFAULT, File, Hosts, Json, Limit, Only, Replace, Svg, Verbose, Without
-
-if TYPE_CHECKING:
-    from quorate.cli.output import Output
+from quorate.cli.door import door
+from quorate.cli.look import about, look
+from quorate.cli.names import known, selected
+from quorate.cli.output import Output, busy, dump
+from quorate.core import TransportError
+from quorate.report import plan as plan_text
+from quorate.spec.load import load
 
 CHANGES = 2
 """Exit code when there is something to change."""
 
 
-def plan(
-    *,
-    file: File = DEFAULT,
-    only: Only = (),
-    host: Hosts = (),
-    limit: Limit = (),
-    replace: Replace = (),
-    without: Without = (),
-    verbose: Verbose = False,
-    json: Json = False,
-    svg: Svg = None,
-) -> int:
-    """Show what apply would change; changes nothing.
-
-    All stages are shown, where there are several. --only and --host show a part of the plan, --limit and --without what
-    an apply with them would do. Texts that change are shown as diffs, new ones with -v. Exit code 0: no changes, 2:
-    changes, 6: a host did not answer.
-    """
-    from quorate.cli.output import Output, run
-
-    with Output(svg=svg, title="quorate plan") as out:
-        return run(
-            _plan(out, file, only, host, limit, frozenset(replace), frozenset(without), verbose=verbose, json=json)
-        )
-
-
-async def _plan(
-    out: "Output",
+async def show_plan(
+    out: Output,
     file: Path,
     only: tuple[str, ...],
     host: tuple[str, ...],
@@ -50,12 +26,7 @@ async def _plan(
     verbose: bool,
     json: bool,
 ) -> int:
-    from quorate.cli.look import about, busy, door, known, look, selected
-    from quorate.cli.output import dump
-    from quorate.core import TransportError
-    from quorate.report import plan as text
-    from quorate.spec.load import load
-
+    """Print the difference between the file and the hosts, all or a part of it."""
     cluster = load(file)
     known(cluster, (*host, *sorted(replaced | without)), only)
     only_on = selected(cluster, limit)
@@ -69,7 +40,7 @@ async def _plan(
     if json:
         dump({"cluster": cluster.name, "exit_code": code, **shown.as_dict()})
         return code
-    text.lines(out.console, shown, about(looked), verbose=verbose)
-    text.notes(out.console, shown, verbose=verbose)
-    text.verdict(out.console, cluster.name, shown)
+    plan_text.lines(out.console, shown, about(looked), verbose=verbose)
+    plan_text.notes(out.console, shown, verbose=verbose)
+    plan_text.verdict(out.console, cluster.name, shown)
     return code

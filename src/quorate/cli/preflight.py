@@ -1,42 +1,36 @@
 """`quorate preflight`: what would break an apply, before it begins; and the same within `apply`."""
 
+import dataclasses
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from quorate.cli.words import DEFAULT, File, Json, Replace, Svg, Waive, Without
-
-if TYPE_CHECKING:
-    from quorate.cli.look import Looked
-    from quorate.cli.output import Output
-    from quorate.core import Transport
-    from quorate.preflight.check import World
-    from quorate.preflight.report import Report
-    from quorate.report.event import Emit
-    from quorate.spec.cluster import Cluster
-
-
-def preflight(
-    *,
-    file: File = DEFAULT,
-    replace: Replace = (),
-    without: Without = (),
-    waive: Waive = (),
-    json: Json = False,
-    svg: Svg = None,
-) -> int:
-    """Check all hosts for what would break an apply: one script on each, side by side; changes nothing.
-
-    Exit code 4 when a check fails that is not waived. Warnings, and what could not be checked, stop nothing.
-    `apply` does the same before its first change.
-    """
-    from quorate.cli.output import Output, run
-
-    with Output(svg=svg, title="quorate preflight") as out:
-        return run(_preflight(out, file, frozenset(replace), frozenset(without), waive, json=json))
+from quorate.cli.door import door
+from quorate.cli.look import Looked, look
+from quorate.cli.names import known
+from quorate.cli.output import Output, busy, dump
+from quorate.component.context import Context
+from quorate.core import ArtifactError, PlanError, Transport
+from quorate.execute.facts import gather
+from quorate.plan.words import line
+from quorate.preflight import report
+from quorate.preflight.check import World
+from quorate.preflight.report import Report
+from quorate.preflight.runner import preflight as fly
+from quorate.report import findings as text
+from quorate.report.console import BAD, GOOD, NAME, QUIET
+from quorate.report.event import Checked, Emit
+from quorate.report.findings import Status
+from quorate.spec.cluster import Cluster
+from quorate.spec.facts import Facts
+from quorate.spec.load import load
+from quorate.spec.secrets import Secrets
+from quorate.spec.supply import Supply
+from quorate.spec.versions import table
+from quorate.state.past import Past
+from quorate.state.store import Store
 
 
-async def _preflight(
-    out: "Output",
+async def check_hosts(
+    out: Output,
     file: Path,
     replaced: frozenset[str],
     without: frozenset[str],
@@ -44,16 +38,7 @@ async def _preflight(
     *,
     json: bool,
 ) -> int:
-    from quorate.cli.look import busy, door, known
-    from quorate.cli.output import dump
-    from quorate.core import PlanError
-    from quorate.preflight import report
-    from quorate.preflight.runner import preflight as fly
-    from quorate.report import findings as text
-    from quorate.report.console import BAD, GOOD, NAME, QUIET
-    from quorate.report.findings import Status
-    from quorate.spec.load import load
-
+    """Print what would break an apply."""
     cluster = load(file)
     known(cluster, tuple(sorted(replaced | without)), ())
     report.known(waivers, [host.name for host in cluster.hosts])
@@ -75,22 +60,9 @@ async def _preflight(
 
 
 async def _world(
-    cluster: "Cluster", file: Path, via: "Transport", replaced: frozenset[str], without: frozenset[str]
-) -> "World":
+    cluster: Cluster, file: Path, via: Transport, replaced: frozenset[str], without: frozenset[str]
+) -> World:
     """The world of a plan; where none can be made, that is a finding, and the hosts are looked at all the same."""
-    from quorate.cli.look import look
-    from quorate.component.context import Context
-    from quorate.core import ArtifactError, PlanError
-    from quorate.execute.facts import gather
-    from quorate.plan.words import line
-    from quorate.preflight.check import World
-    from quorate.spec.facts import Facts
-    from quorate.spec.secrets import Secrets
-    from quorate.spec.supply import Supply
-    from quorate.spec.versions import table
-    from quorate.state.past import Past
-    from quorate.state.store import Store
-
     try:
         return _seen(await look(cluster, file, via, lambda _event: None, replaced=replaced, without=without))
     except (PlanError, ArtifactError) as error:
@@ -112,9 +84,7 @@ async def _world(
     return World(context, past.machines(), trouble=trouble, lost=gone)
 
 
-def _seen(looked: "Looked") -> "World":
-    from quorate.preflight.check import World
-
+def _seen(looked: Looked) -> World:
     prepared = looked.prepared
     lost = dict.fromkeys(prepared.plan.unreachable, "did not answer")
     lost |= {name: why.removeprefix(f"{name}: ") for name, why in prepared.lost.items()}
@@ -122,17 +92,12 @@ def _seen(looked: "Looked") -> "World":
 
 
 async def before(
-    out: "Output", lines: "Emit | None", looked: "Looked", via: "Transport", waivers: tuple[str, ...]
-) -> "tuple[Looked, Report]":
+    out: Output, lines: Emit | None, looked: Looked, via: Transport, waivers: tuple[str, ...]
+) -> tuple[Looked, Report]:
     """The preflight of an apply, when there is anything to change; told at once when a host is missing.
 
     Raises QuorateError for a waiver that names nothing.
     """
-    import dataclasses
-
-    from quorate.preflight import report
-    from quorate.preflight.runner import preflight as fly
-
     report.known(waivers, [host.name for host in looked.prepared.context.cluster.hosts])
     if not looked.shown.lines:
         return looked, report.Report()
@@ -142,18 +107,14 @@ async def before(
     return dataclasses.replace(looked.then("preflight", found.seconds), waived=found.waived), found
 
 
-def settle(out: "Output", lines: "Emit | None", found: "Report") -> None:
+def settle(out: Output, lines: Emit | None, found: Report) -> None:
     """Tell, and raise PlanError with every failed finding that is not waived."""
     tell(out, lines, found)
     found.demand()
 
 
-def tell(out: "Output", lines: "Emit | None", found: "Report") -> None:
+def tell(out: Output, lines: Emit | None, found: Report) -> None:
     """What did not pass, and what it cost; each finding as an event for programs."""
-    from quorate.report import findings as text
-    from quorate.report.console import QUIET
-    from quorate.report.event import Checked
-
     if lines:
         for each in found.findings:
             lines(Checked(each.id, each.title, each.status.value, each.detail, each.seconds))
@@ -166,10 +127,8 @@ def tell(out: "Output", lines: "Emit | None", found: "Report") -> None:
         out.say(("preflight: ", ""), text.counts(found.findings), (f"  {found.cost}", QUIET))
 
 
-def _fixes(out: "Output", found: "Report") -> None:
+def _fixes(out: Output, found: Report) -> None:
     """What to do about warnings and failures."""
-    from quorate.report.console import QUIET
-
     bad = [finding for finding in found.findings if finding.status in ("failed", "warned", "waived")]
     if bad:
         out.console.print()

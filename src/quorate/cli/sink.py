@@ -2,25 +2,22 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from quorate.cli.look import Looked
-    from quorate.cli.output import Output
-    from quorate.execute.protocol import Sink
-    from quorate.report.event import Emit, Event
+from quorate.cli.look import Looked
+from quorate.cli.output import Output
+from quorate.cli.stop import unheard
+from quorate.execute.protocol import Sink
+from quorate.report import lines as plain
+from quorate.report.board import Board
+from quorate.report.event import Emit, Event, Said, StageBegun
+from quorate.report.live import screen
 
 
-def sink(out: "Output", lines: "Emit | None", *, verbose: bool) -> "Sink[Looked]":
+def sink(out: Output, lines: Emit | None, *, verbose: bool) -> Sink[Looked]:
     """What hears of a stage while it is walked, and what tells there that it is about to stop."""
-    from quorate.cli.stop import unheard
-    from quorate.report import lines as plain
-    from quorate.report.board import Board
-    from quorate.report.event import Said
-    from quorate.report.live import screen
 
     @contextmanager
-    def of(looked: "Looked") -> "Iterator[tuple[Emit, Callable[[], None]]]":
+    def of(looked: Looked) -> Iterator[tuple[Emit, Callable[[], None]]]:
         board = Board.of(looked.now)
         if lines or not looked.now.lines:
             yield unheard(lines or board.take), lambda: None
@@ -38,11 +35,10 @@ def sink(out: "Output", lines: "Emit | None", *, verbose: bool) -> "Sink[Looked]
     return of
 
 
-def begins(out: "Output", lines: "Emit | None") -> "Emit":
+def begins(out: Output, lines: Emit | None) -> Emit:
     """What hears that a stage begins."""
-    from quorate.report.event import StageBegun
 
-    def tell(event: "Event") -> None:
+    def tell(event: Event) -> None:
         if lines:
             lines(event)
         elif isinstance(event, StageBegun):

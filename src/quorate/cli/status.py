@@ -1,43 +1,27 @@
 """`quorate status`: the cluster on one screen."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from quorate.cli.words import DEFAULT, File, Json, Svg
+from rich.table import Table
+from rich.text import Text
 
-if TYPE_CHECKING:
-    from rich.table import Table
-    from rich.text import Text
-
-    from quorate.cli.output import Output
-    from quorate.procedure.status import Status
-    from quorate.spec.cluster import Cluster, Host
+from quorate.cli.door import door
+from quorate.cli.output import Output, busy, dump
+from quorate.core import TransportError
+from quorate.procedure.status import Status
+from quorate.procedure.status import status as ask
+from quorate.report.console import BAD, GOOD, NAME, QUIET, WARN
+from quorate.spec.cluster import Cluster, Host
+from quorate.spec.load import load
+from quorate.state.past import Past, fingerprint
+from quorate.state.store import Store
 
 WRONG = 1
 """Exit code when something is not as it should be."""
 
 
-def status(*, file: File = DEFAULT, json: Json = False, svg: Svg = None) -> int:
-    """Show the cluster on one screen: services, etcd, leaders, virtual IP, nodes, days left of certificates.
-
-    Exit code 1 when something is not as it should be, 6 when no host answers.
-    """
-    from quorate.cli.output import Output, run
-
-    with Output(svg=svg, title="quorate status") as out:
-        return run(_status(out, file, json=json))
-
-
-async def _status(out: "Output", file: Path, *, json: bool) -> int:
-    from quorate.cli.look import busy, door
-    from quorate.cli.output import dump
-    from quorate.core import TransportError
-    from quorate.procedure.status import status as ask
-    from quorate.report.console import NAME, WARN
-    from quorate.spec.load import load
-    from quorate.state.past import Past, fingerprint
-    from quorate.state.store import Store
-
+async def show_status(out: Output, file: Path, *, json: bool) -> int:
+    """Ask every host and print how the cluster is."""
     whole = load(file)
     past = Past(Store.beside(file, whole.name), file, whole)
     cluster, away = past.there, sorted(past.out)
@@ -62,10 +46,8 @@ async def _status(out: "Output", file: Path, *, json: bool) -> int:
     return 0 if found.ok else WRONG
 
 
-def show(out: "Output", cluster: "Cluster", found: "Status") -> None:
+def show(out: Output, cluster: Cluster, found: Status) -> None:
     """Print it on one screen."""
-    from quorate.report.console import BAD, GOOD, NAME, QUIET, WARN
-
     state = (" is well", f"bold {GOOD}") if found.ok else (f": {len(found.problems)} problems", BAD)
     if len(found.problems) == 1:
         state = (": 1 problem", BAD)
@@ -98,13 +80,8 @@ def show(out: "Output", cluster: "Cluster", found: "Status") -> None:
         out.say(("! ", BAD), problem)
 
 
-def _hosts(cluster: "Cluster", found: "Status") -> "Table":
+def _hosts(cluster: Cluster, found: Status) -> Table:
     """One row per host: its services in words, its node, its certificates."""
-    from rich.table import Table
-    from rich.text import Text
-
-    from quorate.report.console import BAD, GOOD, NAME, QUIET
-
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style=QUIET)
     table.add_column("", no_wrap=True)
     table.add_column("host", style=NAME, no_wrap=True)
@@ -129,12 +106,8 @@ def _hosts(cluster: "Cluster", found: "Status") -> "Table":
     return table
 
 
-def _services(host: "Host", found: "Status") -> "Text":
+def _services(host: Host, found: Status) -> Text:
     """The services of one host; one that is not well is marked and says how it is."""
-    from rich.text import Text
-
-    from quorate.report.console import BAD
-
     text = Text()
     for unit, service in found.services.get(host.name, {}).items():
         name = unit.removesuffix(".service").removeprefix("kube-")

@@ -1,28 +1,39 @@
 """`quorate support`: one archive for a report of a fault."""
 
+import asyncio
+import io
+import json as json_text
+import platform
+import traceback
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import TypeVar
 
-from cyclopts import Parameter
+from rich.console import Console
 
-from quorate.cli.words import DEFAULT, File, Json
-
-if TYPE_CHECKING:
-    from quorate.cli.look import Looked
-    from quorate.cli.output import Output
-    from quorate.procedure.status import Status
-    from quorate.procedure.support import Hosts
-    from quorate.procedure.support_archive import Packed
-    from quorate.spec.cluster import Cluster
-    from quorate.state.history import JournalRun
-    from quorate.state.store import Store
+from quorate.cli.door import door
+from quorate.cli.history import show as show_runs
+from quorate.cli.look import Looked, about, look
+from quorate.cli.output import Output, busy, dump
+from quorate.cli.status import show as show_status
+from quorate.core import QuorateError, TransportError
+from quorate.plan.redact import Redactor
+from quorate.plan.words import line, many, size
+from quorate.procedure import support, support_archive
+from quorate.procedure.status import Status, status
+from quorate.procedure.support import Hosts
+from quorate.procedure.support_archive import CONTENTS, LOOK, Packed
+from quorate.report import plan as plan_text
+from quorate.report.console import BAD, GOOD, NAME, WARN
+from quorate.spec.cluster import Cluster
+from quorate.spec.load import load
+from quorate.state.bundle import tail
+from quorate.state.history import JournalRun, read
+from quorate.state.store import Store
 
 T = TypeVar("T")
-Target = Annotated[
-    Path | None,
-    Parameter(name=("--output", "-o"), help="Write it there, instead of into this folder under a new name."),
-]
 
 LOOK_WITHIN_S = 120.0
 """Seconds for the status and the plan each: without them the rest is written."""
@@ -30,32 +41,8 @@ WIDTH = 160
 """Columns of the texts in it."""
 
 
-def support(*, file: File = DEFAULT, output: Target = None, json: Json = False) -> int:
-    """Write one archive for a report of a fault: status, plan, versions, journals, configuration, history.
-
-    All hosts are asked side by side; nothing is changed. No key, token, password or login is in it, but names and
-    addresses are: look at it before you send it. Exit code 6 when a host did not answer; the archive is written all
-    the same. With -o an archive of ours is replaced, any other file is left alone.
-    """
-    from quorate.cli.output import Output, run
-
-    return run(_support(Output(), file, output, json=json))
-
-
-async def _support(out: "Output", file: Path, output: Path | None, *, json: bool) -> int:
-    import asyncio
-    from datetime import UTC, datetime
-
-    from quorate.cli.look import busy, door, look
-    from quorate.cli.output import dump
-    from quorate.core import TransportError
-    from quorate.plan.redact import Redactor
-    from quorate.procedure import support, support_archive
-    from quorate.procedure.status import status
-    from quorate.spec.load import load
-    from quorate.state.history import read
-    from quorate.state.store import Store
-
+async def write_archive(out: Output, file: Path, output: Path | None, *, json: bool) -> int:
+    """Gather what hosts and state folder tell, and write it without secrets."""
     cluster, now = load(file), datetime.now(UTC)
     name = f"{cluster.name}-support-{now:%Y%m%dT%H%M%SZ}"
     path = output or Path(f"{name}.tar.gz")
@@ -86,11 +73,6 @@ async def _support(out: "Output", file: Path, output: Path | None, *, json: bool
 
 async def _piece(name: str, work: Awaitable[T], failed: dict[str, str]) -> T | None:
     """A piece of it; why it could not be had goes into `failed`, and the rest is written without it."""
-    import asyncio
-    import traceback
-
-    from quorate.core import QuorateError
-
     try:
         async with asyncio.timeout(LOOK_WITHIN_S):
             return await work
@@ -105,21 +87,15 @@ async def _piece(name: str, work: Awaitable[T], failed: dict[str, str]) -> T | N
 
 
 def _texts(
-    cluster: "Cluster",
+    cluster: Cluster,
     file: Path,
-    store: "Store",
-    runs: "list[JournalRun]",
-    found: "Hosts",
-    state: "Status | None",
-    plan: "Looked | None",
+    store: Store,
+    runs: list[JournalRun],
+    found: Hosts,
+    state: Status | None,
+    plan: Looked | None,
 ) -> dict[str, str]:
     """All texts by their names in the archive."""
-    import json as json_text
-
-    from quorate.cli.history import show as show_runs
-    from quorate.cli.status import show as show_status
-    from quorate.state.bundle import tail
-
     texts = {"cluster.yaml": file.read_text(encoding="utf-8", errors="replace"), "versions.txt": _versions(found)}
     if state is not None:
         texts["status.txt"] = _drawn(lambda out: show_status(out, cluster, state))
@@ -136,43 +112,27 @@ def _texts(
     return texts | {f"hosts/{host}/unreachable.txt": f"{why}\n" for host, why in found.lost.items()}
 
 
-def _drawn(draw: "Callable[[Output], None]") -> str:
+def _drawn(draw: Callable[[Output], None]) -> str:
     """What a verb would print, as text."""
-    import io
-
-    from rich.console import Console
-
-    from quorate.cli.output import Output
-
     buffer, out = io.StringIO(), Output()
     out.console = Console(file=buffer, width=WIDTH, color_system=None, highlight=False, markup=False, emoji=False)
     draw(out)
     return buffer.getvalue()
 
 
-def _plan(out: "Output", cluster: "Cluster", looked: "Looked") -> None:
-    from quorate.cli.look import about
-    from quorate.report import plan as text
-
-    text.lines(out.console, looked.shown, about(looked))
-    text.notes(out.console, looked.shown, verbose=True)
-    text.verdict(out.console, cluster.name, looked.shown)
+def _plan(out: Output, cluster: Cluster, looked: Looked) -> None:
+    plan_text.lines(out.console, looked.shown, about(looked))
+    plan_text.notes(out.console, looked.shown, verbose=True)
+    plan_text.verdict(out.console, cluster.name, looked.shown)
 
 
-def _versions(found: "Hosts") -> str:
-    import platform
-    from importlib.metadata import version
-
+def _versions(found: Hosts) -> str:
     here = f"quorate {version('quorate')}\npython {platform.python_version()}\nthis machine: {platform.platform()}\n"
     hosts = (f"\n{host}:\n{said.get('versions.txt', '')}" for host, said in found.texts.items())
     return here + "".join(hosts)
 
 
-def _tell(out: "Output", path: Path, packed: "Packed", found: "Hosts", failed: dict[str, str]) -> None:
-    from quorate.plan.words import line, many, size
-    from quorate.procedure.support_archive import CONTENTS, LOOK
-    from quorate.report.console import BAD, GOOD, NAME, WARN
-
+def _tell(out: Output, path: Path, packed: Packed, found: Hosts, failed: dict[str, str]) -> None:
     out.say(
         (str(path), NAME), (" is written", f"bold {GOOD}"), f", {size(len(packed.data))} in {len(packed.files)} files"
     )

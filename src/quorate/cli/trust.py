@@ -1,47 +1,24 @@
 """`quorate trust`: show the hosts' SSH keys and pin them."""
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
 
-from cyclopts import Parameter
+from rich.table import Table
+from rich.text import Text
 
-from quorate.cli.words import DEFAULT, File, Json, Yes
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from quorate.cli.output import Output
-    from quorate.core import TransportError
-    from quorate.transport.trust import SeenKey
-
-Replace = Annotated[
-    tuple[str, ...],
-    Parameter(
-        name="--replace", help="A host whose key may have changed: it was reinstalled.", negative=(), show_default=False
-    ),
-]
+from quorate.cli.names import known
+from quorate.cli.output import Output, busy, dump, interactive
+from quorate.core import QuorateError, TransportError
+from quorate.plan.words import many
+from quorate.report.console import BAD, GOOD, NAME, QUIET, WARN
+from quorate.spec.load import load
+from quorate.spec.ssh import ssh_of
+from quorate.transport.password import Prompt
+from quorate.transport.trust import SeenKey, pin, scan
 
 
-def trust(*, file: File = DEFAULT, yes: Yes = False, replace: Replace = (), json: Json = False) -> int:
-    """Show the hosts' SSH keys and pin new ones, after a yes. A changed key is refused without --replace HOST.
-
-    Compare the fingerprints with those that the hosts print themselves: ssh-keygen -lf /etc/ssh/ssh_host_*.pub
-    """
-    from quorate.cli.output import Output, run
-
-    return run(_trust(Output(), file, replace, yes=yes, json=json))
-
-
-async def _trust(out: "Output", file: Path, replace: tuple[str, ...], *, yes: bool, json: bool) -> int:
-    from quorate.cli.look import busy, known
-    from quorate.cli.output import dump, interactive
-    from quorate.core import QuorateError, TransportError
-    from quorate.plan.words import many
-    from quorate.spec.load import load
-    from quorate.spec.ssh import ssh_of
-    from quorate.transport.password import Prompt
-    from quorate.transport.trust import pin, scan
-
+async def pin_keys(out: Output, file: Path, replace: tuple[str, ...], *, yes: bool, json: bool) -> int:
+    """Show the hosts' keys and pin those that are new or, on the hosts of `replace`, changed."""
     cluster = load(file)
     known(cluster, tuple(name for name in replace if not name.startswith("jump host")), ())
     targets = {host.name: ssh_of(cluster, host) for host in cluster.hosts}
@@ -82,13 +59,8 @@ async def _trust(out: "Output", file: Path, replace: tuple[str, ...], *, yes: bo
     return TransportError.exit_code if refused or lost else 0
 
 
-def show(out: "Output", keys: "Sequence[SeenKey]", lost: "Sequence[TransportError]") -> None:
+def show(out: Output, keys: Sequence[SeenKey], lost: Sequence[TransportError]) -> None:
     """Print the keys, and who did not show one."""
-    from rich.table import Table
-    from rich.text import Text
-
-    from quorate.report.console import BAD, GOOD, NAME, QUIET, WARN
-
     styles = {"new": WARN, "same": GOOD, "changed": BAD}
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style=QUIET)
     table.add_column("", no_wrap=True)

@@ -1,16 +1,16 @@
 """`quorate validate`: the cluster file alone; no host is touched."""
 
-from quorate.cli.words import DEFAULT, File, Json, Offline
+from pathlib import Path
+
+from quorate.cli.output import dump
+from quorate.cli.problem import as_dict
+from quorate.core import SpecError
+from quorate.plan.words import many
+from quorate.spec.load import load
 
 
-def validate(*, file: File = DEFAULT, offline: Offline = False, json: Json = False) -> int:
-    """Check the cluster file and tell every problem at once; no host is touched. Exit code 3 for problems."""
-    from quorate.cli.output import dump
-    from quorate.cli.problem import as_dict
-    from quorate.core import SpecError
-    from quorate.plan.words import many
-    from quorate.spec.load import load
-
+def check_file(file: Path, *, offline: bool, json: bool) -> int:
+    """Tell every problem of the file. Raises SpecError, but for programs that get JSON."""
     try:
         cluster = load(file, offline=offline)
     except SpecError as error:

@@ -1,17 +1,20 @@
 """The one who may change a cluster: takes its lock for a verb, and asks before it breaks another's."""
 
-import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
-from quorate.cli.look import busy, door, read_code
-from quorate.cli.output import Output
+from quorate.cli.door import door
+from quorate.cli.output import Output, busy
 from quorate.core import LockHeld, Transport
+from quorate.execute.lock import hold
 from quorate.report.console import QUIET
 from quorate.report.event import Emit, Event, Said
 from quorate.spec.cluster import Cluster
+from quorate.spec.leaving import everybody
+from quorate.state.past import Past
+from quorate.state.store import Store
 
 
 @asynccontextmanager
@@ -31,18 +34,12 @@ async def writing(
     `breaks`: take the lock also from a run that lives, after a question unless `yes`. What there is to say is
     printed, or with `json` goes to `emit`, if anywhere. Raises LockHeld.
     """
-    from quorate.execute.lock import hold
-    from quorate.spec.leaving import everybody
-    from quorate.state.past import Past
-    from quorate.state.store import Store
 
     def say(event: Event) -> None:
         if isinstance(event, Said) and not json:
             out.say((event.text, QUIET))
 
     began, broken = time.monotonic(), set[str]()
-    # The hosts answer while this process still reads its own code.
-    reading = asyncio.create_task(read_code())
     past = Past(Store.beside(file, cluster.name), file, cluster)
     hosts = [host.name for host in everybody(cluster, past.former).hosts]
     async with AsyncExitStack() as stack:
@@ -60,5 +57,4 @@ async def writing(
                     raise
                 broken.add(error.token)
         seconds = time.monotonic() - began
-        await reading
         yield locked, seconds

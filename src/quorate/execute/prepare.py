@@ -12,9 +12,8 @@ from quorate.component.context import Context
 from quorate.core import ArtifactError, Key, PlanError, Transport
 from quorate.execute import facts as facts_of
 from quorate.execute.facts import Found
+from quorate.execute.left_out import left_out, left_out_notes
 from quorate.execute.observe import look, texts
-from quorate.execute.without import left_out
-from quorate.execute.without import notes as notes_of_those_out
 from quorate.operation import OPERATIONS, change
 from quorate.operation.stage import Stage
 from quorate.plan import gone, guard
@@ -26,12 +25,11 @@ from quorate.resource.file import File
 from quorate.resource.resource import Resource
 from quorate.spec.cluster import Cluster
 from quorate.spec.facts import Facts, HostFacts
+from quorate.spec.fewer_hosts import cluster_without, text_without
 from quorate.spec.leaving import everybody
 from quorate.spec.rules.files import LOGIN
 from quorate.spec.supply import Supply
 from quorate.spec.versions import table
-from quorate.spec.without import text_without
-from quorate.spec.without import without as less
 from quorate.state import seal
 from quorate.state.past import Past, fingerprint
 from quorate.state.store import Store
@@ -115,7 +113,7 @@ async def prepare(
             "run `quorate destroy` again until it ends; after that `quorate apply` builds the cluster anew",
         )
     out = left_out(cluster, past, without, lost) if guarded else frozenset[str]()
-    cluster, text = less(cluster, out), text_without(file.read_text(encoding="utf-8"), out)
+    cluster, text = cluster_without(cluster, out), text_without(file.read_text(encoding="utf-8"), out)
     found = _with_interfaces(cluster, found, guarded=guarded)
     supply = await _supply(cluster, file, emit, _arch(found), guarded=guarded)
     context = replace(
@@ -137,7 +135,7 @@ async def prepare(
         seal.check(store, cluster, found)
         guard.check(context, past.machines(), operation)
     told = (known.told(fingerprint(text.encode())),) if known and not stage else ()
-    told = (*told, *notes_of_those_out(past, out)) if guarded else ()
+    told = (*told, *left_out_notes(past, out)) if guarded else ()
     notes = (*told, *guard.notes(context), *store.changes, *store.warnings, *seal.notes(store, cluster))
     alone = tuple(host.name for host in cluster.hosts if host.name in lost)
     stages = operation.stages(context)

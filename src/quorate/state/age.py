@@ -6,6 +6,11 @@ The format is known to other tools: `age --decrypt` opens what this seals. age d
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import serialization
+from pyrage import DecryptError, IdentityError, RecipientError, decrypt, encrypt, ssh, x25519
+from pyrage import passphrase as by
+
 from quorate.core import QuorateError
 
 Identity = Any
@@ -16,22 +21,16 @@ DAMAGED = "take another host's copy; if all are like this, a backup of the state
 
 def make_identity() -> str:
     """A new private key of age, as text."""
-    from pyrage import x25519
-
     return str(x25519.Identity.generate())
 
 
 def public(identity: str) -> str:
     """The public key of a private key of age."""
-    from pyrage import x25519
-
     return str(x25519.Identity.from_str(identity).to_public())
 
 
 def seal(content: bytes, recipients: Iterable[str]) -> bytes:
     """Seal for public keys of age or ssh-ed25519. Raises QuorateError for one that is none."""
-    from pyrage import RecipientError, encrypt, ssh, x25519
-
     try:
         keys = [(x25519 if key.startswith("age1") else ssh).Recipient.from_str(key) for key in recipients]
     except RecipientError as error:
@@ -41,8 +40,6 @@ def seal(content: bytes, recipients: Iterable[str]) -> bytes:
 
 def unseal(sealed: bytes, identities: Sequence[Identity], what: str) -> bytes:
     """Open with the first key that fits. Raises QuorateError; `what` names it then."""
-    from pyrage import DecryptError, decrypt
-
     try:
         return bytes(decrypt(sealed, identities))
     except DecryptError as error:
@@ -55,16 +52,11 @@ def unseal(sealed: bytes, identities: Sequence[Identity], what: str) -> bytes:
 
 def lock(content: bytes, passphrase: str) -> bytes:
     """Seal with a passphrase, by scrypt at a cost of about a second."""
-    from pyrage import passphrase as by
-
     return bytes(by.encrypt(content, passphrase))
 
 
 def unlock(locked: bytes, passphrase: str, what: str) -> bytes:
     """Open with a passphrase. Raises QuorateError; `what` names it then."""
-    from pyrage import DecryptError
-    from pyrage import passphrase as by
-
     try:
         return bytes(by.decrypt(locked, passphrase))
     except DecryptError as error:
@@ -80,8 +72,6 @@ def identities(content: bytes, name: str, ask: Callable[[], str]) -> list[Identi
 
     Raises QuorateError for a file without one; `name` names it then.
     """
-    from pyrage import IdentityError, ssh, x25519
-
     fix = "name a file of `age-keygen`, or an ed25519 key of OpenSSH"
     try:
         if b"PRIVATE KEY-----" in content:
@@ -97,8 +87,6 @@ def identities(content: bytes, name: str, ask: Callable[[], str]) -> list[Identi
 
 def _unlocked(content: bytes, name: str, ask: Callable[[], str]) -> bytes:
     """An OpenSSH key without its passphrase, in memory."""
-    from cryptography.exceptions import UnsupportedAlgorithm
-    from cryptography.hazmat.primitives import serialization
 
     def load(password: bytes | None) -> bytes:
         key = serialization.load_ssh_private_key(content, password)

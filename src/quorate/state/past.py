@@ -21,9 +21,9 @@ from pathlib import Path
 
 from quorate.core import QuorateError
 from quorate.spec.cluster import Cluster
+from quorate.spec.fewer_hosts import cluster_without, text_without
 from quorate.spec.load import load_former
 from quorate.spec.supply import Supply
-from quorate.spec.without import text_without, without
 from quorate.state import record
 from quorate.state.record import Record
 from quorate.state.store import Store
@@ -109,7 +109,7 @@ class Past:
     @property
     def there(self) -> Cluster:
         """The file's cluster less those that are left out."""
-        return without(self._now, self.out)
+        return cluster_without(self._now, self.out)
 
     @property
     def text(self) -> str:

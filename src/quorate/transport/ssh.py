@@ -1,6 +1,7 @@
 """SSH: the way to real hosts. One kept connection per host; scripts and secrets travel over stdin only.
 
-asyncssh is imported when the first connection is made: it takes 0.3 s, which `--help` should not pay.
+asyncssh, and all that is made with it, is imported when the first connection is made: what is wrong in a cluster file
+is told without it.
 """
 
 import asyncio

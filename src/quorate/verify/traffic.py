@@ -6,6 +6,8 @@ import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import httpx2
+
 from quorate.render.sh import quote
 from quorate.spec import pki_files
 from quorate.spec.cluster import LOOPBACK
@@ -94,8 +96,6 @@ def _pairs(log: str, own: str) -> tuple[Pair, ...]:
 
 async def _from_here(env: Env, urls: list[str]) -> dict[str, int] | None:
     """Answers per URL, over new connections and with the certificate checked; None if nothing is reached."""
-    import httpx2
-
     pem = await ca_pem(env)
     context = ssl.create_default_context(cadata=pem)
 

@@ -7,7 +7,7 @@ from past_clusters import cluster
 from staging import compile_cluster
 from test_who_waits import change, first_build
 
-from quorate.cli.look import selected
+from quorate.cli.names import selected
 from quorate.component.context import Context
 from quorate.core import Key, PlanError, UsageError
 from quorate.execute.schedule import Schedule

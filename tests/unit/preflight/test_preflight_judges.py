@@ -20,8 +20,8 @@ from quorate.resource.file import Binary
 from quorate.resource.package import Packages
 from quorate.spec.cluster import Endpoint, Etcd, Kubelet, Network, Os
 from quorate.spec.facts import Unmounted
+from quorate.spec.fewer_hosts import cluster_without
 from quorate.spec.layout import ETCD_DISK
-from quorate.spec.without import without
 
 P, F, WARN, U = Status.PASSED, Status.FAILED, Status.WARNED, Status.UNCHECKED
 NAMES = "own box\nname box 127.0.1.1\nname localhost 127.0.0.1"
@@ -273,7 +273,7 @@ def test_data_of_a_member_that_was_removed() -> None:
         assert status(there, "data", "m1") is wanted
     facts = {"m1": {"etcd_member": True}, "m2": {"members": (member("m2"),)}}
     back = world(facts=facts, answers=answers, established=True)
-    before = replace(back.context, established=without(back.cluster, {"m1"}))
+    before = replace(back.context, established=cluster_without(back.cluster, {"m1"}))
     back = replace(back, context=before, machines={name: id for name, id in back.machines.items() if name != "m1"})
     assert before.is_ghost(back.cluster.host("m1"))
     assert status(back, "data", "m1") is P, "the plan lays them aside"

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator
 
+from pyrage import RecipientError, ssh, x25519
+
 from quorate.spec.cluster import Cluster
 from quorate.spec.rules.rule import rule
 from quorate.spec.tree import Fault
@@ -22,8 +24,6 @@ def recipients(cluster: Cluster) -> Iterator[Fault]:
 
 
 def _sound(key: str) -> bool:
-    from pyrage import RecipientError, ssh, x25519
-
     try:
         (x25519 if key.startswith("age1") else ssh).Recipient.from_str(key)
     except RecipientError:

@@ -5,7 +5,7 @@ from collections.abc import Collection
 from quorate.core import PlanError
 from quorate.spec import rules
 from quorate.spec.cluster import Cluster
-from quorate.spec.without import without
+from quorate.spec.fewer_hosts import cluster_without
 from quorate.state.past import Past
 
 
@@ -23,13 +23,13 @@ def left_out(cluster: Cluster, past: Past, named: Collection[str], lost: Collect
             "apply takes along who answers; take a host out of the file and it leaves in good order",
         )
     out = frozenset(host.name for host in cluster.hosts if host.name in past.out | set(named)) & set(lost)
-    if faults := rules.check(without(cluster, out), runs=True, offline=True) if out else ():
-        told = "; ".join(f"{'.'.join(map(str, fault.where))} {fault.rule}" for fault in faults)
-        raise PlanError(f"without {', '.join(sorted(out))} the others are no cluster: {told}", faults[0].fix)
+    if faults := rules.check(cluster_without(cluster, out), runs=True, offline=True) if out else ():
+        faults_text = "; ".join(f"{'.'.join(map(str, fault.where))} {fault.rule}" for fault in faults)
+        raise PlanError(f"without {', '.join(sorted(out))} the others are no cluster: {faults_text}", faults[0].fix)
     return out
 
 
-def notes(past: Past, out: Collection[str]) -> tuple[str, ...]:
+def left_out_notes(past: Past, out: Collection[str]) -> tuple[str, ...]:
     """What the operator should know of hosts that are left out, and of those that come back."""
     gone = (
         f"{name} does not answer and is left out of the cluster; see to it that it stays off until `quorate apply` "

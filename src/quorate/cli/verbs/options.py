@@ -1,4 +1,4 @@
-"""The options that verbs share, with their help; types only, so that `--help` stays quick."""
+"""The options that verbs share, with their help."""
 
 from pathlib import Path
 from typing import Annotated
@@ -6,6 +6,12 @@ from typing import Annotated
 from cyclopts import Parameter
 
 DEFAULT = Path("cluster.yaml")
+
+
+def file_flag(file: Path) -> str:
+    """What names this cluster file in a command line, with a blank before it; nothing where none needs to."""
+    return "" if file == DEFAULT else f" -f {file}"
+
 
 File = Annotated[Path, Parameter(name=("--file", "-f"), help="The cluster file.")]
 Json = Annotated[bool, Parameter(name="--json", help="Answer in JSON, for programs.", show_default=False)]

@@ -7,7 +7,7 @@ from quorate.spec.cluster import Cluster
 from quorate.spec.tree import parse
 
 
-def without(cluster: Cluster, names: Collection[str]) -> Cluster:
+def cluster_without(cluster: Cluster, names: Collection[str]) -> Cluster:
     """The cluster less these hosts."""
     if not names:
         return cluster
@@ -24,5 +24,5 @@ def text_without(text: str, names: Collection[str]) -> str:
     data = parse(text.removeprefix("\ufeff")).data
     assert isinstance(data, dict)
     hosts = [host for host in data["hosts"] if host["name"] not in names]
-    told = json.dumps({**data, "hosts": hosts}, indent=1, ensure_ascii=False)
-    return f"# Without {', '.join(sorted(names))}: did not answer.\n{told}\n"
+    reduced = json.dumps({**data, "hosts": hosts}, indent=1, ensure_ascii=False)
+    return f"# Without {', '.join(sorted(names))}: did not answer.\n{reduced}\n"

@@ -7,17 +7,16 @@ import pytest
 from past_clusters import THREE, cluster, context, ids, member, named, resource, without
 
 from quorate.core import Key, PlanError
-from quorate.execute.without import left_out
+from quorate.execute.left_out import left_out
 from quorate.operation import change
 from quorate.plan import guard
 from quorate.plan.compile import compile_stage
 from quorate.plan.staged import foreseen
 from quorate.resource.file import File
 from quorate.spec.cluster import Cluster
+from quorate.spec.fewer_hosts import cluster_without, text_without
 from quorate.spec.load import load, load_former
 from quorate.spec.supply import Supply
-from quorate.spec.without import text_without
-from quorate.spec.without import without as less
 from quorate.state.past import Past
 from quorate.state.store import Store
 
@@ -63,7 +62,7 @@ def test_the_rest_of_the_file_is_read_as_before(file: Path, tmp_path: Path) -> N
     other = tmp_path / "other.yaml"
     for start in ("", "\ufeff"):
         other.write_text(text_without(start + text, {"m2"}), encoding="utf-8")
-        assert load_former(other, tmp_path) == less(whole, {"m2"})
+        assert load_former(other, tmp_path) == cluster_without(whole, {"m2"})
     assert text_without(text, ()) == text
 
 

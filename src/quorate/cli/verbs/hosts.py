@@ -1,0 +1,173 @@
+"""Verbs that look at the hosts of a cluster and change them."""
+
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from quorate.cli.verbs.options import (
+    DEFAULT,
+    BreakLock,
+    File,
+    Hosts,
+    Json,
+    Limit,
+    Only,
+    Replace,
+    Retry,
+    Svg,
+    Through,
+    Verbose,
+    Waive,
+    Without,
+    Yes,
+)
+
+Reinstalled = Annotated[
+    tuple[str, ...],
+    Parameter(
+        name="--replace", help="A host whose key may have changed: it was reinstalled.", negative=(), show_default=False
+    ),
+]
+
+
+def trust(*, file: File = DEFAULT, yes: Yes = False, replace: Reinstalled = (), json: Json = False) -> int:
+    """Show the hosts' SSH keys and pin new ones, after a yes. A changed key is refused without --replace HOST.
+
+    Compare the fingerprints with those that the hosts print themselves: ssh-keygen -lf /etc/ssh/ssh_host_*.pub
+    """
+    from quorate.cli.output import Output, run
+    from quorate.cli.trust import pin_keys
+
+    return run(pin_keys(Output(), file, replace, yes=yes, json=json))
+
+
+def plan(
+    *,
+    file: File = DEFAULT,
+    only: Only = (),
+    host: Hosts = (),
+    limit: Limit = (),
+    replace: Replace = (),
+    without: Without = (),
+    verbose: Verbose = False,
+    json: Json = False,
+    svg: Svg = None,
+) -> int:
+    """Show what apply would change; changes nothing.
+
+    All stages are shown, where there are several. --only and --host show a part of the plan, --limit and --without what
+    an apply with them would do. Texts that change are shown as diffs, new ones with -v. Exit code 0: no changes, 2:
+    changes, 6: a host did not answer.
+    """
+    from quorate.cli.output import Output, run
+    from quorate.cli.plan import show_plan
+
+    with Output(svg=svg, title="quorate plan") as out:
+        return run(
+            show_plan(out, file, only, host, limit, frozenset(replace), frozenset(without), verbose=verbose, json=json)
+        )
+
+
+def preflight(
+    *,
+    file: File = DEFAULT,
+    replace: Replace = (),
+    without: Without = (),
+    waive: Waive = (),
+    json: Json = False,
+    svg: Svg = None,
+) -> int:
+    """Check all hosts for what would break an apply: one script on each, side by side; changes nothing.
+
+    Exit code 4 when a check fails that is not waived. Warnings, and what could not be checked, stop nothing.
+    `apply` does the same before its first change.
+    """
+    from quorate.cli.output import Output, run
+    from quorate.cli.preflight import check_hosts
+
+    with Output(svg=svg, title="quorate preflight") as out:
+        return run(check_hosts(out, file, frozenset(replace), frozenset(without), waive, json=json))
+
+
+def apply(
+    *,
+    file: File = DEFAULT,
+    yes: Yes = False,
+    replace: Replace = (),
+    without: Without = (),
+    waive: Waive = (),
+    through: Through = "",
+    limit: Limit = (),
+    retry: Retry = False,
+    break_lock: BreakLock = False,
+    verbose: Verbose = False,
+    json: Json = False,
+    svg: Svg = None,
+) -> int:
+    """Make the hosts what the cluster file says: show the plan, ask, and go.
+
+    What takes several stages (an endpoint that moves, hosts that leave) is shown whole and walked one after the other,
+    each looked at anew; --through ends after one. With --limit only some hosts are changed, where nothing else must
+    come first. Interrupted or failed, the same command goes on where it stopped.
+    Ctrl-C once lets running steps end, twice aborts. A host that was in the cluster and does not answer is left as it
+    is (exit code 6 in the end); one that is not in the file any more leaves the cluster, and so does one that --without
+    names, until it answers again: its member leaves etcd, and nobody sends it anything. Who runs it at the same time is
+    refused (exit code 10): the lock is on the hosts, and free again 40 s after the last sign of life. Before the first
+    change the hosts are checked (see `quorate preflight`); what fails stops it (exit code 4) unless waived. With --json
+    each event is one line.
+    """
+    from quorate.cli.apply import apply_file
+    from quorate.cli.output import Output, demand_terminal, run
+
+    if not yes:
+        demand_terminal("apply", "add --yes, or look first with `quorate plan`")
+    with Output(svg=svg, title="quorate apply") as out:
+        asked = apply_file(
+            out,
+            file,
+            frozenset(replace),
+            frozenset(without),
+            waive,
+            through,
+            limit,
+            retry=retry,
+            yes=yes,
+            breaks=break_lock,
+            verbose=verbose,
+            json=json,
+        )
+        return run(asked)
+
+
+ClusterName = Annotated[
+    str, Parameter(name=("--yes", "-y"), help="The cluster's name, instead of typing it when asked.")
+]
+Forget = Annotated[
+    tuple[str, ...],
+    Parameter(name="--forget", help="A host that will never answer again.", negative=(), show_default=False),
+]
+
+
+def destroy(
+    *,
+    file: File = DEFAULT,
+    yes: ClusterName = "",
+    forget: Forget = (),
+    limit: Limit = (),
+    break_lock: BreakLock = False,
+    json: Json = False,
+) -> int:
+    """Take the cluster away, with all its data, and leave the hosts as they were found.
+
+    The state folder beside the file stays: its keys can make the same cluster again. Exit code 6 when a host did
+    not answer, 7 when something could not be removed; the same command goes on. 10: another run holds the lock.
+    A host that is dead for good ends it by --forget HOST; nothing is removed there, should it ever come back. With
+    --limit only some workers are cleaned, and the next apply builds them anew; to have a host leave in good order, take
+    it out of the file and apply.
+    """
+    from quorate.cli.destroy import destroy_cluster
+    from quorate.cli.output import Output, demand_terminal, run
+
+    if not yes:
+        demand_terminal("destroy", "add --yes NAME, with the cluster's name")
+    return run(destroy_cluster(Output(), file, yes, frozenset(forget), limit, breaks=break_lock, json=json))
