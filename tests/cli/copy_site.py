@@ -110,7 +110,7 @@ def site(tmp_path: Path, hosts: Hosts, file: Path, monkeypatch: pytest.MonkeyPat
     (tmp_path / "passphrase").write_text(f"{SECRET}\n")
     (tmp_path / "passphrase").chmod(0o600)
     made = Site(tmp_path / "hosts", hosts)
-    monkeypatch.setattr(adopt, "open_door", made.door)
+    monkeypatch.setattr(adopt, "open_transport", made.door)
     monkeypatch.setattr("quorate.cli.adopt.scan", made.scan)
     # scrypt at its real cost takes two seconds a time.
     monkeypatch.setattr(age, "lock", lambda content, passphrase: passphrase.encode() + b"\0" + content)

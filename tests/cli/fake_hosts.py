@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from quorate.cli import door
+from quorate.cli import connect
 from quorate.cli.main import run
 from quorate.core import Blob, TransportError
 from quorate.render.lock_script import REFUSED, SAYS
@@ -34,7 +34,7 @@ FACTS = (
 
 
 class Hosts:
-    """A door to bare hosts: they tell facts, have nothing, and do nothing that they are told."""
+    """A transport to bare hosts: they tell facts, have nothing, and do nothing that they are told."""
 
     def __init__(self) -> None:
         self.lost: dict[str, str] = {}
@@ -91,7 +91,7 @@ def hosts(monkeypatch: pytest.MonkeyPatch) -> Hosts:
 
 def made_up(monkeypatch: pytest.MonkeyPatch, made: Hosts, blobs: Path = Path("/nonexistent")) -> None:
     """From now on every verb reaches these hosts, and what it sends them lies in the folder `blobs`."""
-    monkeypatch.setattr(door, "open_door", lambda _cluster, *, asks: made)
+    monkeypatch.setattr(connect, "open_transport", lambda _cluster, *, asks: made)
 
     def blob(name: str) -> Blob:
         return Blob(blobs / name, hashlib.sha256(name.encode()).hexdigest(), len(name))

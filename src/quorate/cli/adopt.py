@@ -36,7 +36,7 @@ def _ssh(flags: Mapping[str, object]) -> Ssh:
         raise UsageError(f"--{found.where[0]} {flags[str(found.where[0])]!a} {found.rule}", found.fix) from None
 
 
-def open_door(targets: Mapping[str, ResolvedSsh], *, asks: bool) -> Transport:
+def open_transport(targets: Mapping[str, ResolvedSsh], *, asks: bool) -> Transport:
     """The way to the hosts; tests put another one here."""
     return SshTransport(targets, prompt=Prompt(allowed=asks))
 
@@ -56,10 +56,10 @@ async def adopt_folder(
     ssh = _ssh(login)
     with tempfile.TemporaryDirectory(prefix="quorate-adopt-") as scratch:
         known = Path(scratch) / "known_hosts"
-        door = {host: first_way(host, ssh, known)}
-        for error in (await _pin(out, door, known, yes=yes, json=json)).values():
+        ways_in = {host: first_way(host, ssh, known)}
+        for error in (await _pin(out, ways_in, known, yes=yes, json=json)).values():
             raise error
-        sealed, lost = await _fetch(door, asks=not json)
+        sealed, lost = await _fetch(ways_in, asks=not json)
         for each in lost.values():
             raise each
         if host not in sealed:
@@ -71,13 +71,13 @@ async def adopt_folder(
         first = opener.open(sealed[host])
         cluster = cluster_of(first, Path(scratch), into)
         targets = ways(cluster, ssh, known)
-        strange = await _pins_of(first, out, door, targets, known, yes=yes, json=json)
+        strange = await _pins_of(first, out, ways_in, targets, known, yes=yes, json=json)
         others = {each.name: targets[each.name] for each in cluster.members if targets[each.name].address != host}
         sealed, lost = await _fetch({n: way for n, way in others.items() if n not in strange}, asks=not json)
         found = newest(first, opener.those(sealed.values(), lost))
         if found is not first:
             cluster = cluster_of(found, Path(scratch), into)
-            await _pins_of(found, out, door, ways(cluster, ssh, known), known, yes=yes, json=json)
+            await _pins_of(found, out, ways_in, ways(cluster, ssh, known), known, yes=yes, json=json)
         file = place(found, into, pins=known.read_bytes(), ssh=ssh)
     lost |= {name: error for name, error in strange.items() if name in others}
     gone = {field: str(path) for field, path in missing(load_former(file, into))}
@@ -115,7 +115,7 @@ async def _pin(
 async def _pins_of(
     first: Opened,
     out: Output,
-    door: Mapping[str, ResolvedSsh],
+    ways_in: Mapping[str, ResolvedSsh],
     targets: Mapping[str, ResolvedSsh],
     known: Path,
     *,
@@ -130,7 +130,7 @@ async def _pins_of(
     if pins is not None:
         known.write_bytes(pins.content)
         # There was a yes for its key before.
-        for error in (await _pin(out, door, known, yes=True, json=True)).values():
+        for error in (await _pin(out, ways_in, known, yes=True, json=True)).values():
             raise error
     return await _pin(out, targets, known, yes=yes, json=json)
 
@@ -139,7 +139,7 @@ async def _fetch(
     targets: Mapping[str, ResolvedSsh], *, asks: bool
 ) -> tuple[dict[str, Sealed], dict[str, QuorateError]]:
     """The copies of hosts that have one, and why others could not be asked."""
-    via = open_door(targets, asks=asks)
+    via = open_transport(targets, asks=asks)
     found: dict[str, Sealed] = {}
     lost: dict[str, QuorateError] = {}
 

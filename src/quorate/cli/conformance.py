@@ -9,7 +9,7 @@ from quorate import atomic
 from quorate.artifact.cache import Cache
 from quorate.artifact.root import default_cache
 from quorate.artifact.suite import ARCHIVE, LIST, Suite, images, programs
-from quorate.cli.door import there
+from quorate.cli.connect import there
 from quorate.cli.output import Output, busy, dump
 from quorate.conformance.program import Program
 from quorate.conformance.result import Outcome, junit, plain

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rich.table import Table
 
-from quorate.cli.door import there
+from quorate.cli.connect import there
 from quorate.cli.output import Output, busy, dump
 from quorate.cli.writer import writing
 from quorate.core import QuorateError, UsageError, VerifyFailed

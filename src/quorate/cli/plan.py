@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from quorate.cli.door import door
+from quorate.cli.connect import connected
 from quorate.cli.look import about, look
 from quorate.cli.names import known, selected
 from quorate.cli.output import Output, busy, dump
@@ -30,7 +30,7 @@ async def show_plan(
     cluster = load(file)
     known(cluster, (*host, *sorted(replaced | without)), only)
     only_on = selected(cluster, limit)
-    async with door(cluster, file, asks=not json) as via:
+    async with connected(cluster, file, asks=not json) as via:
         with busy(None if json else out, "reading artifacts") as emit:
             told = emit if out.lively else lambda _event: None
             looked = await look(cluster, file, via, emit, replaced=replaced, without=without, told=told)

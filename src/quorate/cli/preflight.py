@@ -3,7 +3,7 @@
 import dataclasses
 from pathlib import Path
 
-from quorate.cli.door import door
+from quorate.cli.connect import connected
 from quorate.cli.look import Looked, look
 from quorate.cli.names import known
 from quorate.cli.output import Output, busy, dump
@@ -42,7 +42,7 @@ async def check_hosts(
     cluster = load(file)
     known(cluster, tuple(sorted(replaced | without)), ())
     report.known(waivers, [host.name for host in cluster.hosts])
-    async with door(cluster, file, asks=not json) as via:
+    async with connected(cluster, file, asks=not json) as via:
         with busy(None if json else out, "looking at the hosts"):
             world = await _world(cluster, file, via, replaced, without)
             found = await fly(world, via, waivers=waivers)

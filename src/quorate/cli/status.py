@@ -5,7 +5,7 @@ from pathlib import Path
 from rich.table import Table
 from rich.text import Text
 
-from quorate.cli.door import door
+from quorate.cli.connect import connected
 from quorate.cli.output import Output, busy, dump
 from quorate.core import TransportError
 from quorate.procedure.status import Status
@@ -25,7 +25,7 @@ async def show_status(out: Output, file: Path, *, json: bool) -> int:
     whole = load(file)
     past = Past(Store.beside(file, whole.name), file, whole)
     cluster, away = past.there, sorted(past.out)
-    async with door(cluster, file, asks=not json) as via:
+    async with connected(cluster, file, asks=not json) as via:
         with busy(None if json else out, "asking every host"):
             found = await ask(cluster, via)
     known = past.record

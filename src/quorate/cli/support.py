@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from rich.console import Console
 
-from quorate.cli.door import door
+from quorate.cli.connect import connected
 from quorate.cli.history import show as show_runs
 from quorate.cli.look import Looked, about, look
 from quorate.cli.output import Output, busy, dump
@@ -50,7 +50,7 @@ async def write_archive(out: Output, file: Path, output: Path | None, *, json: b
     store = Store.beside(file, cluster.name)
     redactor = Redactor(support_archive.secrets(cluster, store))
     runs, failed = read(store.path / "journal.jsonl"), dict[str, str]()
-    async with door(cluster, file, asks=not json) as via:
+    async with connected(cluster, file, asks=not json) as via:
         with busy(None if json else out, "asking every host") as emit:
             found, state, plan = await asyncio.gather(
                 support.gather(cluster, via, support.since(runs, now)),

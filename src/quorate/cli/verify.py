@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from quorate.cli.door import door, there
+from quorate.cli.connect import connected, there
 from quorate.cli.output import Output, busy, dump
 from quorate.cli.writer import writing
 from quorate.core import QuorateError, Transport, VerifyFailed
@@ -23,9 +23,9 @@ from quorate.verify.runner import verify as prove
 async def _way(
     out: Output, cluster: Cluster, file: Path, *, disruptive: bool, yes: bool, breaks: bool, json: bool
 ) -> AsyncIterator[Transport]:
-    """The door to the hosts; for the one writer's hand alone where services are stopped."""
+    """The transport to the hosts; for the one writer's hand alone where services are stopped."""
     if not disruptive:
-        async with door(cluster, file, asks=not json) as via:
+        async with connected(cluster, file, asks=not json) as via:
             yield via
         return
     question = f"This stops services of {cluster.name}, also a majority of etcd, and starts them again.  Go on?"

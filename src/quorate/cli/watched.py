@@ -1,4 +1,4 @@
-"""A door that watches: who has answered during the look at the hosts, and how long each part of it took."""
+"""A transport that watches: who has answered during the look at the hosts, and how long each part of it took."""
 
 import time
 from collections.abc import Callable

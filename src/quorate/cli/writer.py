@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
-from quorate.cli.door import door
+from quorate.cli.connect import connected
 from quorate.cli.output import Output, busy
 from quorate.core import LockHeld, Transport
 from quorate.execute.lock import hold
@@ -29,7 +29,7 @@ async def writing(
     json: bool,
     emit: Emit | None = None,
 ) -> AsyncIterator[tuple[Transport, float]]:
-    """The door to the hosts for the only writer, as long as the block runs, and the seconds that it took to get it.
+    """The transport to the hosts for the only writer, as long as the block runs, and the seconds that it took to get it.
 
     `breaks`: take the lock also from a run that lives, after a question unless `yes`. What there is to say is
     printed, or with `json` goes to `emit`, if anywhere. Raises LockHeld.
@@ -43,7 +43,7 @@ async def writing(
     past = Past(Store.beside(file, cluster.name), file, cluster)
     hosts = [host.name for host in everybody(cluster, past.former).hosts]
     async with AsyncExitStack() as stack:
-        via = await stack.enter_async_context(door(cluster, file, asks=not json))
+        via = await stack.enter_async_context(connected(cluster, file, asks=not json))
         while True:
             lock = hold(hosts, via, verb, emit or say, broken=broken)
             try:

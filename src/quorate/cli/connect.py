@@ -1,4 +1,4 @@
-"""The door to a cluster's hosts, and which of them are there to be judged."""
+"""Connections to a cluster's hosts, and which of them are there to be judged."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -13,16 +13,16 @@ from quorate.transport.password import Prompt
 from quorate.transport.ssh import SshTransport
 
 
-def open_door(cluster: Cluster, *, asks: bool) -> Transport:
+def open_transport(cluster: Cluster, *, asks: bool) -> Transport:
     """The way to the cluster's hosts; tests put another one here."""
     return SshTransport.of(cluster, prompt=Prompt(allowed=asks))
 
 
 @asynccontextmanager
-async def door(cluster: Cluster, file: Path, *, asks: bool) -> AsyncIterator[Transport]:
+async def connected(cluster: Cluster, file: Path, *, asks: bool) -> AsyncIterator[Transport]:
     """The same, also to hosts that are about to leave; closed in the end."""
     past = Past(Store.beside(file, cluster.name), file, cluster)
-    via = open_door(everybody(cluster, past.former), asks=asks)
+    via = open_transport(everybody(cluster, past.former), asks=asks)
     try:
         yield via
     finally:
