@@ -29,7 +29,7 @@ async def writing(
     json: bool,
     emit: Emit | None = None,
 ) -> AsyncIterator[tuple[Transport, float]]:
-    """The transport to the hosts for the only writer, as long as the block runs, and the seconds that it took to get it.
+    """The transport to the hosts for the only writer, as long as the block runs, and the seconds that it took to come.
 
     `breaks`: take the lock also from a run that lives, after a question unless `yes`. What there is to say is
     printed, or with `json` goes to `emit`, if anywhere. Raises LockHeld.
