@@ -58,7 +58,7 @@ class Site:
 
     # -- what adopt has instead of the network --
 
-    def door(self, targets: Mapping[str, ResolvedSsh], *, asks: bool) -> "Site":
+    def opened(self, targets: Mapping[str, ResolvedSsh], *, asks: bool) -> "Site":
         self.targets = targets
         return self
 
@@ -110,7 +110,7 @@ def site(tmp_path: Path, hosts: Hosts, file: Path, monkeypatch: pytest.MonkeyPat
     (tmp_path / "passphrase").write_text(f"{SECRET}\n")
     (tmp_path / "passphrase").chmod(0o600)
     made = Site(tmp_path / "hosts", hosts)
-    monkeypatch.setattr(adopt, "open_transport", made.door)
+    monkeypatch.setattr(adopt, "open_transport", made.opened)
     monkeypatch.setattr("quorate.cli.adopt.scan", made.scan)
     # scrypt at its real cost takes two seconds a time.
     monkeypatch.setattr(age, "lock", lambda content, passphrase: passphrase.encode() + b"\0" + content)

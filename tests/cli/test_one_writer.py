@@ -108,5 +108,5 @@ async def test_the_lease_is_renewed_while_somebody_thinks(keyboard: int) -> None
         os.write(keyboard, b"yes\n")
 
     async with asyncio.timeout(5):
-        agreed, _ = await asyncio.gather(Output().agreed("Really?"), answer())
-    assert agreed
+        confirmed, _ = await asyncio.gather(Output().confirmed("Really?"), answer())
+    assert confirmed

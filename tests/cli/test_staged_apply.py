@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from hosts_in_memory import Hosts, Thing
 
-from quorate.cli.look import Looked, wire
+from quorate.cli.look import Looked, size_on_wire
 from quorate.cli.output import Output
 from quorate.cli.sink import begins, sink
 from quorate.component.context import Context
@@ -62,8 +62,8 @@ class Site:
         plan, coming = foreseen(now, further, states)
         past = Past(self.store, self.file, self.context.cluster)
         prepared = Prepared(self.context, now, plan, coming, self.store, past, self.lost, self.file.read_text())
-        shown = [show(plan, {}, wire, stage=now.stage)]
-        shown += [show(each.plan, {}, wire, stage=each.name) for each in coming]
+        shown = [show(plan, {}, size_on_wire, stage=now.stage)]
+        shown += [show(each.plan, {}, size_on_wire, stage=each.name) for each in coming]
         return Looked(prepared, replace(shown[0], lines=tuple(line for one in shown for line in one.lines)), ())
 
     def _parts(self, things: list[Thing]) -> tuple[Part, ...]:
@@ -210,7 +210,7 @@ def test_a_stage_that_has_nothing_to_do_any_more_is_passed_over(site: Callable[.
 def test_what_did_not_hold_before_is_refused_in_a_later_stage_too(
     site: Callable[..., Site], monkeypatch: pytest.MonkeyPatch, retry: bool
 ) -> None:
-    from quorate.cli.apply import _again
+    from quorate.cli.apply import _looker
 
     made = site(**BOTH)
     looked = asyncio.run(made.look())
@@ -222,7 +222,7 @@ def test_what_did_not_hold_before_is_refused_in_a_later_stage_too(
     monkeypatch.setattr("quorate.cli.apply.known_bad", lambda _plan: {thing("door", "new").key: "m1: tried"})
     with Output(svg=None, title="") as out:
         cluster, via = made.context.cluster, made.hosts
-        again = _again(out, looked, cluster, made.file, via, made.events.append, retry=retry)  # type: ignore[arg-type]
+        again = _looker(out, looked, cluster, made.file, via, made.events.append, retry=retry)  # type: ignore[arg-type]
         if retry:
             assert asyncio.run(again("leave")) is looked  # type: ignore[arg-type]
         else:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from quorate.cli.output import Output, dump, interactive
-from quorate.cli.trust import show
+from quorate.cli.output import Output, interactive, print_json
+from quorate.cli.trust import print_keys
 from quorate.core import LocalError, QuorateError, Transport, TransportError, UsageError
 from quorate.plan.words import many
 from quorate.procedure.adopt import Opened, Opener, Sealed, cluster_of, fetch, first_way, missing, newest, ways
@@ -27,13 +27,13 @@ from quorate.transport.ssh import SshTransport
 from quorate.transport.trust import pin, scan
 
 
-def _ssh(flags: Mapping[str, object]) -> Ssh:
+def _ssh_settings(login: Mapping[str, object]) -> Ssh:
     """What was said on the command line, by the rules of the cluster file's `ssh`. Raises UsageError."""
     try:
-        return Ssh.model_validate(flags)
+        return Ssh.model_validate(login)
     except ValidationError as error:
-        found = fault(error.errors(include_url=False)[0], Tree(), Ssh)
-        raise UsageError(f"--{found.where[0]} {flags[str(found.where[0])]!a} {found.rule}", found.fix) from None
+        problem = fault(error.errors(include_url=False)[0], Tree(), Ssh)
+        raise UsageError(f"--{problem.where[0]} {login[str(problem.where[0])]!a} {problem.rule}", problem.fix) from None
 
 
 def open_transport(targets: Mapping[str, ResolvedSsh], *, asks: bool) -> Transport:
@@ -53,56 +53,67 @@ async def adopt_folder(
     json: bool,
 ) -> int:
     """Get the state folder from `host` or another that has a newer copy; `login` is what was said of the way there."""
-    ssh = _ssh(login)
+    ssh = _ssh_settings(login)
     with tempfile.TemporaryDirectory(prefix="quorate-adopt-") as scratch:
-        known = Path(scratch) / "known_hosts"
-        ways_in = {host: first_way(host, ssh, known)}
-        for error in (await _pin(out, ways_in, known, yes=yes, json=json)).values():
+        known_hosts = Path(scratch) / "known_hosts"
+        first_host = {host: first_way(host, ssh, known_hosts)}
+        for error in (await _pin_new_keys(out, first_host, known_hosts, yes=yes, json=json)).values():
             raise error
-        sealed, lost = await _fetch(ways_in, asks=not json)
-        for each in lost.values():
+        copies, unreachable = await _fetch_copies(first_host, asks=not json)
+        for each in unreachable.values():
             raise each
-        if host not in sealed:
+        if host not in copies:
             raise QuorateError(
                 f"{host} has no copy of a state folder",
                 "name an etcd host of a cluster that was applied with a passphrase or recipients",
             )
-        opener = await _opener(sealed[host], identity, passphrase_from, asks=not json)
-        first = opener.open(sealed[host])
-        cluster = cluster_of(first, Path(scratch), into)
-        targets = ways(cluster, ssh, known)
-        strange = await _pins_of(first, out, ways_in, targets, known, yes=yes, json=json)
+        opener = await _opener(copies[host], identity, passphrase_from, asks=not json)
+        first_copy = opener.open(copies[host])
+        cluster = cluster_of(first_copy, Path(scratch), into)
+        targets = ways(cluster, ssh, known_hosts)
+        strangers = await _pin_known_keys(first_copy, out, first_host, targets, known_hosts, yes=yes, json=json)
         others = {each.name: targets[each.name] for each in cluster.members if targets[each.name].address != host}
-        sealed, lost = await _fetch({n: way for n, way in others.items() if n not in strange}, asks=not json)
-        found = newest(first, opener.those(sealed.values(), lost))
-        if found is not first:
-            cluster = cluster_of(found, Path(scratch), into)
-            await _pins_of(found, out, ways_in, ways(cluster, ssh, known), known, yes=yes, json=json)
-        file = place(found, into, pins=known.read_bytes(), ssh=ssh)
-    lost |= {name: error for name, error in strange.items() if name in others}
-    gone = {field: str(path) for field, path in missing(load_former(file, into))}
+        copies, unreachable = await _fetch_copies(
+            {n: way for n, way in others.items() if n not in strangers}, asks=not json
+        )
+        newest_copy = newest(first_copy, opener.those(copies.values(), unreachable))
+        if newest_copy is not first_copy:
+            cluster = cluster_of(newest_copy, Path(scratch), into)
+            await _pin_known_keys(
+                newest_copy, out, first_host, ways(cluster, ssh, known_hosts), known_hosts, yes=yes, json=json
+            )
+        file = place(newest_copy, into, pins=known_hosts.read_bytes(), ssh=ssh)
+    unreachable |= {name: error for name, error in strangers.items() if name in others}
+    missing_files = {field: str(path) for field, path in missing(load_former(file, into))}
     if json:
-        told = {"cluster": cluster.name, "copy_of": found.host, "sequence": found.sequence, "file": str(file)}
-        dump({**told, "missing": gone, "not_asked": {name: str(error) for name, error in lost.items()}})
+        answer = {
+            "cluster": cluster.name,
+            "copy_of": newest_copy.host,
+            "sequence": newest_copy.sequence,
+            "file": str(file),
+        }
+        print_json(
+            {**answer, "missing": missing_files, "not_asked": {name: str(error) for name, error in unreachable.items()}}
+        )
     else:
-        _tell(out, file, found, gone, lost)
+        _print_adopted(out, file, newest_copy, missing_files, unreachable)
     return 0
 
 
-async def _pin(
-    out: Output, targets: Mapping[str, ResolvedSsh], known: Path, *, yes: bool, json: bool
+async def _pin_new_keys(
+    out: Output, targets: Mapping[str, ResolvedSsh], known_hosts: Path, *, yes: bool, json: bool
 ) -> dict[str, QuorateError]:
     """Pin the keys of hosts that have no pin, after a yes; those that did not answer, or have another key."""
     keys, lost = await scan(targets, prompt=Prompt(allowed=not json))
-    fresh = [key for key in keys if key.state == "new"]
-    if fresh and not json:
-        show(out, fresh, ())
-    if fresh and not yes:
+    new_keys = [key for key in keys if key.state == "new"]
+    if new_keys and not json:
+        print_keys(out, new_keys, ())
+    if new_keys and not yes:
         if json or not interactive():
             raise QuorateError("keys are pinned only after a yes", "compare the fingerprints, then add --yes")
-        if not await out.agreed(f"Trust {many(len(fresh), 'key')}?  Only yes goes on."):
+        if not await out.confirmed(f"Trust {many(len(new_keys), 'key')}?  Only yes goes on."):
             raise QuorateError("not adopted: there was no yes", "nothing was changed")
-    pin(known, fresh)
+    pin(known_hosts, new_keys)
     hint = "somebody may sit between, or it was reinstalled; name another etcd host"
     changed = [
         TransportError(f"its host key {key.fingerprint} is not the one in the copy", hint, host=key.host)
@@ -112,12 +123,12 @@ async def _pin(
     return {error.host: error for error in (*lost, *changed)}
 
 
-async def _pins_of(
-    first: Opened,
+async def _pin_known_keys(
+    copy: Opened,
     out: Output,
-    ways_in: Mapping[str, ResolvedSsh],
+    first_host: Mapping[str, ResolvedSsh],
     targets: Mapping[str, ResolvedSsh],
-    known: Path,
+    known_hosts: Path,
     *,
     yes: bool,
     json: bool,
@@ -126,37 +137,37 @@ async def _pins_of(
 
     Raises TransportError when the host that was asked first is not the one that the copy knows.
     """
-    pins = first.bundle.entries.get(KNOWN_HOSTS)
+    pins = copy.bundle.entries.get(KNOWN_HOSTS)
     if pins is not None:
-        known.write_bytes(pins.content)
+        known_hosts.write_bytes(pins.content)
         # There was a yes for its key before.
-        for error in (await _pin(out, ways_in, known, yes=True, json=True)).values():
+        for error in (await _pin_new_keys(out, first_host, known_hosts, yes=True, json=True)).values():
             raise error
-    return await _pin(out, targets, known, yes=yes, json=json)
+    return await _pin_new_keys(out, targets, known_hosts, yes=yes, json=json)
 
 
-async def _fetch(
+async def _fetch_copies(
     targets: Mapping[str, ResolvedSsh], *, asks: bool
 ) -> tuple[dict[str, Sealed], dict[str, QuorateError]]:
     """The copies of hosts that have one, and why others could not be asked."""
     via = open_transport(targets, asks=asks)
-    found: dict[str, Sealed] = {}
-    lost: dict[str, QuorateError] = {}
+    copies: dict[str, Sealed] = {}
+    unreachable: dict[str, QuorateError] = {}
 
-    async def one(name: str) -> None:
+    async def fetch_from(name: str) -> None:
         try:
             if sealed := await fetch(name, via):
-                found[name] = sealed
+                copies[name] = sealed
         except LocalError:
             raise
         except QuorateError as error:
-            lost[name] = error
+            unreachable[name] = error
 
     try:
-        await asyncio.gather(*map(one, targets))
+        await asyncio.gather(*map(fetch_from, targets))
     finally:
         await via.close()
-    return found, lost
+    return copies, unreachable
 
 
 async def _opener(sealed: Sealed, identity: Path | None, passphrase_from: Path | None, *, asks: bool) -> Opener:
@@ -179,14 +190,16 @@ async def _opener(sealed: Sealed, identity: Path | None, passphrase_from: Path |
         raise QuorateError(error.message, hint) from None
 
 
-def _tell(out: Output, file: Path, found: Opened, gone: Mapping[str, str], lost: Mapping[str, QuorateError]) -> None:
-    name = found.bundle.cluster
-    out.say((f"{name}: ", NAME), ("adopted", f"bold {GOOD}"), f", copy number {found.sequence} of {found.host}")
+def _print_adopted(
+    out: Output, file: Path, copy: Opened, missing_files: Mapping[str, str], unreachable: Mapping[str, QuorateError]
+) -> None:
+    name = copy.bundle.cluster
+    out.say((f"{name}: ", NAME), ("adopted", f"bold {GOOD}"), f", copy number {copy.sequence} of {copy.host}")
     out.say((f"{'file':<10}", QUIET), str(file))
     out.say((f"{'state':<10}", QUIET), str(file.parent / ".quorate" / name))
-    for host, why in lost.items():
-        told = str(why).removeprefix(f"{host}: ")
-        out.say((f"whether the copy of {host} is newer is not known: {told}", WARN))
-    for field, path in gone.items():
+    for host, error in unreachable.items():
+        reason = str(error).removeprefix(f"{host}: ")
+        out.say((f"whether the copy of {host} is newer is not known: {reason}", WARN))
+    for field, path in missing_files.items():
         out.say((f"{file.name} names {path} in {field}, which is not on this machine: bring it, or correct it", WARN))
     out.say((f"{'next':<10}", QUIET), f"quorate plan -f {file}", " should have nothing to do")

@@ -3,14 +3,14 @@
 import hashlib
 from pathlib import Path
 
-from quorate.cli.look import Looked, about, look
-from quorate.cli.names import known, selected
+from quorate.cli.graceful import drop_closed_outputs, graceful_stop
+from quorate.cli.locked import sole_writer
+from quorate.cli.look import Looked, host_titles, look
+from quorate.cli.names import demand_known, selected_hosts
 from quorate.cli.output import Output, busy
-from quorate.cli.preflight import before, settle
+from quorate.cli.preflight import check_before, demand_passed
 from quorate.cli.sink import begins, sink
-from quorate.cli.stop import gently, silence
 from quorate.cli.verbs.options import file_flag
-from quorate.cli.writer import writing
 from quorate.core import ApplyFailed, PlanError, QuorateError, Transport, TransportError, UsageError
 from quorate.execute.protocol import Again, Applied, ApplyRequest, carry_out, demand
 from quorate.plan.fallback import known_bad
@@ -21,7 +21,7 @@ from quorate.report.event import Emit, Planned, Said
 from quorate.spec.cluster import Cluster
 from quorate.spec.load import load
 
-LONG = 40
+LONG_PLAN_LINES = 40
 """Changes from which on the plan is shown as one row per host; `quorate plan` shows all of it."""
 
 
@@ -42,49 +42,53 @@ async def apply_file(
 ) -> int:
     """Show the plan, ask, and walk its stages; a run that stopped before its end goes on."""
     cluster, text = load(file), file.read_text(encoding="utf-8")
-    known(cluster, tuple(sorted(replaced | without)), ())
-    only = selected(cluster, limit)
+    demand_known(cluster, tuple(sorted(replaced | without)), ())
+    only_hosts = selected_hosts(cluster, limit)
     lines = jsonl.to() if json else None
     # Before anything is looked at: the plan is true until it is walked.
-    lock = writing(out, cluster, file, "apply", breaks=breaks, yes=yes, json=json, emit=lines)
+    lock = sole_writer(out, cluster, file, "apply", breaks=breaks, yes=yes, json=json, emit=lines)
     async with lock as (via, seconds):
         with busy(None if json else out, "reading artifacts") as emit:
-            told = emit if out.lively else lambda _event: None
-            looked = await look(cluster, file, via, lines or emit, replaced=replaced, without=without, told=told)
-            looked = looked.limited(only)
-            looked, checked = await before(out, lines, looked, via, waivers)
+            on_event = emit if out.lively else lambda _event: None
+            looked = await look(
+                cluster, file, via, lines or emit, replaced=replaced, without=without, on_event=on_event
+            )
+            looked = looked.limited(only_hosts)
+            looked, report = await check_before(out, lines, looked, via, waivers)
         looked = looked.after("connect, lock", seconds)
         shown = looked.shown
         demand(looked.prepared)
-        _named(looked, through)
+        _demand_stage(looked, through)
         restarts = shown.count(Sort.RESTART, Sort.RELOAD)
         create, change, remove = (shown.count(sort) for sort in (Sort.CREATE, Sort.CHANGE, Sort.REMOVE))
         planned = Planned(cluster.name, create, change, remove, restarts, shown.send)
         if lines:
             lines(planned)
         else:
-            _show(out, cluster, looked, verbose=verbose)
-        settle(out, lines, checked)
-        await _try_again(out, looked, retry=retry, yes=yes)
-        if shown.lines and not yes and not await out.agreed("Apply this?  Only yes applies it."):
+            _print_plan(out, cluster, looked, verbose=verbose)
+        demand_passed(out, lines, report)
+        await _demand_new_try(out, looked, retry=retry, yes=yes)
+        if shown.lines and not yes and not await out.confirmed("Apply this?  Only yes applies it."):
             raise QuorateError("not applied: there was no yes", "nothing was changed")
         done = await carry_out(
             looked,
             via,
-            ApplyRequest(file, text, through, bool(only), _told(planned, looked.prepared.text, looked.waived)),
+            ApplyRequest(
+                file, text, through, bool(only_hosts), _journal_entry(planned, looked.prepared.text, looked.waived)
+            ),
             sink=sink(out, lines, verbose=verbose),
-            again=_again(out, looked, cluster, file, via, lines, retry=retry),
+            again=_looker(out, looked, cluster, file, via, lines, retry=retry),
             emit=begins(out, lines),
-            listening=gently,
+            listening=graceful_stop,
         )
-    silence()
+    drop_closed_outputs()
     ended = done.ended
     if lines:
         for warning in done.warnings:
             lines(Said(warning))
         lines(ended)
     else:
-        _result(out, file, cluster, done)
+        _print_result(out, file, cluster, done)
         for name in looked.prepared.left_alone:
             out.say((f"{name} did not answer and was left as it is; the next apply goes on with it", "yellow"))
         for warning in done.warnings:
@@ -94,7 +98,7 @@ async def apply_file(
     return 130 if not ended.ok else TransportError.exit_code if looked.prepared.left_alone else 0
 
 
-def _again(
+def _looker(
     out: Output,
     first: Looked,
     cluster: Cluster,
@@ -107,27 +111,29 @@ def _again(
     """How the hosts are looked at anew before a stage; what did not hold before is refused there, too, and a host that
     is left out and answers.
     """
-    replaced, out_of_it = first.prepared.context.replaced, first.prepared.out
+    replaced, left_out = first.prepared.context.replaced, first.prepared.out
 
-    async def again(stage: str) -> Looked:
+    async def look_again(stage: str) -> Looked:
         with busy(None if lines else out, "looking at the hosts") as emit:
-            looked = await look(cluster, file, via, lines or emit, replaced=replaced, without=out_of_it, stage=stage)
-        await _try_again(out, looked, retry=retry, yes=True)
+            looked = await look(cluster, file, via, lines or emit, replaced=replaced, without=left_out, stage=stage)
+        await _demand_new_try(out, looked, retry=retry, yes=True)
         return looked
 
-    return again
+    return look_again
 
 
-async def _try_again(out: Output, looked: Looked, *, retry: bool, yes: bool) -> None:
+async def _demand_new_try(out: Output, looked: Looked, *, retry: bool, yes: bool) -> None:
     """Ask before something is tried that did not hold before; where nobody can be asked, that is a refusal."""
-    if retry or not (bad := known_bad(looked.prepared.plan)):
+    if retry or not (failed_before := known_bad(looked.prepared.plan)):
         return
-    if yes or not await out.agreed("It did not hold then.  Only yes tries it again."):
-        told = "\n".join(f"  {each}" for each in bad.values())
-        raise PlanError(f"tried before:\n{told}", "mend what kept it from holding; `--retry` tries it again as it is")
+    if yes or not await out.confirmed("It did not hold then.  Only yes tries it again."):
+        reasons = "\n".join(f"  {each}" for each in failed_before.values())
+        raise PlanError(
+            f"tried before:\n{reasons}", "mend what kept it from holding; `--retry` tries it again as it is"
+        )
 
 
-def _named(looked: Looked, through: str) -> None:
+def _demand_stage(looked: Looked, through: str) -> None:
     """Refuse the name of a stage that this apply has not."""
     names = looked.prepared.todo
     if through and through not in names:
@@ -136,27 +142,27 @@ def _named(looked: Looked, through: str) -> None:
         )
 
 
-def _show(out: Output, cluster: Cluster, looked: Looked, *, verbose: bool) -> None:
-    shown, hosts = looked.shown, about(looked)
-    if len(shown.lines) <= LONG or verbose:
+def _print_plan(out: Output, cluster: Cluster, looked: Looked, *, verbose: bool) -> None:
+    shown, hosts = looked.shown, host_titles(looked)
+    if len(shown.lines) <= LONG_PLAN_LINES or verbose:
         plan_text.lines(out.console, shown, hosts, verbose=verbose)
     else:
         plan_text.overview(out.console, shown, hosts)
     plan_text.notes(out.console, shown, verbose=verbose)
     plan_text.verdict(out.console, cluster.name, shown)
-    if len(shown.lines) > LONG and not verbose:
+    if len(shown.lines) > LONG_PLAN_LINES and not verbose:
         out.say(("`quorate plan` shows every line.", "bright_black"))
 
 
-def _told(planned: Planned, text: str, waived: tuple[str, ...]) -> dict[str, object]:
+def _journal_entry(planned: Planned, text: str, waived: tuple[str, ...]) -> dict[str, object]:
     """What the journal tells of a run at its beginning."""
     counts = {name: value for name, value in jsonl.as_dict(planned).items() if name not in ("event", "cluster")}
-    told: dict[str, object] = {**counts, "file": hashlib.sha256(text.encode()).hexdigest()[:16]}
-    return {**told, "waived": waived} if waived else told
+    entry: dict[str, object] = {**counts, "file": hashlib.sha256(text.encode()).hexdigest()[:16]}
+    return {**entry, "waived": waived} if waived else entry
 
 
-def _result(out: Output, file: Path, cluster: Cluster, done: Applied) -> None:
-    ended, outcome, rest = done.ended, done.outcome, done.rest
+def _print_result(out: Output, file: Path, cluster: Cluster, done: Applied) -> None:
+    ended, outcome, remaining = done.ended, done.outcome, done.rest
     flag = file_flag(file)
     if not outcome.changed and ended.ok:
         out.say((f"nothing had to be done, {ended.seconds:.1f} s", "bright_black"))
@@ -166,14 +172,14 @@ def _result(out: Output, file: Path, cluster: Cluster, done: Applied) -> None:
     result.failures(out.console, outcome.failed, outcome.skipped)
     result.left(out.console, outcome.left)
     result.totals(out.console, ended)
-    if ended.ok and rest:
-        out.say(("next      ", "bright_black"), f"quorate apply{flag} goes on with the stage `{rest[0]}`")
+    if ended.ok and remaining:
+        out.say(("next      ", "bright_black"), f"quorate apply{flag} goes on with the stage `{remaining[0]}`")
     elif ended.ok:
         nodes = [host.node for host in cluster.workers]
-        follow = [
+        next_commands = [
             ("kubectl", f"quorate kubeconfig{flag} -o {cluster.name}.conf; export KUBECONFIG=$PWD/{cluster.name}.conf"),
             ("proof", f"quorate verify{flag}"),
         ]
-        result.ready(out.console, cluster.name, cluster.server_url, nodes, follow)
+        result.ready(out.console, cluster.name, cluster.server_url, nodes, next_commands)
     else:
         out.say(("next      ", "bright_black"), f"quorate apply{flag} goes on where this stopped")

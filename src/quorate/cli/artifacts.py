@@ -8,7 +8,7 @@ from rich.table import Table
 
 from quorate.artifact.export import export, listing
 from quorate.artifact.resolve import resolve
-from quorate.cli.output import Output, busy, dump
+from quorate.cli.output import Output, busy, print_json
 from quorate.plan.words import many, short, size
 from quorate.report.console import NAME
 from quorate.report.event import Said
@@ -26,15 +26,15 @@ async def list_artifacts(out: Output, file: Path, folder: Path | None, *, json: 
     rows = listing(supply)
     source = cluster.artifacts.source
     if json:
-        dump(
+        print_json(
             {"source": source, "artifacts": [asdict(row) for row in rows], "exported": str(folder) if folder else None}
         )
         return 0
     for kind, group in groupby(rows, key=lambda row: row.kind):
-        mine = list(group)
-        version = {row.version for row in mine}
-        same = version.pop() if len(version) == 1 else ""
-        out.say((kind, NAME), (f"  {same}", "bright_black"))
+        of_kind = list(group)
+        versions = {row.version for row in of_kind}
+        common_version = versions.pop() if len(versions) == 1 else ""
+        out.say((kind, NAME), (f"  {common_version}", "bright_black"))
         table = Table(
             box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=False, width=min(out.console.width, 100)
         )
@@ -43,8 +43,8 @@ async def list_artifacts(out: Output, file: Path, folder: Path | None, *, json: 
         table.add_column(overflow="fold", style="bright_black", ratio=2)
         table.add_column(justify="right", no_wrap=True, width=8)
         table.add_column(style="bright_black", no_wrap=True, width=12)
-        for row in mine:
-            table.add_row("", row.name, "" if same else row.version, size(row.size), short(row.sha256))
+        for row in of_kind:
+            table.add_row("", row.name, "" if common_version else row.version, size(row.size), short(row.sha256))
         out.console.print(table)
     out.console.print()
     total = size(sum(row.size for row in rows))

@@ -8,7 +8,7 @@ from quorate.artifact import claims, modules, suite
 from quorate.artifact.cache import Cache
 from quorate.artifact.export import listing
 from quorate.artifact.root import default_cache
-from quorate.cli.output import Output, busy, dump
+from quorate.cli.output import Output, busy, print_json
 from quorate.plan.words import many, size
 from quorate.report.console import NAME
 from quorate.report.event import Said
@@ -29,11 +29,11 @@ async def build_version(out: Output, version: str, file: Path, arch: str, *, tes
             await suite.programs(version, cache, say, file.absolute().parent)
     rows = listing(supply)
     if json:
-        dump({"versions": dict(supply.versions), "arch": arch, "artifacts": [asdict(row) for row in rows]})
+        print_json({"versions": dict(supply.versions), "arch": arch, "artifacts": [asdict(row) for row in rows]})
         return 0
     for part, number in supply.versions.items():
         out.say((part, NAME), f"  {number}")
     total = size(sum(row.size for row in rows))
-    took = f"{monotonic() - began:.0f} s"
-    out.say((many(len(rows), "artifact"), NAME), f", {total} unpacked, for {arch}, in {took}; kept in {cache.root}")
+    duration = f"{monotonic() - began:.0f} s"
+    out.say((many(len(rows), "artifact"), NAME), f", {total} unpacked, for {arch}, in {duration}; kept in {cache.root}")
     return 0

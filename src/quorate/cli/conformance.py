@@ -9,8 +9,8 @@ from quorate import atomic
 from quorate.artifact.cache import Cache
 from quorate.artifact.root import default_cache
 from quorate.artifact.suite import ARCHIVE, LIST, Suite, images, programs
-from quorate.cli.connect import there
-from quorate.cli.output import Output, busy, dump
+from quorate.cli.connect import present_cluster
+from quorate.cli.output import Output, busy, print_json
 from quorate.conformance.program import Program
 from quorate.conformance.result import Outcome, junit, plain
 from quorate.conformance.tests import Choice
@@ -37,7 +37,7 @@ async def write_images(out: Output, file: Path, folder: Path, *, json: bool) -> 
         suite = await programs(version, cache, say, beside)
         missing = await images(version, suite, cache, say, beside, folder)
     if json:
-        dump({"archive": str(folder / ARCHIVE), "list": str(folder / LIST), "missing": missing})
+        print_json({"archive": str(folder / ARCHIVE), "list": str(folder / LIST), "missing": missing})
         return 0
     out.say((f"{folder / ARCHIVE}: name it in artifacts.images, or push it to the registry of the cluster", ""))
     out.say((f"{folder / LIST}: all images by name; {len(missing)} of them are not made here", ""))
@@ -57,30 +57,30 @@ async def run_tests(
     json: bool,
 ) -> int:
     """Run the chosen tests, `jobs` groups at once, and write what came of it to `output`, else to the state folder."""
-    cluster = there(load(file), file)
+    cluster = present_cluster(load(file), file)
     store = Store.beside(file, cluster.name)
     folder = store.path / "conformance"
     question = f"Disruptive tests stop what others use on {cluster.name}.  Go on?  Only yes does."
-    if choice.disruptive and not yes and not await out.agreed(question):
+    if choice.disruptive and not yes and not await out.confirmed(question):
         raise QuorateError("not run", "without --disruptive nothing of others is stopped")
     try:
         (output or folder).mkdir(parents=True, exist_ok=True)
         with alone(folder), _kubeconfigs(cluster, store, folder) as (kubeconfig, servers):
             with busy(None if json else out, "conformance tests") as emit:
 
-                def say(said: str) -> None:
-                    emit(Said(said))
+                def say(text: str) -> None:
+                    emit(Said(text))
 
                 suite = await _suite(cluster.versions.kubernetes, file, e2e, say)
                 program = Program(suite.e2e, suite.kubectl, kubeconfig)
-                whole = await conform(program, folder, choice, servers=servers, go_on=go_on, jobs=jobs, say=say)
-            _write(cluster.name, whole, output or folder)
+                result = await conform(program, folder, choice, servers=servers, go_on=go_on, jobs=jobs, say=say)
+            _write_reports(cluster.name, result, output or folder)
     except OSError as error:
-        place = error.filename or output or folder
+        path = error.filename or output or folder
         hint = "make room or name another --output; what has a result is kept for --go-on"
-        raise QuorateError(f"{place}: {error.strerror}", hint) from error
-    _told(out, cluster.name, whole, output or folder, json=json)
-    return 0 if whole.good else VerifyFailed.exit_code
+        raise QuorateError(f"{path}: {error.strerror}", hint) from error
+    _print_result(out, cluster.name, result, output or folder, json=json)
+    return 0 if result.good else VerifyFailed.exit_code
 
 
 @contextmanager
@@ -111,36 +111,36 @@ async def _suite(version: str, file: Path, e2e: Path | None, say: Callable[[str]
     return Suite(e2e.absolute(), Path(kubectl).absolute())
 
 
-def _write(cluster: str, whole: Whole, folder: Path) -> None:
+def _write_reports(cluster: str, result: Whole, folder: Path) -> None:
     """The page and the JUnit file. Raises OSError."""
     kinds = (Outcome.FAILED, Outcome.LEFT, Outcome.PASSED)
-    rows = ([(each.name, each.seconds, each.reason, each.log) for each in whole.of(kind)] for kind in kinds)
+    rows = ([(each.name, each.seconds, each.reason, each.log) for each in result.of(kind)] for kind in kinds)
     facts = {
-        "Kubernetes": whole.session.version,
-        "tests": _meant(whole.session.choice),
-        "test time": f"{sum(each.seconds for each in whole.results):.0f} s, of several at once",
+        "Kubernetes": result.session.version,
+        "tests": _choice_text(result.session.choice),
+        "test time": f"{sum(each.seconds for each in result.results):.0f} s, of several at once",
         "images": "whichever the cluster's hosts and registries gave under upstream's names: no certificate of anybody",
     }
     (folder / "conformance.html").write_text(page(cluster, facts, *rows), encoding="utf-8")
-    (folder / "junit.xml").write_text(junit("conformance", whole.results), encoding="utf-8")
+    (folder / "junit.xml").write_text(junit("conformance", result.results), encoding="utf-8")
 
 
-def _told(out: Output, cluster: str, whole: Whole, folder: Path, *, json: bool) -> None:
+def _print_result(out: Output, cluster: str, result: Whole, folder: Path, *, json: bool) -> None:
     """Say what came of it."""
-    failed, left, passed = (whole.of(each) for each in (Outcome.FAILED, Outcome.LEFT, Outcome.PASSED))
+    failed, left, passed = (result.of(each) for each in (Outcome.FAILED, Outcome.LEFT, Outcome.PASSED))
     again = [each for each in passed if each.reason]
     if json:
-        dump(
+        print_json(
             {
                 "cluster": cluster,
-                "version": whole.session.version,
-                "ok": whole.good,
+                "version": result.session.version,
+                "ok": result.good,
                 "passed": len(passed),
                 "conformance": sum("[Conformance]" in each.name for each in passed),
                 "again": [{"name": each.name, "reason": each.reason} for each in again],
                 "failed": [plain(each) for each in failed],
                 "left": [plain(each) for each in left],
-                "stayed": list(whole.stayed),
+                "stayed": list(result.stayed),
                 "folder": str(folder),
             }
         )
@@ -150,14 +150,14 @@ def _told(out: Output, cluster: str, whole: Whole, folder: Path, *, json: bool) 
         out.say((f"        {each.reason}", QUIET))
     for each in again:
         out.say(("passed  ", GOOD), f"{each.name}, {each.reason}")
-    for name in whole.stayed:
+    for name in result.stayed:
         out.say(("stayed  ", BAD), f"namespace {name}")
     counts = f"{len(passed)} passed, {len(failed)} failed, {len(left)} not run"
-    mark = f"bold {GOOD}" if whole.good else BAD
+    mark = f"bold {GOOD}" if result.good else BAD
     out.say((f"{cluster}: ", NAME), (counts, mark), (f"  {folder}/conformance.html", QUIET))
 
 
-def _meant(choice: Choice) -> str:
+def _choice_text(choice: Choice) -> str:
     if choice.focus:
         return f"those that match {choice.focus}"
     return "all conformance tests, and tests of what quorate sets up" if choice.full else "a choice over all areas"

@@ -29,6 +29,6 @@ async def connected(cluster: Cluster, file: Path, *, asks: bool) -> AsyncIterato
         await via.close()
 
 
-def there(cluster: Cluster, file: Path) -> Cluster:
+def present_cluster(cluster: Cluster, file: Path) -> Cluster:
     """The cluster less the hosts that are left out of it since they are dead: what its judges expect."""
     return Past(Store.beside(file, cluster.name), file, cluster).there

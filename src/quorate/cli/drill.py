@@ -8,9 +8,9 @@ from pathlib import Path
 
 from rich.table import Table
 
-from quorate.cli.connect import there
-from quorate.cli.output import Output, busy, dump
-from quorate.cli.writer import writing
+from quorate.cli.connect import present_cluster
+from quorate.cli.locked import sole_writer
+from quorate.cli.output import Output, busy, print_json
 from quorate.core import QuorateError, UsageError, VerifyFailed
 from quorate.drill.catalog import FAULTS, named
 from quorate.drill.probe_config import Pace
@@ -24,11 +24,11 @@ from quorate.report.drill.table import table
 from quorate.spec.load import load
 from quorate.state.store import Store
 
-WRITES = 0.05
+SECONDS_BETWEEN_WRITES = 0.05
 """Seconds between two writes: each is one commit of etcd, with an fsync on a majority of the members."""
 
 
-def _positive(option: str, number: int) -> int:
+def _demand_positive(option: str, number: int) -> int:
     if number < 1:
         raise UsageError(f"{option} {number}: at least 1 is needed", f"write a number, or leave {option} out")
     return number
@@ -36,7 +36,7 @@ def _positive(option: str, number: int) -> int:
 
 def _pace(every: float) -> Pace:
     try:
-        return Pace(new=every, kept=every, writes=max(every, WRITES))
+        return Pace(new=every, kept=every, writes=max(every, SECONDS_BETWEEN_WRITES))
     except ValueError as error:
         raise UsageError(f"--every {every:g}: {error}", "write seconds, or leave --every out") from None
 
@@ -45,7 +45,9 @@ def list_faults(out: Output, *, json: bool) -> int:
     """Print the faults and their goals."""
     if json:
         rows = (vars(each) for each in FAULTS)
-        dump([{name: row[name] for name in ("name", "title", "seconds", "goals", "loops", "kubelets")} for row in rows])
+        print_json(
+            [{name: row[name] for name in ("name", "title", "seconds", "goals", "loops", "kubelets")} for row in rows]
+        )
         return 0
     faults = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style=QUIET)
     faults.add_column("fault", style=NAME, no_wrap=True)
@@ -74,39 +76,39 @@ async def run_faults(
     json: bool,
 ) -> int:
     """Try each of these faults, all without any, `runs` times, with `every` seconds between two requests that read."""
-    runs, pace = _positive("--runs", runs), _pace(every)
-    cluster, wanted, (html, kept, compare) = there(load(file), file), named(names), files
-    before = _read(compare)
-    for path in (html, kept):
+    runs, pace = _demand_positive("--runs", runs), _pace(every)
+    cluster, wanted, (html_file, json_file, compare) = present_cluster(load(file), file), named(names), files
+    earlier = _read_report(compare)
+    for path in (html_file, json_file):
         _demand_place(path)
     secrets = administrator(cluster, Store.beside(file, cluster.name))
     question = (
         f"This breaks {cluster.name} on purpose, {len(wanted) * runs} times, and heals it.  Go on?  Only yes does."
     )
-    if not yes and not await out.agreed(question):
+    if not yes and not await out.confirmed(question):
         raise QuorateError("not drilled", "nothing was broken")
 
     def on_run(fault: Fault, run: Run) -> None:
         if not json:
-            _tell(out, fault, run)
+            _print_run(out, fault, run)
 
-    async with writing(out, cluster, file, "drill", breaks=breaks, yes=yes, json=json) as (via, _):
+    async with sole_writer(out, cluster, file, "drill", breaks=breaks, yes=yes, json=json) as (via, _):
         with busy(None if json else out, "drilling") as emit:
-            found = await measure(
+            report = await measure(
                 cluster, secrets, via, faults=names, runs=runs, seed=seed, pace=pace, emit=emit, on_run=on_run
             )
-    _write(found, before, html, kept)
+    _write_report(report, earlier, html_file, json_file)
     if json:
-        print(found.text(), end="", flush=True)
+        print(report.text(), end="", flush=True)
     else:
         out.console.print()
-        table(out.console, found, before)
-        if found.problem:
-            out.say((found.problem, BAD))
-    return _code(found, strict=strict)
+        table(out.console, report, earlier)
+        if report.problem:
+            out.say((report.problem, BAD))
+    return _exit_code(report, strict=strict)
 
 
-def _read(path: Path | None) -> DrillReport | None:
+def _read_report(path: Path | None) -> DrillReport | None:
     """A report, packed or not."""
     if path is None:
         return None
@@ -124,19 +126,21 @@ def _demand_place(path: Path | None) -> None:
         raise QuorateError(f"{path}: can't be written", "name another place")
 
 
-def _write(found: DrillReport, before: DrillReport | None, html: Path | None, kept: Path | None) -> None:
-    if kept is not None:
-        kept.write_text(found.text(), encoding="utf-8")
-    if html is not None:
-        html.write_text(page(found, before), encoding="utf-8")
+def _write_report(
+    report: DrillReport, earlier: DrillReport | None, html_file: Path | None, json_file: Path | None
+) -> None:
+    if json_file is not None:
+        json_file.write_text(report.text(), encoding="utf-8")
+    if html_file is not None:
+        html_file.write_text(page(report, earlier), encoding="utf-8")
 
 
-def _tell(out: Output, fault: Fault, run: Run) -> None:
+def _print_run(out: Output, fault: Fault, run: Run) -> None:
     """One line for a run."""
     fine = not (run.problem or run.lost or run.disorder or run.moved or run.healthy is None)
     out.say((run_line(fault, run), QUIET if fine else BAD))
 
 
-def _code(found: DrillReport, *, strict: bool) -> int:
-    missed = any(fault.late or fault.unheard or any(map(fault.missed, fault.goals)) for fault in found.faults)
-    return 0 if found.ok and not (strict and missed) else VerifyFailed.exit_code
+def _exit_code(report: DrillReport, *, strict: bool) -> int:
+    missed = any(fault.late or fault.unheard or any(map(fault.missed, fault.goals)) for fault in report.faults)
+    return 0 if report.ok and not (strict and missed) else VerifyFailed.exit_code

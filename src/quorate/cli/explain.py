@@ -5,7 +5,7 @@ from pathlib import Path
 from rich.table import Table
 from rich.text import Text
 
-from quorate.cli.output import Output, dump
+from quorate.cli.output import Output, print_json
 from quorate.report.console import BAD, GOOD, NAME, QUIET, WARN
 from quorate.spec import whatif
 from quorate.spec.load import load
@@ -18,14 +18,14 @@ def show_losses(file: Path, svg: Path | None, *, offline: bool, json: bool) -> i
     """Print what each loss means, what may fail at once, and where the cluster is weak."""
     cluster = load(file, offline=offline)
     if json:
-        dump(whatif.as_dict(cluster))
+        print_json(whatif.as_dict(cluster))
         return 0
     with Output(svg=svg, title="quorate explain") as out:
-        ahead, two = outlook(cluster), whatif.pairs(cluster)
+        outlook_now, pairs = outlook(cluster), whatif.pairs(cluster)
         out.say(
             (cluster.name, NAME),
-            " " if ahead.may_fail else ": ",
-            (ahead.text, f"bold {GOOD}" if ahead.may_fail else WARN),
+            " " if outlook_now.may_fail else ": ",
+            (outlook_now.text, f"bold {GOOD}" if outlook_now.may_fail else WARN),
         )
         out.console.print()
         out.console.print(_table(whatif.cases(cluster)))
@@ -35,14 +35,14 @@ def show_losses(file: Path, svg: Path | None, *, offline: bool, json: bool) -> i
             for role, (may, of) in whatif.tolerance(cluster).items()
         )
         out.say((f"{'may fail':<20}", QUIET), spare)
-        if two.all:
-            out.say((f"{'two hosts at once':<20}", QUIET), f"{two.survived} of {two.all} pairs are survived")
-        for loss in two.fatal:
+        if pairs.all:
+            out.say((f"{'two hosts at once':<20}", QUIET), f"{pairs.survived} of {pairs.all} pairs are survived")
+        for loss in pairs.fatal:
             out.say((f"{'':<20}not ", QUIET), str(loss))
-        weak = whatif.weaknesses(cluster)
-        if weak:
+        weaknesses = whatif.weaknesses(cluster)
+        if weaknesses:
             out.console.print()
-        for each in weak:
+        for each in weaknesses:
             out.say(("! ", WARN), each)
     return 0
 

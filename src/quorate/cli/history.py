@@ -6,7 +6,7 @@ from pathlib import Path
 from rich.table import Table
 from rich.text import Text
 
-from quorate.cli.output import Output, dump
+from quorate.cli.output import Output, print_json
 from quorate.core import UsageError
 from quorate.plan.words import line
 from quorate.report.console import BAD, GOOD, NAME, QUIET, WARN
@@ -20,26 +20,26 @@ def show_history(file: Path, last: int, run: int | None, *, json: bool) -> int:
     cluster = load(file)
     runs = read(Store.beside(file, cluster.name).path / "journal.jsonl")
     if run is not None:
-        found = next((each for each in runs if each.number == run), None)
-        if found is None:
-            there = f"there are runs 1 to {len(runs)}" if runs else "the journal is empty"
-            raise UsageError(f"{cluster.name} has no run {run}", there)
+        chosen = next((each for each in runs if each.number == run), None)
+        if chosen is None:
+            hint = f"there are runs 1 to {len(runs)}" if runs else "the journal is empty"
+            raise UsageError(f"{cluster.name} has no run {run}", hint)
         if json:
-            dump({"cluster": cluster.name, "run": found.as_dict(steps=True)})
+            print_json({"cluster": cluster.name, "run": chosen.as_dict(steps=True)})
         else:
-            _steps(Output(), found)
+            _print_steps(Output(), chosen)
         return 0
     shown = runs[-last:] if last > 0 else runs
     if json:
-        dump({"cluster": cluster.name, "runs": [each.as_dict() for each in shown]})
+        print_json({"cluster": cluster.name, "runs": [each.as_dict() for each in shown]})
     elif shown:
-        show(Output(), shown)
+        print_runs(Output(), shown)
     else:
         Output().say(f"Nothing was done to {cluster.name} from this folder.")
     return 0
 
 
-def show(out: Output, runs: Sequence[JournalRun]) -> None:
+def print_runs(out: Output, runs: Sequence[JournalRun]) -> None:
     """Print a line for each run."""
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style=QUIET)
     for title in ("run", "when (UTC)", "who", "verb", "result"):
@@ -52,18 +52,18 @@ def show(out: Output, runs: Sequence[JournalRun]) -> None:
             Text(str(each.number), NAME),
             Text(line(each.time).removesuffix("+00:00").replace("T", " "), QUIET),
             *(Text(line(word, 40)) for word in (each.who, each.verb)),
-            _result(each.result),
+            _result_text(each.result),
             *(str(each.count(word) or "") for word in ("changed", "failed")),
             seconds,
         )
     out.console.print(table)
 
 
-def _result(result: str) -> Text:
+def _result_text(result: str) -> Text:
     return Text(result, {"done": GOOD, "failed": BAD, "under way": ""}.get(result, WARN))
 
 
-def _steps(out: Output, run: JournalRun) -> None:
+def _print_steps(out: Output, run: JournalRun) -> None:
     styles = {"changed": GOOD, "failed": BAD, "skipped": WARN}
     by = f"  {run.who}" if run.who else ""
     out.say((f"run {run.number}  ", NAME), f"{run.time}{by}  {run.verb}  {run.result}")

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from quorate import atomic
-from quorate.cli.output import dump
+from quorate.cli.output import print_json
 from quorate.core import SpecError
 from quorate.spec.starter import starter
 
@@ -23,7 +23,7 @@ def write_starter(name: str, file: Path, *, json: bool) -> int:
     except OSError as error:
         raise SpecError(f"can't write {file}: {error.strerror}", "name another place with -f") from None
     if json:
-        dump({"file": str(file), "name": name})
+        print_json({"file": str(file), "name": name})
     else:
         print(f"{file} is written. Put in your hosts' addresses, then: quorate validate, quorate plan")
     return 0

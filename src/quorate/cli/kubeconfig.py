@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from quorate import atomic
-from quorate.cli.output import dump
+from quorate.cli.output import print_json
 from quorate.core import QuorateError
 from quorate.procedure.kubeconfig import operator_kubeconfig, outside
 from quorate.spec.load import load
@@ -27,7 +27,7 @@ def write_kubeconfig(file: Path, output: Path | None, *, json: bool) -> int:
     except OSError as error:
         raise QuorateError(f"{output}: can't be written: {error.strerror}", "name another place with -o") from None
     if json:
-        dump({"file": str(output), "server": server})
+        print_json({"file": str(output), "server": server})
     else:
         print(f"{output} is written for {server}: export KUBECONFIG={output}")
     return 0

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from quorate.cli.output import Output, dump
+from quorate.cli.output import Output, print_json
 from quorate.cli.verbs.options import file_flag
 from quorate.lab import fault, listing, up
 from quorate.lab.record import LabInfo
@@ -38,7 +38,7 @@ def list_labs(*, json: bool) -> int:
             {"name": lab.name, "file": str(lab.cluster_file), "hosts": [asdict(host) for host in hosts]}
             for lab, hosts in labs
         ]
-        dump({"labs": rows})
+        print_json({"labs": rows})
         return 0
     out = Output()
     if not labs:
@@ -58,7 +58,7 @@ def open_shell(file: Path, name: str, host: str, command: Sequence[str]) -> int:
     return listing.ssh(_named(file, name), host, command)
 
 
-def change(what: str, host: str, file: Path, name: str, *, json: bool) -> int:
+def change_host(what: str, host: str, file: Path, name: str, *, json: bool) -> int:
     """Break a host or mend it, by the name of a function of `lab.fault`."""
     getattr(fault, what)(_named(file, name), host)
     done = {"cut": "is cut off", "heal": "has its cable again", "kill": "has no power", "start": "answers"}

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
-from quorate.cli.watched import Phase, Watched
+from quorate.cli.timed import Phase, TimedTransport
 from quorate.core import Blob, Transport
 from quorate.execute.facts import gather
 from quorate.execute.prepare import Prepared, prepare, present_texts
@@ -62,29 +62,29 @@ async def look(
     *,
     replaced: frozenset[str] = frozenset(),
     without: frozenset[str] = frozenset(),
-    told: Emit = lambda _event: None,
+    on_event: Emit = lambda _event: None,
     stage: str = "",
 ) -> Looked:
-    """The plan with all that its readers see; nothing is changed anywhere. `told` hears what is being done.
+    """The plan with all that its readers see; nothing is changed anywhere. `on_event` hears what is being done.
 
     `replaced` are hosts that are new machines in the place of others, `without` dead ones that shall be left out;
     `stage` is the one to begin with.
     """
-    watched = Watched(via, told=lambda text: told(Said(text)))
+    timed = TimedTransport(via, on_phase=lambda text: on_event(Said(text)))
     past = Past(Store.beside(file, cluster.name), file, cluster)
-    asked = asyncio.create_task(gather(everybody(cluster, past.former), watched))
-    prepared = await prepare(cluster, file, watched, emit, replaced=replaced, without=without, asked=asked, stage=stage)
-    phases = watched.phases()
-    present = await present_texts(prepared.plan, watched)
+    asked = asyncio.create_task(gather(everybody(cluster, past.former), timed))
+    prepared = await prepare(cluster, file, timed, emit, replaced=replaced, without=without, asked=asked, stage=stage)
+    phases = timed.phases()
+    present = await present_texts(prepared.plan, timed)
     lost = {host: prepared.lost.get(host, "did not answer") for host in prepared.plan.unreachable}
-    shown = show(prepared.plan, present, wire, lost, stage=prepared.compiled.stage)
-    further = [show(each.plan, each.texts, wire, lost, stage=each.name) for each in prepared.later]
-    every = tuple(line for one in (shown, *further) for line in one.lines)
+    shown = show(prepared.plan, present, size_on_wire, lost, stage=prepared.compiled.stage)
+    later = [show(each.plan, each.texts, size_on_wire, lost, stage=each.name) for each in prepared.later]
+    lines = tuple(line for one in (shown, *later) for line in one.lines)
     notes = (*shown.notes, *known_bad(prepared.plan).values())
-    return Looked(prepared, replace(shown, lines=every, notes=notes), tuple(phases))
+    return Looked(prepared, replace(shown, lines=lines, notes=notes), tuple(phases))
 
 
-def wire(blob: Blob) -> int:
+def size_on_wire(blob: Blob) -> int:
     """Bytes of a blob on the wire."""
     try:
         return blob.path.stat().st_size
@@ -92,7 +92,7 @@ def wire(blob: Blob) -> int:
         return blob.size
 
 
-def about(looked: Looked) -> dict[str, str]:
+def host_titles(looked: Looked) -> dict[str, str]:
     """Address and roles by host; of those that leave, as they were."""
     context = looked.prepared.context
     hosts = (*(each.host for each in context.leaving), *context.cluster.hosts)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from cyclopts import App, CycloptsError, Parameter
 
-from quorate.cli import plain, problem
+from quorate.cli import problem, streams
 from quorate.cli.interrupt import as_interrupt
 from quorate.cli.verbs import cluster_file, hosts, lab, proof, state_folder, supply
 from quorate.core import EXIT_CODES, QuorateError, UsageError
@@ -88,35 +88,35 @@ app.version = _version
 
 def run(words: Sequence[str]) -> int:
     """Run a command line; returns its exit code. Errors are printed here and nowhere else."""
-    before = words[: list(words).index("--")] if "--" in words else words
-    as_json = "--json" in before
+    own_words = words[: list(words).index("--")] if "--" in words else words
+    as_json = "--json" in own_words
     try:
-        code = app(_joined(words), exit_on_error=False, print_error=False)
+        code = app(_join_dash(words), exit_on_error=False, print_error=False)
     except CycloptsError as error:
         verb = " ".join(["quorate", *(word for word in words[:1] if word in VERBS or word == "lab")])
         usage = UsageError(" ".join(str(error).split()), f"`{verb} --help` lists what it takes")
-        return problem.tell(usage, as_json=as_json)
+        return problem.print_error(usage, as_json=as_json)
     except QuorateError as error:
-        return problem.tell(error, as_json=as_json)
+        return problem.print_error(error, as_json=as_json)
     except KeyboardInterrupt:
         print("\ninterrupted", file=sys.stderr)
         return problem.INTERRUPTED
     except (BrokenPipeError, SystemExit):
         # Whoever read us has seen enough; while it prints help, rich ends the process for that.
-        plain.silence()
+        streams.silence_stdout()
         return 0
     except OSError as error:
-        if fault := plain.output_fault():
+        if fault := streams.output_fault():
             return _unwritten(fault)
-        if told := problem.of_this_machine(error):
-            return problem.tell(told, as_json=as_json)
-        return problem.bug(error, as_json=as_json)
+        if local_error := problem.from_os_error(error):
+            return problem.print_error(local_error, as_json=as_json)
+        return problem.print_bug(error, as_json=as_json)
     except Exception as error:  # the last net: a bug
-        return problem.bug(error, as_json=as_json)
+        return problem.print_bug(error, as_json=as_json)
     return code if isinstance(code, int) else 0
 
 
-def _joined(words: Sequence[str]) -> list[str]:
+def _join_dash(words: Sequence[str]) -> list[str]:
     """The words with a `-` by itself joined to its option: `-f -` is `-f=-`, or it would be taken for an option."""
     joined: list[str] = []
     for word in words:
@@ -131,10 +131,10 @@ def main() -> None:
     """Entry point of the command `quorate`."""
     # Imports make many objects and no garbage: without looking for it they take a sixth less time.
     gc.set_threshold(50_000)
-    plain.prepare()
+    streams.prepare()
     with as_interrupt():
         code = run(sys.argv[1:])
-    fault = plain.output_fault()
+    fault = streams.output_fault()
     if fault and not isinstance(fault, BrokenPipeError):
         code = code or _unwritten(fault)
     sys.exit(code)
@@ -143,4 +143,4 @@ def main() -> None:
 def _unwritten(fault: OSError) -> int:
     """Say that the output could not be written, where that can still be said."""
     error = QuorateError(f"the output can't be written: {fault.strerror}", "write it to another place")
-    return problem.tell(error, as_json=False)
+    return problem.print_error(error, as_json=False)

@@ -24,7 +24,7 @@ from quorate.spec.regular import opened
 T = TypeVar("T")
 
 
-def dump(data: object) -> None:
+def print_json(data: object) -> None:
     """Print one JSON document."""
     print(without_logins(json_text.dumps(data, indent=2, default=str)), flush=True)
 
@@ -32,11 +32,11 @@ def dump(data: object) -> None:
 def run(work: Coroutine[Any, Any, T]) -> T:
     """Run the asynchronous part of a verb to its end. SIGTERM and SIGHUP are taken as Ctrl-C."""
 
-    async def worked() -> T:
+    async def interruptible() -> T:
         with as_interrupt():
             return await work
 
-    return asyncio.run(worked())
+    return asyncio.run(interruptible())
 
 
 def interactive() -> bool:
@@ -81,7 +81,7 @@ class Output:
         finally:
             signal.signal(signal.SIGINT, before)
 
-    async def agreed(self, question: str) -> bool:
+    async def confirmed(self, question: str) -> bool:
         """Whether the answer is yes. The loop goes on with all else that it does; Ctrl-C cancels the task."""
         loop, typed = asyncio.get_running_loop(), asyncio.Event()
         self.say((question, "bold"))
@@ -121,12 +121,12 @@ def _demand_picture(path: Path) -> None:
     """Refuse a place where something else is than a picture: it would be gone. Raises QuorateError."""
     try:
         with opened(path) as file:
-            ours = file.read(4) == b"<svg"
+            replaceable = file.read(4) == b"<svg"
     except FileNotFoundError:
-        ours = path.absolute().parent.is_dir()
+        replaceable = path.absolute().parent.is_dir()
     except OSError:
-        ours = False
-    if not ours:
+        replaceable = False
+    if not replaceable:
         raise QuorateError(f"{path} is no place for a picture", "name another with --svg: a new file in a folder")
 
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from quorate.cli.output import Output, demand_terminal, dump
+from quorate.cli.output import Output, demand_terminal, print_json
 from quorate.cli.verbs.options import file_flag
 from quorate.core import QuorateError
 from quorate.spec.load import load
@@ -17,18 +17,18 @@ def set_passphrase(file: Path, source: Path | None, *, json: bool) -> int:
     store = Store.beside(file, cluster.name)
     changed = seal.locked(store) is not None
     if source is not None:
-        given = stored(source, "--from")
+        passphrase = stored(source, "--from")
     elif json:
         raise QuorateError("with --json nobody is asked", "put the passphrase into a file, and name it with --from")
     else:
         demand_terminal("passphrase", "put it into a file of mode 0600, and name that with --from")
         prompt = Prompt()
-        given = prompt.read(f"New passphrase for the copies of {cluster.name}")
-        if prompt.read("The same again") != given:
+        passphrase = prompt.read(f"New passphrase for the copies of {cluster.name}")
+        if prompt.read("The same again") != passphrase:
             raise QuorateError("the two are not the same", "nothing was changed; try again")
-    seal.set_passphrase(store, given)
+    seal.set_passphrase(store, passphrase)
     if json:
-        dump({"cluster": cluster.name, "changed": changed, "copies": cluster.state.copies})
+        print_json({"cluster": cluster.name, "changed": changed, "copies": cluster.state.copies})
         return 0
     hosts = ", ".join(host.name for host in cluster.members)
     out = Output()

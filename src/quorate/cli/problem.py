@@ -16,7 +16,7 @@ INTERRUPTED = 130
 """Exit code after Ctrl-C, as shells have it: 128 + SIGINT."""
 BUG = 70
 """Exit code of a bug: EX_SOFTWARE of sysexits.h."""
-_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EMFILE)
+_DISK_ERRNOS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EMFILE)
 """Faults of this machine that may come without the name of a file."""
 
 
@@ -35,24 +35,24 @@ def as_dict(error: QuorateError) -> dict[str, Any]:
     }
 
 
-def of_this_machine(error: OSError) -> QuorateError | None:
+def from_os_error(error: OSError) -> QuorateError | None:
     """What a file or the disk of this machine refuses, in our words; None for what can't come from there.
 
     Places that know more say more; this is for all the others.
     """
-    if error.errno is None or not (error.filename or error.errno in _DISK):
+    if error.errno is None or not (error.filename or error.errno in _DISK_ERRNOS):
         return None
-    place = error.filename.decode(errors="replace") if isinstance(error.filename, bytes) else error.filename
-    where = f"{place}: " if place else ""
+    path = error.filename.decode(errors="replace") if isinstance(error.filename, bytes) else error.filename
+    where = f"{path}: " if path else ""
     return QuorateError(
         f"{where}can't be used: {os.strerror(error.errno)}",
         "look at the disk, its owner and its rights, then run the same command again",
     )
 
 
-def tell(error: QuorateError, *, as_json: bool) -> int:
+def print_error(error: QuorateError, *, as_json: bool) -> int:
     """Print an error; returns its exit code, also where nobody can be told."""
-    if as_json and _document(as_dict(error)):
+    if as_json and _print_line(as_dict(error)):
         return error.exit_code
     hint = f"\nhint: {clean(error.hint)}" if error.hint else ""
     with suppress(OSError):  # who does not hear has the exit code
@@ -60,7 +60,7 @@ def tell(error: QuorateError, *, as_json: bool) -> int:
     return error.exit_code
 
 
-def _document(data: dict[str, Any]) -> bool:
+def _print_line(data: dict[str, Any]) -> bool:
     """Print data as a line of JSON; whether that went well."""
     try:
         print(without_logins(json.dumps(data)), flush=True)
@@ -69,17 +69,17 @@ def _document(data: dict[str, Any]) -> bool:
     return True
 
 
-def bug(error: BaseException, *, as_json: bool) -> int:
+def print_bug(error: BaseException, *, as_json: bool) -> int:
     """Print a bug's traceback: source lines, never values of variables."""
     if as_json:
-        said = {"class": type(error).__name__, "message": "a bug in quorate", "hint": "", "exit_code": BUG}
-        _document({"error": {**said, "problems": []}})
+        error_data = {"class": type(error).__name__, "message": "a bug in quorate", "hint": "", "exit_code": BUG}
+        _print_line({"error": {**error_data, "problems": []}})
     with suppress(OSError):
-        _trace(error)
+        _print_traceback(error)
     return BUG
 
 
-def _trace(error: BaseException) -> None:
+def _print_traceback(error: BaseException) -> None:
     frames = traceback.format_list(traceback.extract_tb(error.__traceback__))
     print("".join(frames), file=sys.stderr, end="")
     print(f"{type(error).__name__}: {clean(str(error))}", file=sys.stderr)

@@ -3,9 +3,9 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from quorate.cli.graceful import ignoring_closed_outputs
 from quorate.cli.look import Looked
 from quorate.cli.output import Output
-from quorate.cli.stop import unheard
 from quorate.execute.protocol import Sink
 from quorate.report import lines as plain
 from quorate.report.board import Board
@@ -20,16 +20,16 @@ def sink(out: Output, lines: Emit | None, *, verbose: bool) -> Sink[Looked]:
     def of(looked: Looked) -> Iterator[tuple[Emit, Callable[[], None]]]:
         board = Board.of(looked.now)
         if lines or not looked.now.lines:
-            yield unheard(lines or board.take), lambda: None
+            yield ignoring_closed_outputs(lines or board.take), lambda: None
         elif out.lively:
             with screen(out.console, board) as (drawn, emit):
 
                 def stopping() -> None:
                     drawn.stopping = True
 
-                yield unheard(emit), stopping
+                yield ignoring_closed_outputs(emit), stopping
         else:
-            emit = unheard(plain.to(out.console, board, verbose=verbose))
+            emit = ignoring_closed_outputs(plain.to(out.console, board, verbose=verbose))
             yield emit, lambda: emit(Said("stopping: running steps end, Ctrl-C again aborts"))
 
     return of

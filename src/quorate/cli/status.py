@@ -6,81 +6,82 @@ from rich.table import Table
 from rich.text import Text
 
 from quorate.cli.connect import connected
-from quorate.cli.output import Output, busy, dump
+from quorate.cli.output import Output, busy, print_json
 from quorate.core import TransportError
 from quorate.procedure.status import Status
-from quorate.procedure.status import status as ask
+from quorate.procedure.status import status as ask_status
 from quorate.report.console import BAD, GOOD, NAME, QUIET, WARN
 from quorate.spec.cluster import Cluster, Host
 from quorate.spec.load import load
 from quorate.state.past import Past, fingerprint
 from quorate.state.store import Store
 
-WRONG = 1
+EXIT_NOT_WELL = 1
 """Exit code when something is not as it should be."""
 
 
 async def show_status(out: Output, file: Path, *, json: bool) -> int:
     """Ask every host and print how the cluster is."""
-    whole = load(file)
-    past = Past(Store.beside(file, whole.name), file, whole)
-    cluster, away = past.there, sorted(past.out)
+    whole_cluster = load(file)
+    past = Past(Store.beside(file, whole_cluster.name), file, whole_cluster)
+    cluster, left_out = past.there, sorted(past.out)
     async with connected(cluster, file, asks=not json) as via:
         with busy(None if json else out, "asking every host"):
-            found = await ask(cluster, via)
-    known = past.record
-    told = known.told(fingerprint(past.text.encode())) if known else ""
+            state = await ask_status(cluster, via)
+    record = past.record
+    operation = record.told(fingerprint(past.text.encode())) if record else ""
     if json:
-        more = {"operation": told, "left_out": away}
-        dump({**found.as_dict(), **{name: value for name, value in more.items() if value}})
-    elif not found.anything and not past.former:
+        extra = {"operation": operation, "left_out": left_out}
+        print_json({**state.as_dict(), **{name: value for name, value in extra.items() if value}})
+    elif not state.anything and not past.former:
         out.say((cluster.name, NAME), " was never built: nothing of it runs on its hosts. `quorate apply` builds it.")
     else:
-        if told:
-            out.say((told, WARN))
-        for name in away:
+        if operation:
+            out.say((operation, WARN))
+        for name in left_out:
             out.say((f"{name} is left out of the cluster; `quorate apply` takes it in when it answers again", WARN))
-        show(out, cluster, found)
-    if len(found.unreachable) == len(cluster.hosts):
+        print_status(out, cluster, state)
+    if len(state.unreachable) == len(cluster.hosts):
         return TransportError.exit_code
-    return 0 if found.ok else WRONG
+    return 0 if state.ok else EXIT_NOT_WELL
 
 
-def show(out: Output, cluster: Cluster, found: Status) -> None:
+def print_status(out: Output, cluster: Cluster, state: Status) -> None:
     """Print it on one screen."""
-    state = (" is well", f"bold {GOOD}") if found.ok else (f": {len(found.problems)} problems", BAD)
-    if len(found.problems) == 1:
-        state = (": 1 problem", BAD)
-    out.say((found.cluster, NAME), state, "   ", (found.endpoint, QUIET))
+    verdict = (" is well", f"bold {GOOD}") if state.ok else (f": {len(state.problems)} problems", BAD)
+    if len(state.problems) == 1:
+        verdict = (": 1 problem", BAD)
+    out.say((state.cluster, NAME), verdict, "   ", (state.endpoint, QUIET))
     out.console.print()
-    out.console.print(_hosts(cluster, found))
+    out.console.print(_host_table(cluster, state))
     out.console.print()
-    for member in found.members:
+    for member in state.members:
         if member.leader:
             size = f", {member.db_bytes / 1e6:.1f} MB" if member.db_bytes else ""
             version = f", version {member.version}" if member.version else ""
-            fine = sum(1 for each in found.members if each.healthy)
+            healthy = sum(1 for each in state.members if each.healthy)
             out.say(
-                (f"{'etcd':<20}", QUIET), f"{fine} of {len(found.members)} members, leader {member.host}{size}{version}"
+                (f"{'etcd':<20}", QUIET),
+                f"{healthy} of {len(state.members)} members, leader {member.host}{size}{version}",
             )
-    for what, holder in found.leases.items():
-        out.say((f"{what.removeprefix('kube-'):<20}", QUIET), f"leader {holder}")
-    if found.vip:
-        out.say((f"{'virtual IP':<20}", QUIET), f"{found.vip} on {', '.join(found.vip_owners) or 'nobody'}")
-    ready = [node for node in found.nodes if node.ready]
-    if found.nodes:
-        versions = ", ".join(sorted({node.version for node in found.nodes}))
-        out.say((f"{'nodes':<20}", QUIET), f"{len(ready)} of {len(found.nodes)} Ready, {versions}")
-    if found.outlook:
-        spare = found.outlook.may_fail
-        out.say((f"{'outlook':<20}", QUIET), (found.outlook.text, "" if spare else WARN if found.outlook.ok else BAD))
-    if found.problems:
+    for component, holder in state.leases.items():
+        out.say((f"{component.removeprefix('kube-'):<20}", QUIET), f"leader {holder}")
+    if state.vip:
+        out.say((f"{'virtual IP':<20}", QUIET), f"{state.vip} on {', '.join(state.vip_owners) or 'nobody'}")
+    ready = [node for node in state.nodes if node.ready]
+    if state.nodes:
+        versions = ", ".join(sorted({node.version for node in state.nodes}))
+        out.say((f"{'nodes':<20}", QUIET), f"{len(ready)} of {len(state.nodes)} Ready, {versions}")
+    if state.outlook:
+        spare = state.outlook.may_fail
+        out.say((f"{'outlook':<20}", QUIET), (state.outlook.text, "" if spare else WARN if state.outlook.ok else BAD))
+    if state.problems:
         out.console.print()
-    for problem in found.problems:
+    for problem in state.problems:
         out.say(("! ", BAD), problem)
 
 
-def _hosts(cluster: Cluster, found: Status) -> Table:
+def _host_table(cluster: Cluster, state: Status) -> Table:
     """One row per host: its services in words, its node, its certificates."""
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style=QUIET)
     table.add_column("", no_wrap=True)
@@ -89,32 +90,32 @@ def _hosts(cluster: Cluster, found: Status) -> Table:
     table.add_column("services")
     table.add_column("node", no_wrap=True)
     table.add_column("certs", justify="right", no_wrap=True)
-    nodes = {node.name: node for node in found.nodes}
+    nodes = {node.name: node for node in state.nodes}
     for host in cluster.hosts:
-        if host.name in found.unreachable:
+        if host.name in state.unreachable:
             table.add_row(Text("✗", BAD), host.name, host.ip, Text("unreachable", BAD), "", "")
             continue
         node = nodes.get(host.node)
-        state = "" if node is None else "Ready" if node.ready else "NotReady"
-        state += ", cordoned" if node is not None and not node.schedulable else ""
-        expiry = found.certificates.get(host.name)
+        node_text = "" if node is None else "Ready" if node.ready else "NotReady"
+        node_text += ", cordoned" if node is not None and not node.schedulable else ""
+        expiry = state.certificates.get(host.name)
         days = f"{expiry.days} d" if expiry else ""
-        well = "Not" not in state and all(each.ok for each in found.services.get(host.name, {}).values())
+        well = "Not" not in node_text and all(each.ok for each in state.services.get(host.name, {}).values())
         mark = Text("●", GOOD) if well else Text("✗", BAD)
-        node_cell = Text(state, BAD if "Not" in state else "")
-        table.add_row(mark, host.name, host.ip, _services(host, found), node_cell, days)
+        node_cell = Text(node_text, BAD if "Not" in node_text else "")
+        table.add_row(mark, host.name, host.ip, _services(host, state), node_cell, days)
     return table
 
 
-def _services(host: Host, found: Status) -> Text:
+def _services(host: Host, state: Status) -> Text:
     """The services of one host; one that is not well is marked and says how it is."""
     text = Text()
-    for unit, service in found.services.get(host.name, {}).items():
+    for unit, service in state.services.get(host.name, {}).items():
         name = unit.removesuffix(".service").removeprefix("kube-")
         text.append("  " if text else "")
         if service.ok:
             text.append(name)
         else:
-            word = "not-answering" if service.state == "active" else service.state
-            text.append(f"{name}:{word}", BAD)
+            service_state = "not-answering" if service.state == "active" else service.state
+            text.append(f"{name}:{service_state}", BAD)
     return text

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from quorate.cli.output import dump
+from quorate.cli.output import print_json
 from quorate.cli.problem import as_dict
 from quorate.core import SpecError
 from quorate.plan.words import many
@@ -16,10 +16,10 @@ def check_file(file: Path, *, offline: bool, json: bool) -> int:
     except SpecError as error:
         if not json:
             raise
-        dump({"valid": False, **as_dict(error)})
+        print_json({"valid": False, **as_dict(error)})
         return error.exit_code
     if json:
-        dump({"valid": True, "cluster": cluster.name, "hosts": [host.name for host in cluster.hosts]})
+        print_json({"valid": True, "cluster": cluster.name, "hosts": [host.name for host in cluster.hosts]})
     else:
         print(f"{file}: cluster {cluster.name}, {many(len(cluster.hosts), 'host')}: no problems")
     return 0

@@ -7,7 +7,7 @@ from past_clusters import cluster
 from staging import compile_cluster
 from test_who_waits import change, first_build
 
-from quorate.cli.names import selected
+from quorate.cli.names import selected_hosts
 from quorate.component.context import Context
 from quorate.core import Key, PlanError, UsageError
 from quorate.execute.schedule import Schedule
@@ -85,11 +85,11 @@ def test_hosts_and_roles_are_named() -> None:
     from past_clusters import THREE
 
     three = cluster(THREE)
-    assert selected(three, ("worker", "m1")) == {"n1", "n2", "m1"}
-    assert selected(three, ("load-balancer",)) == {"b1", "b2"}
-    assert selected(three, ()) == frozenset()
+    assert selected_hosts(three, ("worker", "m1")) == {"n1", "n2", "m1"}
+    assert selected_hosts(three, ("load-balancer",)) == {"b1", "b2"}
+    assert selected_hosts(three, ()) == frozenset()
     with pytest.raises(UsageError, match="no host or role m9"):
-        selected(three, ("m9",))
+        selected_hosts(three, ("m9",))
 
 
 def test_what_is_done_elsewhere_for_a_host_goes_with_it_and_with_no_other() -> None:

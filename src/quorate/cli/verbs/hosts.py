@@ -5,7 +5,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from quorate.cli.verbs.options import (
-    DEFAULT,
+    DEFAULT_FILE,
     BreakLock,
     File,
     Hosts,
@@ -30,7 +30,7 @@ Reinstalled = Annotated[
 ]
 
 
-def trust(*, file: File = DEFAULT, yes: Yes = False, replace: Reinstalled = (), json: Json = False) -> int:
+def trust(*, file: File = DEFAULT_FILE, yes: Yes = False, replace: Reinstalled = (), json: Json = False) -> int:
     """Show the hosts' SSH keys and pin new ones, after a yes. A changed key is refused without --replace HOST.
 
     Compare the fingerprints with those that the hosts print themselves: ssh-keygen -lf /etc/ssh/ssh_host_*.pub
@@ -43,7 +43,7 @@ def trust(*, file: File = DEFAULT, yes: Yes = False, replace: Reinstalled = (), 
 
 def plan(
     *,
-    file: File = DEFAULT,
+    file: File = DEFAULT_FILE,
     only: Only = (),
     host: Hosts = (),
     limit: Limit = (),
@@ -70,7 +70,7 @@ def plan(
 
 def preflight(
     *,
-    file: File = DEFAULT,
+    file: File = DEFAULT_FILE,
     replace: Replace = (),
     without: Without = (),
     waive: Waive = (),
@@ -91,7 +91,7 @@ def preflight(
 
 def apply(
     *,
-    file: File = DEFAULT,
+    file: File = DEFAULT_FILE,
     yes: Yes = False,
     replace: Replace = (),
     without: Without = (),
@@ -122,7 +122,7 @@ def apply(
     if not yes:
         demand_terminal("apply", "add --yes, or look first with `quorate plan`")
     with Output(svg=svg, title="quorate apply") as out:
-        asked = apply_file(
+        work = apply_file(
             out,
             file,
             frozenset(replace),
@@ -136,7 +136,7 @@ def apply(
             verbose=verbose,
             json=json,
         )
-        return run(asked)
+        return run(work)
 
 
 ClusterName = Annotated[
@@ -150,7 +150,7 @@ Forget = Annotated[
 
 def destroy(
     *,
-    file: File = DEFAULT,
+    file: File = DEFAULT_FILE,
     yes: ClusterName = "",
     forget: Forget = (),
     limit: Limit = (),

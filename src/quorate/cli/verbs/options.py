@@ -5,12 +5,12 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-DEFAULT = Path("cluster.yaml")
+DEFAULT_FILE = Path("cluster.yaml")
 
 
 def file_flag(file: Path) -> str:
     """What names this cluster file in a command line, with a blank before it; nothing where none needs to."""
-    return "" if file == DEFAULT else f" -f {file}"
+    return "" if file == DEFAULT_FILE else f" -f {file}"
 
 
 File = Annotated[Path, Parameter(name=("--file", "-f"), help="The cluster file.")]

@@ -5,11 +5,11 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from quorate.cli.verbs.options import DEFAULT, BreakLock, File, Json, Svg, Yes
+from quorate.cli.verbs.options import DEFAULT_FILE, BreakLock, File, Json, Svg, Yes
 from quorate.core import UsageError
 
 
-def status(*, file: File = DEFAULT, json: Json = False, svg: Svg = None) -> int:
+def status(*, file: File = DEFAULT_FILE, json: Json = False, svg: Svg = None) -> int:
     """Show the cluster on one screen: services, etcd, leaders, virtual IP, nodes, days left of certificates.
 
     Exit code 1 when something is not as it should be, 6 when no host answers.
@@ -28,7 +28,7 @@ StopsServices = Annotated[
 
 def verify(
     *,
-    file: File = DEFAULT,
+    file: File = DEFAULT_FILE,
     disruptive: StopsServices = False,
     yes: Yes = False,
     break_lock: BreakLock = False,
@@ -66,7 +66,7 @@ GoOn = Annotated[
 ]
 Jobs = Annotated[int, Parameter(name="--jobs", help="Groups of tests at once.")]
 E2e = Annotated[Path | None, Parameter(name="--e2e", help="The suite's e2e.test, instead of building it.")]
-Target = Annotated[Path | None, Parameter(name="--output", help="Folder for JUnit and HTML.")]
+ReportFolder = Annotated[Path | None, Parameter(name="--output", help="Folder for JUnit and HTML.")]
 Images = Annotated[
     Path | None,
     Parameter(
@@ -78,7 +78,7 @@ Images = Annotated[
 
 def conformance(
     *,
-    file: File = DEFAULT,
+    file: File = DEFAULT_FILE,
     full: Full = False,
     focus: Focus = "",
     skip: Skip = "",
@@ -88,7 +88,7 @@ def conformance(
     jobs: Jobs = 3,
     e2e: E2e = None,
     images: Images = None,
-    output: Target = None,
+    output: ReportFolder = None,
     yes: Yes = False,
     json: Json = False,
 ) -> int:
@@ -112,31 +112,31 @@ def conformance(
     return run(run_tests(out, file, choice, jobs, e2e, output, go_on=go_on, yes=yes, json=json))
 
 
-Names = Annotated[
+FaultNames = Annotated[
     tuple[str, ...],
     Parameter(name="--fault", help="Only this fault; may be given again.", negative=(), show_default=False),
 ]
 Runs = Annotated[int, Parameter(name="--runs", help="How often each fault is tried, at a random moment.")]
 Seed = Annotated[int, Parameter(name="--seed", help="Where chance begins: moments and victims.")]
 Every = Annotated[float, Parameter(name="--every", help="Seconds between two requests that read.")]
-Html = Annotated[Path | None, Parameter(name="--html", help="Write the report as one HTML page.")]
-Kept = Annotated[Path | None, Parameter(name="--output", help="Write the report as JSON.")]
-Before = Annotated[Path | None, Parameter(name="--compare", help="An earlier report (JSON) to compare with.")]
-List = Annotated[bool, Parameter(name="--list", help="Only name the faults and their goals.", show_default=False)]
+HtmlReport = Annotated[Path | None, Parameter(name="--html", help="Write the report as one HTML page.")]
+JsonReport = Annotated[Path | None, Parameter(name="--output", help="Write the report as JSON.")]
+EarlierReport = Annotated[Path | None, Parameter(name="--compare", help="An earlier report (JSON) to compare with.")]
+ListOnly = Annotated[bool, Parameter(name="--list", help="Only name the faults and their goals.", show_default=False)]
 Strict = Annotated[bool, Parameter(name="--strict", help="A goal that is missed is a failure.", show_default=False)]
 
 
 def drill(
     *,
-    file: File = DEFAULT,
-    fault: Names = (),
+    file: File = DEFAULT_FILE,
+    fault: FaultNames = (),
     runs: Runs = 1,
     seed: Seed = 0,
     every: Every = 0.02,
-    html: Html = None,
-    output: Kept = None,
-    compare: Before = None,
-    list_: List = False,
+    html: HtmlReport = None,
+    output: JsonReport = None,
+    compare: EarlierReport = None,
+    list_: ListOnly = False,
     strict: Strict = False,
     yes: Yes = False,
     break_lock: BreakLock = False,

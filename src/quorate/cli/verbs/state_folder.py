@@ -5,13 +5,13 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from quorate.cli.verbs.options import DEFAULT, File, Json, Yes
+from quorate.cli.verbs.options import DEFAULT_FILE, File, Json, Yes
 
 Last = Annotated[int, Parameter(name="-n", help="How many runs, the newest ones; 0 for all.")]
 RunNumber = Annotated[int | None, Parameter(name="--run", help="Show the steps of the run with this number.")]
 
 
-def history(*, file: File = DEFAULT, last: Last = 20, run: RunNumber = None, json: Json = False) -> int:
+def history(*, file: File = DEFAULT_FILE, last: Last = 20, run: RunNumber = None, json: Json = False) -> int:
     """Show what was done to the cluster: when, by whom, how it ended and how long it took. No host is asked.
 
     A run that was killed, or whose machine died, has no end in the journal and is shown as cut off.
@@ -27,7 +27,7 @@ Archive = Annotated[
 ]
 
 
-def support(*, file: File = DEFAULT, output: Archive = None, json: Json = False) -> int:
+def support(*, file: File = DEFAULT_FILE, output: Archive = None, json: Json = False) -> int:
     """Write one archive for a report of a fault: status, plan, versions, journals, configuration, history.
 
     All hosts are asked side by side; nothing is changed. No key, token, password or login is in it, but names and
@@ -46,7 +46,7 @@ From = Annotated[
 ]
 
 
-def passphrase(*, file: File = DEFAULT, source: From = None, json: Json = False) -> int:
+def passphrase(*, file: File = DEFAULT_FILE, source: From = None, json: Json = False) -> int:
     """Set or change the passphrase of the copies of the state folder that the etcd hosts keep. No host is asked.
 
     The next apply brings them to the hosts; `quorate adopt` opens one. The passphrase itself is kept nowhere.
@@ -98,8 +98,8 @@ def adopt(
     from quorate.cli.adopt import adopt_folder
     from quorate.cli.output import Output, run
 
-    asked = {"ask_password": ask_password or None, "ask_sudo_password": ask_sudo_password or None}
-    flags = {"user": user, "port": port, "key": key and str(key.expanduser().absolute()), **asked}
+    passwords = {"ask_password": ask_password or None, "ask_sudo_password": ask_sudo_password or None}
+    flags = {"user": user, "port": port, "key": key and str(key.expanduser().absolute()), **passwords}
     login = {name: value for name, value in flags.items() if value is not None}
     return run(adopt_folder(Output(), host, into.absolute(), login, identity, passphrase_from, yes=yes, json=json))
 
@@ -109,7 +109,7 @@ Kubeconfig = Annotated[
 ]
 
 
-def kubeconfig(*, file: File = DEFAULT, output: Kubeconfig = None, json: Json = False) -> int:
+def kubeconfig(*, file: File = DEFAULT_FILE, output: Kubeconfig = None, json: Json = False) -> int:
     """Print a kubeconfig for the cluster's administrator; it holds a private key. No host is asked; with
     `endpoint.local` and no address, it names the first master that takes a connection from here.
 

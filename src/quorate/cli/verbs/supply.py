@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from quorate.cli.verbs.options import DEFAULT, File, Json
+from quorate.cli.verbs.options import DEFAULT_FILE, File, Json
 
 Version = Annotated[str, Parameter(help="Kubernetes version, such as 1.37.2; what goes with it follows.")]
 Arch = Annotated[Literal["amd64", "arm64"], Parameter(name="--arch", help="Architecture of the hosts.")]
@@ -18,7 +18,7 @@ Export = Annotated[
 
 
 def build(
-    version: Version, /, *, file: File = DEFAULT, arch: Arch = "amd64", tests: Tests = False, json: Json = False
+    version: Version, /, *, file: File = DEFAULT_FILE, arch: Arch = "amd64", tests: Tests = False, json: Json = False
 ) -> int:
     """Build a Kubernetes version and what goes with it from Go modules, for clusters to come."""
     from quorate.cli.build import build_version
@@ -27,7 +27,7 @@ def build(
     return run(build_version(Output(), version, file, arch, tests=tests, json=json))
 
 
-def artifacts(*, file: File = DEFAULT, export: Export = None, json: Json = False) -> int:
+def artifacts(*, file: File = DEFAULT_FILE, export: Export = None, json: Json = False) -> int:
     """List the binaries, packages and images that will be installed, verified; fetch those that are missing."""
     from quorate.cli.artifacts import list_artifacts
     from quorate.cli.output import Output, run

@@ -1,4 +1,4 @@
-"""A transport that watches: who has answered during the look at the hosts, and how long each part of it took."""
+"""A transport that notes when hosts are asked: how long each part of a look at them takes."""
 
 import time
 from collections.abc import Callable
@@ -9,11 +9,11 @@ from quorate.core import Blob, Transport
 Phase = tuple[str, float, float]
 
 
-class Watched:
-    """Another transport, observed. `prepare` asks each host once for facts, then once for its state."""
+class TimedTransport:
+    """Another transport, timed. `prepare` asks each host once for facts, then once for its state."""
 
-    def __init__(self, inner: Transport, *, told: Callable[[str], None] = lambda _text: None) -> None:
-        self._inner, self._told = inner, told
+    def __init__(self, inner: Transport, *, on_phase: Callable[[str], None] = lambda _text: None) -> None:
+        self._inner, self._on_phase = inner, on_phase
         self._zero = time.monotonic()
         self._asked: dict[str, int] = {}
         self._spans: dict[int, list[float]] = {}
@@ -31,7 +31,7 @@ class Watched:
         turn = self._asked[host] = self._asked.get(host, 0) + 1
         span = self._spans.setdefault(turn, [self._now(), 0.0])
         if turn <= 2:
-            self._told("asking hosts for facts" if turn == 1 else "looking at everything on the hosts")
+            self._on_phase("asking hosts for facts" if turn == 1 else "looking at everything on the hosts")
         try:
             return await self._inner.run(host, script, blob=blob, on_line=on_line, timeout=timeout)
         finally:

@@ -1,4 +1,4 @@
-"""The one who may change a cluster: takes its lock for a verb, and asks before it breaks another's."""
+"""The lock of a cluster, for a verb that changes it: taken for as long, and another's broken only after a question."""
 
 import time
 from collections.abc import AsyncIterator
@@ -18,7 +18,7 @@ from quorate.state.store import Store
 
 
 @asynccontextmanager
-async def writing(
+async def sole_writer(
     out: Output,
     cluster: Cluster,
     file: Path,
@@ -39,22 +39,22 @@ async def writing(
         if isinstance(event, Said) and not json:
             out.say((event.text, QUIET))
 
-    began, broken = time.monotonic(), set[str]()
+    started, broken_tokens = time.monotonic(), set[str]()
     past = Past(Store.beside(file, cluster.name), file, cluster)
     hosts = [host.name for host in everybody(cluster, past.former).hosts]
     async with AsyncExitStack() as stack:
         via = await stack.enter_async_context(connected(cluster, file, asks=not json))
         while True:
-            lock = hold(hosts, via, verb, emit or say, broken=broken)
+            lock = hold(hosts, via, verb, emit or say, broken=broken_tokens)
             try:
                 with busy(None if json else out, "taking the lock"):
-                    locked = await stack.enter_async_context(lock)
+                    guarded = await stack.enter_async_context(lock)
                 break
             except LockHeld as error:
                 if not breaks or not error.token:
                     raise
-                if not yes and not await out.agreed(f"{error}.  Take it away?  Only yes does."):
+                if not yes and not await out.confirmed(f"{error}.  Take it away?  Only yes does."):
                     raise
-                broken.add(error.token)
-        seconds = time.monotonic() - began
-        yield locked, seconds
+                broken_tokens.add(error.token)
+        seconds = time.monotonic() - started
+        yield guarded, seconds

@@ -1,4 +1,4 @@
-"""Output that is not as we like it: an encoding without our signs, a disk that is full, a stream that is closed."""
+"""Standard streams that are not as we like them: an encoding without our signs, a full disk, a closed stream."""
 
 import codecs
 import io
@@ -6,21 +6,21 @@ import os
 import sys
 from typing import Any
 
-SIGNS = str.maketrans(
+ASCII_SIGNS = str.maketrans(
     {"✓": "+", "✗": "x", "…": ".", "·": ".", "•": "*", "→": ">", "←": "<", "─": "-", "│": "|", "×": "x", "–": "-"}
 )
 """Each by one character, so that columns stay where they are; what is not here is a question mark."""
-HANDLER = "quorate.plain"
+ERROR_HANDLER = "quorate.ascii"
 
 
-def _plain(error: UnicodeError) -> tuple[str, int]:
+def _as_ascii(error: UnicodeError) -> tuple[str, int]:
     if not isinstance(error, UnicodeEncodeError):
         raise error
-    text = error.object[error.start : error.end].translate(SIGNS)
+    text = error.object[error.start : error.end].translate(ASCII_SIGNS)
     return "".join(char if char.isascii() else "?" for char in text), error.end
 
 
-class _Out(io.FileIO):
+class _Stdout(io.FileIO):
     """The file behind stdout, which remembers why it could not be written."""
 
     fault: OSError | None = None
@@ -35,19 +35,19 @@ class _Out(io.FileIO):
 
 def prepare() -> None:
     """From now on no sign that the terminal's encoding lacks is an error, and it is known why stdout fails."""
-    codecs.register_error(HANDLER, _plain)
-    _fill()
+    codecs.register_error(ERROR_HANDLER, _as_ascii)
+    _reopen_closed()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors=HANDLER)
+            stream.reconfigure(errors=ERROR_HANDLER)
     if isinstance(sys.stdout, io.TextIOWrapper):
-        raw = _Out(sys.stdout.fileno(), "w", closefd=False)
+        raw = _Stdout(sys.stdout.fileno(), "w", closefd=False)
         sys.stdout = io.TextIOWrapper(
-            io.BufferedWriter(raw), encoding=sys.stdout.encoding, errors=HANDLER, line_buffering=raw.isatty()
+            io.BufferedWriter(raw), encoding=sys.stdout.encoding, errors=ERROR_HANDLER, line_buffering=raw.isatty()
         )
 
 
-def _fill() -> None:
+def _reopen_closed() -> None:
     """Put something in the place of streams that came closed (`>&-`): else the next file opened would be stdout.
 
     Nothing is read from stdin, nobody hears stderr, and writing to stdout is an error, as it was.
@@ -59,7 +59,7 @@ def _fill() -> None:
         if handle != number:
             os.dup2(handle, number)
             os.close(handle)
-        setattr(sys, name, os.fdopen(number, mode, encoding="utf-8", errors=HANDLER, closefd=False))
+        setattr(sys, name, os.fdopen(number, mode, encoding="utf-8", errors=ERROR_HANDLER, closefd=False))
 
 
 def output_fault() -> OSError | None:
@@ -70,12 +70,12 @@ def output_fault() -> OSError | None:
     except OSError as error:
         fault = error
     raw = getattr(getattr(sys.stdout, "buffer", None), "raw", None)
-    fault = fault or (raw.fault if isinstance(raw, _Out) else None)
+    fault = fault or (raw.fault if isinstance(raw, _Stdout) else None)
     if fault:
-        silence()
+        silence_stdout()
     return fault
 
 
-def silence() -> None:
+def silence_stdout() -> None:
     """What is still to be written to stdout goes nowhere; Python must not complain again at its exit."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

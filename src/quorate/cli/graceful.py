@@ -17,61 +17,61 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @contextmanager
-def gently() -> Iterator[Wishes]:
+def graceful_stop() -> Iterator[Wishes]:
     """While the block runs, an interruption is a wish; what does not await anything is never interrupted.
 
     Raises KeyboardInterrupt after the third.
     """
     loop, task = asyncio.get_running_loop(), asyncio.current_task()
-    wishes, said = Wishes(), list[int]()
+    wishes, received = Wishes(), list[int]()
     # `nohup` wants the run to outlive its terminal.
-    before = {number: signal.getsignal(number) for number in SIGNALS if signal.getsignal(number) != signal.SIG_IGN}
+    handlers = {number: signal.getsignal(number) for number in SIGNALS if signal.getsignal(number) != signal.SIG_IGN}
 
     def on_signal(number: int) -> None:
         if number == signal.SIGHUP:
-            silence()
-            if said:
+            drop_closed_outputs()
+            if received:
                 return
-        said.append(number)
-        if len(said) == 1:
+        received.append(number)
+        if len(received) == 1:
             wishes.stop()
-        elif len(said) == 2:
+        elif len(received) == 2:
             wishes.abort()
         elif task is not None:
             task.cancel()
 
-    for number in before:
+    for number in handlers:
         loop.add_signal_handler(number, on_signal, number)
     try:
         yield wishes
     except asyncio.CancelledError:
-        if len(said) > 2:
+        if len(received) > 2:
             raise KeyboardInterrupt from None
         raise
     finally:
-        for number, handler in before.items():
+        for number, handler in handlers.items():
             loop.remove_signal_handler(number)
             signal.signal(number, handler)
 
 
-def silence() -> None:
+def drop_closed_outputs() -> None:
     """Where nobody listens any more, words go nowhere: writing to a closed terminal or pipe would be an error."""
     for output in (1, 2):
         poll = select.poll()
         poll.register(output, 0)
         if poll.poll(0):
-            nowhere = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(nowhere, output)
-            os.close(nowhere)
+            devnull = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(devnull, output)
+            os.close(devnull)
 
 
-def unheard(emit: Emit) -> Emit:
+def ignoring_closed_outputs(emit: Emit) -> Emit:
     """The same, but words that can't be told do not end what they tell of; the journal has it all."""
 
-    def tell(event: Event) -> None:
+    def emit_if_heard(event: Event) -> None:
         try:
             emit(event)
         except (OSError, SystemExit):  # rich leaves by the latter when a pipe is closed
-            silence()
+            drop_closed_outputs()
 
-    return tell
+    return emit_if_heard
