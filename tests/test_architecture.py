@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
+from sh_texts import sh_of
 
 from quorate.component import COMPONENTS
 
@@ -30,6 +31,8 @@ SHARED = {
     "upgrades",
 }
 """Modules of `component` that are no part of the cluster: what parts are made with."""
+LONGEST = 10
+"""Lines of sh that may stand beside what uses them."""
 EMPTY_WORDS = {"utils", "util", "helpers", "helper", "common", "manager", "base", "misc", "lib", "tools"}
 QUOTING = {"quote", "sh", "heredoc", "kubectl", "etcdctl"}
 """Calls whose result may stand in a script."""
@@ -169,6 +172,36 @@ def test_resources_quote_what_enters_a_script(path: Path) -> None:
                     if not re.fullmatch(r"self\.\w+\(\)", text)
                 }
                 assert not loose, f"{resource.name}.{method.name} takes {loose} unquoted"
+
+
+def test_long_sh_is_a_text_of_render() -> None:
+    """What has more lines than that, in one string or in all of a function, stands where scripts are looked for."""
+    outside = [path for path in SOURCES if path.relative_to(ROOT / "src/quorate").parts[0] != "render"]
+    found = [(path, sh) for path in outside for sh in sh_of(path.read_text()) if sh.lines > LONGEST]
+    assert not found, "\n".join(f"{name(path)}:{sh.line} {sh.name} has {sh.lines} lines of sh" for path, sh in found)
+
+
+LONG = "\n".join(f"step {number} || exit 1" for number in range(11))
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        f'TEXT = """{LONG}"""',
+        f'def f(x):\n    return f"""{LONG} {{x}}"""',
+        f'class C:\n    def f(self):\n        """Says."""\n        return [{", ".join(map(repr, LONG.splitlines()))}]',
+        f"async def f():\n    def g():\n        return {LONG!r}\n    return g",
+    ],
+)
+def test_long_sh_is_found(source: str) -> None:
+    (found,) = sh_of(source)
+    assert found.lines == 11
+
+
+def test_other_texts_are_no_sh() -> None:
+    css = "\n".join(["*{box-sizing:border-box}", "h1{font-size:2em;margin:0}"] * 6)
+    words = "\n".join(["What is done is done, and then some.", "  port: 6443  # of $ no use"] * 6)
+    assert not [*sh_of(f'"""A docstring:\n{LONG}"""\nCSS = """{css}"""\nWORDS = """{words}"""')]
 
 
 def test_no_mirror_of_ours_is_named() -> None:

@@ -185,7 +185,7 @@ def test_dead_and_hanging_hosts_are_named_and_not_waited_for(
         return await real(host, script, **more)
 
     monkeypatch.setattr(hosts, "run", run)
-    monkeypatch.setattr(support, "LOOK_WITHIN_S", 0.2)
+    monkeypatch.setattr(support, "ANSWER_WITHIN_S", 0.2)
     code, out, _ = quorate("support", "-o", "s.tar.gz")
     texts = opened(Path("s.tar.gz"))
     assert code == 6

@@ -14,6 +14,7 @@ from pathlib import Path
 from quorate.artifact import oci
 from quorate.artifact.root import locked, run_in_root
 from quorate.core import ArtifactError
+from quorate.render.debian import BUSYBOX
 
 _APPLETS = """
 [ awk base64 basename cat chmod chown cp cut date dd df dirname du echo env expr false find free grep gunzip
@@ -63,15 +64,8 @@ def build_image(cache: Path, root: Path, tags: Sequence[str]) -> Path:
 def _busybox(cache: Path, root: Path) -> tuple[bytes, tuple[str, ...]]:
     """The static busybox, and those of `APPLETS` that it has."""
     scratch = cache / f"busybox-{uuid.uuid4().hex[:8]}"
-    script = """set -eu
-        apt-get -qq update
-        cd /srv
-        apt-get -qq -o APT::Sandbox::User=root download busybox-static
-        dpkg-deb -x busybox-static_*.deb /out
-        cp "$(find /out -name busybox -type f -perm -1)" /srv/busybox
-        echo BEGIN; /srv/busybox --list; echo END"""
     try:
-        said = run_in_root(root, ["sh", "-c", script], upper=scratch, timeout=300)
+        said = run_in_root(root, ["sh", "-c", BUSYBOX], upper=scratch, timeout=300)
         content = (scratch / "upper/srv/busybox").read_bytes()
     finally:
         shutil.rmtree(scratch, ignore_errors=True)

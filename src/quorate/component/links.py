@@ -53,7 +53,7 @@ def links(context: Context, host: Host) -> Iterator[Resource]:
             host=name,
             what="links that NetworkManager leaves alone",
             want=(("read", digest),),
-            check=f"echo read=$(cat {KEYFILE_READ})",
+            check=f'echo "read=$(cat {KEYFILE_READ})"',
             script=f"systemctl reload NetworkManager.service\necho {digest} | settle 0600 root:root {KEYFILE_READ}",
             undo=f"rm -f -- {KEYFILE_READ}",
             note=KEYFILE_READ,

@@ -58,7 +58,7 @@ def resources(context: Context, host: Host) -> Iterator[Resource]:
             host=name,
             what="SELinux",
             want=(("mode", "Permissive"),),
-            check="echo mode=$(getenforce)",
+            check='echo "mode=$(getenforce)"',
             script="keep /etc/selinux/config; setenforce 0; "
             "sed -i 's/^SELINUX=enforcing/SELINUX=permissive/' /etc/selinux/config",
             undo="setenforce 1 || :; putback /etc/selinux/config",

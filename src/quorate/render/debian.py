@@ -65,6 +65,15 @@ for name in $BINARIES; do cp "_output/bin/$name" /exchange/bin/; done
 SOURCE_DATE_EPOCH is the day of the upstream release, so that the build date is not that of the run.
 """
 
+BUSYBOX = """set -eu
+        apt-get -qq update
+        cd /srv
+        apt-get -qq -o APT::Sandbox::User=root download busybox-static
+        dpkg-deb -x busybox-static_*.deb /out
+        cp "$(find /out -name busybox -type f -perm -1)" /srv/busybox
+        echo BEGIN; /srv/busybox --list; echo END"""
+"""The static busybox, at /srv/busybox; between two lines it tells what it can be."""
+
 SHELL = """\
 #!/usr/bin/bash
 # Debian's busybox drops variables whose names a shell can't write, such as data-1; bash keeps them. Without any

@@ -39,7 +39,7 @@ def lay_aside(folder: str) -> str:
     """sh that stops etcd, and moves its data beside where a new member begins."""
     return f"""\
 systemctl stop etcd.service 2>/dev/null || :
-mv -- {quote(f"{folder}/member")} {quote(folder)}/former-$(date -u +%Y%m%dT%H%M%SZ)
+mv -- {quote(f"{folder}/member")} {quote(folder)}/former-"$(date -u +%Y%m%dT%H%M%SZ)"
 rm -f -- {BEGIN} {JOIN}"""
 
 

@@ -104,9 +104,9 @@ def chosen_folder(folder: str) -> str:
     return f"""\
 ( {mounts.script(folder)}
 {nearest("e", quote(folder))}
-echo type=$(stat -f -c %T -- "$e")
+echo "type=$(stat -f -c %T -- "$e")"
 if ! grep -qxF -e {quote(folder)} -e {quote(f"{folder}/.")} -e {quote(f"{folder}/full")} {STATE}/made 2>/dev/null; then
-  echo files=$(ls -A -I lost+found {quote(folder)} 2>/dev/null | wc -l)
+  echo "files=$(ls -A -I lost+found {quote(folder)} 2>/dev/null | wc -l)"
 fi ) | sed {quote(f"s|^|{folder} |")}"""
 
 

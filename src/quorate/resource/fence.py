@@ -47,7 +47,7 @@ class Fence(Resource):
         files = " ".join(quote(self._condition(unit)) for unit in self.units)
         return Probe(
             "script",
-            f"echo of=$(cat {PLACE} 2>/dev/null || echo nobody)\n"
+            f'echo "of=$(cat {PLACE} 2>/dev/null || echo nobody)"\n'
             f'n=0; for f in {files}; do if [ -e "$f" ]; then n=$(( n + 1 )); fi; done; echo units=$n',
         )
 
@@ -59,7 +59,7 @@ class Fence(Resource):
         if not self.up:
             return [Action(f"{mine}rm -f -- {PLACE}\n{self._gone(files)}systemctl daemon-reload")]
         made = "".join(
-            f"{sh('mkdir', '-p', '-m', '0755', _folder(file))}\n"
+            f"( umask 022; {sh('mkdir', '-p', _folder(file))} )\n"
             f"settle 0644 root:root {quote(file)} {heredoc(CONDITION)}\n"
             for file in files
         )

@@ -289,7 +289,7 @@ class Image(Resource):
 
     def probe(self) -> Probe:
         """Ask the runtime whether it has them, and the host's notes from which archive."""
-        told = f"echo archive=$(cat {quote(self._record())})"
+        told = f'echo "archive=$(cat {quote(self._record())})"'
         if self.runtime == "docker":
             # Docker's own client takes ten times as long as curl.
             ask = "curl -gsf --max-time 10 -o /dev/null --unix-socket /var/run/docker.sock"

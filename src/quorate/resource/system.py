@@ -164,7 +164,7 @@ def sysctl(host: str, key: str, value: str) -> Setting:
         host=host,
         what=f"sysctl {key}",
         want=(("value", value),),
-        check=f"echo value=$(tr '\\t' ' ' <{quote(path)})",
+        check=f"echo \"value=$(tr '\\t' ' ' <{quote(path)})\"",
         script=f"[ -e {quote(old)} ] || settle 0600 root:root {quote(old)} <{quote(path)}\n"
         f"printf '%s\\n' {quote(value)} >{quote(path)}",
         undo=f"if [ -e {quote(old)} ]; then cat {quote(old)} >{quote(path)} || :; {sh('rm', '-f', old)}; fi",

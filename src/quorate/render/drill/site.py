@@ -38,8 +38,8 @@ class Fault(NamedTuple):
 def renewed(ip: str, kill: str, then: str) -> Fault:
     """The host's own address goes and comes again; then `kill` is done, told in the words `then`."""
     do = f"""\
-set -- $(cat own)
-ip -4 addr del "$4" dev "${{2%@*}}"
+read -r number dev family address rest <own
+ip -4 addr del "$address" dev "${{dev%@*}}"
 own_back
 {kill or ":"}
 own_stays"""
@@ -141,7 +141,7 @@ rm -rf {FOLDER}; mkdir -m 0700 {FOLDER}; cd {FOLDER}
 
 
 def _file(name: str, text: str) -> str:
-    return f"cat >{name} <<'{_END}'\nPATH={PATH}\ncd {FOLDER} || exit 0\n{_library()}\n{text}\n{_END}\n"
+    return f"cat >./{name} <<'{_END}'\nPATH={PATH}\ncd {FOLDER} || exit 0\n{_library()}\n{text}\n{_END}\n"
 
 
 def _library() -> str:
@@ -162,15 +162,16 @@ def _own(ip: str) -> str:
     return f"""\
 ip -4 -o addr show | grep -F {mine} | head -n 1 >own
 if [ ! -s own ]; then echo {quote(f"{ip} is on no interface")} >&2; exit {CANNOT}; fi
-set -- $(cat own)
-ip -4 route show table main dev "${{2%@*}}" | grep -v -e ' proto {PROTOCOL} ' -e '^[[:space:]]' >routes || :
+read -r q_number q_dev q_rest <own
+ip -4 route show table main dev "${{q_dev%@*}}" | grep -v -e ' proto {PROTOCOL} ' -e '^[[:space:]]' >routes || :
 """
 
 
 _OWN = """\
-own_there() { set -- $(cat own); ip -4 -o addr show | grep -qF " inet $4 "; }
+own_there() { read -r number dev family address rest <own; ip -4 -o addr show | grep -qF " inet $address "; }
 own_back() { # the address with all that it had, then its routes; those that lead by others come in the second round
-  set -- $(tr -d '\\\\' <own)
+  words=$(tr -d '\\\\' <own)
+  set -- $words
   dev=${2%@*} words=$4; shift 4
   while [ $# -gt 0 ]; do
     case $1 in
