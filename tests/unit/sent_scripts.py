@@ -66,8 +66,8 @@ from quorate.resource.unit import Ready, Unit
 from quorate.spec.cluster import Cluster, Endpoint, Host, LoadBalancer, Rollout
 from quorate.spec.supply import PackageFile
 from quorate.state.seal import Mark, write
-from quorate.verify import api
 from quorate.verify import runner as verify
+from quorate.verify import traffic
 
 T = TypeVar("T")
 Scripts = Iterator[tuple[str, str]]
@@ -243,7 +243,7 @@ async def talk() -> list[tuple[str, str]]:
     doors = []
     for now in (verified(), cluster(THREE), cluster(MIXED, endpoint=Endpoint(local=True))):
         doors.append(door := Door(Hurt(now)))
-        with patch.object(api, "_from_here", nobody):
+        with patch.object(traffic, "_from_here", nobody):
             await verify.verify(now, door, disruptive=True, on_finding=lambda _finding: None)
         await status(now, door)
     doors.append(door := Door(lambda _host, _script: "asked\n inet 10.0.9.100/32\n"))
