@@ -81,7 +81,7 @@ class Watched(Net):
             .replace("PATH=", f"PATH={self.folder}:", 1)
             .replace(service_rules.SEEN, f"{self.folder}/seen")
         )
-        text = text.replace(f"sleep {service_rules.LOOK}", "sleep 0.1").replace("sleep 1 ", "sleep 0.1 ")
+        text = text.replace(f"sleep {service_rules.BETWEEN_LOOKS_S}", "sleep 0.1").replace("sleep 1 ", "sleep 0.1 ")
         (self.folder / "rules").write_text(text)
         (self.folder / "rules.check").write_text(service_rules.check(mode, cluster(mode).service_ip))
         (self.folder / "table").write_text(TABLE if mode == "nftables" else CHAINS)

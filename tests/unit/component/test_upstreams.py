@@ -137,7 +137,7 @@ def test_who_falls_often_has_to_be_good_for_longer(watch: Watch) -> None:
         assert watch.stays(), falls
         watch.say(A, GOOD)
         assert watch.has(A, B, C)
-    watch.say(A, *[GOOD] * upstreams.CALM, REFUSED)
+    watch.say(A, *[GOOD] * upstreams.CALM_ANSWERS, REFUSED)
     assert watch.has(B, C)
     watch.say(A, GOOD, GOOD)
     assert watch.has(A, B, C)

@@ -28,12 +28,12 @@ def pki(tmp_path_factory: pytest.TempPathFactory) -> Pki:
 async def world(pki: Pki, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
     """The API; a drill's waits are short."""
     for module, name, value in (
-        (runner, "CALM", 0.3),
-        (runner, "SECOND", 0.05),
-        (one, "PHASE", 0.05),
-        (one, "SURE", 0.0),
-        (one, "PAUSE", 0.05),
-        (one, "PATIENCE", 2.0),
+        (runner, "UNDISTURBED_S", 0.3),
+        (runner, "GAP_BETWEEN_RUNS_S", 0.05),
+        (one, "BEGIN_WITHIN_S", 0.05),
+        (one, "LEASE_ANSWER_S", 0.0),
+        (one, "BETWEEN_LOOKS_S", 0.05),
+        (one, "WELL_WITHIN_S", 2.0),
     ):
         monkeypatch.setattr(module, name, value)
     async with World(pki, cluster()) as world:

@@ -191,7 +191,7 @@ def test_a_limit_waits_for_pods_that_go(looks: int, tmp_path: Path, monkeypatch:
 
     save(lab(tmp_path))
     monkeypatch.setattr(cgroup, "cpus", cpus)
-    monkeypatch.setattr("quorate.lab.up.GOING", 1.2)
+    monkeypatch.setattr("quorate.lab.up.PODS_GONE_WITHIN_S", 1.2)
     monkeypatch.setattr(os, "cpu_count", lambda: 4)
     if looks == 9:
         with pytest.raises(LabError, match="a can't be limited: Invalid argument"):
