@@ -12,9 +12,9 @@ if TYPE_CHECKING:
 
     from quorate.cli.output import Output
     from quorate.core import QuorateError, Transport
-    from quorate.procedure.adopt import Opened, Opener, Sealed
     from quorate.spec.cluster import Ssh
     from quorate.spec.ssh import ResolvedSsh
+    from quorate.state.opener import Opened, Opener, Sealed
 
 Address = Annotated[str, Parameter(help="Address or name of one of the cluster's etcd hosts.")]
 Into = Annotated[Path, Parameter(name="--into", help="The folder for the cluster file and the state folder.")]
@@ -228,9 +228,9 @@ async def _fetch(
 async def _opener(sealed: "Sealed", identity: Path | None, passphrase_from: Path | None, *, asks: bool) -> "Opener":
     """What opens the copies: the private keys in a file, or the passphrase, from a file or asked for."""
     from quorate.core import LocalError, QuorateError
-    from quorate.procedure.adopt import Opener
     from quorate.spec import regular
     from quorate.state import age
+    from quorate.state.opener import Opener
     from quorate.transport.password import Prompt, stored
 
     prompt = Prompt(allowed=asks)

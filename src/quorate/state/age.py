@@ -4,7 +4,7 @@ The format is known to other tools: `age --decrypt` opens what this seals. age d
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, BinaryIO
 
 from quorate.core import QuorateError
 
@@ -30,13 +30,26 @@ def public(identity: str) -> str:
 
 def seal(content: bytes, recipients: Iterable[str]) -> bytes:
     """Seal for public keys of age or ssh-ed25519. Raises QuorateError for one that is none."""
-    from pyrage import RecipientError, encrypt, ssh, x25519
+    from pyrage import encrypt
+
+    return bytes(encrypt(content, _public(recipients)))
+
+
+def seal_stream(plain: BinaryIO, sealed: BinaryIO, recipients: Iterable[str]) -> None:
+    """The same from one open file into another, of any size."""
+    from pyrage import encrypt_io
+
+    encrypt_io(plain, sealed, _public(recipients))
+
+
+def _public(recipients: Iterable[str]) -> list[Any]:
+    from pyrage import RecipientError, ssh, x25519
 
     try:
-        keys = [(x25519 if key.startswith("age1") else ssh).Recipient.from_str(key) for key in recipients]
+        return [(x25519 if key.startswith("age1") else ssh).Recipient.from_str(key) for key in recipients]
     except RecipientError as error:
-        raise QuorateError(f"a recipient is no public key: {error}", "correct state.recipients") from None
-    return bytes(encrypt(content, keys))
+        fix = "correct state.recipients or backup.recipients"
+        raise QuorateError(f"a recipient is no public key: {error}", fix) from None
 
 
 def unseal(sealed: bytes, identities: Sequence[Identity], what: str) -> bytes:
@@ -46,11 +59,24 @@ def unseal(sealed: bytes, identities: Sequence[Identity], what: str) -> bytes:
     try:
         return bytes(decrypt(sealed, identities))
     except DecryptError as error:
-        if "No matching keys" in str(error):
-            raise QuorateError(
-                f"{what} is not sealed for this key", "name another key with --identity, or use the passphrase"
-            ) from None
-        raise QuorateError(f"{what} is damaged: {error}", DAMAGED) from None
+        raise _unopened(error, what) from None
+
+
+def unseal_stream(sealed: BinaryIO, plain: BinaryIO, identities: Sequence[Identity], what: str) -> None:
+    """The same from one open file into another. What was written before an error is of no use."""
+    from pyrage import DecryptError, decrypt_io
+
+    try:
+        decrypt_io(sealed, plain, identities)
+    except DecryptError as error:
+        raise _unopened(error, what) from None
+
+
+def _unopened(error: Exception, what: str) -> QuorateError:
+    if "No matching keys" in str(error):
+        fix = "name another key with --identity, or use the passphrase"
+        return QuorateError(f"{what} is not sealed for this key", fix)
+    return QuorateError(f"{what} is damaged: {error}", DAMAGED)
 
 
 def lock(content: bytes, passphrase: str) -> bytes:

@@ -13,10 +13,11 @@ from state_folders import SECRET, TEXT, Hosts, cluster, tree
 
 from quorate.core import PlanError, QuorateError
 from quorate.execute import facts
-from quorate.procedure.adopt import READ, Opened, Opener, Sealed, fetch, newest
+from quorate.procedure.adopt import READ, fetch, newest
 from quorate.spec.facts import HostFacts
 from quorate.state import age, seal
 from quorate.state.bundle import gather
+from quorate.state.opener import Opened, Opener, Sealed
 from quorate.state.seal import Mark
 from quorate.state.store import Store
 
