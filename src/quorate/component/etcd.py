@@ -85,7 +85,9 @@ def resources(context: Context, host: Host) -> Iterator[Resource]:
     c = context.cluster
     yield User(host=host.name, user="etcd", home=c.etcd.data_dir)
     yield from context.packages(host, "libraries of etcd", *context.supply.libraries.get("etcd", ()))
-    yield from context.binaries(host, "etcd", "etcdctl", linked=("etcdctl",))
+    # From 3.6 on it alone restores a snapshot; not every source has it for those before.
+    utl = [name for name in ("etcdutl",) if name in context.supply.binaries]
+    yield from context.binaries(host, "etcd", "etcdctl", *utl, linked=("etcdctl",))
     yield DataDirectory(host=host.name, path=c.etcd.data_dir, mode="0700", owner="etcd:etcd")
     members = ",".join(f"{member.name}=https://{member.ip}:2380" for member in c.members)
     bootstrap = (
