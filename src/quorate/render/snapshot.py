@@ -54,7 +54,7 @@ q_ask() {{ {t.ask} "$@"; }}
 q_plain() {{ tr -d '"\\\\' | tr '\\n' ' ' | cut -c1-300 | sed 's/ *$//'; }}
 q_take() (
 set -eu; umask 077; cd "$1"
-trap q_end EXIT; trap 'exit 143' HUP INT TERM PIPE
+trap q_end EXIT; trap 'exit 143' HUP INT TERM; trap 'exit 141' PIPE
 {_before(t)}
 {_save()}
 {_config(t)}
@@ -80,7 +80,8 @@ free=$(( $(df -Pk . | tail -n 1 | sed 's/  */ /g' | cut -d' ' -f4) * 1024 ))
   q_fail "no room for a backup in $(dirname "$PWD"): $(( size + {2**26} )) bytes are needed, $free are free"
 taken=$(date -u +%Y-%m-%dT%H:%M:%SZ) degraded= members='[]'
 if q_ask --command-timeout=10s get --limit=1 --keys-only / >/dev/null 2>&1; then
-  members=$(q_ask --command-timeout=10s member list -w json 2>/dev/null | sed -n 's/.*"members":\\(\\[.*\\]\\).*/\\1/p' |
+  members=$(q_ask --command-timeout=10s member list -w json 2>/dev/null |
+    sed -n 's/.*"members":\\(\\[.*\\]\\).*/\\1/p' |
     sed 's/"ID":/"id":/g; s/"peerURLs":/"peer_urls":/g; s/,"clientURLs":\\[[^]]*\\]//g; s/,"isLearner":[a-z]*//g')
   all=$(printf %s "$members" | grep -o '"id":' | wc -l)
   up=$(q_ask --command-timeout=5s endpoint status --cluster -w json 2>/dev/null | grep -o '"dbSize":' | wc -l) || :

@@ -26,6 +26,8 @@ def functions(programs: str, restorers: Sequence[str], quota: int) -> str:
     first = " ".join(map(quote, restorers))
     return f"""\
 q_fail() {{ echo "$1" >&2; exit 1; }}
+q_why() {{ grep -v '^[IW][0-9]\\|"level":"\\(info\\|warn\\)"' "$1" | tail -n 1 | cut -c1-300; }}
+q_stop() {{ kill -9 "$1" 2>/dev/null || :; wait "$1" 2>/dev/null || :; }}
 q_pick() {{ sed -n "s/.*\\"$1\\":\\"\\{{0,1\\}}\\([^,\\"}}]*\\).*/\\1/p" | head -n 1; }}
 q_utl() {{
   for q_p in {first}; do
@@ -39,19 +41,19 @@ q_serve() {{
   rm -rf proof
   q_utl snapshot restore snapshot.db --data-dir=proof --name=proof --initial-cluster=proof=unix://peer:1 \\
     --initial-advertise-peer-urls=unix://peer:1 --initial-cluster-token="$q_token" >restore.log 2>&1 ||
-    q_fail "the snapshot can't be restored: $(grep -v '"level":"\\(info\\|warn\\)"' restore.log | tail -n 1 | cut -c1-300)"
+    q_fail "the snapshot can't be restored: $(q_why restore.log)"
   {quote(programs)}/etcd --name=proof --data-dir=proof --logger=zap --quota-backend-bytes={quota} \\
     --listen-client-urls={SERVES} --advertise-client-urls={SERVES} --listen-peer-urls=unix://peer:1 \\
     --initial-advertise-peer-urls=unix://peer:1 --initial-cluster=proof=unix://peer:1 >etcd.log 2>&1 &
   q_etcd=$!
   q_until=$(( $(date +%s) + $1 ))
   until q_own get --limit=1 --keys-only / >/dev/null 2>&1; do
-    kill -0 $q_etcd 2>/dev/null || q_fail "etcd ended on what was restored: $(tail -n 1 etcd.log | cut -c1-300)"
+    kill -0 $q_etcd 2>/dev/null || q_fail "etcd ended on what was restored: $(q_why etcd.log)"
     [ "$(date +%s)" -lt "$q_until" ] || q_fail "etcd does not answer on what was restored within $1 s"
     sleep 0.2
   done
 }}
-q_end() {{ if [ -n "${{q_etcd-}}" ]; then kill -9 "$q_etcd" 2>/dev/null || :; wait "$q_etcd" 2>/dev/null || :; q_etcd=; fi; }}
+q_end() {{ if [ -n "${{q_etcd-}}" ]; then q_stop "$q_etcd"; q_etcd=; fi; }}
 q_counts() {{
   q_from= q_skip=1
   while :; do
@@ -96,19 +98,49 @@ q_api() {{
   until [ -n "$q_server" ] && q_ctl get --raw /readyz >/dev/null 2>ready.log; do
     if [ -z "$q_server" ] || ! kill -0 "$q_server" 2>/dev/null; then
       if [ -n "$q_server" ] && ! grep -q 'address already in use' api.log; then
-        q_fail "the API server ended on what was restored: $(grep -v '^[IW]' api.log | tail -n 1 | cut -c1-300)"
+        q_fail "the API server ended on what was restored: $(q_why api.log)"
       fi
       q_port=$(( 20000 + $(od -An -tu2 -N2 /dev/urandom) % 12000 ))
       printf '%s\\n' 'apiVersion: v1' 'kind: Config' 'current-context: c' \\
-        "clusters: [{{name: c, cluster: {{server: 'https://127.0.0.1:$q_port', certificate-authority: certs/apiserver.crt}}}}]" \\
-        "users: [{{name: u, user: {{token: $q_word}}}}]" 'contexts: [{{name: c, context: {{cluster: c, user: u}}}}]' >kubeconfig
+        "clusters: [{{name: c, cluster: {{server: 'https://127.0.0.1:$q_port'," \\
+        "  certificate-authority: certs/apiserver.crt}}}}]" "users: [{{name: u, user: {{token: $q_word}}}}]" \\
+        'contexts: [{{name: c, context: {{cluster: c, user: u}}}}]' >kubeconfig
       {quote(programs)}/kube-apiserver --secure-port=$q_port {words} >api.log 2>&1 &
       q_server=$!
     fi
     [ "$(date +%s)" -lt "$q_until" ] ||
-      q_fail "the API server is not ready on what was restored within $1 s: $(grep -v '^[IW]' api.log | tail -n 1 | cut -c1-300)"
+      q_fail "the API server is not ready on what was restored within $1 s: $(q_why ready.log)"
     sleep 0.5
   done
 }}
-q_api_end() {{ if [ -n "${{q_server-}}" ]; then kill -9 "$q_server" 2>/dev/null || :; wait "$q_server" 2>/dev/null || :; q_server=; fi; }}
+q_api_end() {{ if [ -n "${{q_server-}}" ]; then q_stop "$q_server"; q_server=; fi; }}
 """
+
+
+def listed() -> str:
+    """sh that lists every resource through it, pages of 500, and prints `seen NAME NUMBER`.
+
+    One object that can't be decrypted or decoded fails the list of its kind. Resources whose versions a webhook
+    converts, and those of other servers, are passed over: neither runs here.
+    """
+    return """\
+q_ctl get customresourcedefinitions \
+  -o jsonpath='{range .items[?(@.spec.conversion.strategy=="Webhook")]}{.metadata.name}{"\\n"}{end}' >converted ||
+  q_fail "definitions of resources can't be read"
+q_ctl api-resources --verbs=list -o name 2>names.log >names || [ -s names ] || q_fail "$(q_why names.log)"
+grep -vx componentstatuses names | sort -u | while read -r name; do
+  if grep -qxF "$name" converted; then echo "seen - 1"; continue; fi
+  q_ctl get "$name" --all-namespaces --chunk-size=500 -o name >list 2>list.log </dev/null ||
+    q_fail "$name can't be read: $(q_why list.log)"
+  echo "seen $name $(wc -l <list)"
+done
+"""
+
+
+def moved(folder: str, *, api: bool) -> str:
+    """sh that goes to a private folder, stops at what fails, and ends all that it started, whatever happens."""
+    ends = "q_api_end; q_end" if api else "q_end"
+    return (
+        f"set -eu; umask 077; cd {quote(folder)}\n"
+        f"trap '{ends}' EXIT; trap 'exit 143' HUP INT TERM; trap 'exit 141' PIPE\n"
+    )

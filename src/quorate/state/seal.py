@@ -58,6 +58,15 @@ def last(store: Store, cluster: str) -> Mark:
     return Mark.read((content or b"").decode(errors="replace")) or Mark(cluster)
 
 
+def numbered(store: Store, cluster: str, digest: str) -> Mark:
+    """The mark for a content. It is noted here before anybody else has it."""
+    mark = last(store, cluster)
+    if mark.digest != digest:
+        mark = Mark(cluster, mark.sequence + 1, digest)
+        store.write(store.path / "copy" / LAST, f"{mark}\n".encode())
+    return mark
+
+
 def identity(store: Store) -> str:
     """The private key for the copies, made when there is none."""
     path = store.path / "copy/identity"
@@ -166,20 +175,12 @@ class Copies:
             return
         recipients = (age.public(identity(self._store)), *self._cluster.state.recipients)
         bundle = gather(self._store.path, self._cluster, self._file, self._text)
-        mark = self._numbered(bundle.digest)
+        mark = numbered(self._store, self._cluster.name, bundle.digest)
         due = [name for name in self._wanted if anew or self._held.get(name) != mark]
         if due:
             sealed = age.seal(bundle.pack(mark.sequence), recipients)
             done = await self._run(due, write(mark, sealed, locked(self._store)), "could not be written")
             self._held.update(dict.fromkeys(done, mark))
-
-    def _numbered(self, digest: str) -> Mark:
-        """The mark for this content. It is noted here before any host has it."""
-        mark = last(self._store, self._cluster.name)
-        if mark.digest != digest:
-            mark = Mark(self._cluster.name, mark.sequence + 1, digest)
-            self._store.write(self._store.path / "copy" / LAST, f"{mark}\n".encode())
-        return mark
 
     async def _run(self, hosts: Sequence[str], script: str, failed: str) -> Iterable[str]:
         """Run it side by side; the hosts where it worked. What did not work is a warning."""
