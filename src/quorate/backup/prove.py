@@ -35,11 +35,11 @@ _MEANT = ("feature-gates", "runtime-config", "storage-media-type")
 _FIX = "do not restore it; another one: `quorate backup list`"
 
 
-def cluster_of(found: OpenedSet, scratch: Path) -> Cluster:
-    """The cluster of the file in a set. Raises SpecError."""
+def cluster_of(found: OpenedSet, scratch: Path, now: Cluster, folder: Path) -> Cluster:
+    """The cluster of the file in a set, whose programs come from where they come from now. Raises SpecError."""
     path = scratch / FILE
-    path.write_bytes(found.bundle.entries[FILE].content)
-    return load_former(path, scratch)
+    _write(path, found.bundle.entries[FILE].content)
+    return load_former(path, folder).model_copy(update={"artifacts": now.artifacts})
 
 
 @contextmanager

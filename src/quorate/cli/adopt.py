@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
+from quorate.cli.opening import IdentityFile, PassphraseFrom
 from quorate.cli.words import Json, Yes
 
 if TYPE_CHECKING:
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from quorate.core import QuorateError, Transport
     from quorate.spec.cluster import Ssh
     from quorate.spec.ssh import ResolvedSsh
-    from quorate.state.opener import Opened, Opener, Sealed
+    from quorate.state.opener import Opened, Sealed
 
 Address = Annotated[str, Parameter(help="Address or name of one of the cluster's etcd hosts.")]
 Into = Annotated[Path, Parameter(name="--into", help="The folder for the cluster file and the state folder.")]
@@ -25,14 +26,6 @@ Key = Annotated[
 ]
 Login = Annotated[bool, Parameter(name="--ask-password", help="Ask for the login password.", show_default=False)]
 Sudo = Annotated[bool, Parameter(name="--ask-sudo-password", help="Ask for the sudo password.", show_default=False)]
-IdentityFile = Annotated[
-    Path | None,
-    Parameter(name="--identity", help="Private key, of age or OpenSSH, of a recipient; instead of the passphrase."),
-]
-From = Annotated[
-    Path | None,
-    Parameter(name="--passphrase-from", help="A file (mode 0600) with the passphrase in its first line."),
-]
 
 
 def adopt(
@@ -46,7 +39,7 @@ def adopt(
     ask_password: Login = False,
     ask_sudo_password: Sudo = False,
     identity: IdentityFile = None,
-    passphrase_from: From = None,
+    passphrase_from: PassphraseFrom = None,
     yes: Yes = False,
     json: Json = False,
 ) -> int:
@@ -100,6 +93,7 @@ async def _adopt(
 ) -> int:
     import tempfile
 
+    from quorate.cli.opening import opener
     from quorate.cli.output import dump
     from quorate.core import QuorateError
     from quorate.procedure.adopt import cluster_of, first_way, missing, newest, ways
@@ -119,14 +113,16 @@ async def _adopt(
                 f"{host} has no copy of a state folder",
                 "name an etcd host of a cluster that was applied with a passphrase or recipients",
             )
-        opener = await _opener(sealed[host], identity, passphrase_from, asks=not json)
-        first = opener.open(sealed[host])
+        copy = sealed[host]
+        locked = copy.identity is not None
+        opens = await opener(identity, passphrase_from, asks=not json, what=copy.name, locked=locked)
+        first = opens.open(copy)
         cluster = cluster_of(first, Path(scratch), into)
         targets = ways(cluster, ssh, known)
         strange = await _pins_of(first, out, door, targets, known, yes=yes, json=json)
         others = {each.name: targets[each.name] for each in cluster.members if targets[each.name].address != host}
         sealed, lost = await _fetch({n: way for n, way in others.items() if n not in strange}, asks=not json)
-        found = newest(first, opener.those(sealed.values(), lost))
+        found = newest(first, opens.those(sealed.values(), lost))
         if found is not first:
             cluster = cluster_of(found, Path(scratch), into)
             await _pins_of(found, out, door, ways(cluster, ssh, known), known, yes=yes, json=json)
@@ -223,32 +219,6 @@ async def _fetch(
     finally:
         await via.close()
     return found, lost
-
-
-async def _opener(sealed: "Sealed", identity: Path | None, passphrase_from: Path | None, *, asks: bool) -> "Opener":
-    """What opens the copies: the private keys in a file, or the passphrase, from a file or asked for."""
-    from quorate.core import LocalError, QuorateError
-    from quorate.spec import regular
-    from quorate.state import age
-    from quorate.state.opener import Opener
-    from quorate.transport.password import Prompt, stored
-
-    prompt = Prompt(allowed=asks)
-    if identity is not None:
-        try:
-            content = regular.content(identity)
-        except OSError as error:
-            raise QuorateError(f"{identity}: can't be read: {error.strerror}", "name a private key") from None
-        return Opener(age.identities(content, str(identity), lambda: prompt.read(f"Passphrase of {identity}")))
-    if passphrase_from is not None:
-        return Opener(passphrase=stored(passphrase_from, "--passphrase-from"))
-    if sealed.identity is None:
-        return Opener()
-    try:
-        return Opener(passphrase=await prompt.ask(f"Passphrase for {sealed.name}"))
-    except LocalError as error:
-        hint = "put it into a file of mode 0600, and name that with --passphrase-from; or use --identity"
-        raise QuorateError(error.message, hint) from None
 
 
 def _tell(

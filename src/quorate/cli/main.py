@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from cyclopts import App, CycloptsError, Parameter
 
 from quorate.cli import plain, problem
+from quorate.cli.backup import backup
 from quorate.cli.interrupt import as_interrupt
 from quorate.core import EXIT_CODES, QuorateError, UsageError
 
@@ -28,10 +29,16 @@ VERBS = {
     "drill": "Break things on purpose, and measure what users of the API notice.",
     "history": "Show what was done to the cluster, by whom, and how it ended.",
     "support": "Write an archive for a report of a fault; no secret is in it.",
+    "backup": "Take a backup, sealed and proved; list and prove those that there are.",
     "passphrase": "Set the passphrase of the state folder's copies on the etcd hosts.",
     "adopt": "Get a cluster's state folder back from its etcd hosts, on a new machine.",
     "kubeconfig": "Print a kubeconfig for the cluster's administrator.",
     "destroy": "Take the cluster away and leave the hosts as they were found.",
+}
+
+BACKUP = {
+    "list": "List the backups, where they lie, and how far each was proved.",
+    "prove": "Prove a backup: restore it where nobody sees it, and read all of it with its keys.",
 }
 
 LAB = {
@@ -59,7 +66,15 @@ app = App(
     suppress_keyboard_interrupt=False,
 )
 for _number, (_verb, _help) in enumerate(VERBS.items()):
+    if _verb == "backup":
+        continue
     app.command(f"quorate.cli.{_verb}:{_verb}", name=_verb, help=_help, help_epilogue="", sort_key=_number)
+_backup = App(name="backup", help=VERBS["backup"], help_epilogue="", sort_key=list(VERBS).index("backup"))
+_backup.default(backup)
+for _number, (_verb, _help) in enumerate(BACKUP.items()):
+    _function = {"list": "listing"}.get(_verb, _verb)
+    _backup.command(f"quorate.cli.backup:{_function}", name=_verb, help=_help, help_epilogue="", sort_key=_number)
+app.command(_backup)
 _lab = App(
     name="lab",
     help="Simulated hosts on this machine, to try everything on.",
