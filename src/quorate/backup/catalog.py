@@ -11,7 +11,7 @@ from quorate.backup import archive, proof
 from quorate.backup.manifest import Manifest
 from quorate.backup.places import Item, Place
 from quorate.backup.proof import Proof
-from quorate.core import QuorateError, UsageError
+from quorate.core import QuorateError
 
 HEAD = 64 * 1024
 """Bytes that are read of a set: its manifest has some 2 kB, and 50 more for each member, CRD and volume."""
@@ -131,10 +131,10 @@ async def manifest_at(place: Place, item: Item) -> Manifest:
 
 
 def named(found: Sequence[Found], name: str) -> Found:
-    """The one of that name, or the newest that can be read when there is none. Raises UsageError."""
+    """The one of that name, or the newest that can be read when there is none. Raises QuorateError."""
     wanted = name.removesuffix(archive.SUFFIX)
     for each in found:
         if each.name == wanted or (not name and each.manifest is not None):
             return each
     there = f"there is {', '.join(each.name for each in found[:5])}" if found else "take one with `quorate backup`"
-    raise UsageError(f"there is no backup {name}".rstrip(), there)
+    raise QuorateError(f"there is no backup {name}".rstrip(), there)

@@ -198,6 +198,7 @@ main() {{
   umask 077; mkdir -p {quote(folder)} && chmod 0700 {quote(folder)} || exit 1
   find {quote(folder)} -maxdepth 1 -name '.taking-*' -mmin +{LEFT_MINUTES} -exec rm -rf {{}} +
   w=$(mktemp -d {quote(folder)}/.taking-XXXXXXXX) || exit 1
+  trap 'rm -rf "$w"; exit 143' HUP INT TERM; trap 'rm -rf "$w"; exit 141' PIPE
   q_take "$w"
   # Tested by `||`, sh would not stop at what fails in it.
   if [ $? != 0 ]; then rm -rf "$w"; exit 1; fi
