@@ -53,7 +53,9 @@ def manifest(content: Bundle) -> Manifest:
     )
 
 
-def parts(told: Manifest, content: Bundle, *, locked: bytes = b"", key: str = KEY) -> list[archive.Part]:
+def parts(
+    told: Manifest, content: Bundle, *, locked: bytes = b"", key: str = KEY, snapshot: bytes = SNAPSHOT
+) -> list[archive.Part]:
     """The members of a set, in order."""
 
     def sealed(plain: bytes) -> bytes:
@@ -64,7 +66,7 @@ def parts(told: Manifest, content: Bundle, *, locked: bytes = b"", key: str = KE
         archive.IDENTITY: locked,
         archive.STATE: sealed(content.pack(told.state.sequence)),
         archive.CONFIG: sealed(b"a tar"),
-        archive.SNAPSHOT: sealed(SNAPSHOT),
+        archive.SNAPSHOT: sealed(snapshot),
     }
     return [(name, lambda out, content=content: out.write(content)) for name, content in members.items() if content]  # type: ignore[misc]
 

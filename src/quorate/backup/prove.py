@@ -98,7 +98,7 @@ def script(told: Manifest, cluster: Cluster, scratch: Path, level: int) -> str:
     wait = 60 + told.etcd.size // 10_000_000
     parts = [
         throwaway.functions(programs, restorers(told.etcd.version), cluster.etcd.quota_bytes),
-        throwaway.api_server(programs, _flags(cluster), str(cluster.network.service_cidr)) if level > 1 else "",
+        throwaway.api_server(programs, api_flags(cluster), str(cluster.network.service_cidr)) if level > 1 else "",
         throwaway.moved(str(scratch), api=level > 1),
         f"q_serve {wait}\n",
         "rev=$(q_own endpoint status -w json | q_pick revision); echo revision=$rev\n",
@@ -183,7 +183,7 @@ def _write(path: Path, content: bytes) -> None:
         file.write(content)
 
 
-def _flags(cluster: Cluster) -> list[str]:
+def api_flags(cluster: Cluster) -> list[str]:
     """What reads the stored objects: keys, and what the file says of the API."""
     meant: Mapping[str, str] = cluster.apiserver.extra_flags
     keys = ["--service-account-key-file=sa.pub", "--service-account-signing-key-file=sa.key"]

@@ -10,6 +10,8 @@ from quorate.render.sh import quote, sh
 
 SERVES = "unix://client:1"
 """Where it serves, as seen from its folder: etcd 3.4 wants a port in every URL, and takes it for a part of the name."""
+_READY = "/readyz?exclude=informer-sync&exclude=poststarthook/storage-readiness"
+"""Ready but for its caches: with one object that it can't read, they never are, and nobody would hear which it is."""
 PAGE = 2000
 """Keys that are asked for at once: etcd reads their values as well."""
 
@@ -95,7 +97,7 @@ q_api() {{
   q_word=$(od -An -tx1 -N16 /dev/urandom | tr -d ' \\n')
   printf '%s,prover,1\\n' "$q_word" >token
   q_until=$(( $(date +%s) + $1 )) q_server=
-  until [ -n "$q_server" ] && q_ctl get --raw /readyz >/dev/null 2>ready.log; do
+  until [ -n "$q_server" ] && q_ctl get --raw '{_READY}' >/dev/null 2>ready.log; do
     if [ -z "$q_server" ] || ! kill -0 "$q_server" 2>/dev/null; then
       if [ -n "$q_server" ] && ! grep -q 'address already in use' api.log; then
         q_fail "the API server ended on what was restored: $(q_why api.log)"
