@@ -22,7 +22,9 @@ class Incoming:
         self.path = path
         self._wanted = sha256
         self._failed: BaseException | None = None
+        self._writing: asyncio.Future[None] | None = None
         self._out, self._in = os.pipe()
+        self._taken = False
 
     async def bring(self, via: Transport, host: str, told: Callable[[int, int], None]) -> None:
         """Fetch it. Raises TransportError when the host stays away, QuorateError when it is another file by then."""
@@ -36,6 +38,7 @@ class Incoming:
             self._failed = error
             raise
         finally:
+            await self._written()
             os.close(self._in)
 
     async def _bring(self, via: Transport, host: str, there: fetch.Fetched, told: Callable[[int, int], None]) -> None:
@@ -45,7 +48,8 @@ class Incoming:
             try:
                 async for piece in fetch.pieces(via, host, self.path, done, there.size):
                     digest.update(piece)
-                    await asyncio.to_thread(_write, self._in, piece)
+                    self._writing = asyncio.ensure_future(asyncio.to_thread(_write, self._in, piece))
+                    await asyncio.shield(self._writing)
                     done += len(piece)
                     told(done, there.size)
             except TransportError:
@@ -60,8 +64,15 @@ class Incoming:
         if found != there.sha256 or found != (self._wanted or found):
             raise QuorateError(f"{host}: {self.path} became another file while it was fetched", "run it again")
 
+    async def _written(self) -> None:
+        """Wait for the thread that writes, also when nobody wants it any more: the number of a file is used again."""
+        if self._writing is not None:
+            await asyncio.wait({self._writing})
+            self._writing.exception()
+
     def seal_into(self, out: BinaryIO, recipients: Sequence[str]) -> None:
         """Seal what comes, until it has ended. Raises what ended it before."""
+        self._taken = True
         with os.fdopen(self._out, "rb") as plain:
             age.seal_stream(plain, out, recipients)
         if self._failed is not None:
@@ -71,6 +82,12 @@ class Incoming:
         """It will not come: who seals it ends."""
         self._failed = error
         os.close(self._in)
+
+    def drop(self) -> None:
+        """Nobody will seal it: who fetches it ends."""
+        if not self._taken:
+            self._taken = True
+            os.close(self._out)
 
 
 def _write(handle: int, piece: bytes) -> None:

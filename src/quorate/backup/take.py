@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from secrets import token_hex
@@ -209,11 +209,18 @@ async def _bring(
         return await asyncio.to_thread(archive.write, path, parts)
     except QuorateError:
         # Why it did not come whole is what the other one says.
+        _drop(coming.values())
         await bringing
         raise
     finally:
+        _drop(coming.values())
         bringing.cancel()
         await asyncio.gather(bringing, return_exceptions=True)
+
+
+def _drop(coming: Iterable[Incoming]) -> None:
+    for each in coming:
+        each.drop()
 
 
 async def _forget(via: Transport, host: str, place: str) -> None:

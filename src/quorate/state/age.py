@@ -4,10 +4,11 @@ The format is known to other tools: `age --decrypt` opens what this seals. age d
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeVar
 
 from quorate.core import QuorateError
 
+T = TypeVar("T")
 Identity = Any
 """A private key, as pyrage holds it; it never prints itself."""
 
@@ -36,10 +37,14 @@ def seal(content: bytes, recipients: Iterable[str]) -> bytes:
 
 
 def seal_stream(plain: BinaryIO, sealed: BinaryIO, recipients: Iterable[str]) -> None:
-    """The same from one open file into another, of any size."""
-    from pyrage import encrypt_io
+    """The same from one open file into another, of any size. Raises OSError when one of them can't be used."""
+    from pyrage import EncryptError, encrypt_io
 
-    encrypt_io(plain, sealed, _public(recipients))
+    source, target = _File(plain), _File(sealed)
+    try:
+        encrypt_io(source, target, _public(recipients))
+    except EncryptError:
+        raise source.fault or target.fault or AssertionError("nothing else can fail") from None
 
 
 def _public(recipients: Iterable[str]) -> list[Any]:
@@ -63,13 +68,44 @@ def unseal(sealed: bytes, identities: Sequence[Identity], what: str) -> bytes:
 
 
 def unseal_stream(sealed: BinaryIO, plain: BinaryIO, identities: Sequence[Identity], what: str) -> None:
-    """The same from one open file into another. What was written before an error is of no use."""
+    """The same from one open file into another. What was written before an error is of no use.
+
+    Raises OSError when one of the files can't be used.
+    """
     from pyrage import DecryptError, decrypt_io
 
+    source, target = _File(sealed), _File(plain)
     try:
-        decrypt_io(sealed, plain, identities)
+        decrypt_io(source, target, identities)
     except DecryptError as error:
-        raise _unopened(error, what) from None
+        raise source.fault or target.fault or _unopened(error, what) from None
+
+
+class _File:
+    """An open file that remembers what was wrong with it: pyrage makes an error of its own of it."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.fault: OSError | None = None
+
+    def read(self, size: int = -1) -> bytes:
+        """Read a piece."""
+        return self._kept(lambda: self._file.read(size))
+
+    def write(self, data: bytes) -> int:
+        """Write a piece."""
+        return self._kept(lambda: self._file.write(data))
+
+    def flush(self) -> None:
+        """Nothing is kept back here."""
+        self._kept(self._file.flush)
+
+    def _kept(self, act: Callable[[], T]) -> T:
+        try:
+            return act()
+        except OSError as error:
+            self.fault = error
+            raise
 
 
 def _unopened(error: Exception, what: str) -> QuorateError:
