@@ -195,7 +195,8 @@ def _table(out: "Output", found: "Sequence[Found]") -> None:
     from quorate.report.console import BAD, GOOD, NAME, QUIET, WARN
 
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style=QUIET)
-    for title in ("name", "taken (UTC)", "size", "revision", "proof", "where"):
+    table.add_column("name", no_wrap=True)
+    for title in ("taken (UTC)", "size", "revision", "proof", "where"):
         table.add_column(title, overflow="fold", justify="right" if title in ("size", "revision") else "left")
     for each in found:
         proof = Text(LEVELS.get(each.level, str(each.level)), GOOD if each.level else WARN)
@@ -204,7 +205,7 @@ def _table(out: "Output", found: "Sequence[Found]") -> None:
         elif each.manifest and each.manifest.degraded:
             proof.append(f"; {line(each.manifest.degraded)}", WARN)
         table.add_row(
-            Text(each.name, NAME),
+            Text(line(each.name), NAME),
             Text(f"{each.taken:%Y-%m-%d %H:%M}", QUIET),
             size(each.size),
             str(each.manifest.etcd.revision) if each.manifest else "",
