@@ -144,9 +144,11 @@ def resources(context: Context, host: Host) -> Iterator[Resource]:
 
 
 def _company(context: Context, host: Host) -> tuple[Company, ...]:
-    """In a first build a member is asked when all have begun, or can't: alone it has no leader, whatever it does."""
+    """In a first build, and after a restore, a member is asked when all have begun, or can't: alone it has no leader,
+    whatever it does.
+    """
     members = (member for member in context.cluster.members if member.name not in context.absent)
     begin = [member for member in members if UNIT not in context.of(member).running]
-    if context.established is not None or host not in begin:
+    if (context.established is not None and context.restoring is None) or host not in begin:
         return ()
     return (Company(frozenset(Key(other.name, Unit.kind, UNIT) for other in begin if other != host), enough=0),)

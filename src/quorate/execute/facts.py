@@ -7,7 +7,7 @@ from ipaddress import IPv4Interface, IPv4Network
 from itertools import pairwise
 
 from quorate.component.cni import PROTOCOL
-from quorate.component.etcd_disk import has_log
+from quorate.component.etcd_disk import has_log, restored
 from quorate.component.virtual_ip import KEEPALIVED_CONF
 from quorate.core import Transport, TransportError
 from quorate.execute import mounts
@@ -138,6 +138,7 @@ for r in {files}; do
   fi
 done 2>/dev/null
 if {has_log(cluster.etcd.data_dir)}; then echo etcd_member=yes; fi
+echo "restored=$({restored(cluster.etcd.data_dir)})"
 {mounts.script(cluster.etcd.data_dir) if host.has(Role.ETCD) else ":"}
 if [ -e {COPY}/state.age ] && read -r copy 2>/dev/null <{COPY}/last; then echo "copy=$copy"; fi
 if running etcd; then printf 'members='; {_members(host)} | tr -d '\n'; echo; fi
@@ -253,6 +254,7 @@ def parse(output: str) -> HostFacts:
         "modules": frozenset(said.get("module", [])),
         "resolvers": tuple(_resolver(line) for line in said.get("resolver", [])),
         "etcd_member": last("etcd_member") == "yes",
+        "restored": last("restored"),
         "unmounted": mounts.parse(said.get("unmounted", [])),
         "copy": last("copy"),
         "members": members(last("members")),

@@ -102,7 +102,12 @@ async def carry_out(
     prepared = seen.prepared
     with journal.run(prepared.store, "apply", **request.told) as run:
         prepared.store.keep()
-        prepared.past.begin(prepared.text, prepared.machines, prepared.todo, prepared.context.supply, out=prepared.out)
+        context = prepared.context
+        prepared.past.begin(
+            *(prepared.text, prepared.machines, prepared.todo, context.supply),
+            out=prepared.out,
+            restoring=context.restoring,
+        )
         copies = Copies(prepared.store, prepared.context, request.file, request.text, via)
         await copies.begin()
         with listening() as wishes:

@@ -27,6 +27,8 @@ class Stage:
     context: Context
     acts: tuple[Resource, ...] = ()
     """What no component wants for itself: pods that move away, members that go."""
+    parts: frozenset[str] | None = None
+    """The components that are asked; None: all of them."""
     clears: bool = False
     """All that former clusters left on hosts goes; else only what is in the way of what starts."""
     answering: frozenset[str] = frozenset()

@@ -69,9 +69,7 @@ ConditionPathExists=!{self._place}
             f"settle 0644 root:root {quote(file)} {heredoc(condition)}\n"
             for file in files
         )
-        return [
-            Action(f"{mine}mkdir -p {PLACE}\n{made}settle 0600 root:root {place} {note}\nsystemctl daemon-reload")
-        ]
+        return [Action(f"{mine}mkdir -p {PLACE}\n{made}settle 0600 root:root {place} {note}\nsystemctl daemon-reload")]
 
     def remove(self) -> Sequence[Action]:
         """Down, whoever put it up."""

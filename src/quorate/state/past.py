@@ -22,6 +22,8 @@ from pathlib import Path
 from quorate.core import QuorateError
 from quorate.spec.cluster import Cluster
 from quorate.spec.load import load_former
+from quorate.spec.restoring import Restoration
+from quorate.spec.secrets import ETCD_TOKEN
 from quorate.spec.supply import Supply
 from quorate.spec.without import text_without, without
 from quorate.state import record
@@ -139,11 +141,12 @@ class Past:
         supply: Supply | None = None,
         *,
         out: Collection[str] = (),
+        restoring: Restoration | None = None,
     ) -> None:
         """Note that an apply of a file begins, its endpoint, and the machines that are met for the first time.
 
         `stages` are those that have something to do; with none, no operation begins. `out` are the hosts that are left
-        out, and that the text does not name.
+        out, and that the text does not name. A restore is noted with the token of its etcd.
         """
         if frozenset(out) != self.out:
             self._store.write(self._out, "".join(f"{host}\n" for host in sorted(out)).encode())
@@ -157,10 +160,17 @@ class Past:
             self._store.write(self._begun / f"{goal}.yaml", text.encode())
         self._note({**machines, **self.machines()})
         under_way = self.record
-        if stages and (under_way is None or under_way.goal != goal):
+        if restoring is not None:
+            token = self._store.path / "random" / ETCD_TOKEN
+            if self._store.read(token) != restoring.id.encode():
+                self._store.write(token, restoring.id.encode())
+            goes_on = under_way is not None and under_way.id == restoring.id
+        else:
+            goes_on = under_way is not None and under_way.goal == goal
+        if stages and not goes_on:
             was = self._store.read(self._last)
             before = fingerprint(was) if was is not None else ""
-            record.write(self._store, record.begun(before, goal, stages, _releases(supply or Supply())))
+            record.write(self._store, record.begun(before, goal, stages, _releases(supply or Supply()), restoring))
 
     def reach(self, stage: str) -> None:
         """Note that a stage of the operation begins."""
