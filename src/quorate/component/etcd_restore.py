@@ -64,7 +64,7 @@ def making(context: Context, restoring: Restoration, host: Host) -> str:
     return f"""\
 set -eu; umask 077
 rm -rf -- {new}
-free=$(df -Pk -- {data} | awk 'NR == 2 {{ print $4 }}')
+free=$(df -k --output=avail -- {data} | tail -n 1)
 if [ "$free" -lt {needed} ]; then
   echo {data}" has $free kB free; new data beside the old ones need {needed}" >&2; exit 1
 fi
