@@ -26,7 +26,12 @@ from quorate.resource.unit import Ready, Stopped, Unit
 from quorate.spec.facts import Facts
 from quorate.spec.restoring import Restoration
 
-FROM = Restoration("4711", "c-20261130", "0" * 64, 1000, 5000, "etcdctl", nodes=("n9",), blob=blob("snapshot"))
+FROM = Restoration(
+    *("4711", "c-20261130", "0" * 64, 1000, 5000, {"etcd": "3.4.45", "kubernetes": "1.20.2"}),
+    tool="etcdctl",
+    nodes=("n9",),
+    blob=blob("snapshot"),
+)
 NAMES = ["three", "mixed", "mixed, each its own", "a master alone"]
 OLD = "old"
 

@@ -43,7 +43,8 @@ def saved(hosts: Hosts, line: str) -> Restoration:
         (folder / "snapshot").write_bytes(content)
         (folder / tool).hardlink_to(hosts.bin / tool)
     at.unlink()
-    return Restoration("4711", "c-1", hashlib.sha256(content).hexdigest(), len(content), revision, tool, bump)
+    told = ("4711", "c-1", hashlib.sha256(content).hexdigest(), len(content), revision, {"etcd": line})
+    return Restoration(*told, tool=tool, bump=bump)
 
 
 @pytest.fixture

@@ -124,7 +124,7 @@ async def prepare(
     found = _with_interfaces(cluster, found, guarded=guarded)
     supply = await _supply(cluster, file, emit, _arch(found), guarded=guarded)
     known = past.record if guarded else None
-    restoring = _restoring(known, restoring)
+    restoring = _restoring(known, restoring, supply)
     context = replace(
         build(cluster, store, past, supply, Facts(hosts=found), restoring),
         # Taking away needs none, and variables are not set for ever.
@@ -212,14 +212,17 @@ def _arch(found: Mapping[str, HostFacts]) -> str:
     return next(iter(arches), "amd64")
 
 
-def _restoring(known: Record | None, asked: Restoration | None) -> Restoration | None:
-    """The restore that has begun, with the snapshot if it is asked for again; else the one that is asked for.
+def _restoring(known: Record | None, asked: Restoration | None, supply: Supply) -> Restoration | None:
+    """The restore that has begun, with the snapshot if it is asked for again; else the one that is asked for, with the
+    program that does it.
 
     Raises PlanError where another one has begun.
     """
     under_way = known.restoring if known else None
-    if under_way is None or asked is None:
-        return under_way or asked
+    if asked is None:
+        return under_way
+    if under_way is None:
+        return asked.by(supply.versions.get("etcd", asked.versions["etcd"]), supply.binaries)
     if under_way.sha256 != asked.sha256:
         raise PlanError(
             f"a restore of {under_way.source} has begun and not ended", f"`quorate restore {under_way.source}` ends it"

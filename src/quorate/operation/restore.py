@@ -37,9 +37,11 @@ from quorate.spec.cluster import Cluster, Host, Role
 from quorate.spec.facts import Facts
 from quorate.spec.processes import PROCESSES, control_plane
 from quorate.spec.restoring import Restoration
+from quorate.spec.versions import parts
 
 NAME = "restore"
-REPLACES = frozenset({"quorum", "data"})
+REPLACES = frozenset({"quorum", "data", "versions"})
+"""Members have no data, or not those that count; and versions go back with data of before an upgrade."""
 BRING, STOP, EXCHANGE, STORE, SERVE, NODES, CONTROL = (
     *("new data beside the old", "stop", "exchange the data"),
     *("etcd", "API servers", "nodes", "controllers"),
@@ -103,11 +105,29 @@ def refusals(context: Context) -> Iterator[Refusal]:
             f"the file takes {', '.join(there)} out of the cluster: that is a change, and not a restore",
             "restore with the file as it was applied, and change it afterwards",
         )
+    yield from _versions(context, restoring)
     if restoring.blob is None and not _all_exchanged(context, restoring):
         yield Refusal(
             f"a restore of {restoring.source} has begun, and not all members have its data yet",
             f"`quorate restore {restoring.source}` goes on with it",
         )
+
+
+def _versions(context: Context, restoring: Restoration) -> Iterator[Refusal]:
+    """Programs read what those of their own minor wrote; anything else stays as it is, or is as it was then."""
+    for part, was in restoring.versions.items():
+        now = context.supply.versions.get(part, was)
+        if part in ("etcd", "kubernetes") and parts(now)[:2] != parts(was)[:2]:
+            yield Refusal(
+                f"{restoring.source} was taken from {part} {was}, and the file asks for {now}: nobody promises that "
+                "one reads what the other wrote",
+                f'write {part}: "{was}" under `versions`; the restore takes all hosts back to it',
+            )
+        elif now not in (was, running := context.releases.get(part, now)):
+            yield Refusal(
+                f"versions.{part}: {running} -> {now}: a restore changes no versions, but back to {was}",
+                f'write {part}: "{running}" under `versions`',
+            )
 
 
 def _members(context: Context) -> list[Host]:
