@@ -20,12 +20,18 @@ from quorate.cli.words import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from quorate.cli.look import Looked
     from quorate.cli.output import Output
     from quorate.core import Transport
+    from quorate.execute.prepare import Prepared
     from quorate.execute.protocol import Again, Applied
     from quorate.report.event import Emit, Planned
     from quorate.spec.cluster import Cluster
+    from quorate.spec.restoring import Restoration
+
+    Preview = Callable[[Prepared, Transport], Awaitable[list[str]]]
 
 LONG = 40
 """Changes from which on the plan is shown as one row per host; `quorate plan` shows all of it."""
@@ -63,7 +69,7 @@ def apply(
     if not yes:
         demand_terminal("apply", "add --yes, or look first with `quorate plan`")
     with Output(svg=svg, title="quorate apply") as out:
-        asked = _apply(
+        asked = walk(
             out,
             file,
             frozenset(replace),
@@ -80,7 +86,7 @@ def apply(
         return run(asked)
 
 
-async def _apply(
+async def walk(
     out: "Output",
     file: Path,
     replaced: frozenset[str],
@@ -94,7 +100,11 @@ async def _apply(
     breaks: bool,
     verbose: bool,
     json: bool,
+    verb: str = "apply",
+    restoring: "Restoration | None" = None,
+    preview: "Preview | None" = None,
 ) -> int:
+    """Show, ask, and walk all stages of an apply, or of a restore; `preview` says what else a reader has to know."""
     from quorate.cli.look import busy, known, look, selected
     from quorate.cli.preflight import before, settle
     from quorate.cli.sink import begins, sink
@@ -102,6 +112,7 @@ async def _apply(
     from quorate.cli.writer import writing
     from quorate.core import ApplyFailed, QuorateError, TransportError
     from quorate.plan.show import Sort
+    from quorate.plan.words import line
     from quorate.report import jsonl
     from quorate.report.event import Planned, Said
     from quorate.spec.load import load
@@ -111,11 +122,17 @@ async def _apply(
     only = selected(cluster, limit)
     lines = jsonl.to() if json else None
     # Before anything is looked at: the plan is true until it is walked.
-    lock = writing(out, cluster, file, "apply", breaks=breaks, yes=yes, json=json, emit=lines)
+    lock = writing(out, cluster, file, verb, breaks=breaks, yes=yes, json=json, emit=lines)
     async with lock as (via, seconds):
         with busy(None if json else out, "reading artifacts") as emit:
             told = emit if out.lively else lambda _event: None
-            looked = await look(cluster, file, via, lines or emit, replaced=replaced, without=without, told=told)
+            looked = await look(
+                *(cluster, file, via, lines or emit),
+                replaced=replaced,
+                without=without,
+                told=told,
+                restoring=restoring,
+            )
             looked = looked.limited(only)
             looked, checked = await before(out, lines, looked, via, waivers)
         # Its code came with the plan's.
@@ -128,20 +145,27 @@ async def _apply(
         restarts = shown.count(Sort.RESTART, Sort.RELOAD)
         create, change, remove = (shown.count(sort) for sort in (Sort.CREATE, Sort.CHANGE, Sort.REMOVE))
         planned = Planned(cluster.name, create, change, remove, restarts, shown.send)
+        said = await preview(looked.prepared, via) if preview else []
         if lines:
             lines(planned)
+            for each in said:
+                lines(Said(each))
         else:
             _show(out, cluster, looked, verbose=verbose)
+            for each in said:
+                out.say((line(each), "bold yellow"))
         settle(out, lines, checked)
         await _try_again(out, looked, retry=retry, yes=yes)
-        if shown.lines and not yes and not await out.agreed("Apply this?  Only yes applies it."):
-            raise QuorateError("not applied: there was no yes", "nothing was changed")
+        question = "Apply this?  Only yes applies it." if restoring is None else "Restore this?  Only yes restores it."
+        if shown.lines and not yes and not await out.agreed(question):
+            done = "applied" if restoring is None else "restored"
+            raise QuorateError(f"not {done}: there was no yes", "nothing was changed")
         done = await carry_out(
             looked,
             via,
-            ApplyRequest(file, text, through, bool(only), _told(planned, looked.prepared.text, looked.waived)),
+            ApplyRequest(file, text, through, bool(only), _told(planned, looked.prepared.text, looked.waived), verb),
             sink=sink(out, lines, verbose=verbose),
-            again=_again(out, looked, cluster, file, via, lines, retry=retry),
+            again=_again(out, looked, cluster, file, via, lines, retry=retry, restoring=restoring),
             emit=begins(out, lines),
             listening=gently,
         )
@@ -171,6 +195,7 @@ def _again(
     lines: "Emit | None",
     *,
     retry: bool,
+    restoring: "Restoration | None" = None,
 ) -> "Again[Looked]":
     """How the hosts are looked at anew before a stage; what did not hold before is refused there, too, and a host that
     is left out and answers.
@@ -181,7 +206,13 @@ def _again(
 
     async def again(stage: str) -> "Looked":
         with busy(None if lines else out, "looking at the hosts") as emit:
-            looked = await look(cluster, file, via, lines or emit, replaced=replaced, without=out_of_it, stage=stage)
+            looked = await look(
+                *(cluster, file, via, lines or emit),
+                replaced=replaced,
+                without=out_of_it,
+                stage=stage,
+                restoring=restoring,
+            )
         await _try_again(out, looked, retry=retry, yes=True)
         return looked
 

@@ -43,10 +43,11 @@ def backup(*, file: File = DEFAULT, to: To = None, json: Json = False) -> int:
     """
     from quorate.cli.output import Output, run
 
-    return run(_backup(Output(), file, to, json=json))
+    return run(take_one(Output(), file, to, json=json))
 
 
-async def _backup(out: "Output", file: Path, to: Path | None, *, json: bool) -> int:
+async def take_one(out: "Output", file: Path, to: Path | None, *, json: bool) -> int:
+    """Take one, bring it to all places, and tell; the exit code."""
     from datetime import UTC, datetime
 
     from quorate.backup.places import local_folder, places
@@ -265,7 +266,7 @@ async def _prove(
     found, _ = await catalog(there, cluster.name)
     chosen = named(found, name)
     with private(folder) as scratch, busy(None if json else out, f"reading {chosen.name}") as emit:
-        path = await _brought(chosen, there, scratch)
+        path = await brought(chosen, there, scratch)
         locked = IDENTITY in check(path).members
         store = Store.beside(file, cluster.name)
         opens = await opener(identity, passphrase_from, asks=not json, what=chosen.name, locked=locked, store=store)
@@ -281,7 +282,7 @@ async def _prove(
     return 0
 
 
-async def _brought(chosen: "Found", there: "Sequence[Place]", scratch: Path) -> Path:
+async def brought(chosen: "Found", there: "Sequence[Place]", scratch: Path) -> Path:
     """The set on this machine: where it lies, or brought there."""
     from quorate.backup.archive import SUFFIX
     from quorate.backup.places import FolderPlace

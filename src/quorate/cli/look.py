@@ -17,6 +17,7 @@ from quorate.spec.cluster import Cluster
 if TYPE_CHECKING:
     from quorate.execute.prepare import Prepared
     from quorate.plan.show import Shown
+    from quorate.spec.restoring import Restoration
 
 
 @dataclass(frozen=True)
@@ -120,11 +121,12 @@ async def look(
     without: frozenset[str] = frozenset(),
     told: Emit = lambda _event: None,
     stage: str = "",
+    restoring: "Restoration | None" = None,
 ) -> Looked:
     """The plan with all that its readers see; nothing is changed anywhere. `told` hears what is being done.
 
     `replaced` are hosts that are new machines in the place of others, `without` dead ones that shall be left out;
-    `stage` is the one to begin with.
+    `stage` is the one to begin with, `restoring` what a restore restores.
     """
     import asyncio
 
@@ -142,7 +144,14 @@ async def look(
     from quorate.plan.fallback import known_bad
     from quorate.plan.show import show
 
-    prepared = await prepare(cluster, file, watched, emit, replaced=replaced, without=without, asked=asked, stage=stage)
+    prepared = await prepare(
+        *(cluster, file, watched, emit),
+        replaced=replaced,
+        without=without,
+        asked=asked,
+        stage=stage,
+        restoring=restoring,
+    )
     phases = watched.phases()
     present = await present_texts(prepared.plan, watched)
     lost = {host: prepared.lost.get(host, "did not answer") for host in prepared.plan.unreachable}

@@ -30,6 +30,7 @@ VERBS = {
     "history": "Show what was done to the cluster, by whom, and how it ended.",
     "support": "Write an archive for a report of a fault; no secret is in it.",
     "backup": "Take a backup, sealed and proved; list and prove those that there are.",
+    "restore": "Take the cluster back to a backup, in stages that are shown before they run.",
     "passphrase": "Set the passphrase of the state folder's copies on the etcd hosts.",
     "adopt": "Get a cluster's state folder back from its etcd hosts, on a new machine.",
     "kubeconfig": "Print a kubeconfig for the cluster's administrator.",

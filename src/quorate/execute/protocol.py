@@ -83,6 +83,8 @@ class ApplyRequest:
     """Only some hosts are changed: nothing is whole at its end."""
     told: Mapping[str, object] = field(default_factory=dict)
     """What the journal says at the beginning."""
+    verb: str = "apply"
+    """What was asked for, for the journal."""
 
 
 async def carry_out(
@@ -100,7 +102,7 @@ async def carry_out(
     Raises TransportError when a host is lost between two stages, or one is missing that the next stage needs.
     """
     prepared = seen.prepared
-    with journal.run(prepared.store, "apply", **request.told) as run:
+    with journal.run(prepared.store, request.verb, **request.told) as run:
         prepared.store.keep()
         context = prepared.context
         prepared.past.begin(

@@ -1,0 +1,188 @@
+"""`quorate restore`: take the cluster back to a backup."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+from quorate.cli.opening import IdentityFile, PassphraseFrom
+from quorate.cli.words import DEFAULT, BreakLock, File, Json, Replace, Retry, Svg, Verbose, Waive, Without, Yes
+
+if TYPE_CHECKING:
+    from quorate.backup.archive import OpenedSet
+    from quorate.backup.catalog import Found
+    from quorate.cli.output import Output
+    from quorate.core import Transport
+    from quorate.execute.prepare import Prepared
+    from quorate.state.store import Store
+
+Name = Annotated[str, Parameter(help="Name of the backup, as `quorate backup list` has it, or its file.")]
+From = Annotated[
+    Path | None, Parameter(name="--from", help="The folder on this machine where backups lie, instead of the file's.")
+]
+RollBack = Annotated[
+    bool,
+    Parameter(
+        name="--roll-back",
+        help="Give up what was written since, though etcd works or a member has newer data.",
+        show_default=False,
+    ),
+]
+
+
+def restore(
+    name: Name,
+    /,
+    *,
+    file: File = DEFAULT,
+    from_: From = None,
+    roll_back: RollBack = False,
+    yes: Yes = False,
+    replace: Replace = (),
+    without: Without = (),
+    waive: Waive = (),
+    retry: Retry = False,
+    break_lock: BreakLock = False,
+    identity: IdentityFile = None,
+    passphrase_from: PassphraseFrom = None,
+    verbose: Verbose = False,
+    json: Json = False,
+    svg: Svg = None,
+) -> int:
+    """Take the cluster back to a backup: show all stages and what is lost, ask, and go.
+
+    New data are made on all members beside the old ones, while the cluster still runs. Then everything that writes is
+    stopped behind fences, which a reboot does not open, the data are exchanged, and etcd, API servers, the endpoint,
+    kubelets and controllers come back in that order. Old data stay on the hosts, in folders `before-TIME` of etcd's.
+    Interrupted or failed, the same command goes on where it stopped, and so does `quorate apply` once all members
+    have the new data. All hosts but workers must answer; dead ones are left out by --without. At the end a new backup
+    is taken. A backup that is damaged, of another cluster, of other versions or of other keys is refused before
+    anything is changed (exit code 4).
+    """
+    from quorate.cli.output import Output, demand_terminal, run
+
+    if not yes:
+        demand_terminal("restore", "add --yes")
+    with Output(svg=svg, title="quorate restore") as out:
+        opens = (identity, passphrase_from)
+        asked = _Asked(name, file, from_, *opens, roll_back, yes, retry, break_lock, verbose, json)
+        return run(_restore(out, asked, frozenset(replace), frozenset(without), waive))
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What is restored, who opens it, and how."""
+
+    name: str
+    file: Path
+    folder: Path | None
+    identity: Path | None
+    passphrase_from: Path | None
+    roll_back: bool
+    yes: bool
+    retry: bool
+    breaks: bool
+    verbose: bool
+    json: bool
+
+
+async def _restore(
+    out: "Output",
+    asked: _Asked,
+    replaced: frozenset[str],
+    without: frozenset[str],
+    waivers: tuple[str, ...],
+) -> int:
+    from quorate.backup.places import local_folder
+    from quorate.backup.prove import cluster_of, private
+    from quorate.backup.restore import check, restoration
+    from quorate.cli.apply import walk
+    from quorate.spec.load import load
+    from quorate.state.store import Store
+
+    cluster = load(asked.file)
+    store = Store.beside(asked.file, cluster.name)
+    with private(local_folder(cluster, asked.file, asked.folder)) as scratch:
+        opened, level = await _opened(out, asked, scratch, store)
+        check(opened, cluster, store)
+        then = cluster_of(opened, scratch, cluster, asked.file.absolute().parent)
+        restoring = restoration(opened, then, cluster, scratch)
+
+        async def preview(prepared: "Prepared", via: "Transport") -> list[str]:
+            return await _preview(asked, opened, level, prepared, via)
+
+        code = await walk(
+            *(out, asked.file, replaced, without, waivers, "", ()),
+            retry=asked.retry,
+            yes=asked.yes,
+            breaks=asked.breaks,
+            verbose=asked.verbose,
+            json=asked.json,
+            verb="restore",
+            restoring=restoring,
+            preview=preview,
+        )
+    return code or await _anew(out, asked)
+
+
+async def _opened(out: "Output", asked: _Asked, scratch: Path, store: "Store") -> "tuple[OpenedSet, int]":
+    """The backup, opened, and how far it was proved."""
+    from quorate.backup.archive import IDENTITY, SUFFIX, check, open_set
+    from quorate.backup.catalog import catalog, named
+    from quorate.backup.places import FolderPlace, local_folder, places
+    from quorate.cli.backup import brought
+    from quorate.cli.look import busy
+    from quorate.cli.opening import opener
+    from quorate.spec.load import load
+
+    cluster = load(asked.file)
+    given = Path(asked.name)
+    is_file = given.suffix == SUFFIX and given.is_file()
+    folder = given.parent if is_file else local_folder(cluster, asked.file, asked.folder)
+    there = (FolderPlace(folder),) if is_file else places(cluster, folder)
+    with busy(None if asked.json else out, f"reading {given.name}"):
+        found, _ = await catalog(there, cluster.name)
+        chosen: Found | None = None if is_file else named(found, asked.name)
+        chosen = next((each for each in found if is_file and each.name == given.name.removesuffix(SUFFIX)), chosen)
+        path = given if chosen is None or is_file else await brought(chosen, there, scratch)
+        locked = IDENTITY in check(path).members
+        opens = await opener(
+            *(asked.identity, asked.passphrase_from),
+            asks=not asked.json,
+            what=path.name,
+            locked=locked,
+            store=store,
+        )
+        return open_set(path, opens), chosen.level if chosen else 0
+
+
+async def _preview(asked: _Asked, opened: "OpenedSet", level: int, prepared: "Prepared", via: "Transport") -> list[str]:
+    """What is lost. Raises PlanError where nobody said that it may be; a restore that has begun is not asked again."""
+    from datetime import UTC, datetime
+
+    from quorate.backup.restore import live, loses, preview
+    from quorate.core import PlanError
+
+    context = prepared.context
+    assert context.restoring is not None
+    if prepared.past.record is not None and prepared.past.record.restoring is not None:
+        return [f"a restore of {context.restoring.source} has begun: this goes on with it"]
+    members = context.cluster
+    now = await live(members, via)
+    against = loses(opened.manifest, opened.whole.name, now, len(members.members))
+    if against is not None and not asked.roll_back:
+        raise PlanError(f"refused, for the data's sake: {against.why}", against.fix)
+    return preview(opened.manifest, now, datetime.now(UTC), bool(context.restoring.bump), level)
+
+
+async def _anew(out: "Output", asked: _Asked) -> int:
+    """A new backup, of the cluster as it is now; what was taken before is of another history."""
+    from quorate.cli.backup import take_one
+    from quorate.core import QuorateError
+
+    try:
+        return await take_one(out, asked.file, asked.folder, json=asked.json)
+    except QuorateError as error:
+        error.message = f"the cluster is restored, and no new backup was taken: {error.message}"
+        raise
