@@ -158,8 +158,8 @@ async def walk(
         await _try_again(out, looked, retry=retry, yes=yes)
         question = "Apply this?  Only yes applies it." if restoring is None else "Restore this?  Only yes restores it."
         if shown.lines and not yes and not await out.agreed(question):
-            done = "applied" if restoring is None else "restored"
-            raise QuorateError(f"not {done}: there was no yes", "nothing was changed")
+            what = "applied" if restoring is None else "restored"
+            raise QuorateError(f"not {what}: there was no yes", "nothing was changed")
         done = await carry_out(
             looked,
             via,
