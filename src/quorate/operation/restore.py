@@ -117,13 +117,15 @@ def _versions(context: Context, restoring: Restoration) -> Iterator[Refusal]:
     """Programs read what those of their own minor wrote; anything else stays as it is, or is as it was then."""
     for part, was in restoring.versions.items():
         now = context.supply.versions.get(part, was)
-        if part in ("etcd", "kubernetes") and parts(now)[:2] != parts(was)[:2]:
+        running = context.releases.get(part, now)
+        reads = part in ("etcd", "kubernetes")
+        if reads and parts(now)[:2] != parts(was)[:2]:
             yield Refusal(
                 f"{restoring.source} was taken from {part} {was}, and the file asks for {now}: nobody promises that "
                 "one reads what the other wrote",
                 f'write {part}: "{was}" under `versions`; the restore takes all hosts back to it',
             )
-        elif now not in (was, running := context.releases.get(part, now)):
+        elif now not in (was, running) and not (reads and parts(running)[:2] != parts(was)[:2]):
             yield Refusal(
                 f"versions.{part}: {running} -> {now}: a restore changes no versions, but back to {was}",
                 f'write {part}: "{running}" under `versions`',
