@@ -275,3 +275,15 @@ def test_who_stops_first_and_who_comes_back_last() -> None:
     assert {Key(host, "ready", "node after the restore") for host in ("n1", "n2")} <= last
     assert nodes.resources
     assert not [each for each in nodes.resources if "controller-manager" in each.name]
+
+
+@some
+@given(clusters, steps)
+def test_new_machines_in_the_places_of_all_are_built_around_the_data(name: str, at: int) -> None:
+    world = living(name)
+    for known in (world.states, world.loaded, world.data):
+        known.clear()
+    stopped(world, at)
+    world.apply()
+    is_restored(world, 0)
+    assert {data for _, data in world.starts} == {FROM.id}

@@ -53,7 +53,7 @@ def refusals(opened: OpenedSet, cluster: Cluster, store: Store) -> Iterator[Refu
             yield Refusal(
                 f"{what} is another one than in {name} ({file}): it is of another cluster of that name, or from before "
                 "a rotation",
-                f"go back to the keys of that time as well: `quorate adopt --set {name} --into FOLDER`, and restore "
+                f"go back to the keys of that time as well: `quorate adopt {name}.backup --into FOLDER`, and restore "
                 "there",
             )
 

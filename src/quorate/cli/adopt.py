@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from quorate.spec.ssh import ResolvedSsh
     from quorate.state.opener import Opened, Sealed
 
-Address = Annotated[str, Parameter(help="Address or name of one of the cluster's etcd hosts.")]
+Address = Annotated[str, Parameter(help="Address or name of one of the cluster's etcd hosts; or a backup's file.")]
 Into = Annotated[Path, Parameter(name="--into", help="The folder for the cluster file and the state folder.")]
 User = Annotated[str | None, Parameter(name="--user", help="Login user (default root). Another user needs sudo.")]
 Port = Annotated[int | None, Parameter(name="--port", help="sshd's port (default 22).")]
@@ -26,6 +26,10 @@ Key = Annotated[
 ]
 Login = Annotated[bool, Parameter(name="--ask-password", help="Ask for the login password.", show_default=False)]
 Sudo = Annotated[bool, Parameter(name="--ask-sudo-password", help="Ask for the sudo password.", show_default=False)]
+
+
+SUFFIX = ".backup"
+"""What a backup's file ends with; here so that its code is read only when it is needed."""
 
 
 def adopt(
@@ -47,12 +51,15 @@ def adopt(
 
     The copy on the named host is opened; when another etcd host has a newer one, that is taken. Host keys that are
     not pinned in the copy are shown and pinned after a yes. What is in the folder already is never overwritten.
+    From a backup's file comes the state folder of its time, and no host is asked: for `quorate restore` there.
     """
     from quorate.cli.output import Output, run
 
     asked = {"ask_password": ask_password or None, "ask_sudo_password": ask_sudo_password or None}
     flags = {"user": user, "port": port, "key": key and str(key.expanduser().absolute()), **asked}
     ssh = _ssh({name: value for name, value in flags.items() if value is not None})
+    if host.endswith(SUFFIX):
+        return run(_adopt_backup(Output(), Path(host), into.absolute(), ssh, identity, passphrase_from, json=json))
     return run(_adopt(Output(), host, into.absolute(), ssh, identity, passphrase_from, yes=yes, json=json))
 
 
@@ -134,6 +141,38 @@ async def _adopt(
         dump({**told, "missing": gone, "not_asked": {name: str(error) for name, error in lost.items()}})
     else:
         _tell(out, file, found, gone, lost)
+    return 0
+
+
+async def _adopt_backup(
+    out: "Output",
+    backup: Path,
+    into: Path,
+    ssh: "Ssh",
+    identity: Path | None,
+    passphrase_from: Path | None,
+    *,
+    json: bool,
+) -> int:
+    """The state folder that is in a backup."""
+    from quorate.backup.archive import IDENTITY, check, open_set
+    from quorate.cli.opening import opener
+    from quorate.cli.output import dump
+    from quorate.procedure.adopt import missing
+    from quorate.procedure.restore import place
+    from quorate.spec.load import load_former
+    from quorate.state.opener import Opened
+
+    locked = IDENTITY in check(backup).members
+    opened = open_set(backup, await opener(identity, passphrase_from, asks=not json, what=backup.name, locked=locked))
+    found = Opened(opened.whole.name, opened.bundle, opened.sequence)
+    file = place(found, into, pins=b"", ssh=ssh)
+    gone = {field: str(path) for field, path in missing(load_former(file, into))}
+    if json:
+        told = {"cluster": found.bundle.cluster, "copy_of": found.host, "sequence": found.sequence, "file": str(file)}
+        dump({**told, "missing": gone, "not_asked": {}})
+    else:
+        _tell(out, file, found, gone, {}, f"quorate restore -f {file} {backup}")
     return 0
 
 
@@ -222,7 +261,12 @@ async def _fetch(
 
 
 def _tell(
-    out: "Output", file: Path, found: "Opened", gone: "Mapping[str, str]", lost: "Mapping[str, QuorateError]"
+    out: "Output",
+    file: Path,
+    found: "Opened",
+    gone: "Mapping[str, str]",
+    lost: "Mapping[str, QuorateError]",
+    then: str = "",
 ) -> None:
     from quorate.report.console import GOOD, NAME, QUIET, WARN
 
@@ -235,4 +279,5 @@ def _tell(
         out.say((f"whether the copy of {host} is newer is not known: {told}", WARN))
     for field, path in gone.items():
         out.say((f"{file.name} names {path} in {field}, which is not on this machine: bring it, or correct it", WARN))
-    out.say((f"{'next':<10}", QUIET), f"quorate plan -f {file}", " should have nothing to do")
+    said = (f"{then} takes the cluster back",) if then else (f"quorate plan -f {file}", " should have nothing to do")
+    out.say((f"{'next':<10}", QUIET), *said)

@@ -140,10 +140,12 @@ async def prepare(
     )
     operation = OPERATIONS[restore.NAME if restoring else change.NAME]
     if guarded:
-        seal.check(store, cluster, found)
+        if restoring is None:
+            seal.check(store, cluster, found)
         guard.check(context, past.machines(), operation)
     told = (known.told(fingerprint(text.encode())),) if known and not stage else ()
     told = (*told, *notes_of_those_out(past, out)) if guarded else ()
+    told = (*told, *(seal.given_up(store, cluster, found) if restoring else ()))
     notes = (*told, *guard.notes(context), *store.changes, *store.warnings, *seal.notes(store, cluster))
     alone = tuple(host.name for host in cluster.hosts if host.name in lost)
     stages = operation.stages(context)

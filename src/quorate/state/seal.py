@@ -12,7 +12,7 @@ host has in `last` comes with its facts: an apply that changes nothing sends not
 
 import asyncio
 import base64
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -104,22 +104,36 @@ def notes(store: Store, cluster: Cluster) -> tuple[str, ...]:
     )
 
 
-def check(store: Store, cluster: Cluster, facts: Mapping[str, HostFacts]) -> None:
-    """Refuse to go on with a state folder that is lost, or older than what a host has a copy of."""
+def _others(store: Store, cluster: Cluster, facts: Mapping[str, HostFacts]) -> Iterator[tuple[str, Mark]]:
+    """Copies on hosts that are as new as this state folder, or newer, and not of it."""
     mine = last(store, cluster.name)
     for name, fact in sorted(facts.items()):
         found = Mark.read(fact.copy)
-        if not found or found.cluster != cluster.name or found.digest == mine.digest:
-            continue
-        if found.sequence >= mine.sequence:
-            address = next((host.ip for host in cluster.hosts if host.name == name), name)
-            here = f"number {mine.sequence}" if mine.sequence else "of an unknown number"
-            raise PlanError(
-                f"{name} has a copy of the state folder, number {found.sequence}, that did not come from this one, "
-                f"{here}: the cluster was changed from elsewhere, or {store.path} was lost or put back",
-                f"get the copy with `quorate adopt {address} --into FOLDER` and go on there; "
-                f"one that is of no use goes with `rm -r {COPY}` on {name}",
-            )
+        if found and found.cluster == cluster.name and found.digest != mine.digest and found.sequence >= mine.sequence:
+            yield name, found
+
+
+def check(store: Store, cluster: Cluster, facts: Mapping[str, HostFacts]) -> None:
+    """Refuse to go on with a state folder that is lost, or older than what a host has a copy of."""
+    mine = last(store, cluster.name)
+    for name, found in _others(store, cluster, facts):
+        address = next((host.ip for host in cluster.hosts if host.name == name), name)
+        here = f"number {mine.sequence}" if mine.sequence else "of an unknown number"
+        raise PlanError(
+            f"{name} has a copy of the state folder, number {found.sequence}, that did not come from this one, "
+            f"{here}: the cluster was changed from elsewhere, or {store.path} was lost or put back",
+            f"get the copy with `quorate adopt {address} --into FOLDER` and go on there; "
+            f"one that is of no use goes with `rm -r {COPY}` on {name}",
+        )
+
+
+def given_up(store: Store, cluster: Cluster, facts: Mapping[str, HostFacts]) -> Iterator[str]:
+    """What a restore, which goes back on purpose, gives up with its begin: newer copies."""
+    for name, found in _others(store, cluster, facts):
+        yield (
+            f"{name} has a copy of a newer state folder, number {found.sequence}, which is replaced by this one: "
+            "`quorate adopt` keeps it in another folder, if it may be of use"
+        )
 
 
 def write(mark: Mark, sealed: bytes, identity_locked: bytes | None) -> str:
@@ -149,10 +163,15 @@ class Copies:
         held = {name: Mark.read(fact.copy) for name, fact in context.facts.hosts.items()}
         self._held = {name: mark for name, mark in held.items() if mark and name in there}
         self._wanted = [host.name for host in self._cluster.members if host.name in there]
+        self._restores = context.restoring is not None
         self.warnings: list[str] = []
 
     async def begin(self) -> None:
-        """Copy what the steps are about to need, before the first of them."""
+        """Copy what the steps are about to need, before the first of them. A restore's copy is newer than any other."""
+        highest = max((mark.sequence for mark in self._held.values() if mark.cluster == self._cluster.name), default=0)
+        if self._restores and last(self._store, self._cluster.name).sequence < highest:
+            mark = Mark(self._cluster.name, highest, "none")
+            self._store.write(self._store.path / "copy" / LAST, f"{mark}\n".encode())
         await self._warned(anew=False)
 
     async def end(self, *, changed: bool) -> None:
