@@ -144,6 +144,19 @@ def test_all_stages_are_shown_and_a_restore_that_has_begun_is_gone_on_with(
     assert (code, f"a restore of {NAME} has begun and not ended" in err) == (4, True)
 
 
+def test_a_restore_that_has_begun_is_given_up(quorate: Quorate, built: Path, hosts: Hosts) -> None:
+    code, _, err = quorate("restore", "--give-up", "--yes")
+    assert (code, "no restore has begun that could be given up" in err) == (4, True)
+    code, _, err = quorate("restore", "--yes")
+    assert (code, "no backup is named" in err) == (64, True)
+    assert quorate("restore", str(made(built)), "--yes")[0] == 7
+    code, out, err = quorate("restore", "--give-up", "--yes")
+    assert (code, "open again" in out) == (7, True), out + err
+    record = json.loads((built.parent / ".quorate/tiny/operation.json").read_text())
+    assert record["restoring"]["given_up"] is True
+    assert "open again" in quorate("plan")[1], "and whatever comes next goes on with that"
+
+
 def test_nothing_secret_is_said(quorate: Quorate, built: Path, hosts: Hosts) -> None:
     path = made(built)
     _, out, err = quorate("restore", str(path), "--yes", "--verbose")

@@ -40,6 +40,7 @@ OLD = "old"
 class Restored(World):
     """Members with data of one history or another; services start by themselves after a reboot."""
 
+    restoring: Restoration = FROM
     data: dict[str, str] = field(default_factory=dict)
     """Whose data lie in etcd's folder, by host; those of hosts that are not named are lost."""
     aside: list[str] = field(default_factory=list)
@@ -61,7 +62,7 @@ class Restored(World):
             )
             for name, facts in found.facts.hosts.items()
         }
-        return replace(found, facts=Facts(hosts, found.facts.pod_cidrs), restoring=FROM)
+        return replace(found, facts=Facts(hosts, found.facts.pod_cidrs), restoring=self.restoring)
 
     def active(self, host: str, unit: str) -> bool:
         return self.states.get(Key(host, Unit.kind, unit), {}).get("active") == "active"
@@ -231,6 +232,24 @@ def test_a_host_that_reboots_anywhere_starts_nothing_old(name: str, data: st.Dat
     world.reboot(host)
     world.apply()
     is_restored(world, len(world.now.members))
+
+
+@some
+@given(clusters, st.data())
+def test_until_a_member_has_the_new_data_it_can_be_given_up(name: str, data: st.DataObject) -> None:
+    world = living(name)
+    before = dict(world.data)
+    stopped(world, data.draw(st.integers(0, 60)))
+    world.restoring = replace(FROM, given_up=True, blob=None)
+    told = [str(each) for each in restore.refusals(world.context())]
+    if any(found == FROM.id for found in world.data.values()):
+        assert "there is no way back from here" in "".join(told)
+        return
+    assert told == []
+    stopped(world, data.draw(steps))
+    world.apply()
+    assert (world.data, world.aside, world.up) == (before, [], {})
+    at_goal(world)
 
 
 def compiled(world: Restored, stage: str) -> Compiled:

@@ -102,6 +102,7 @@ async def walk(
     json: bool,
     verb: str = "apply",
     restoring: "Restoration | None" = None,
+    gives_up: bool = False,
     preview: "Preview | None" = None,
 ) -> int:
     """Show, ask, and walk all stages of an apply, or of a restore; `preview` says what else a reader has to know."""
@@ -132,6 +133,7 @@ async def walk(
                 without=without,
                 told=told,
                 restoring=restoring,
+                gives_up=gives_up,
             )
             looked = looked.limited(only)
             looked, checked = await before(out, lines, looked, via, waivers)
@@ -165,7 +167,7 @@ async def walk(
             via,
             ApplyRequest(file, text, through, bool(only), _told(planned, looked.prepared.text, looked.waived), verb),
             sink=sink(out, lines, verbose=verbose),
-            again=_again(out, looked, cluster, file, via, lines, retry=retry, restoring=restoring),
+            again=_again(out, looked, cluster, file, via, lines, retry=retry, restoring=restoring, gives_up=gives_up),
             emit=begins(out, lines),
             listening=gently,
         )
@@ -196,6 +198,7 @@ def _again(
     *,
     retry: bool,
     restoring: "Restoration | None" = None,
+    gives_up: bool = False,
 ) -> "Again[Looked]":
     """How the hosts are looked at anew before a stage; what did not hold before is refused there, too, and a host that
     is left out and answers.
@@ -212,6 +215,7 @@ def _again(
                 without=out_of_it,
                 stage=stage,
                 restoring=restoring,
+                gives_up=gives_up,
             )
         await _try_again(out, looked, retry=retry, yes=True)
         return looked

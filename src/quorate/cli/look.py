@@ -122,11 +122,13 @@ async def look(
     told: Emit = lambda _event: None,
     stage: str = "",
     restoring: "Restoration | None" = None,
+    gives_up: bool = False,
 ) -> Looked:
     """The plan with all that its readers see; nothing is changed anywhere. `told` hears what is being done.
 
     `replaced` are hosts that are new machines in the place of others, `without` dead ones that shall be left out;
-    `stage` is the one to begin with, `restoring` what a restore restores.
+    `stage` is the one to begin with, `restoring` what a restore restores; or somebody `gives_up` the one
+    that has begun.
     """
     import asyncio
 
@@ -151,6 +153,7 @@ async def look(
         asked=asked,
         stage=stage,
         restoring=restoring,
+        gives_up=gives_up,
     )
     phases = watched.phases()
     present = await present_texts(prepared.plan, watched)

@@ -30,14 +30,24 @@ RollBack = Annotated[
     ),
 ]
 
+GiveUp = Annotated[
+    bool,
+    Parameter(
+        name="--give-up",
+        help="Take back a restore that has begun: what stands still starts again, on its old data.",
+        show_default=False,
+    ),
+]
+
 
 def restore(
-    name: Name,
+    name: Name = "",
     /,
     *,
     file: File = DEFAULT,
     from_: From = None,
     roll_back: RollBack = False,
+    give_up: GiveUp = False,
     yes: Yes = False,
     replace: Replace = (),
     without: Without = (),
@@ -55,10 +65,10 @@ def restore(
     New data are made on all members beside the old ones, while the cluster still runs. Then everything that writes is
     stopped behind fences, which a reboot does not open, the data are exchanged, and etcd, API servers, the endpoint,
     kubelets and controllers come back in that order. Old data stay on the hosts, in folders `before-TIME` of etcd's.
-    Interrupted or failed, the same command goes on where it stopped, and so does `quorate apply` once all members
-    have the new data. All hosts but workers must answer; dead ones are left out by --without. At the end a new backup
-    is taken. A backup that is damaged, of another cluster, of other versions or of other keys is refused before
-    anything is changed (exit code 4).
+    Interrupted or failed, the same command goes on where it stopped, and so does `quorate apply` once all members have
+    the new data; until a member has them, --give-up takes it back. All hosts but workers must answer; dead ones are
+    left out by --without. At the end a new backup is taken. A backup that is damaged, of another cluster, of other
+    versions or of other keys is refused before anything is changed (exit code 4).
     """
     from quorate.cli.output import Output, demand_terminal, run
 
@@ -67,6 +77,8 @@ def restore(
     with Output(svg=svg, title="quorate restore") as out:
         opens = (identity, passphrase_from)
         asked = _Asked(name, file, from_, *opens, roll_back, yes, retry, break_lock, verbose, json)
+        if give_up:
+            return run(_given_up(out, asked, frozenset(replace), frozenset(without), waive))
         return run(_restore(out, asked, frozenset(replace), frozenset(without), waive))
 
 
@@ -98,9 +110,12 @@ async def _restore(
     from quorate.backup.prove import cluster_of, private
     from quorate.backup.restore import check, restoration
     from quorate.cli.apply import walk
+    from quorate.core import UsageError
     from quorate.spec.load import load
     from quorate.state.store import Store
 
+    if not asked.name:
+        raise UsageError("no backup is named", "`quorate backup list` shows those that there are")
     cluster = load(asked.file)
     store = Store.beside(asked.file, cluster.name)
     with private(local_folder(cluster, asked.file, asked.folder)) as scratch:
@@ -124,6 +139,23 @@ async def _restore(
             preview=preview,
         )
     return code or await _anew(out, asked)
+
+
+async def _given_up(
+    out: "Output", asked: _Asked, replaced: frozenset[str], without: frozenset[str], waivers: tuple[str, ...]
+) -> int:
+    from quorate.cli.apply import walk
+
+    return await walk(
+        *(out, asked.file, replaced, without, waivers, "", ()),
+        retry=asked.retry,
+        yes=asked.yes,
+        breaks=asked.breaks,
+        verbose=asked.verbose,
+        json=asked.json,
+        verb="restore",
+        gives_up=True,
+    )
 
 
 async def _opened(out: "Output", asked: _Asked, scratch: Path, store: "Store") -> "tuple[OpenedSet, int]":

@@ -13,6 +13,7 @@ from quorate.core import Key
 from quorate.render.sh import quote, sh
 from quorate.resource.fence import PLACE as FENCES
 from quorate.resource.file import Binary, DataDirectory, Directory
+from quorate.resource.job import PLACE as JOBS
 from quorate.resource.job import Job
 from quorate.resource.resource import Resource
 from quorate.resource.system import Setting, User
@@ -27,6 +28,7 @@ SNAPSHOT = f"{FOLDER}/snapshot"
 FENCE = "etcd"
 """The name of the fence that keeps the old member down."""
 WORK = "new data of etcd"
+_WORD = WORK.replace(" ", "-")
 
 
 def _url(host: Host) -> str:
@@ -68,7 +70,7 @@ free=$(df -k --output=avail -- {data} | tail -n 1)
 if [ "$free" -lt {needed} ]; then
   echo {data}" has $free kB free; new data beside the old ones need {needed}" >&2; exit 1
 fi
-ETCDCTL_API=3 {command} & work=$!
+ETCDCTL_API=3 nice -n 19 {command} & work=$!
 while kill -0 $work 2>/dev/null; do
   kb=$(du -sk {new} 2>/dev/null) || kb=0; kb=${{kb%%[!0-9]*}}
   echo "progress ${{kb:-0}} {kilobytes}"; sleep 1
@@ -95,7 +97,7 @@ def exchanged(context: Context, restoring: Restoration, host: Host) -> Setting:
   {{ echo 'the fence that keeps etcd down is not there' >&2; exit 1; }}
 case $(systemctl is-active etcd.service) in active|activating|reloading|deactivating)
   echo 'etcd runs' >&2; exit 1;; esac
-[ -d {new}/member ] || {{ echo {data}' has no new data: `rm -r {STATE}/jobs/{WORK.replace(" ", "-")}` there, '\
+[ -d {new}/member ] || {{ echo {data}' has no new data: `rm -r {JOBS}/{_WORD}` there, '\
 'and the same command makes them again' >&2; exit 1; }}
 if [ -e {data}/member ]; then mv -T -- {data}/member {data}/before-$(date -u +%Y%m%dT%H%M%SZ); fi
 mv -T -- {new}/member {data}/member; rmdir -- {new}
@@ -128,13 +130,15 @@ list=$({ctl} member list -w simple) && [ "$(printf '%s\\n' "$list" | wc -l)" = {
     )
 
 
-def cleared(host: Host) -> Setting:
-    """The snapshot and its program gone from the host: it has the data themselves now."""
+def cleared(context: Context, restoring: Restoration, host: Host) -> Setting:
+    """The snapshot and its program gone from the host, with data that were made and not taken into use."""
+    job = f"systemctl stop quorate-job-{_WORD}.service 2>/dev/null || :; rm -rf -- {JOBS}/{_WORD}"
+    new = quote(f"{context.cluster.etcd.data_dir}/restored-{restoring.id}")
     return Setting(
         host=host.name,
         what="what the restore needed",
         want=(("left", "nothing"),),
-        check=f"if [ -e {FOLDER} ]; then echo left=some; else echo left=nothing; fi",
-        script=f"rm -rf -- {FOLDER}",
+        check=f"if [ -e {FOLDER} ] || [ -e {new} ]; then echo left=some; else echo left=nothing; fi",
+        script=f"{job}\nrm -rf -- {new} {FOLDER}",
         removes=True,
     )

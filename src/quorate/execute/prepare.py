@@ -102,6 +102,7 @@ async def prepare(
     asked: Awaitable[Found] | None = None,
     stage: str = "",
     restoring: Restoration | None = None,
+    gives_up: bool = False,
 ) -> Prepared:
     """The plan for a cluster. Nothing is changed, neither on a host nor here.
 
@@ -109,7 +110,8 @@ async def prepare(
     `guarded` False is for taking everything away.
     `asked` are the facts, where somebody asked for them already. `stage` is the one to begin with, the operation's
     first by default; those that have nothing to do are passed over. `restoring` is what a restore restores; one that
-    has begun is gone on with in any case. Raises PlanError when the guard refuses.
+    has begun is gone on with in any case, or taken back if somebody `gives_up`. Raises PlanError when the guard
+    refuses.
     """
     store = Store.beside(file, cluster.name)
     past = Past(store, file, cluster)
@@ -125,6 +127,8 @@ async def prepare(
     supply = await _supply(cluster, file, emit, _arch(found), guarded=guarded)
     known = past.record if guarded else None
     restoring = _restoring(known, restoring, supply)
+    if gives_up:
+        restoring = _given_up(restoring)
     context = replace(
         build(cluster, store, past, supply, Facts(hosts=found), restoring),
         # Taking away needs none, and variables are not set for ever.
@@ -230,6 +234,13 @@ def _restoring(known: Record | None, asked: Restoration | None, supply: Supply) 
             f"a restore of {under_way.source} has begun and not ended", f"`quorate restore {under_way.source}` ends it"
         )
     return replace(under_way, blob=asked.blob)
+
+
+def _given_up(restoring: Restoration | None) -> Restoration:
+    """The restore that has begun, to be taken back. Raises PlanError where there is none."""
+    if restoring is None:
+        raise PlanError("no restore has begun that could be given up", "`quorate history` shows what was done")
+    return replace(restoring, given_up=True)
 
 
 def build(

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Generic, Protocol, TypeVar
 
+from quorate.component import virtual_ip
 from quorate.core import Transport, TransportError
 from quorate.execute.apply import Executor, Outcome
 from quorate.execute.held import proof
@@ -173,7 +174,10 @@ class _Stages(Generic[S]):
         """Walk the plan of one."""
         plan = seen.prepared.plan
         with self.sink(seen) as (emit, stopping):
-            walk = Executor(plan, self.via, self.run.also(emit), proof(seen.prepared.context, self.via))
+            asked = {part.component for part in seen.prepared.compiled.parts}
+            # Where balancers are not asked to run, nobody has to hold the virtual IP.
+            holder = proof(seen.prepared.context, self.via) if virtual_ip.NAME in asked else None
+            walk = Executor(plan, self.via, self.run.also(emit), holder)
 
             def stop() -> None:
                 stopping()

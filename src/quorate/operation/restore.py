@@ -32,7 +32,7 @@ from quorate.resource.fence import PLACE, Fence
 from quorate.resource.kube import kubectl
 from quorate.resource.resource import Resource
 from quorate.resource.system import Setting
-from quorate.resource.unit import Ready, Stopped
+from quorate.resource.unit import Ready, Stopped, Unit
 from quorate.spec.cluster import Cluster, Host, Role
 from quorate.spec.facts import Facts
 from quorate.spec.processes import PROCESSES, control_plane
@@ -46,6 +46,9 @@ BRING, STOP, EXCHANGE, STORE, SERVE, NODES, CONTROL = (
     *("new data beside the old", "stop", "exchange the data"),
     *("etcd", "API servers", "nodes", "controllers"),
 )
+
+OPEN = "open again"
+"""The stage that takes back a restore which is given up."""
 
 _CONTROLLERS = (controller_manager.NAME, scheduler.NAME, dns.NAME, metrics.NAME)
 """Components that nobody needs before nodes have reported."""
@@ -62,27 +65,25 @@ def stages(context: Context) -> tuple[Stage, ...]:
     units = frozenset(unit for hosts in groups.values() for _, found in hosts for unit in found)
     begun = _all_exchanged(context, restoring)
     then = _with_data(context, restoring, frozenset() if begun else units)
+    last = tuple(etcd_restore.cleared(context, restoring, host) for host in _members(context))
+    if restoring.given_up:
+        opened = tuple(fence for name in groups for fence in _opened(name, groups, restoring, after=()))
+        return (Stage(OPEN, context, (*opened, *last), acts_of=NAME, parts=frozenset()), Stage(CONTROL, context))
+    back = f"the cluster is what it was at revision {restoring.revision} of {restoring.source}"
+    found = [
+        *([] if begun else [Stage(BRING, context, tuple(_brought(context, restoring)), parts=frozenset())]),
+        *([] if begun else [Stage(STOP, context, tuple(_stopped(groups, restoring)), parts=frozenset())]),
+        Stage(EXCHANGE, context, tuple(_exchanged(context, restoring, groups)), parts=frozenset(), no_return=back),
+        Stage(STORE, then, tuple(_united(then, restoring, groups)), parts=_STORE),
+        Stage(SERVE, then, tuple(_served(then, restoring, groups)), parts=_SERVE),
+    ]
     needed = frozenset(host.name for host in context.cluster.hosts if set(host.roles) != {Role.WORKER})
-    before = (
-        Stage(BRING, context, tuple(_brought(context, restoring)), frozenset(), answering=needed),
-        Stage(STOP, context, tuple(_stopped(groups, restoring)), frozenset(), answering=needed),
-    )
-    return (
-        *(() if begun else before),
-        Stage(
-            EXCHANGE,
-            context,
-            tuple(_exchanged(context, restoring, groups)),
-            frozenset(),
-            answering=needed,
-            no_return=f"the cluster is what it was at revision {restoring.revision} of {restoring.source}; "
-            "the old data stay on the hosts, beside the new ones",
-        ),
-        Stage(STORE, then, tuple(_united(then, restoring, groups)), _STORE, answering=needed),
-        Stage(SERVE, then, tuple(_served(then, restoring, groups)), _SERVE, answering=needed),
-        Stage(NODES, then, tuple(_reported(then, restoring, groups)), _NODES),
-        Stage(CONTROL, then, (*leaving.forgotten(then), *map(etcd_restore.cleared, _members(context))), clears=True),
-    )
+    found = [replace(stage, answering=needed) for stage in found]
+    found += [
+        Stage(NODES, then, tuple(_reported(then, restoring, groups)), parts=_NODES),
+        Stage(CONTROL, then, (*leaving.forgotten(then), *last), clears=True),
+    ]
+    return tuple(replace(stage, acts_of=NAME) for stage in found)
 
 
 def refusals(context: Context) -> Iterator[Refusal]:
@@ -106,10 +107,16 @@ def refusals(context: Context) -> Iterator[Refusal]:
             "restore with the file as it was applied, and change it afterwards",
         )
     yield from _versions(context, restoring)
-    if restoring.blob is None and not _all_exchanged(context, restoring):
+    have = [host.name for host in _members(context) if _has(context, restoring, host)]
+    if restoring.given_up and have:
+        yield Refusal(
+            f"{', '.join(have)} has the data of {restoring.source} already: there is no way back from here",
+            f"`quorate restore {restoring.source}` goes on; what was before lies beside etcd's data",
+        )
+    elif not restoring.given_up and restoring.blob is None and not _all_exchanged(context, restoring):
         yield Refusal(
             f"a restore of {restoring.source} has begun, and not all members have its data yet",
-            f"`quorate restore {restoring.source}` goes on with it",
+            f"`quorate restore {restoring.source}` goes on with it, and `quorate restore --give-up` takes it back",
         )
 
 
@@ -263,21 +270,22 @@ def _reported(context: Context, restoring: Restoration, groups: Groups) -> Itera
     proofs: list[Resource] = []
     for host in (host for host in context.cluster.workers if host.name not in context.absent):
         (ready,) = (each for each in kubelet.resources(context, host) if isinstance(each, Ready))
-        again = _begun_anew(restoring, host, after=frozenset({ready.key}))
+        again = _begun_anew(restoring, host)
         proof = replace(ready, what="node after the restore", explicit=frozenset({again.key}))
         yield from (again, proof)
         proofs.append(proof)
     yield from _opened(CONTROLLERS, groups, restoring, after=proofs)
 
 
-def _begun_anew(restoring: Restoration, host: Host, *, after: frozenset[Key]) -> Setting:
-    note = f"{PLACE}/nodes.opened"
+def _begun_anew(restoring: Restoration, host: Host) -> Setting:
+    """As soon as they run, and the endpoint is open, and not when the node is ready: it may need just this."""
+    note, units = f"{PLACE}/nodes.opened", ("kubelet.service", "kube-proxy.service")
     return Setting(
         host=host.name,
         what="kubelet and kube-proxy begun anew",
         want=(("since", restoring.id),),
         check=f"echo since=$(cat {note} 2>/dev/null || echo never)",
-        script=f"mkdir -p {PLACE}\nsystemctl restart kubelet.service kube-proxy.service\n"
+        script=f"mkdir -p {PLACE}\nsystemctl restart {' '.join(units)}\n"
         f"printf '%s\\n' {quote(restoring.id)} | settle 0600 root:root {note}",
-        explicit=after,
+        explicit=frozenset(Key(host.name, Unit.kind, unit) for unit in units),
     )

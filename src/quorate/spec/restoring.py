@@ -33,6 +33,8 @@ class Restoration:
     """By how much revisions are raised, so that nobody takes what he saw before for newer; 0 where the tool can't."""
     nodes: tuple[str, ...] = ()
     """Nodes that are in the snapshot, and of no host any more."""
+    given_up: bool = False
+    """It is not gone on with: what it has begun is taken back."""
     blob: Blob | None = None
     """The snapshot itself, as long as it is here."""
 

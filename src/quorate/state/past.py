@@ -16,6 +16,7 @@ destroying             a destroy has begun, and not ended
 import hashlib
 import json
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
@@ -167,7 +168,9 @@ class Past:
             goes_on = under_way is not None and under_way.id == restoring.id
         else:
             goes_on = under_way is not None and under_way.goal == goal
-        if stages and not goes_on:
+        if stages and goes_on and restoring is not None and under_way is not None:
+            record.write(self._store, replace(under_way, restoring=replace(restoring, blob=None)))
+        elif stages and not goes_on:
             was = self._store.read(self._last)
             before = fingerprint(was) if was is not None else ""
             record.write(self._store, record.begun(before, goal, stages, _releases(supply or Supply()), restoring))
