@@ -1,6 +1,7 @@
 """Restored members with real etcd: exchanged data, one etcd of all, revisions that only grow, a ghost outside."""
 
 import hashlib
+import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import replace
@@ -10,6 +11,7 @@ import pytest
 from etcd_hosts import Hosts, found
 from waiting import within
 
+from quorate.backup.restore import live
 from quorate.component import etcd_restore
 from quorate.core import CommandFailed
 from quorate.spec.restoring import WEEK, Restoration
@@ -19,6 +21,7 @@ PLACE = "/var/lib/etcd"
 LINES = {"3.4": ("etcdctl", 0), "3.5": ("etcdutl", WEEK), "3.7": ("etcdutl", WEEK)}
 """By line of etcd: its program, and what it can raise revisions by; Debian's 3.4.23 can't."""
 NAMES = ("e1", "e2", "e3")
+newest = pytest.mark.parametrize("hosts", ["3.7"], indirect=True)
 
 
 @pytest.fixture(params=LINES)
@@ -123,6 +126,7 @@ async def ghost(hosts: Hosts, restoring: Restoration) -> None:
     assert hosts.get("e2", "/registry/d") == "goes on"
 
 
+@newest
 async def test_cut_off_anywhere_it_is_done_in_the_end(hosts: Hosts, line: str) -> None:
     assert hosts.ctl("e1", "put", "/registry/a", "kept").returncode == 0
     restoring = saved(hosts, line)
@@ -148,6 +152,7 @@ async def test_cut_off_anywhere_it_is_done_in_the_end(hosts: Hosts, line: str) -
     assert hosts.get("e2", "/registry/a") == "kept"
 
 
+@newest
 async def test_members_that_were_restored_apart_are_found(hosts: Hosts, line: str) -> None:
     restoring = saved(hosts, line)
     for name in NAMES:
@@ -162,6 +167,7 @@ async def test_members_that_were_restored_apart_are_found(hosts: Hosts, line: st
     assert await hosts.state(one) == {"ready": "no"}
 
 
+@newest
 async def test_a_snapshot_that_is_not_whole_is_refused_before_anything_stops(hosts: Hosts, line: str) -> None:
     restoring = saved(hosts, line)
     place = hosts.work / "e1" / etcd_restore.SNAPSHOT[1:]
@@ -179,3 +185,27 @@ async def test_a_snapshot_that_is_not_whole_is_refused_before_anything_stops(hos
         await hosts.sh("e1", etcd_restore.making(context, large, host))
     assert "new data beside the old ones need" in refused.value.stderr
     assert hosts.healthy(*NAMES)
+
+
+@newest
+async def test_what_the_last_of_three_has_comes_back_on_all_of_them(hosts: Hosts, line: str) -> None:
+    assert hosts.ctl("e2", "put", "/registry/a", "acknowledged").returncode == 0
+    assert within(20, lambda: hosts.get("e1", "/registry/a") == "acknowledged")
+    for name in ("e2", "e3"):
+        hosts.stop(name)
+        shutil.rmtree(hosts.work / name / DATA / "member")
+    assert hosts.ctl("e1", "put", "/registry/a", "nobody heard", "--command-timeout=2s").returncode != 0
+    told = await live(hosts.cluster, hosts.via)
+    assert (list(told.revisions), told.led) == (["e1"], False)
+    restoring = saved(hosts, line)
+    await made(hosts, restoring)
+    fenced(hosts)
+    hosts.stop("e1")
+    for name in NAMES:
+        await hosts.converge(etcd_restore.exchanged(hosts.context(), restoring, hosts.cluster.host(name)))
+        hosts.start(name, token=restoring.id)
+    assert hosts.healthy(*NAMES)
+    assert [hosts.get(name, "/registry/a") for name in NAMES] == ["acknowledged"] * 3
+    assert list((hosts.work / "e1" / DATA).glob("before-*/wal/*.wal")), "the survivor's own data lie aside"
+    now = await live(hosts.cluster, hosts.via)
+    assert (len(now.revisions), now.led, now.keys) == (3, True, {"/registry/a": 1})
