@@ -21,6 +21,7 @@ SHARED = {
     "hostports",
     "links",
     "etcd_disk",
+    "etcd_restore",
     "folder_disk",
     "service",
     "firewall",
