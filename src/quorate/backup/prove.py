@@ -72,9 +72,7 @@ async def prove(
     """
     told = found.manifest
     say("unpacking")
-    await asyncio.to_thread(_unpack, supply, told, scratch / "bin", level)
-    await asyncio.to_thread(found.snapshot_in, scratch)
-    keep_keys(found, scratch)
+    await lay_out(found, supply, scratch, level)
     say("restoring it into a throw-away etcd")
     lines: list[str] = []
 
@@ -89,6 +87,13 @@ async def prove(
         said = error.stderr.strip().splitlines()
         raise VerifyFailed(f"{found.whole.name} can't be restored: {said[-1] if said else error}", _FIX) from None
     return Proof(found.whole.digest, level, now(), HERE, judged(found.whole.name, told, lines, level))
+
+
+async def lay_out(found: OpenedSet, supply: Supply, scratch: Path, level: int) -> None:
+    """Put programs, snapshot and keys into the folder. Raises ArtifactError where the source has not the programs."""
+    await asyncio.to_thread(_unpack, supply, found.manifest, scratch / "bin", level)
+    await asyncio.to_thread(found.snapshot_in, scratch)
+    keep_keys(found, scratch)
 
 
 def script(told: Manifest, cluster: Cluster, scratch: Path, level: int) -> str:

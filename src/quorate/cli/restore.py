@@ -39,6 +39,19 @@ GiveUp = Annotated[
     ),
 ]
 
+Objects = Annotated[
+    tuple[str, ...],
+    Parameter(
+        name="--objects",
+        help="Only read these out of it, as NAMESPACE:KIND/NAME; without a name all of the kind.",
+        negative=(),
+        show_default=False,
+    ),
+]
+Out = Annotated[
+    Path | None, Parameter(name=("--out", "-o"), help="The file for --objects (mode 0600), for `kubectl create -f`.")
+]
+
 
 def restore(
     name: Name = "",
@@ -48,6 +61,8 @@ def restore(
     from_: From = None,
     roll_back: RollBack = False,
     give_up: GiveUp = False,
+    objects: Objects = (),
+    out: Out = None,
     yes: Yes = False,
     replace: Replace = (),
     without: Without = (),
@@ -69,17 +84,22 @@ def restore(
     the new data; until a member has them, --give-up takes it back. All hosts but workers must answer; dead ones are
     left out by --without. At the end a new backup is taken. A backup that is damaged, of another cluster, of other
     versions or of other keys is refused before anything is changed (exit code 4).
+
+    With --objects the cluster is not touched: objects are read out of the backup, on this machine, by a throw-away API
+    server, and written to a file from which `kubectl create -f` makes them anew.
     """
     from quorate.cli.output import Output, demand_terminal, run
 
-    if not yes:
+    if not (yes or objects):
         demand_terminal("restore", "add --yes")
-    with Output(svg=svg, title="quorate restore") as out:
+    with Output(svg=svg, title="quorate restore") as console:
         opens = (identity, passphrase_from)
         asked = _Asked(name, file, from_, *opens, roll_back, yes, retry, break_lock, verbose, json)
+        if objects:
+            return run(_objects(console, asked, objects, out))
         if give_up:
-            return run(_given_up(out, asked, frozenset(replace), frozenset(without), waive))
-        return run(_restore(out, asked, frozenset(replace), frozenset(without), waive))
+            return run(_given_up(console, asked, frozenset(replace), frozenset(without), waive))
+        return run(_restore(console, asked, frozenset(replace), frozenset(without), waive))
 
 
 @dataclass(frozen=True)
@@ -110,12 +130,9 @@ async def _restore(
     from quorate.backup.prove import cluster_of, private
     from quorate.backup.restore import check, restoration
     from quorate.cli.apply import walk
-    from quorate.core import UsageError
     from quorate.spec.load import load
     from quorate.state.store import Store
 
-    if not asked.name:
-        raise UsageError("no backup is named", "`quorate backup list` shows those that there are")
     cluster = load(asked.file)
     store = Store.beside(asked.file, cluster.name)
     with private(local_folder(cluster, asked.file, asked.folder)) as scratch:
@@ -158,16 +175,54 @@ async def _given_up(
     )
 
 
+async def _objects(out: "Output", asked: _Asked, wanted: tuple[str, ...], to: Path | None) -> int:
+    """Read objects out of a backup and write them to a file, which must not be there yet: Secrets may be in it."""
+    from quorate import atomic
+    from quorate.artifact.resolve import resolve
+    from quorate.backup.objects import Selection, objects, text
+    from quorate.backup.places import local_folder
+    from quorate.backup.prove import cluster_of, private
+    from quorate.cli.look import busy
+    from quorate.cli.output import dump
+    from quorate.core import UsageError
+    from quorate.plan.words import many
+    from quorate.report.event import Said
+    from quorate.spec.load import load
+    from quorate.state.store import Store
+
+    chosen = [Selection.read(each) for each in wanted]
+    if to is None or to.exists():
+        why = "no file is named for the objects" if to is None else f"{to} is there already"
+        raise UsageError(why, "name a new file with --out")
+    cluster = load(asked.file)
+    folder = asked.file.absolute().parent
+    with private(local_folder(cluster, asked.file, asked.folder)) as scratch:
+        opened, _ = await _opened(out, asked, scratch, Store.beside(asked.file, cluster.name))
+        then = cluster_of(opened, scratch, cluster, folder)
+        with busy(None if asked.json else out, f"reading {opened.whole.name}") as emit:
+            supply = await resolve(then, lambda said: emit(Said(said)), beside=folder)
+            found = await objects(opened, then, supply, scratch, chosen, lambda said: emit(Said(said)))
+    atomic.write(to, text(found).encode(), new=True)
+    if asked.json:
+        dump({"backup": opened.whole.name, "objects": len(found), "file": str(to)})
+    else:
+        out.say(f"{many(len(found), 'object')} as of {opened.manifest.taken_at} in {to}: `kubectl create -f {to}`")
+    return 0
+
+
 async def _opened(out: "Output", asked: _Asked, scratch: Path, store: "Store") -> "tuple[OpenedSet, int]":
-    """The backup, opened, and how far it was proved."""
+    """The backup, opened, and how far it was proved. Raises UsageError where none is named."""
     from quorate.backup.archive import IDENTITY, SUFFIX, check, open_set
     from quorate.backup.catalog import catalog, named
     from quorate.backup.places import FolderPlace, local_folder, places
     from quorate.cli.backup import brought
     from quorate.cli.look import busy
     from quorate.cli.opening import opener
+    from quorate.core import UsageError
     from quorate.spec.load import load
 
+    if not asked.name:
+        raise UsageError("no backup is named", "`quorate backup list` shows those that there are")
     cluster = load(asked.file)
     given = Path(asked.name)
     is_file = given.suffix == SUFFIX and given.is_file()
