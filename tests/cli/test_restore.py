@@ -148,7 +148,10 @@ def test_a_restore_that_has_begun_is_given_up(quorate: Quorate, built: Path, hos
     code, _, err = quorate("restore", "--give-up", "--yes")
     assert (code, "no restore has begun that could be given up" in err) == (4, True)
     code, _, err = quorate("restore", "--yes")
-    assert (code, "no backup is named" in err) == (64, True)
+    assert (code, "no backup is named" in err, "there is none" in err) == (1, True, True)
+    made(built)
+    code, _, err = quorate("restore", "--yes")
+    assert (code, f"name one: {NAME}" in err) == (1, True)
     assert quorate("restore", str(made(built)), "--yes")[0] == 7
     code, out, err = quorate("restore", "--give-up", "--yes")
     assert (code, "open again" in out) == (7, True), out + err

@@ -1,6 +1,7 @@
 """Level 2: everything in a backup is read through an API server with the keys in it, or it is told what can't be."""
 
 import asyncio
+import base64
 import hashlib
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +12,7 @@ from etcd_real import built
 from state_folders import NOW, cluster
 
 from quorate.backup import archive, prove
+from quorate.backup.objects import Selection, objects, text
 from quorate.backup.proof import Proof
 from quorate.core import VerifyFailed
 from quorate.render import throwaway
@@ -127,3 +129,29 @@ async def test_with_another_key_they_are_not(made: Made) -> None:
         await made.prove(found)
     assert other not in str(caught.value)
     assert list((made.work / "proving").iterdir()) == []
+
+
+async def test_single_objects_are_read_out_of_it_as_they_can_be_created_anew(made: Made) -> None:
+    found = made.opened(made.snapshot, made.revision)
+    wanted = [Selection.read(each) for each in ("default:secrets/token", "default:configmaps/plain", ":namespaces")]
+    with prove.private(made.work / "reading") as scratch:
+        (scratch / "bin").symlink_to(made.bin)
+        read = await objects(found, cluster(), Supply(), scratch, wanted)
+    token, plain, *rest = read
+    assert (token["kind"], token["metadata"]) == ("Secret", {"name": "token", "namespace": "default"})
+    assert base64.b64decode(token["data"]["word"]) == b"swordfish"
+    assert (plain["kind"], plain["data"]) == ("ConfigMap", {"word": "known"})
+    assert {"default", "kube-system"} <= {each["metadata"]["name"] for each in rest}
+    assert not [each for each in read if "status" in each or "uid" in each["metadata"]]
+    assert text(read[:2]).count("kind:") == 2
+    assert list((made.work / "reading").iterdir()) == []
+
+
+@pytest.mark.parametrize(("wanted", "why"), [("default:secrets/other", "not found"), ("shop:nothings/x", "nothings")])
+async def test_what_is_not_in_it_is_named(made: Made, wanted: str, why: str) -> None:
+    found = made.opened(made.snapshot, made.revision)
+    with prove.private(made.work / "reading") as scratch:
+        (scratch / "bin").symlink_to(made.bin)
+        with pytest.raises(VerifyFailed, match=why) as caught:
+            await objects(found, cluster(), Supply(), scratch, [Selection.read(wanted)])
+    assert "swordfish" not in str(caught.value)

@@ -17,7 +17,9 @@ from quorate.spec.supply import Supply
 from quorate.spec.versions import restorers
 from quorate.transport.local import LocalTransport
 
-SELECTION = re.compile(r"(?P<namespace>[a-z0-9.-]*):(?P<kind>[a-z0-9.-]+)(/(?P<name>[A-Za-z0-9:._@-]+))?")
+SELECTION = re.compile(
+    r"(?P<namespace>([a-z0-9][a-z0-9.-]*)?):(?P<kind>[a-z][a-z0-9.-]*)(/(?P<name>[A-Za-z0-9][A-Za-z0-9:._@-]*))?"
+)
 OWN = ("uid", "resourceVersion", "creationTimestamp", "generation", "managedFields", "selfLink", "ownerReferences")
 """What of an object's metadata is that of the one that is gone. Owners are known by their uid: the garbage collector
 would take an object away whose owner it does not find."""

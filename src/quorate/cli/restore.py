@@ -10,10 +10,12 @@ from quorate.cli.opening import IdentityFile, PassphraseFrom
 from quorate.cli.words import DEFAULT, BreakLock, File, Json, Replace, Retry, Svg, Verbose, Waive, Without, Yes
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from quorate.backup.archive import OpenedSet
     from quorate.backup.catalog import Found
     from quorate.cli.output import Output
-    from quorate.core import Transport
+    from quorate.core import QuorateError, Transport
     from quorate.execute.prepare import Prepared
     from quorate.state.store import Store
 
@@ -51,6 +53,9 @@ Objects = Annotated[
 Out = Annotated[
     Path | None, Parameter(name=("--out", "-o"), help="The file for --objects (mode 0600), for `kubectl create -f`.")
 ]
+
+OFFERED = 5
+"""Backups that are named where none was."""
 
 
 def restore(
@@ -211,18 +216,15 @@ async def _objects(out: "Output", asked: _Asked, wanted: tuple[str, ...], to: Pa
 
 
 async def _opened(out: "Output", asked: _Asked, scratch: Path, store: "Store") -> "tuple[OpenedSet, int]":
-    """The backup, opened, and how far it was proved. Raises UsageError where none is named."""
+    """The backup, opened, and how far it was proved. Raises QuorateError where none is named."""
     from quorate.backup.archive import IDENTITY, SUFFIX, check, open_set
     from quorate.backup.catalog import catalog, named
     from quorate.backup.places import FolderPlace, local_folder, places
     from quorate.cli.backup import brought
     from quorate.cli.look import busy
     from quorate.cli.opening import opener
-    from quorate.core import UsageError
     from quorate.spec.load import load
 
-    if not asked.name:
-        raise UsageError("no backup is named", "`quorate backup list` shows those that there are")
     cluster = load(asked.file)
     given = Path(asked.name)
     is_file = given.suffix == SUFFIX and given.is_file()
@@ -230,6 +232,8 @@ async def _opened(out: "Output", asked: _Asked, scratch: Path, store: "Store") -
     there = (FolderPlace(folder),) if is_file else places(cluster, folder)
     with busy(None if asked.json else out, f"reading {given.name}"):
         found, _ = await catalog(there, cluster.name)
+        if not asked.name:
+            raise _unnamed(found)
         chosen: Found | None = None if is_file else named(found, asked.name)
         chosen = next((each for each in found if is_file and each.name == given.name.removesuffix(SUFFIX)), chosen)
         path = given if chosen is None or is_file else await brought(chosen, there, scratch)
@@ -242,6 +246,18 @@ async def _opened(out: "Output", asked: _Asked, scratch: Path, store: "Store") -
             store=store,
         )
         return open_set(path, opens), chosen.level if chosen else 0
+
+
+def _unnamed(found: "Sequence[Found]") -> "QuorateError":
+    """Which there are, those that were proved first."""
+    from quorate.backup.proof import LEVELS
+    from quorate.core import QuorateError
+
+    best = sorted((each for each in found if each.manifest), key=lambda each: (each.level, each.taken), reverse=True)
+    told = ", ".join(f"{each.name} ({LEVELS.get(each.level, each.level)})" for each in best[:OFFERED])
+    return QuorateError(
+        "no backup is named", f"name one: {told}" if told else "there is none: `quorate backup` takes one"
+    )
 
 
 async def _preview(asked: _Asked, opened: "OpenedSet", level: int, prepared: "Prepared", via: "Transport") -> list[str]:
