@@ -63,7 +63,7 @@ def built(file: Path, quorate: Quorate, hosts: Hosts) -> Path:
 
 def sent(hosts: Hosts) -> list[str]:
     """Scripts that could have changed something."""
-    return [script for _, script in hosts.scripts if "restored-" in script or "systemctl stop" in script]
+    return [script for _, script in hosts.scripts if "snapshot restore" in script or "systemctl stop" in script]
 
 
 def test_what_can_not_be_restored_is_refused_before_anything_is_done(
@@ -90,7 +90,7 @@ def test_what_can_not_be_restored_is_refused_before_anything_is_done(
     code, _, err = quorate("restore", str(path), "--yes")
     assert (code, "is not sealed for this key" in err) == (1, True)
     code, _, err = quorate("restore", "no-such-backup", "--yes")
-    assert (code, "there is no backup no-such-backup" in err) == (64, True)
+    assert (code, "there is no backup no-such-backup" in err) == (1, True)
     assert sent(hosts) == []
     assert not (built.parent / ".quorate/tiny/operation.json").exists()
     assert [each.name for each in path.parent.iterdir()] == [path.name], "nothing plain is left"
