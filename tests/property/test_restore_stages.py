@@ -14,8 +14,9 @@ from worlds import blob
 from quorate.component.context import Context
 from quorate.component.etcd_restore import FOLDER
 from quorate.core import Key, State
-from quorate.operation import restore
+from quorate.operation import change, restore
 from quorate.operation.stage import Stage
+from quorate.plan import guard
 from quorate.plan.compile import Compiled, compile_stage
 from quorate.plan.step import Step
 from quorate.resource.fence import Fence
@@ -23,8 +24,9 @@ from quorate.resource.job import Job
 from quorate.resource.resource import Resource
 from quorate.resource.system import Setting
 from quorate.resource.unit import Ready, Stopped, Unit
-from quorate.spec.facts import Facts
+from quorate.spec.facts import Facts, Member
 from quorate.spec.restoring import Restoration
+from quorate.spec.without import without as less
 
 FROM = Restoration(
     *("4711", "c-20261130", "0" * 64, 1000, 5000, {"etcd": "3.4.45", "kubernetes": "1.20.2"}),
@@ -40,7 +42,7 @@ OLD = "old"
 class Restored(World):
     """Members with data of one history or another; services start by themselves after a reboot."""
 
-    restoring: Restoration = FROM
+    restoring: Restoration | None = FROM
     data: dict[str, str] = field(default_factory=dict)
     """Whose data lie in etcd's folder, by host; those of hosts that are not named are lost."""
     aside: list[str] = field(default_factory=list)
@@ -52,11 +54,13 @@ class Restored(World):
         found = super().context()
         running = self.running(restore.ETCD)
         quorum = len(running) > len(self.now.members) // 2
+        known = (self.established or self.now).members
+        members = tuple(Member(f"{int(host.address):x}", host.name, f"https://{host.ip}:2380") for host in known)
         hosts = {
             name: replace(
                 facts,
                 etcd_member=name in self.data,
-                members=facts.members if quorum and name in running else (),
+                members=members if quorum and name in running else (),
                 restored=self.data.get(name, "").replace(OLD, ""),
                 running=frozenset(unit for unit in facts.running if self.active(name, unit)),
             )
@@ -72,7 +76,7 @@ class Restored(World):
         return [host.name for host in self.now.hosts if self.active(host.name, f"{unit}.service")]
 
     def stages(self) -> tuple[Stage, ...]:
-        return restore.stages(self.context())
+        return (restore if self.restoring else change).stages(self.context())
 
     def look(self, resource: Resource, files: Mapping[tuple[str, str], Resource]) -> State:
         host = resource.host
@@ -112,6 +116,14 @@ class Restored(World):
             case Setting(what="what the restore needed"):
                 for key in [key for key in self.states if key.host == host and key.name.startswith(FOLDER)]:
                     del self.states[key]
+            case Setting(what="data of a former member of etcd"):
+                self.aside.append(host)
+                del self.data[host]
+                super()._do(step, wanted, files)
+            case Setting(what="membership in etcd"):
+                assert host not in self.data
+                self.data[host] = FROM.id
+                super()._do(step, wanted, files)
             case Unit():
                 assert not self._fenced(host, resource.unit), f"{resource.key} is started behind its fence"
                 super()._do(step, wanted, files)
@@ -152,7 +164,7 @@ class Restored(World):
         assert len(histories) <= 1
         exchanged = [host for host, data in self.data.items() if data == FROM.id]
         assert not exchanged or histories <= {FROM.id}, "an old member runs beside new data"
-        if not exchanged:
+        if not exchanged or self.restoring is None:
             return
         if self.running(restore.API):
             assert len(exchanged) == len(self.now.members)
@@ -232,6 +244,42 @@ def test_a_host_that_reboots_anywhere_starts_nothing_old(name: str, data: st.Dat
     world.reboot(host)
     world.apply()
     is_restored(world, len(world.now.members))
+
+
+@some
+@given(clusters, steps)
+def test_other_machines_at_other_addresses_take_the_places_of_all(name: str, at: int) -> None:
+    world = living(name)
+    for known in (world.states, world.loaded, world.data):
+        known.clear()
+    hosts = tuple(host.model_copy(update={"address": host.address + 100}) for host in world.now.hosts)
+    world.now = world.now.model_copy(update={"hosts": hosts})
+    moved = replace(world.context(), replaced=frozenset(host.name for host in hosts))
+    assert guard.refusals(moved, {}, restore) == []
+    stopped(world, at)
+    world.apply()
+    is_restored(world, 0)
+    (job, *_) = (each for each in world.resources.values() if isinstance(each, Job))
+    assert all(f"https://{member.ip}:2380" in job.script for member in world.now.members)
+
+
+def test_a_member_of_before_that_comes_back_is_laid_aside_and_joins() -> None:
+    world = living("three")
+    whole, member = world.now, "m3"
+    world.now, world.absent = less(whole, {member}), frozenset({member})
+    del world.data[member]
+    world._stop(member, ("etcd.service",))
+    world.apply()
+    assert world.data == {"m1": FROM.id, "m2": FROM.id}
+    world.now, world.absent, world.restoring = whole, frozenset(), None
+    world.data[member] = OLD
+    assert world.context().is_ghost(whole.host(member))
+    assert guard.refusals(world.context(), {}) == []
+    aside = len(world.aside)
+    world.apply()
+    assert world.aside[aside:] == [member]
+    assert world.data == dict.fromkeys(("m1", "m2", "m3"), FROM.id)
+    at_goal(world)
 
 
 @some
