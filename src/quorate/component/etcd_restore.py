@@ -99,7 +99,7 @@ case $(systemctl is-active etcd.service) in active|activating|reloading|deactiva
   echo 'etcd runs' >&2; exit 1;; esac
 [ -d {new}/member ] || {{ echo {data}' has no new data: `rm -r {JOBS}/{_WORD}` there, '\
 'and the same command makes them again' >&2; exit 1; }}
-if [ -e {data}/member ]; then mv -T -- {data}/member {data}/before-$(date -u +%Y%m%dT%H%M%SZ); fi
+if [ -e {data}/member ]; then mv -T -- {data}/member {data}/before-"$(date -u +%Y%m%dT%H%M%SZ)"; fi
 mv -T -- {new}/member {data}/member; rmdir -- {new}
 rm -f -- {BEGIN} {JOIN}; sync -- {data}""",
     )

@@ -284,7 +284,7 @@ def _begun_anew(restoring: Restoration, host: Host) -> Setting:
         host=host.name,
         what="kubelet and kube-proxy begun anew",
         want=(("since", restoring.id),),
-        check=f"echo since=$(cat {note} 2>/dev/null || echo never)",
+        check=f'echo "since=$(cat {note} 2>/dev/null || echo never)"',
         script=f"mkdir -p {PLACE}\nsystemctl restart {' '.join(units)}\n"
         f"printf '%s\\n' {quote(restoring.id)} | settle 0600 root:root {note}",
         explicit=frozenset(Key(host.name, Unit.kind, unit) for unit in units),

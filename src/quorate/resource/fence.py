@@ -45,7 +45,7 @@ class Fence(Resource):
         place, field = (self._place, "of") if self.up else (self._opened, "opened")
         return Probe(
             "script",
-            f"echo {field}=$(cat {quote(place)} 2>/dev/null || echo nobody)\n"
+            f'echo "{field}=$(cat {quote(place)} 2>/dev/null || echo nobody)"\n'
             f'n=0; for f in {files}; do if [ -e "$f" ]; then n=$(( n + 1 )); fi; done; echo units=$n',
         )
 
@@ -65,7 +65,7 @@ class Fence(Resource):
 ConditionPathExists=!{self._place}
 """
         made = "".join(
-            f"{sh('mkdir', '-p', '-m', '0755', _folder(file))}\n"
+            f"{sh('mkdir', '-p', '--', _folder(file))}; {sh('chmod', '0755', _folder(file))}\n"
             f"settle 0644 root:root {quote(file)} {heredoc(condition)}\n"
             for file in files
         )
