@@ -32,8 +32,8 @@ from quorate.resource.kube import Image
 from quorate.resource.package import Packages
 from quorate.spec.cluster import Cluster
 from quorate.spec.facts import Facts
-from quorate.spec.load import load
 from quorate.spec.processes import unit_names
+from quorate.spec.load import load
 from quorate.state.past import Past
 from quorate.state.store import Store
 from quorate.transport.ssh import SshTransport

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 
 from weather import Weather
 
-from quorate.report.drill.report import DrillReport, Fault, spread
 from quorate.report.drill.sums import talk, told
+from quorate.report.drill.report import DrillReport, Fault, spread
 
 OURS = "quorate"
 STREAMS = {

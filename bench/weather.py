@@ -20,16 +20,16 @@ from typing import Self
 
 from stand import EXAMPLES, RESULTS, Stand, Work, stand, tell
 
+from quorate.execute.outage import GUARD
 from quorate.cli.interrupt import as_interrupt
 from quorate.cli.output import run
 from quorate.core import QuorateError
 from quorate.drill.breaks import lossy, slow
 from quorate.drill.felt import felt
+from quorate.drill.probe_config import Target
 from quorate.drill.outage import Outages
 from quorate.drill.probe import Probe
-from quorate.drill.probe_config import Target
 from quorate.drill.scene import Skip
-from quorate.execute.outage import GUARD
 from quorate.report.drill.report import Felt
 from quorate.spec.cluster import Cluster, Role
 
