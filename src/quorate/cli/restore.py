@@ -1,6 +1,6 @@
 """`quorate restore`: take the cluster back to a backup."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -40,6 +40,14 @@ GiveUp = Annotated[
         show_default=False,
     ),
 ]
+AsClone = Annotated[
+    bool,
+    Parameter(
+        name="--as-clone",
+        help="End when API servers serve: without webhooks, kubelets and controllers a copy does not act.",
+        show_default=False,
+    ),
+]
 
 Objects = Annotated[
     tuple[str, ...],
@@ -66,6 +74,7 @@ def restore(
     from_: From = None,
     roll_back: RollBack = False,
     give_up: GiveUp = False,
+    as_clone: AsClone = False,
     objects: Objects = (),
     out: Out = None,
     yes: Yes = False,
@@ -90,6 +99,9 @@ def restore(
     left out by --without. At the end a new backup is taken. A backup that is damaged, of another cluster, of other
     versions or of other keys is refused before anything is changed (exit code 4).
 
+    With --as-clone it ends when API servers serve, on their own ports and without webhooks; `quorate apply` goes on
+    from there, and makes it a cluster that acts.
+
     With --objects the cluster is not touched: objects are read out of the backup, on this machine, by a throw-away API
     server, and written to a file from which `kubectl create -f` makes them anew.
     """
@@ -99,7 +111,7 @@ def restore(
         demand_terminal("restore", "add --yes")
     with Output(svg=svg, title="quorate restore") as console:
         opens = (identity, passphrase_from)
-        asked = _Asked(name, file, from_, *opens, roll_back, yes, retry, break_lock, verbose, json)
+        asked = _Asked(name, file, from_, *opens, roll_back, as_clone, yes, retry, break_lock, verbose, json)
         if objects:
             return run(_objects(console, asked, objects, out))
         if give_up:
@@ -117,6 +129,7 @@ class _Asked:
     identity: Path | None
     passphrase_from: Path | None
     roll_back: bool
+    clone: bool
     yes: bool
     retry: bool
     breaks: bool
@@ -135,6 +148,7 @@ async def _restore(
     from quorate.backup.prove import cluster_of, private
     from quorate.backup.restore import check, restoration
     from quorate.cli.apply import walk
+    from quorate.operation.restore import SERVE
     from quorate.spec.load import load
     from quorate.state.store import Store
 
@@ -144,13 +158,13 @@ async def _restore(
         opened, level = await _opened(out, asked, scratch, store)
         check(opened, cluster, store)
         then = cluster_of(opened, scratch, cluster, asked.file.absolute().parent)
-        restoring = restoration(opened, then, cluster, scratch)
+        restoring = replace(restoration(opened, then, cluster, scratch), clone=asked.clone)
 
         async def preview(prepared: "Prepared", via: "Transport") -> list[str]:
             return await _preview(asked, opened, level, prepared, via)
 
         code = await walk(
-            *(out, asked.file, replaced, without, waivers, "", ()),
+            *(out, asked.file, replaced, without, waivers, SERVE if asked.clone else "", ()),
             retry=asked.retry,
             yes=asked.yes,
             breaks=asked.breaks,
@@ -160,7 +174,9 @@ async def _restore(
             restoring=restoring,
             preview=preview,
         )
-    return code or await _anew(out, asked)
+    if code or asked.clone:
+        return code
+    return await _anew(out, asked)
 
 
 async def _given_up(

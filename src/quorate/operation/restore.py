@@ -47,6 +47,7 @@ BRING, STOP, EXCHANGE, STORE, SERVE, NODES, CONTROL = (
     *("etcd", "API servers", "nodes", "controllers"),
 )
 
+DISABLED, WEBHOOKS = "disable-admission-plugins", ("MutatingAdmissionWebhook", "ValidatingAdmissionWebhook")
 OPEN = "open again"
 """The stage that takes back a restore which is given up."""
 
@@ -75,7 +76,7 @@ def stages(context: Context) -> tuple[Stage, ...]:
         *([] if begun else [Stage(STOP, context, tuple(_stopped(groups, restoring)), parts=frozenset())]),
         Stage(EXCHANGE, context, tuple(_exchanged(context, restoring, groups)), parts=frozenset(), no_return=back),
         Stage(STORE, then, tuple(_united(then, restoring, groups)), parts=_STORE),
-        Stage(SERVE, then, tuple(_served(then, restoring, groups)), parts=_SERVE),
+        Stage(SERVE, _alone(then, restoring), tuple(_served(then, restoring, groups)), parts=_SERVE),
     ]
     needed = frozenset(host.name for host in context.cluster.hosts if set(host.roles) != {Role.WORKER})
     found = [replace(stage, answering=needed) for stage in found]
@@ -194,6 +195,17 @@ def _with_data(context: Context, restoring: Restoration, stopped: frozenset[str]
         for name, facts in context.facts.hosts.items()
     }
     return replace(context, facts=Facts(hosts, context.facts.pod_cidrs))
+
+
+def _alone(context: Context, restoring: Restoration) -> Context:
+    """For a clone, API servers that tell nobody else what they are asked for: webhooks may be anywhere."""
+    if not restoring.clone:
+        return context
+    server = context.cluster.apiserver
+    off = [server.extra_flags.get(DISABLED, ""), *WEBHOOKS]
+    flags = {**server.extra_flags, DISABLED: ",".join(filter(None, off))}
+    quiet = server.model_copy(update={"extra_flags": flags})
+    return replace(context, cluster=context.cluster.model_copy(update={"apiserver": quiet}))
 
 
 def _brought(context: Context, restoring: Restoration) -> Iterator[Resource]:

@@ -33,6 +33,8 @@ class Restoration:
     """By how much revisions are raised, so that nobody takes what he saw before for newer; 0 where the tool can't."""
     nodes: tuple[str, ...] = ()
     """Nodes that are in the snapshot, and of no host any more."""
+    clone: bool = False
+    """The copy shall not act as the original: its API servers call no webhooks until nodes come."""
     given_up: bool = False
     """It is not gone on with: what it has begun is taken back."""
     blob: Blob | None = None

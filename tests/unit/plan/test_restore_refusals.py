@@ -10,7 +10,7 @@ from quorate.component.context import Context
 from quorate.operation import restore
 from quorate.plan import guard
 from quorate.plan.compile import compile_stage
-from quorate.resource.file import Binary
+from quorate.resource.file import Binary, File
 from quorate.resource.job import Job
 from quorate.resource.unit import Stopped
 from quorate.spec.facts import Facts
@@ -110,6 +110,24 @@ def test_one_member_file_for_all_a_new_token_and_raised_revisions() -> None:
         assert f"--name {each.host} " in each.script.replace("'", "")
     (plain, *_) = restore.stages(restoring(context(cluster(THREE))))
     assert not [each for each in compile_stage(plain).resources if isinstance(each, Job) and "--bump" in each.script]
+
+
+def test_a_clone_calls_no_webhooks_before_nodes_come() -> None:
+    def flags(stage: str, **changes: object) -> list[str]:
+        given = restoring(
+            context(cluster(THREE, apiserver={"extra_flags": {"disable-admission-plugins": "X"}})), **changes
+        )
+        (found,) = (compile_stage(each) for each in restore.stages(given) if each.name == stage)
+        units = [each for each in found.resources if isinstance(each, File) and "kube-apiserver.service" in each.path]
+        assert len(units) == 3
+        return [
+            line.strip(" \\") for unit in units for line in unit.content.splitlines() if "disable-admission" in line
+        ]
+
+    quiet = "--disable-admission-plugins=X,MutatingAdmissionWebhook,ValidatingAdmissionWebhook"
+    assert flags(restore.SERVE, clone=True) == [quiet] * 3
+    assert flags(restore.CONTROL, clone=True) == ["--disable-admission-plugins=X"] * 3
+    assert flags(restore.SERVE) == ["--disable-admission-plugins=X"] * 3
 
 
 def test_a_host_that_has_the_new_data_is_not_sent_them_again() -> None:
