@@ -160,6 +160,25 @@ def test_a_restore_that_has_begun_is_given_up(quorate: Quorate, built: Path, hos
     assert "open again" in quorate("plan")[1], "and whatever comes next goes on with that"
 
 
+def test_a_clone_ends_when_api_servers_serve(quorate: Quorate, built: Path, hosts: Hosts) -> None:
+    assert quorate("restore", str(made(built)), "--as-clone", "--yes")[0] == 7
+    record = json.loads((built.parent / ".quorate/tiny/operation.json").read_text())
+    assert record["restoring"]["clone"] is True
+
+
+def test_objects_need_a_new_file_and_names(quorate: Quorate, built: Path, hosts: Hosts, tmp_path: Path) -> None:
+    path = str(made(built))
+    for words, why in (
+        (("--objects", "shop:secrets"), "no file is named for the objects"),
+        (("--objects", "shop:secrets", "--out", "cluster.yaml"), "cluster.yaml is there already"),
+        (("--objects", "shop/secrets", "--out", "new.yaml"), "names no objects"),
+    ):
+        code, _, err = quorate("restore", path, *words)
+        assert (code, why in err) == (64, True), err
+    assert hosts.scripts == []
+    assert not (tmp_path / "new.yaml").exists()
+
+
 def test_nothing_secret_is_said(quorate: Quorate, built: Path, hosts: Hosts) -> None:
     path = made(built)
     _, out, err = quorate("restore", str(path), "--yes", "--verbose")

@@ -61,7 +61,8 @@ class Record:
         other = "" if file == self.goal else "; the file is another one since"
         if file == self.was:
             other = "; the file is again the one of before, and leads back"
-        return f"a {self.kind} began at {self.began} and has not ended{stages}{other}: `quorate apply` goes on with it"
+        verb = "apply" if self.restoring is None else f"restore {self.restoring.source}"
+        return f"a {self.kind} began at {self.began} and has not ended{stages}{other}: `quorate {verb}` goes on with it"
 
 
 def begun(

@@ -208,6 +208,7 @@ def test_a_restore_is_known_with_all_but_its_snapshot_and_its_etcd_has_a_token_o
     known = site.past(50).record
     assert known is not None
     assert (known.kind, known.id, known.restoring) == ("restore", RESTORING.id, replace(RESTORING, blob=None))
+    assert "`quorate restore c-1` goes on with it" in known.told("")
     past.reach("stop")
     past.begin(FILE.format(seconds=50), HERE, ("etcd",), SUPPLY, restoring=RESTORING)
     again = site.past(50).record
