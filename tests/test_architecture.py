@@ -22,6 +22,7 @@ SHARED = {
     "hostports",
     "links",
     "etcd_disk",
+    "etcd_restore",
     "folder_disk",
     "service",
     "firewall",

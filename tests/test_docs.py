@@ -135,6 +135,8 @@ def test_commands_exist(page: Path) -> None:
             verbs = ("lab", words[1])
         elif words[0] == "lab":
             continue
+        elif words[0] == "backup" and words[1:2] and words[1] in cli.BACKUP:
+            verbs = ("backup", words[1])
         words = words[: words.index("--")] if "--" in words else words
         for word in words:
             if word.startswith("-"):

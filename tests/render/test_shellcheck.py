@@ -2,25 +2,33 @@
 
 import subprocess
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from past_clusters import THREE, cluster, context
 from preflight_world import world
-from test_staged_changes import MIXED
+from staged_world import MIXED
+from worlds import blob
 
 from quorate.component.context import Context
 from quorate.drill import hostwatch, injections
 from quorate.execute import facts, survey
 from quorate.execute.outage import Injection, break_script, heal_script
-from quorate.operation import change
+from quorate.operation import change, restore
+from quorate.operation.stage import Operation
 from quorate.plan.compile import compile_stage
 from quorate.preflight.catalog import QUESTIONS
 from quorate.procedure import support
 from quorate.render import lock_script
 from quorate.render.prelude import PRELUDE
+from quorate.resource.job import Job
 from quorate.spec.cluster import Cluster, Endpoint, LoadBalancer, Rollout
+from quorate.spec.restoring import WEEK, Restoration
 
+FROM = Restoration(
+    *("4711", "c-1", "0" * 64, 1000, 5000, {}), tool="etcdctl", bump=WEEK, nodes=("n9",), blob=blob("snapshot")
+)
 EXCLUDED = {
     "SC1007": "`name= other=`: two empty values",
     "SC2034": "a field that `read` needs a name for, and that nobody uses",
@@ -44,9 +52,13 @@ def contexts() -> Iterator[Context]:
 
 def scripts() -> Iterator[tuple[str, str]]:
     """By name, each as a host runs it, without the prelude."""
-    for number, given in enumerate(contexts()):
-        for stage in change.stages(given):
+    restoring = replace(context(cluster(THREE)), restoring=FROM)
+    walked: list[tuple[Operation, Context]] = [*((change, each) for each in contexts()), (restore, restoring)]
+    for number, (operation, given) in enumerate(walked):
+        for stage in operation.stages(given):
             for resource in compile_stage(stage).resources:
+                if isinstance(resource, Job):
+                    yield f"{resource.key} itself", resource.script
                 probe = resource.probe()
                 found = [probe.question] if probe.tool == "script" else []
                 acts = (*resource.converge({}), *resource.converge(resource.desired), *resource.remove())

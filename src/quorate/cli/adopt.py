@@ -7,22 +7,23 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from quorate.backup.archive import IDENTITY, SUFFIX, check, open_set
+from quorate.cli.opening import opener
 from quorate.cli.output import Output, dump, interactive
 from quorate.cli.trust import show
 from quorate.core import LocalError, QuorateError, Transport, TransportError, UsageError
 from quorate.plan.words import many
-from quorate.procedure.adopt import Opened, Opener, Sealed, cluster_of, fetch, first_way, missing, newest, ways
+from quorate.procedure.adopt import cluster_of, fetch, first_way, missing, newest, ways
 from quorate.procedure.restore import place
 from quorate.report.console import GOOD, NAME, QUIET, WARN
-from quorate.spec import regular
 from quorate.spec.cluster import Ssh
 from quorate.spec.explain import fault
 from quorate.spec.load import load_former
 from quorate.spec.ssh import ResolvedSsh
 from quorate.spec.tree import Tree
-from quorate.state import age
 from quorate.state.bundle import KNOWN_HOSTS
-from quorate.transport.password import Prompt, stored
+from quorate.state.opener import Opened, Sealed
+from quorate.transport.password import Prompt
 from quorate.transport.ssh import SshTransport
 from quorate.transport.trust import pin, scan
 
@@ -43,7 +44,7 @@ def open_transport(targets: Mapping[str, ResolvedSsh], *, asks: bool) -> Transpo
 
 async def adopt_folder(
     out: Output,
-    host: str,
+    source: str,
     into: Path,
     login: Mapping[str, object],
     identity: Path | None,
@@ -52,8 +53,28 @@ async def adopt_folder(
     yes: bool,
     json: bool,
 ) -> int:
-    """Get the state folder from `host` or another that has a newer copy; `login` is what was said of the way there."""
+    """Get the state folder from `source`: a backup's file, or a host, or another host that has a newer copy.
+
+    `login` is what was said of the way to the hosts.
+    """
     ssh = _ssh(login)
+    if source.endswith(SUFFIX):
+        return await _of_backup(out, Path(source), into, ssh, identity, passphrase_from, json=json)
+    return await _of_host(out, source, into, ssh, identity, passphrase_from, yes=yes, json=json)
+
+
+async def _of_host(
+    out: Output,
+    host: str,
+    into: Path,
+    ssh: Ssh,
+    identity: Path | None,
+    passphrase_from: Path | None,
+    *,
+    yes: bool,
+    json: bool,
+) -> int:
+    """The state folder of the newest copy on the etcd hosts."""
     with tempfile.TemporaryDirectory(prefix="quorate-adopt-") as scratch:
         known = Path(scratch) / "known_hosts"
         ways_in = {host: first_way(host, ssh, known)}
@@ -67,14 +88,16 @@ async def adopt_folder(
                 f"{host} has no copy of a state folder",
                 "name an etcd host of a cluster that was applied with a passphrase or recipients",
             )
-        opener = await _opener(sealed[host], identity, passphrase_from, asks=not json)
-        first = opener.open(sealed[host])
+        copy = sealed[host]
+        locked = copy.identity is not None
+        opens = await opener(identity, passphrase_from, asks=not json, what=copy.name, locked=locked)
+        first = opens.open(copy)
         cluster = cluster_of(first, Path(scratch), into)
         targets = ways(cluster, ssh, known)
         strange = await _pins_of(first, out, ways_in, targets, known, yes=yes, json=json)
         others = {each.name: targets[each.name] for each in cluster.members if targets[each.name].address != host}
         sealed, lost = await _fetch({n: way for n, way in others.items() if n not in strange}, asks=not json)
-        found = newest(first, opener.those(sealed.values(), lost))
+        found = newest(first, opens.those(sealed.values(), lost))
         if found is not first:
             cluster = cluster_of(found, Path(scratch), into)
             await _pins_of(found, out, ways_in, ways(cluster, ssh, known), known, yes=yes, json=json)
@@ -86,6 +109,30 @@ async def adopt_folder(
         dump({**told, "missing": gone, "not_asked": {name: str(error) for name, error in lost.items()}})
     else:
         _tell(out, file, found, gone, lost)
+    return 0
+
+
+async def _of_backup(
+    out: Output,
+    backup: Path,
+    into: Path,
+    ssh: Ssh,
+    identity: Path | None,
+    passphrase_from: Path | None,
+    *,
+    json: bool,
+) -> int:
+    """The state folder that is in a backup."""
+    locked = IDENTITY in check(backup).members
+    opened = open_set(backup, await opener(identity, passphrase_from, asks=not json, what=backup.name, locked=locked))
+    found = Opened(opened.whole.name, opened.bundle, opened.sequence)
+    file = place(found, into, pins=b"", ssh=ssh)
+    gone = {field: str(path) for field, path in missing(load_former(file, into))}
+    if json:
+        told = {"cluster": found.bundle.cluster, "copy_of": found.host, "sequence": found.sequence, "file": str(file)}
+        dump({**told, "missing": gone, "not_asked": {}})
+    else:
+        _tell(out, file, found, gone, {}, f"quorate restore -f {file} {backup}")
     return 0
 
 
@@ -159,27 +206,14 @@ async def _fetch(
     return found, lost
 
 
-async def _opener(sealed: Sealed, identity: Path | None, passphrase_from: Path | None, *, asks: bool) -> Opener:
-    """What opens the copies: the private keys in a file, or the passphrase, from a file or asked for."""
-    prompt = Prompt(allowed=asks)
-    if identity is not None:
-        try:
-            content = regular.content(identity)
-        except OSError as error:
-            raise QuorateError(f"{identity}: can't be read: {error.strerror}", "name a private key") from None
-        return Opener(age.identities(content, str(identity), lambda: prompt.read(f"Passphrase of {identity}")))
-    if passphrase_from is not None:
-        return Opener(passphrase=stored(passphrase_from, "--passphrase-from"))
-    if sealed.identity is None:
-        return Opener()
-    try:
-        return Opener(passphrase=await prompt.ask(f"Passphrase for {sealed.name}"))
-    except LocalError as error:
-        hint = "put it into a file of mode 0600, and name that with --passphrase-from; or use --identity"
-        raise QuorateError(error.message, hint) from None
-
-
-def _tell(out: Output, file: Path, found: Opened, gone: Mapping[str, str], lost: Mapping[str, QuorateError]) -> None:
+def _tell(
+    out: Output,
+    file: Path,
+    found: Opened,
+    gone: Mapping[str, str],
+    lost: Mapping[str, QuorateError],
+    then: str = "",
+) -> None:
     name = found.bundle.cluster
     out.say((f"{name}: ", NAME), ("adopted", f"bold {GOOD}"), f", copy number {found.sequence} of {found.host}")
     out.say((f"{'file':<10}", QUIET), str(file))
@@ -189,4 +223,5 @@ def _tell(out: Output, file: Path, found: Opened, gone: Mapping[str, str], lost:
         out.say((f"whether the copy of {host} is newer is not known: {told}", WARN))
     for field, path in gone.items():
         out.say((f"{file.name} names {path} in {field}, which is not on this machine: bring it, or correct it", WARN))
-    out.say((f"{'next':<10}", QUIET), f"quorate plan -f {file}", " should have nothing to do")
+    said = (f"{then} takes the cluster back",) if then else (f"quorate plan -f {file}", " should have nothing to do")
+    out.say((f"{'next':<10}", QUIET), *said)

@@ -15,6 +15,7 @@ from quorate.spec.facts import Facts, HostFacts, Member
 from quorate.spec.layout import BIN, LINKS
 from quorate.spec.leaving import FormerEndpoint, Kept, Leaving, leaving
 from quorate.spec.outward import url, variables
+from quorate.spec.restoring import Restoration
 from quorate.spec.secrets import Secrets
 from quorate.spec.supply import Supply
 from quorate.spec.versions import Minor
@@ -54,6 +55,8 @@ class Context:
     """Hosts that do not answer: nothing is planned for them."""
     met: frozenset[str] = frozenset()
     """Hosts that an apply has met before."""
+    restoring: Restoration | None = None
+    """What the cluster's data are being restored from."""
 
     def of(self, host: Host) -> HostFacts:
         """The facts of a host."""

@@ -43,7 +43,7 @@ class Job(Resource):
 
     def probe(self) -> Probe:
         """Ask for the note of its end."""
-        return Probe("script", f"echo done=$(cat {self._place}/done 2>/dev/null || echo no)")
+        return Probe("script", f'echo "done=$(cat {self._place}/done 2>/dev/null || echo no)"')
 
     def converge(self, actual: State) -> Sequence[Action]:
         """Start it if it neither runs nor has ended, and tell what it tells until it has."""

@@ -116,13 +116,13 @@ def apply(
     change the hosts are checked (see `quorate preflight`); what fails stops it (exit code 4) unless waived. With --json
     each event is one line.
     """
-    from quorate.cli.apply import apply_file
+    from quorate.cli.apply import walk
     from quorate.cli.output import Output, demand_terminal, run
 
     if not yes:
         demand_terminal("apply", "add --yes, or look first with `quorate plan`")
     with Output(svg=svg, title="quorate apply") as out:
-        asked = apply_file(
+        asked = walk(
             out,
             file,
             frozenset(replace),
