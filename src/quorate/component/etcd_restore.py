@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from quorate.component.context import Context
 from quorate.component.membership import Ctl
 from quorate.core import Key
-from quorate.render.etcd_disk import BEGIN, JOIN, restored
+from quorate.render import etcd_restore as scripts
+from quorate.render.etcd_disk import restored
 from quorate.render.sh import quote, sh
 from quorate.resource.fence import PLACE as FENCES
 from quorate.resource.file import Binary, DataDirectory, Directory
@@ -59,49 +60,19 @@ def making(context: Context, restoring: Restoration, host: Host) -> str:
         *("--initial-advertise-peer-urls", _url(host), "--data-dir", new),
         *(("--bump-revision", str(restoring.bump), "--mark-compacted") if restoring.bump else ()),
     )
-    kilobytes = restoring.size // 1024 + 1
-    # Besides the store there is a log, whose first segment has its whole size at once.
-    needed = kilobytes + 128 * 1024
-    new, data = quote(new), quote(cluster.etcd.data_dir)
-    return f"""\
-set -eu; umask 077
-rm -rf -- {new}
-free=$(df -k --output=avail -- {data} | tail -n 1)
-if [ "$free" -lt {needed} ]; then
-  echo {data}" has $free kB free; new data beside the old ones need {needed}" >&2; exit 1
-fi
-ETCDCTL_API=3 nice -n 19 {command} & work=$!
-while kill -0 $work 2>/dev/null; do
-  kb=$(du -sk {new} 2>/dev/null) || kb=0; kb=${{kb%%[!0-9]*}}
-  echo "progress ${{kb:-0}} {kilobytes}"; sleep 1
-done
-wait $work
-printf '%s\\n' {quote(restoring.id)} >{new}/member/restored
-chown -R etcd:etcd {new}; chmod 0700 {new} {new}/member
-find {new} -exec sync -- {{}} +
-sync -- {data}
-"""
+    return scripts.make(command, cluster.etcd.data_dir, new, restoring.id, restoring.size // 1024 + 1)
 
 
 def exchanged(context: Context, restoring: Restoration, host: Host) -> Setting:
     """The new data in the place of the old ones, which are laid aside; refused where an etcd runs, or may start."""
     folder = context.cluster.etcd.data_dir
-    data, new = quote(folder), quote(f"{folder}/restored-{restoring.id}")
+    new, job = f"{folder}/restored-{restoring.id}", f"{JOBS}/{_WORD}"
     return Setting(
         host=host.name,
         what="data of etcd",
         want=(("restored", restoring.id),),
         check=f"q=$({restored(folder)}); echo restored=${{q:-no}}",
-        script=f"""\
-[ "$(cat {FENCES}/{FENCE} 2>/dev/null)" = {quote(restoring.id)} ] ||
-  {{ echo 'the fence that keeps etcd down is not there' >&2; exit 1; }}
-case $(systemctl is-active etcd.service) in active|activating|reloading|deactivating)
-  echo 'etcd runs' >&2; exit 1;; esac
-[ -d {new}/member ] || {{ echo {data}' has no new data: `rm -r {JOBS}/{_WORD}` there, '\
-'and the same command makes them again' >&2; exit 1; }}
-if [ -e {data}/member ]; then mv -T -- {data}/member {data}/before-"$(date -u +%Y%m%dT%H%M%SZ)"; fi
-mv -T -- {new}/member {data}/member; rmdir -- {new}
-rm -f -- {BEGIN} {JOIN}; sync -- {data}""",
+        script=scripts.exchange(folder, new, restoring.id, fence=f"{FENCES}/{FENCE}", job=job),
     )
 
 
@@ -116,14 +87,7 @@ def united(context: Context, restoring: Restoration, host: Host, *, after: froze
     return Ready(
         host=host.name,
         what="one etcd of all members",
-        check=f"""\
-said=$({ctl} --command-timeout=3s endpoint status -w fields) || exit 1
-field() {{ printf '%s\\n' "$said" | sed -n "s/^\\"$1\\" : //p"; }}
-one() {{ field "$1" | sort -u | wc -l; }}
-[ "$(one MemberID)" = {len(members)} ] && [ "$(one ClusterID)" = 1 ] || exit 1
-[ "$(one Leader)" = 1 ] && [ "$(field Leader | sort -u)" != 0 ] || exit 1
-for r in $(field Revision); do [ "$r" -ge {least} ] || exit 1; done
-list=$({ctl} member list -w simple) && [ "$(printf '%s\\n' "$list" | wc -l)" = {len(members)} ]""",
+        check=scripts.is_united(str(ctl), len(members), least),
         within=120,
         evidence=f"{ctl} --command-timeout=3s endpoint status -w table",
         explicit=after,
