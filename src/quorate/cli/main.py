@@ -26,6 +26,7 @@ VERBS = {
     "verify": "Prove that the cluster works.",
     "conformance": "Run Kubernetes' own conformance tests against the cluster.",
     "drill": "Break things on purpose, and measure what users of the API notice.",
+    "defrag": "Give back what is free inside etcd's stores, and clear the alarm of a full one.",
     "history": "Show what was done to the cluster, by whom, and how it ended.",
     "support": "Write an archive for a report of a fault; no secret is in it.",
     "passphrase": "Set the passphrase of the state folder's copies on the etcd hosts.",
