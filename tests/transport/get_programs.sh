@@ -33,3 +33,5 @@ get keepalived keepalived
 get firewalld firewalld
 get NetworkManager network-manager
 get portmap containernetworking-plugins
+get etcd etcd-server
+get etcdctl etcd-client
