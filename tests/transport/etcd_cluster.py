@@ -1,6 +1,5 @@
 """A real etcd in namespaces: each member on a host of its own, with our flags, certificates and paths."""
 
-import json
 import os
 import subprocess
 from collections.abc import Iterator, Sequence
@@ -147,15 +146,6 @@ class EtcdCluster:
     def _healthy(self, name: str) -> bool:
         ask = "curl -gsf --noproxy '*' --max-time 2 http://127.0.0.1:2381/health || :"
         return '"health":"true"' in self.sh(name, ask)
-
-    def leader(self, ctl: str) -> str:
-        """The host whose member leads, of one that answers."""
-        for name in self.cells:
-            said = self.sh(name, f"{ctl} endpoint status -w json 2>/dev/null || echo '[]'")
-            for each in json.loads(said):
-                if each["Status"].get("leader") == each["Status"]["header"]["member_id"]:
-                    return name
-        raise AssertionError("nobody leads")
 
 
 @contextmanager

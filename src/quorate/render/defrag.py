@@ -56,10 +56,11 @@ def handed_on(ctl: str, member: str) -> str:
 
 def disarmed(ctl: str) -> str:
     """Clear the alarms, and look whether they stay away. etcd clears all kinds at once: never that of damaged data."""
+    raised = f"said=$({ctl} alarm list) || exit 1; said=$(printf '%s' \"$said\" | tr '\\n' ' ')"
     return f"""\
-said=$({ctl} alarm list) || exit 1
+{raised}
 case $said in *CORRUPT*) echo "not cleared: $said" >&2; exit 1;; esac
 {ctl} alarm disarm >/dev/null || exit 1
 sleep 1
-said=$({ctl} alarm list) || exit 1
+{raised}
 [ -z "$said" ] || {{ echo "raised again at once: $said" >&2; exit 1; }}"""
