@@ -102,7 +102,7 @@ def test_hosts_that_do_not_answer_are_named(quorate: Quorate, hosts: Hosts) -> N
     assert "master01: no route" in err
 
 
-@pytest.mark.parametrize(("alarm", "told"), [(FULL, "refuses every write"), (CORRUPT, "refuses every request")])
+@pytest.mark.parametrize(("alarm", "told"), [(FULL, "`quorate defrag` makes room"), (CORRUPT, "must come anew")])
 def test_status_tells_an_alarm_and_what_helps(quorate: Quorate, hosts: Hosts, alarm: str, told: str) -> None:
     Store(hosts, 400_000_000, 100_000_000, alarm)
     hosts.acts = _as_status(hosts.acts)

@@ -22,8 +22,8 @@ NOSPACE, CORRUPT = "NOSPACE", "CORRUPT"
 MEANINGS = {
     NOSPACE: "a store has reached its quota, so every write is refused, while reads and deletions go on: "
     "`quorate defrag` makes room and clears it",
-    CORRUPT: "its data differ from the others', so etcd refuses every request: that member must come anew, from the "
-    "others' data (docs/tasks/etcd-space.md)",
+    CORRUPT: "its data differ from the others', so every write is refused, and what is read may be wrong: that member "
+    "must come anew, with the others' data (docs/tasks/etcd-space.md)",
 }
 
 
@@ -180,8 +180,7 @@ def foreseen(outlook: Outlook, members: Sequence[Member]) -> Outlook:
     if not (raised := alarms(members)):
         return outlook
     kind = raised[0].kind
-    refused = {NOSPACE: "every write", CORRUPT: "every request"}.get(kind, "some requests")
-    return replace(outlook, ok=False, may_fail=0, text=f"not all works: etcd refuses {refused} (alarm {kind})")
+    return replace(outlook, ok=False, may_fail=0, text=f"not all works: etcd refuses every write (alarm {kind})")
 
 
 def _cure(full: Sequence[Member]) -> str:

@@ -96,4 +96,4 @@ def test_with_an_alarm_not_all_works_whatever_runs() -> None:
     full = members.foreseen(fine, [members.read(HOST, view("memberID:26 alarm:NOSPACE "))])
     assert (full.ok, full.may_fail, full.text) == (False, 0, "not all works: etcd refuses every write (alarm NOSPACE)")
     corrupt = members.foreseen(fine, [members.read(HOST, view("memberID:26 alarm:CORRUPT "))])
-    assert corrupt.text == "not all works: etcd refuses every request (alarm CORRUPT)"
+    assert corrupt.text == "not all works: etcd refuses every write (alarm CORRUPT)"
