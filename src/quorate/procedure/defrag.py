@@ -79,7 +79,8 @@ async def defrag(
     """
     work = _Work(cluster, via, begun, emit)
     pending = [member.host for member in upkeep.due(begun)]
-    now = begun
+    # Whoever was asked may have taken his time.
+    now = await work.settled()
     while pending:
         member = await work.without_lead(upkeep.turn(now, pending), now)
         took, rested = await work.anew(member, now, after=len(pending) - 1)
@@ -109,7 +110,7 @@ class _Work:
                 if not (why := upkeep.unsettled(now, self.begun)):
                     return now
             await asyncio.sleep(1)
-        raise ApplyFailed(f"stopped: {SETTLE} s after the last member: {why}", AGAIN)
+        raise ApplyFailed(f"stopped: not well within {SETTLE} s: {why}", AGAIN)
 
     async def without_lead(self, member: Member, now: Look) -> Member:
         """The member, when another one leads; unless there is none."""
