@@ -12,8 +12,8 @@ LITTLE = 0.1
 LEAST = 16 * 2**20
 """and bytes."""
 RATE = 40_000_000
-"""Bytes in use that a member writes anew in a second: 66 to 106 million measured with 3.4.23 and 3.7.3, 0.5 GB in
-objects of 0.6 to 8 kB, on a machine whose two cores were busy, and once 40."""
+"""Bytes in use that a member writes anew in a second. 129 to 204 million were measured (`bench/defrag.py`), down to 16
+where all else on the host went before; a disk may be slower, too."""
 LAG = 1000
 """Entries of etcd's log that a member may be behind the others: one further behind may be getting a whole snapshot,
 and both at once have damaged stores (mended in etcd 3.4.38, 3.5.23 and 3.6.5)."""
