@@ -82,7 +82,9 @@ async def defrag(
     # Whoever was asked may have taken his time.
     now = await work.settled()
     while pending:
-        member = await work.without_lead(upkeep.turn(now, pending), now)
+        if (member := upkeep.turn(now, pending)) is None:
+            raise ApplyFailed(f"stopped: etcd on {', '.join(pending)} does not answer any more", AGAIN)
+        member = await work.without_lead(member, now)
         took, rested = await work.anew(member, now, after=len(pending) - 1)
         pending.remove(member.host)
         before, now = member.db_bytes or 0, await work.settled()

@@ -105,9 +105,10 @@ def cramped(look: Look, member: Member) -> str:
     return f"{member.host}: {amount(room)} are free beside etcd's store, writing it anew takes {amount(needs)}"
 
 
-def turn(look: Look, pending: Collection[str]) -> Member:
-    """Whose turn it is among the hosts: any but the leader as long as there is one."""
-    return min((member for member in look.answering if member.host in pending), key=lambda member: member.leader)
+def turn(look: Look, pending: Collection[str]) -> Member | None:
+    """Whose turn it is among the hosts: any but the leader as long as there is one. None where none of them answers."""
+    waiting = (member for member in look.answering if member.host in pending)
+    return min(waiting, key=lambda member: member.leader, default=None)
 
 
 def heir(look: Look, leader: Member) -> Member | None:

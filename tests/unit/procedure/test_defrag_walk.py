@@ -31,7 +31,7 @@ class Members:
         self.size = dict.fromkeys(NAMES, 1000)
         self.alarms: list[str] = []
         self.leader, self.order = "m1", list[str]()
-        self.fails = self.away = self.clings = ""
+        self.fails = self.away = self.clings = self.silent = ""
         self.after: dict[str, Callable[[], None]] = {}
 
     async def run(self, host: str, script: str, *, blob: Blob | None = None, **_more: object) -> str:
@@ -66,7 +66,8 @@ class Members:
             "errors": self.alarms,
         }
         health = f"etcd.service yes\nkube-apiserver.service {'no' if host == self.away else 'yes'}\n"
-        answers = (units, health, "", json.dumps([{"Status": status}]), "1e9\n", f"{10**10}\n")
+        said = "" if host == self.silent else json.dumps([{"Status": status}])
+        answers = (units, health, "", said, "1e9\n", f"{10**10}\n")
         return "\x02script\n" + "".join(f"\x01{number}\n{answer}" for number, answer in enumerate(answers))
 
     async def close(self) -> None:
@@ -139,6 +140,15 @@ async def test_an_alarm_of_damage_in_the_middle_stops_it(members: Members) -> No
     with pytest.raises(ApplyFailed, match="the alarm CORRUPT, raised by m3"):
         await members.defrag()
     assert members.order == ["m2 rests"]
+
+
+async def test_a_member_that_is_lost_meanwhile_is_named(members: Members) -> None:
+    """With a full store the others go on without it, and the alarm stays."""
+    members.alarms = ["memberID:2 alarm:NOSPACE "]
+    members.after["m2"] = lambda: setattr(members, "silent", "m3")
+    with pytest.raises(ApplyFailed, match="stopped: etcd on m3 does not answer any more"):
+        await members.defrag()
+    assert members.order == ["m2 drops 38", "m2", "m1 hands on", "m1 drops 39", "m1"]
 
 
 async def test_what_changed_while_somebody_thought_is_seen(members: Members) -> None:

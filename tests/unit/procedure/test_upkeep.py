@@ -44,8 +44,9 @@ def test_the_leader_is_the_last_and_who_gains_nothing_is_left_alone() -> None:
 
 def test_a_leader_that_changes_meanwhile_still_is_the_last() -> None:
     now = look(member(1, leader=False), member(2, leader=True), member(3))
-    assert upkeep.turn(now, ["m2", "m3"]).host == "m3"
-    assert upkeep.turn(now, ["m2"]).host == "m2"
+    assert upkeep.turn(now, ["m2", "m3"]) == now.of("m3")
+    assert upkeep.turn(now, ["m2"]) == now.of("m2")
+    assert upkeep.turn(look(member(1), member(2, id="")), ["m2"]) is None
 
 
 def test_who_has_applied_most_leads_instead() -> None:
