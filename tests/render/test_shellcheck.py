@@ -20,7 +20,7 @@ from quorate.operation.stage import Operation
 from quorate.plan.compile import compile_stage
 from quorate.preflight.catalog import QUESTIONS
 from quorate.procedure import support
-from quorate.render import lock_script
+from quorate.render import defrag, lock_script
 from quorate.render.prelude import PRELUDE
 from quorate.resource.job import Job
 from quorate.spec.cluster import Cluster, Endpoint, LoadBalancer, Rollout
@@ -84,6 +84,10 @@ def others() -> Iterator[tuple[str, str]]:
     yield "release", lock_script.release("t0ken")
     yield "look", lock_script.LOOK
     yield "prelude", PRELUDE
+    yield "compact", defrag.compacted("etcdctl", 7)
+    yield "defrag", defrag.defragmented("etcdctl", "http://127.0.0.1/health", rests=("a.service",), ready="curl a")
+    yield "hand on", defrag.handed_on("etcdctl", "a1b2")
+    yield "disarm", defrag.disarmed("etcdctl")
     given = world()
     for question in QUESTIONS:
         for host in given.cluster.hosts:

@@ -33,6 +33,7 @@ VERBS: dict[str, Verb] = {
     "verify": (proof.verify, "Prove that the cluster works."),
     "conformance": (proof.conformance, "Run Kubernetes' own conformance tests against the cluster."),
     "drill": (proof.drill, "Break things on purpose, and measure what users of the API notice."),
+    "defrag": (hosts.defrag, "Give back what is free inside etcd's stores, and clear the alarm of a full one."),
     "history": (state_folder.history, "Show what was done to the cluster, by whom, and how it ended."),
     "support": (state_folder.support, "Write an archive for a report of a fault; no secret is in it."),
     "backup": (backups.backup, "Take a backup, sealed and proved; list and prove those that there are."),

@@ -57,12 +57,11 @@ def show(out: Output, cluster: Cluster, found: Status) -> None:
     out.console.print()
     for member in found.members:
         if member.leader:
-            size = f", {member.db_bytes / 1e6:.1f} MB" if member.db_bytes else ""
-            version = f", version {member.version}" if member.version else ""
             fine = sum(1 for each in found.members if each.healthy)
-            out.say(
-                (f"{'etcd':<20}", QUIET), f"{fine} of {len(found.members)} members, leader {member.host}{size}{version}"
-            )
+            version = f"version {member.version}" if member.version else ""
+            said = (f"{fine} of {len(found.members)} members, leader {member.host}", member.size, version)
+            alarm = f", alarm {', '.join(each.kind for each in found.alarms)}" if found.alarms else ""
+            out.say((f"{'etcd':<20}", QUIET), ", ".join(filter(None, said)), (alarm, BAD))
     for what, holder in found.leases.items():
         out.say((f"{what.removeprefix('kube-'):<20}", QUIET), f"leader {holder}")
     if found.vip:
