@@ -22,7 +22,7 @@ from quorate.spec.restoring import Restoration
 from quorate.spec.secrets import ENCRYPTION_KEY
 from quorate.state.store import Store
 
-PATIENCE = 60.0
+KEYS_WITHIN_S = 60.0
 """Seconds for a member to say what it has: it lists all keys."""
 TRAILER = 32
 """Bytes at the end of a snapshot: the SHA-256 of all before it, which is a multiple of 512 long."""
@@ -135,7 +135,7 @@ async def _asked(via: Transport, host: Host) -> tuple[int, bool, Mapping[str, in
         f"{ctl} get /registry/ --prefix --keys-only --consistency=s | grep -v '^$' | cut -d/ -f1-3 | sort | uniq -c"
     )
     try:
-        text = await via.run(host.name, script, timeout=PATIENCE)
+        text = await via.run(host.name, script, timeout=KEYS_WITHIN_S)
     except (TransportError, CommandFailed):
         return None
     revision = re.search(r'^"Revision" : (\d+)$', text, re.MULTILINE)

@@ -25,7 +25,7 @@ from quorate.state.bundle import gather
 from quorate.state.store import Store
 
 Say = Callable[[str], None]
-PATIENCE = 15.0
+STATUS_WITHIN_S = 15.0
 """Seconds for a member to say how it is."""
 
 
@@ -73,7 +73,7 @@ async def standings(cluster: Cluster, via: Transport) -> tuple[list[Standing], d
     async def one(host: str) -> None:
         ask = f"{etcdctl(cluster.host(host))} --command-timeout=5s endpoint status -w json"
         try:
-            said = json.loads(await via.run(host, ask, timeout=PATIENCE))[0]["Status"]
+            said = json.loads(await via.run(host, ask, timeout=STATUS_WITHIN_S))[0]["Status"]
             leader = said.get("leader", 0)
             mine = said["header"]["member_id"]
             found.append(Standing(host, said.get("raftAppliedIndex", 0), leader == mine, leader != 0))

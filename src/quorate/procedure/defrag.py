@@ -18,7 +18,7 @@ from quorate.report.event import Emit, Said
 from quorate.spec.cluster import Cluster, Host, Role
 from quorate.spec.processes import APISERVER, resting
 
-SETTLE = 120
+SETTLED_WITHIN_S = 120
 """Seconds for members and API servers to be as before, between two turns."""
 HEIRS = 3
 """Attempts to hand the lead on: who is chosen may lose it again."""
@@ -102,7 +102,7 @@ class _Work:
 
     async def settled(self) -> Look:
         """A look in which all is as it was in the beginning. Raises ApplyFailed when that takes too long."""
-        end, why = asyncio.get_running_loop().time() + SETTLE, ""
+        end, why = asyncio.get_running_loop().time() + SETTLED_WITHIN_S, ""
         while asyncio.get_running_loop().time() < end:
             try:
                 now = await look(self.cluster, self.via)
@@ -112,7 +112,7 @@ class _Work:
                 if not (why := upkeep.unsettled(now, self.begun)):
                     return now
             await asyncio.sleep(1)
-        raise ApplyFailed(f"stopped: not well within {SETTLE} s: {why}", AGAIN)
+        raise ApplyFailed(f"stopped: not well within {SETTLED_WITHIN_S} s: {why}", AGAIN)
 
     async def without_lead(self, member: Member, now: Look) -> Member:
         """The member, when another one leads; unless there is none."""

@@ -9,9 +9,9 @@ from quorate.spec.cluster import Cluster, Host, Role
 
 LITTLE = 0.1
 """Share of a store that is free inside, below which writing it anew gains nothing,"""
-LEAST = 16 * 2**20
+LEAST_BYTES = 16 * 2**20
 """and bytes."""
-RATE = 40_000_000
+BYTES_PER_S = 40_000_000
 """Bytes in use that a member writes anew in a second. 129 to 204 million were measured (`bench/defrag.py`), down to 16
 where all else on the host went before; a disk may be slower, too."""
 LAG = 1000
@@ -60,7 +60,7 @@ def due(look: Look) -> tuple[Member, ...]:
 
 
 def _hollow(member: Member) -> bool:
-    return member.free_bytes >= max(LEAST, LITTLE * (member.db_bytes or 0))
+    return member.free_bytes >= max(LEAST_BYTES, LITTLE * (member.db_bytes or 0))
 
 
 def refusal(look: Look) -> str:
@@ -129,7 +129,7 @@ def rests(cluster: Cluster, look: Look, host: Host) -> bool:
 
 def seconds(member: Member) -> int:
     """About how long a member will answer nothing."""
-    return max(1, math.ceil((member.in_use_bytes or member.db_bytes or 0) / RATE))
+    return max(1, math.ceil((member.in_use_bytes or member.db_bytes or 0) / BYTES_PER_S))
 
 
 def consequences(cluster: Cluster, look: Look, hosts: Sequence[Member]) -> list[str]:

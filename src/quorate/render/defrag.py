@@ -8,16 +8,16 @@ from quorate.render import token
 from quorate.render.rest import at_rest
 from quorate.render.sh import quote
 
-PATIENCE_S = 1800
+ONE_MEMBER_WITHIN_S = 1800
 """Seconds for one member: 500 s were seen with a large store on a slow disk (Kubernetes issue 93280). etcdctl gives up
 after 5 s by itself, while the member goes on."""
-AGAIN_S = 120
+ANSWERS_WITHIN_S = 120
 """Seconds for a member to answer again when its store is written, and for an API server to be ready after its rest."""
 
 
 def compacted(ctl: str, revision: int) -> str:
     """Drop all history before a revision, and wait until this member has done so on its disk."""
-    compact = f"{ctl} --command-timeout={PATIENCE_S}s compact --physical {token.number(revision, 1, 2**63)}"
+    compact = f"{ctl} --command-timeout={ONE_MEMBER_WITHIN_S}s compact --physical {token.number(revision, 1, 2**63)}"
     return (
         f"said=$({compact} 2>&1) || case $said in *'has been compacted'*) ;;\n"
         "  *) printf '%s\\n' \"$said\" >&2; exit 1;; esac"
@@ -32,7 +32,7 @@ def defragmented(ctl: str, health: str, *, rests: Sequence[str] = (), ready: str
     """
     anew = (
         "began=$(date +%s%N)\nsaid=$("
-        f"{ctl} --command-timeout={PATIENCE_S}s defrag 2>&1) || {{ printf '%s\\n' \"$said\" >&2; exit 1; }}\n"
+        f"{ctl} --command-timeout={ONE_MEMBER_WITHIN_S}s defrag 2>&1) || {{ printf '%s\\n' \"$said\" >&2; exit 1; }}\n"
         "took=$(( ($(date +%s%N) - began) / 1000000 ))\n"
         + _until(
             f"curl -gsf --noproxy '*' --max-time 3 {quote(f'{health}?exclude=NOSPACE')} | grep -q '\"health\":\"true\"'"
@@ -44,8 +44,8 @@ def defragmented(ctl: str, health: str, *, rests: Sequence[str] = (), ready: str
 def _until(check: str) -> str:
     """sh that waits for a check."""
     return (
-        f"end=$(( $(date +%s) + {AGAIN_S} )); until ( {check} ) >/dev/null 2>&1; do\n"
-        f'  [ "$(date +%s)" -lt $end ] || {{ echo "no answer {AGAIN_S} s after it" >&2; exit 1; }}; sleep 0.2; done'
+        f"end=$(( $(date +%s) + {ANSWERS_WITHIN_S} )); until ( {check} ) >/dev/null 2>&1; do\n"
+        f'  [ "$(date +%s)" -lt $end ] || {{ echo "no answer {ANSWERS_WITHIN_S} s after it" >&2; exit 1; }}; sleep 0.2; done'
     )
 
 

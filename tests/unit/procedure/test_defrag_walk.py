@@ -85,7 +85,7 @@ class Members:
 
 @pytest.fixture
 def members(monkeypatch: pytest.MonkeyPatch) -> Members:
-    monkeypatch.setattr(walk, "SETTLE", 0.2)
+    monkeypatch.setattr(walk, "SETTLED_WITHIN_S", 0.2)
     return Members()
 
 
