@@ -107,7 +107,7 @@ said=$(q_utl snapshot status snapshot.db -w json 2>status.log) ||
 rm -f status.log
 rev=$(printf %s "$said" | q_pick revision)
 said=$(q_ask --command-timeout=120s endpoint hashkv --rev="$rev" -w json 2>/dev/null) || said=
-live_hash=$(printf %s "$said" | q_pick hash) live_compact=$(printf %s "$said" | q_pick compact_revision)
+live_hash=$(printf %s "$said" | q_pick hash) live_compact=$(printf %s "$said" | q_compacted)
 live_total=$(q_ask get '' --from-key --limit=1 --keys-only --consistency=s --rev="$rev" -w fields 2>/dev/null |
   sed -n 's/^"Count" : //p')
 bytes=$(stat -c %s snapshot.db) sum=$(sha256sum <snapshot.db); sum=${sum%% *}
