@@ -1,8 +1,6 @@
 """The script of etcd hosts that takes backups by itself: on real members of etcd, sealed with the real age."""
 
-import json
 import os
-import signal
 import socket
 import subprocess
 import time
@@ -176,3 +174,102 @@ def test_one_of_all_acts_and_its_set_is_whole_proved_and_opens(hosts: list[Host]
     left = {each.name for each in path.parent.iterdir()}
     assert left == {path.name, proof.name}
     assert oct(path.stat().st_mode) == oct(proof.stat().st_mode) == "0o100600"
+
+
+def test_a_host_that_was_away_at_the_time_takes_none_and_the_next_time_does(hosts: list[Host]) -> None:
+    assert hosts[0].run()[0] == 0
+    code, said = hosts[1].run()
+    assert (code, len(sets(hosts))) == (0, 1), said
+    hosts[0].ctl(f"put {backup.UNTIL} {int(time.time()) - 1}")
+    assert hosts[1].run()[0] == 0
+    assert [len(host.sets()) for host in hosts] == [1, 1, 0]
+    until = int(hosts[0].ctl(f"get --print-value-only {backup.UNTIL}"))
+    assert 0 < until - time.time() <= 24 * 3600
+    assert time.gmtime(until)[3:6] == (3, 0, 0)
+
+
+def test_a_silent_holder_is_replaced_and_leaves_nothing_for_long(hosts: list[Host]) -> None:
+    first, second = hosts[0], hosts[1]
+    holder = first.begin()
+    try:
+        assert within(20, lambda: (first.folder / ".scheduled/set").exists())
+        subprocess.run(["pkill", "-STOP", "-s", str(holder.pid)], check=True)
+        code, said = second.run()
+        assert code == 0, said
+        assert [len(host.sets()) for host in hosts] == [0, 1, 0]
+    finally:
+        subprocess.run(["pkill", "-KILL", "-s", str(holder.pid)], check=True)
+        holder.communicate()
+    (first.folder / ".scheduled").mkdir(exist_ok=True)
+    (first.folder / ".prod-x.backup.scheduled").touch()
+    assert first.run()[0] == 0
+    assert list(first.folder.iterdir()) == []
+
+
+def test_without_the_sealed_state_there_is_no_set(hosts: list[Host]) -> None:
+    (hosts[0].root / "copy/state.age").unlink()
+    code, said = hosts[0].run()
+    assert code == 1
+    assert "no sealed copy of the state folder lies here" in said
+    assert list(hosts[0].folder.iterdir()) == []
+    assert hosts[0].ctl(f"get {backup.UNTIL}") == ""
+    # Another one may act then.
+    assert hosts[1].run()[0] == 0
+    assert len(hosts[1].sets()) == 1
+
+
+def test_a_copy_that_an_apply_is_writing_is_waited_for(hosts: list[Host]) -> None:
+    """state.age is new, its mark is still the old one: a set of both would not open."""
+    host, copy = hosts[0], hosts[0].root / "copy"
+    newer = Bundle("prod", "cluster.yaml", {"cluster.yaml": Entry(b"name: prod # changed\n", 0o600)})
+    (copy / "state.age").write_bytes(age.seal(newer.pack(8), [age.public(KEY)]))
+    os.utime(copy / "last", (1, 1))
+    process = host.begin()
+    assert within(20, lambda: (host.folder / ".scheduled/set/state.age").exists())
+    (copy / "last").write_text(f"{Mark('prod', 8, newer.digest)}\n")
+    said = process.communicate(timeout=60)[0]
+    assert process.returncode == 0, said
+    opened = archive.open_set(host.sets()[0], Opener(age.identities(KEY.encode(), "", lambda: "")))
+    assert (opened.bundle, opened.sequence) == (newer, 8)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root for a disk of its own")
+def test_a_full_disk_keeps_what_is_there_and_nothing_half(hosts: list[Host]) -> None:
+    host = hosts[0]
+    script = f"""
+    mount -t tmpfs -o size=8m none {host.folder} && echo old >{host.folder}/prod-20200101T000000Z-00000001.backup
+    /bin/sh {host.root}/etc/scheduled; echo code=$?
+    ls -A {host.folder}"""
+    said = subprocess.run(["unshare", "-m", "sh", "-c", script], capture_output=True, text=True, check=True)
+    assert "no room for a backup" in said.stderr
+    assert said.stdout.split() == ["code=1", "prod-20200101T000000Z-00000001.backup"]
+
+
+def test_a_run_that_is_ended_in_the_middle_leaves_nothing(hosts: list[Host]) -> None:
+    host = hosts[0]
+    process = host.begin()
+    assert within(20, lambda: (host.folder / ".scheduled/set").exists())
+    subprocess.run(["pkill", "-TERM", "-s", str(process.pid)], check=True)
+    process.communicate(timeout=30)
+    assert process.returncode != 0
+    assert within(10, lambda: list(host.folder.iterdir()) == [])
+
+
+def test_what_need_not_stay_goes_and_the_last_proved_never(hosts: list[Host]) -> None:
+    host = hosts[0]
+    host.prepare(keep={"count": 1, "days": 1})
+    old = [f"prod-202001{day:02}T000000Z-0000000{day}" for day in range(1, 4)]
+    other = "prod-other-20200101T000000Z-00000001"
+    for name in (*old, other):
+        (host.folder / f"{name}.backup").write_text("x")
+    (host.folder / f"{old[0]}.proof.json").write_text("{}")
+    assert host.run()[0] == 0
+    left = {path.name.removesuffix(".backup") for path in host.sets()}
+    # The newest of the time, the last proved one of the time, another cluster's, and the new one.
+    assert left - {path.name.removesuffix(".backup") for path in host.sets() if "-2020" not in path.name} == {
+        *(old[0], old[2], other)
+    }
+    assert host.run()[0] == 0
+    # By now a new one is proved and the newest.
+    assert {path.name.removesuffix(".backup") for path in host.sets()} >= {other}
+    assert len(host.sets()) == 2
