@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from quorate.backup.take import Taken
     from quorate.cli.output import Output
     from quorate.spec.cluster import Cluster
+    from quorate.spec.sections import Keep
 
 To = Annotated[
     Path | None, Parameter(name="--to", help="The folder on this machine, instead of the cluster file's own.")
@@ -49,8 +50,9 @@ def backup(*, file: File = DEFAULT, to: To = None, json: Json = False) -> int:
 async def _backup(out: "Output", file: Path, to: Path | None, *, json: bool) -> int:
     from datetime import UTC, datetime
 
-    from quorate.backup.places import local_folder, places
+    from quorate.backup.places import local_folder
     from quorate.backup.take import recipients, take
+    from quorate.backup.where import places
     from quorate.cli.look import busy, door
     from quorate.cli.output import dump
     from quorate.core import PlanError
@@ -74,7 +76,7 @@ async def _backup(out: "Output", file: Path, to: Path | None, *, json: bool) -> 
                 taken = await take(
                     past.there, store, secrets, via, (file, past.text), folder, lambda text: emit(Said(text))
                 )
-                lost = await _everywhere(taken, places(cluster, folder)[1:])
+                lost = await _everywhere(taken, places(cluster, folder)[1:], cluster.backup.keep)
                 warnings = await _undelivered(cluster, file, taken.manifest)
         run.end(ok=not lost, name=taken.path.name, failures=lost)
     if json:
@@ -84,9 +86,12 @@ async def _backup(out: "Output", file: Path, to: Path | None, *, json: bool) -> 
     return FAILED if lost else 0
 
 
-async def _everywhere(taken: "Taken", others: "Sequence[Place]") -> dict[str, str]:
-    """Bring it to the other places; those that did not take it, with the reason."""
+async def _everywhere(taken: "Taken", others: "Sequence[Place]", keep: "Keep") -> dict[str, str]:
+    """Bring it to the other places, where others need not stay then; those that did not take it, with the reason."""
+    from datetime import UTC, datetime
+
     from quorate.backup import proof
+    from quorate.backup.retention import tidy
     from quorate.core import QuorateError
 
     lost = {}
@@ -95,6 +100,7 @@ async def _everywhere(taken: "Taken", others: "Sequence[Place]") -> dict[str, st
             await place.put(taken.path)
             if taken.proof is not None:
                 await place.put(taken.path.with_suffix(proof.SUFFIX))
+            await tidy(place, taken.manifest.cluster, keep, datetime.now(UTC))
         except QuorateError as error:
             lost[place.name] = str(error)
     return lost
@@ -159,7 +165,9 @@ def _tell(out: "Output", taken: "Taken", lost: dict[str, str], warnings: list[st
 
 
 def listing(*, file: File = DEFAULT, to: To = None, json: Json = False) -> int:
-    """List the backups, the newest first: when, from where, how large, how far proved. No host is asked."""
+    """List the backups, the newest first: when, from where, how large, how far proved. Etcd hosts that take backups by
+    themselves are asked as well.
+    """
     from quorate.cli.output import Output, run
 
     return run(_listing(Output(), file, to, json=json))
@@ -167,13 +175,17 @@ def listing(*, file: File = DEFAULT, to: To = None, json: Json = False) -> int:
 
 async def _listing(out: "Output", file: Path, to: Path | None, *, json: bool) -> int:
     from quorate.backup.catalog import catalog
-    from quorate.backup.places import local_folder, places
+    from quorate.backup.places import local_folder
+    from quorate.backup.where import on_hosts, places
+    from quorate.cli.look import door
     from quorate.cli.output import dump
     from quorate.report.console import BAD
     from quorate.spec.load import load
 
     cluster = load(file)
-    found, lost = await catalog(places(cluster, local_folder(cluster, file, to)), cluster.name)
+    async with door(cluster, file, asks=not json) as via:
+        there = (*places(cluster, local_folder(cluster, file, to)), *on_hosts(cluster, via))
+        found, lost = await catalog(there, cluster.name)
     if json:
         dump({"cluster": cluster.name, "backups": [each.as_dict() for each in found], "not_asked": lost})
     else:
@@ -250,9 +262,10 @@ async def _prove(
     from quorate.artifact.resolve import resolve
     from quorate.backup.archive import IDENTITY, check, open_set
     from quorate.backup.catalog import catalog, named
-    from quorate.backup.places import local_folder, places
+    from quorate.backup.places import local_folder
     from quorate.backup.prove import cluster_of, private, prove
-    from quorate.cli.look import busy
+    from quorate.backup.where import on_hosts, places
+    from quorate.cli.look import busy, door
     from quorate.cli.opening import opener
     from quorate.cli.output import dump
     from quorate.report.event import Said
@@ -261,19 +274,20 @@ async def _prove(
 
     cluster = load(file)
     folder = local_folder(cluster, file, to)
-    there = places(cluster, folder)
-    found, _ = await catalog(there, cluster.name)
-    chosen = named(found, name)
-    with private(folder) as scratch, busy(None if json else out, f"reading {chosen.name}") as emit:
-        path = await _brought(chosen, there, scratch)
-        locked = IDENTITY in check(path).members
-        store = Store.beside(file, cluster.name)
-        opens = await opener(identity, passphrase_from, asks=not json, what=chosen.name, locked=locked, store=store)
-        opened = open_set(path, opens)
-        then = cluster_of(opened, scratch, cluster, file.absolute().parent)
-        supply = await resolve(then, lambda text: emit(Said(text)), beside=file.absolute().parent)
-        proof = await prove(opened, then, supply, scratch, level=level, say=lambda text: emit(Said(text)))
-        await _noted(chosen, there, proof, scratch)
+    async with door(cluster, file, asks=not json) as via:
+        there = (*places(cluster, folder), *on_hosts(cluster, via))
+        found, _ = await catalog(there, cluster.name)
+        chosen = named(found, name)
+        with private(folder) as scratch, busy(None if json else out, f"reading {chosen.name}") as emit:
+            path = await _brought(chosen, there, scratch)
+            locked = IDENTITY in check(path).members
+            store = Store.beside(file, cluster.name)
+            opens = await opener(identity, passphrase_from, asks=not json, what=chosen.name, locked=locked, store=store)
+            opened = open_set(path, opens)
+            then = cluster_of(opened, scratch, cluster, file.absolute().parent)
+            supply = await resolve(then, lambda text: emit(Said(text)), beside=file.absolute().parent)
+            proof = await prove(opened, then, supply, scratch, level=level, say=lambda text: emit(Said(text)))
+            await _noted(chosen, there, proof, scratch)
     if json:
         dump({"name": chosen.name, "level": proof.level, "at": proof.at, "evidence": dict(proof.evidence)})
     else:

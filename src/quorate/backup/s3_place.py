@@ -1,0 +1,116 @@
+"""Backups in a bucket of a store that speaks S3."""
+
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from quorate import atomic
+from quorate.backup.places import Item
+from quorate.core import QuorateError
+from quorate.render.backup_places import label
+from quorate.spec.sections import Place as Spec
+from quorate.spec.sections import S3Place as Where
+from quorate.transport.password import stored
+
+if TYPE_CHECKING:
+    from obstore.store import ClientConfig, S3Credential, S3Store
+
+STALLED, LONGEST = "120s", "6h"
+"""Silence after which a request is given up, and how long one may take at most."""
+
+
+@dataclass(frozen=True)
+class S3Place:
+    """One bucket, and a prefix in it. An object is there whole or not at all: the store sees to it."""
+
+    where: Where
+    given: str
+    """Its place in the cluster file, for messages."""
+    _made: "dict[str, S3Store]" = field(default_factory=dict, repr=False, compare=False)
+
+    @property
+    def name(self) -> str:
+        """Its URL."""
+        return label(Spec(s3=self.where))
+
+    async def put(self, path: Path) -> None:
+        """Bring a file there, in parts where it is large."""
+        import obstore
+
+        with self._told():
+            await obstore.put_async(self._store(), path.name, path)
+
+    async def listing(self) -> Sequence[Item]:
+        """The objects directly below the prefix."""
+        import obstore
+
+        with self._told():
+            found = await obstore.list_with_delimiter_async(self._store())
+            return [Item(each["path"].rpartition("/")[2], each["size"]) for each in found["objects"]]
+
+    async def head(self, name: str, size: int) -> bytes:
+        """The first bytes of it; a store refuses a range that begins behind an empty object's end."""
+        import obstore
+
+        with self._told():
+            return bytes(await obstore.get_range_async(self._store(), name, start=0, length=size))
+
+    async def get(self, name: str, to: Path) -> None:
+        """Bring it here."""
+        import obstore
+
+        with self._told():
+            got = await obstore.get_async(self._store(), name)
+            atomic.demand(to.parent, [got.meta["size"]])
+            with atomic.replacing(to) as target:
+                async for piece in _pieces(got):
+                    target.write(piece)
+
+    async def remove(self, name: str) -> None:
+        """Remove it; that it is gone already is no error in S3."""
+        import obstore
+
+        with self._told():
+            await obstore.delete_async(self._store(), name)
+
+    def _store(self) -> "S3Store":
+        """The client, made once. Raises LocalError for a login or authority that can't be read."""
+        from obstore.store import S3Store
+
+        if "store" not in self._made:
+            id, _, secret = stored(self.where.login_file, f"{self.given}.login_file").partition(":")
+            login: S3Credential = {"access_key_id": id, "secret_access_key": secret, "token": None, "expires_at": None}
+            client: ClientConfig = {"connect_timeout": "15s", "read_timeout": STALLED, "timeout": LONGEST}
+            client["allow_http"] = self.where.endpoint.startswith("http://")
+            if self.where.ca_file:
+                client["root_certificate"] = self.where.ca_file.read_bytes()
+            self._made["store"] = S3Store(
+                self.where.bucket,
+                prefix=self.where.prefix or None,
+                endpoint=self.where.endpoint,
+                region=self.where.region,
+                # What the environment says of AWS is for other programs.
+                credential_provider=lambda: login,
+                client_options=client,
+            )
+        return self._made["store"]
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """The library's errors as ours: the first line says which, the rest is its own wording of HTTP."""
+        from obstore.exceptions import BaseError
+
+        try:
+            yield
+        except (OSError, BaseError) as error:
+            text = " ".join(str(error).split())
+            raise QuorateError(
+                f"{self.name}: {text[:300]}", f"check {self.given}: endpoint, bucket, login and authority"
+            ) from None
+
+
+async def _pieces(got: object) -> AsyncIterator[bytes]:
+    async for piece in got.stream(min_chunk_size=2**20):  # type: ignore[attr-defined]
+        yield bytes(piece)
