@@ -1,8 +1,10 @@
 """Backups in a bucket of a store that speaks S3."""
 
+import re
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,10 +17,15 @@ from quorate.spec.sections import S3Place as Where
 from quorate.transport.password import stored
 
 if TYPE_CHECKING:
+    from obstore import GetResult
     from obstore.store import ClientConfig, S3Credential, S3Store
 
 STALLED, LONGEST = "120s", "6h"
 """Silence after which a request is given up, and how long one may take at most."""
+
+
+PATIENCE = timedelta(minutes=1)
+"""After so long no failed request is tried again."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +55,9 @@ class S3Place:
 
         with self._told():
             found = await obstore.list_with_delimiter_async(self._store())
-            return [Item(each["path"].rpartition("/")[2], each["size"]) for each in found["objects"]]
+            named = ((each["path"].rpartition("/")[2], each["size"]) for each in found["objects"])
+            # Some stores have an object for a folder that was emptied, with an empty name.
+            return [Item(name, size) for name, size in named if name]
 
     async def head(self, name: str, size: int) -> bytes:
         """The first bytes of it; a store refuses a range that begins behind an empty object's end."""
@@ -94,23 +103,34 @@ class S3Place:
                 # What the environment says of AWS is for other programs.
                 credential_provider=lambda: login,
                 client_options=client,
+                retry_config={"max_retries": 3, "retry_timeout": PATIENCE},
             )
         return self._made["store"]
 
     @contextmanager
     def _told(self) -> Iterator[None]:
-        """The library's errors as ours: the first line says which, the rest is its own wording of HTTP."""
+        """The library's errors as ours."""
         from obstore.exceptions import BaseError
 
         try:
             yield
         except (OSError, BaseError) as error:
-            text = " ".join(str(error).split())
-            raise QuorateError(
-                f"{self.name}: {text[:300]}", f"check {self.given}: endpoint, bucket, login and authority"
-            ) from None
+            hint = f"check {self.given}: endpoint, bucket, login and authority"
+            raise QuorateError(f"{self.name}: {reason(str(error))}", hint) from None
 
 
-async def _pieces(got: object) -> AsyncIterator[bytes]:
-    async for piece in got.stream(min_chunk_size=2**20):  # type: ignore[attr-defined]
+def reason(text: str) -> str:
+    """Why a request failed: what the library tells first, and of its dump of the cause what an operator can use."""
+    first, _, dump = (" ".join(part.split()) for part in text.partition("Debug source:"))
+    if found := re.search(r"status code: (\d+).*?<Code>(\w+)</Code>", first):
+        return f"the store answers {found[1]} ({found[2]})"
+    if found := re.search(r"InvalidCertificate\( (?:\w+\( )*(\w+)", dump):
+        return f"its certificate is not believed: {found[1]}"
+    if found := re.search(r'message: "([^"]*)"', dump):
+        return found[1]
+    return first.rpartition(" - ")[2][:300]
+
+
+async def _pieces(got: "GetResult") -> AsyncIterator[bytes]:
+    async for piece in got.stream(min_chunk_size=2**20):
         yield bytes(piece)
