@@ -10,7 +10,8 @@ from quorate.component import endpoint
 from quorate.component.etcd import etcdctl
 from quorate.core import Transport
 from quorate.execute.survey import Service, View, survey
-from quorate.procedure import rules, sysctls
+from quorate.procedure import backups, rules, sysctls
+from quorate.procedure.backups import Backups
 from quorate.procedure.sysctls import Sysctl
 from quorate.resource.kube import kubectl
 from quorate.spec.cluster import Cluster, Host, Role
@@ -82,6 +83,10 @@ class Status:
     """Hosts that use the endpoint and can't connect to it."""
     unreachable: Mapping[str, str] = field(default_factory=dict)
     """Hosts that did not answer, with the reason."""
+    backups: Backups | None = None
+    """Those that etcd hosts take by themselves; None where they take none."""
+    warnings: tuple[str, ...] = ()
+    """What is no problem yet."""
     outlook: Outlook | None = None
     """What it survives from here on; no problem by itself."""
     problems: tuple[str, ...] = ()
@@ -114,6 +119,9 @@ class Status:
             role = ("leader" if member.leader else "follower") if member.version else ""
             state = "healthy" if member.healthy else "unhealthy"
             rows.append((member.host, "etcd member", state, ", ".join(filter(None, (role, size, member.version)))))
+        if self.backups and self.backups.sets:
+            newest = self.backups.sets[0]
+            rows.append((newest.host, "backup", newest.name, self.backups.text))
         rows += [(holder, f"{what} lease", "held", "") for what, holder in self.leases.items()]
         rows += [(host, "virtual IP", "held", self.vip) for host in self.vip_owners]
         for node in self.nodes:
@@ -131,6 +139,7 @@ class Status:
             "endpoint": self.endpoint,
             "ok": self.ok,
             "problems": list(self.problems),
+            "warnings": list(self.warnings),
             "unreachable": dict(self.unreachable),
             "survives": self.outlook.as_dict() if self.outlook else None,
             "services": {
@@ -138,6 +147,7 @@ class Status:
                 for host, services in self.services.items()
             },
             "etcd": [vars(member) for member in self.members],
+            "backups": self.backups.as_dict() if self.backups else None,
             "leases": dict(self.leases),
             "vip": {"address": self.vip, "owners": list(self.vip_owners)},
             "sysctls": {host: [vars(each) for each in found] for host, found in self.sysctls.items()},
@@ -165,6 +175,7 @@ def _questions(cluster: Cluster, host: Host) -> dict[str, str]:
         asked["endpoint"] = endpoint.reaches(cluster)
     if host.has(Role.ETCD):
         asked["member"] = f"{etcdctl(host)} --command-timeout=3s endpoint status -w json"
+    asked |= backups.questions(cluster, host)
     if host.has(Role.CONTROL_PLANE):
         get = f"{kubectl(f'https://{host.ip}:{cluster.apiserver.port}')} --request-timeout=5s get --raw"
         asked["nodes"] = f"{get} /api/v1/nodes"
@@ -176,6 +187,7 @@ def judge(cluster: Cluster, views: Mapping[str, View], lost: Mapping[str, str]) 
     """The status that the views add up to."""
     order = [host for host in cluster.hosts if host.name in views]
     vip, opened = str(cluster.endpoint.vip or ""), cluster.os.firewall == "open-ports"
+    kept = backups.read(cluster, views)
     found = Status(
         cluster=cluster.name,
         endpoint=cluster.server_url,
@@ -194,6 +206,8 @@ def judge(cluster: Cluster, views: Mapping[str, View], lost: Mapping[str, str]) 
         left_out={host.name: views[host.name].left_out for host in order if views[host.name].left_out},
         without_endpoint=tuple(host.name for host in order if "silent" in views[host.name].more.get("endpoint", "")),
         unreachable=dict(lost),
+        backups=kept,
+        warnings=tuple(backups.warnings(cluster, kept)),
         outlook=outlook(cluster, gone(cluster, views)),
     )
     return Status(**{**vars(found), "problems": tuple(_problems(cluster, found))})
@@ -244,6 +258,7 @@ def _problems(cluster: Cluster, found: Status) -> list[str]:
     else:
         said.append("no API server tells about its nodes")
     said += [f"{what} has no leader" for what in ELECTED if found.nodes and not found.leases.get(what)]
+    said += backups.problems(cluster, found.backups)
     limit = min(cluster.pki.renew_before_days, cluster.pki.leaf_days // 2)
     said += [
         f"{host}: {each.path} ends in {each.days} days"

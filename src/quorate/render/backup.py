@@ -6,10 +6,12 @@ last backup is enough. That read is linearizable: a member that answers it has a
 so none is missing in its snapshot.
 """
 
+import re
+
 from quorate.render import backup_places, retention, snapshot
 from quorate.render.sh import quote
 from quorate.render.snapshot import Taking
-from quorate.spec.layout import BACKUP, BIN, COPY
+from quorate.spec.layout import BACKUP, BACKUP_TIMER, BACKUP_UNIT, BIN, COPY, UNITS
 from quorate.spec.sections import Backup
 
 LOCK = "quorate/backup/lock"
@@ -28,6 +30,29 @@ SENT = "sent"
 def left(folder: str) -> str:
     """sh that takes away what the script has in its folder besides backups."""
     return f"rm -rf -- {quote(folder)}/.scheduled {quote(folder)}/.*.scheduled {quote(folder)}/{SENT}"
+
+
+def is_set(name: str, cluster: str) -> bool:
+    """Whether a name is that of a set of the cluster, without its suffix."""
+    return re.fullmatch(rf"{re.escape(cluster)}-\d{{8}}T\d{{6}}Z-[0-9a-f]{{8}}", name) is not None
+
+
+def asked(folder: str) -> str:
+    """sh that tells how a host's backups stand: lines of `set NAME BYTES`, `proof NAME JSON`, `sent LABEL SECONDS
+    NAME`, `since SECONDS`, and `failed WORDS`.
+    """
+    return f"""\
+cd {quote(folder)} || exit 0
+for f in *.backup; do if [ -f "$f" ]; then echo "set ${{f%.backup}} $(stat -c %s -- "$f")"; fi; done
+for f in *.proof.json; do
+  if [ -f "$f" ]; then printf 'proof %s ' "${{f%.proof.json}}"; tr -d '\\n' <"$f"; echo; fi
+done
+if [ -f {SENT} ]; then sed 's/^/sent /' {SENT}; fi
+stat -c 'since %Y' {UNITS}/{BACKUP_TIMER}
+if systemctl is-failed -q {BACKUP_UNIT}; then
+  echo "failed $(journalctl -q -n 20 -o cat --no-pager -t sh -u {BACKUP_UNIT} |
+    grep -vE '^(progress |Error: +exit status)' | tail -n 1)"
+fi"""
 
 
 def mark(folder: str) -> str:
