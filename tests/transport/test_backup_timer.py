@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from built import NEWEST, built
+from cluster_programs import NEWEST, built
 from waiting import within
 
 from quorate.backup import archive
