@@ -10,6 +10,7 @@ from preflight_world import world
 from test_staged_changes import MIXED
 
 from quorate.component.context import Context
+from quorate.component.settings.backup import taking
 from quorate.drill import breaks, hostwatch
 from quorate.execute import facts, lock_script, survey
 from quorate.execute.outage import Break, break_script, heal_script
@@ -17,8 +18,10 @@ from quorate.operation import change
 from quorate.plan.compile import compile_stage
 from quorate.preflight.catalog import QUESTIONS
 from quorate.procedure import support
+from quorate.render import backup
 from quorate.resource.prelude import PRELUDE
 from quorate.spec.cluster import Cluster, Endpoint, LoadBalancer, Rollout
+from quorate.spec.sections import Backup
 
 EXCLUDED = {
     "SC1007": "`name= other=`: two empty values",
@@ -64,6 +67,10 @@ def looks(number: int, now: Cluster) -> Iterator[tuple[str, str]]:
         yield f"support {name}", question
 
 
+SSH = {"host": "h", "user": "u", "path": "/srv/backups", "key": "/k", "known_hosts": "/h"}
+S3 = {"endpoint": "https://s3.example", "bucket": "backups", "prefix": "a/b", "login_file": "/l", "ca_file": "/c"}
+
+
 def others() -> Iterator[tuple[str, str]]:
     """Locks, the preflight, what drills break."""
     yield "lock", lock_script.take("t0ken", "record", {})
@@ -75,6 +82,10 @@ def others() -> Iterator[tuple[str, str]]:
     for question in QUESTIONS:
         for host in given.cluster.hosts:
             yield f"preflight {question.name} {host.name}", question.sh(given, host)
+    spec = Backup.model_validate({"schedule": "daily", "places": [{"ssh": SSH}, {"s3": S3}]})
+    told = taking(given.cluster, given.cluster.members[0], given.context.secrets)
+    yield "scheduled backup", backup.script("c", "m1", spec, "etcdctl", told)
+    yield "status of backups", backup.asked(spec.folder)
     one, other = given.cluster.hosts[0], given.cluster.hosts[1]
     faults: list[Break] = [make(one, "kubelet.service") for make in (breaks.killed, breaks.hung, breaks.stopped)]
     faults += [breaks.cut(one), breaks.apart(one, [other]), breaks.lossy(one, 5), breaks.slow(one, 100, 10)]
