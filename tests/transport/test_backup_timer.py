@@ -127,7 +127,7 @@ def members(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Host]]:
         with (host.root / "log").open("w") as log:
             running.append(subprocess.Popen(argv, stdout=log, stderr=log))
     try:
-        assert within(30, lambda: healthy(hosts))
+        assert within(60, lambda: healthy(hosts))
         for n in range(20):
             hosts[0].ctl(f"put /registry/pods/default/p{n} x")
         yield hosts
