@@ -56,6 +56,7 @@ def built(file: Path, quorate: Quorate, hosts: Hosts) -> Path:
     cluster = load(file)
     store = Store.beside(file, cluster.name)
     seal.identity(store)
+    store.keep()
     Past(store, file, cluster).finish(file.read_text(), {}, Supply(versions={"kubernetes": "1.20.2", "etcd": "3.4.23"}))
     hosts.scripts.clear()
     return file

@@ -12,6 +12,7 @@ from staged_world import MIXED
 from worlds import blob
 
 from quorate.component.context import Context
+from quorate.component.settings.backup import taking
 from quorate.drill import hostwatch, injections
 from quorate.execute import facts, survey
 from quorate.execute.outage import Injection, break_script, heal_script
@@ -20,11 +21,12 @@ from quorate.operation.stage import Operation
 from quorate.plan.compile import compile_stage
 from quorate.preflight.catalog import QUESTIONS
 from quorate.procedure import support
-from quorate.render import defrag, lock_script
+from quorate.render import backup, defrag, lock_script
 from quorate.render.prelude import PRELUDE
 from quorate.resource.job import Job
 from quorate.spec.cluster import Cluster, Endpoint, LoadBalancer, Rollout
 from quorate.spec.restoring import WEEK, Restoration
+from quorate.spec.sections import Backup
 
 FROM = Restoration(
     *("4711", "c-1", "0" * 64, 1000, 5000, {}), tool="etcdctl", bump=WEEK, nodes=("n9",), blob=blob("snapshot")
@@ -77,6 +79,10 @@ def looks(number: int, now: Cluster) -> Iterator[tuple[str, str]]:
         yield f"support {name}", question
 
 
+SSH = {"host": "h", "user": "u", "path": "/srv/backups", "key": "/k", "known_hosts": "/h"}
+S3 = {"endpoint": "https://s3.example", "bucket": "backups", "prefix": "a/b", "login_file": "/l", "ca_file": "/c"}
+
+
 def others() -> Iterator[tuple[str, str]]:
     """Locks, the preflight, what drills break."""
     yield "lock", lock_script.take("t0ken", "record", {})
@@ -92,6 +98,10 @@ def others() -> Iterator[tuple[str, str]]:
     for question in QUESTIONS:
         for host in given.cluster.hosts:
             yield f"preflight {question.name} {host.name}", question.sh(given, host)
+    spec = Backup.model_validate({"schedule": "daily", "places": [{"ssh": SSH}, {"s3": S3}]})
+    told = taking(given.cluster, given.cluster.members[0], given.context.secrets)
+    yield "scheduled backup", backup.script("c", "m1", spec, "etcdctl", told)
+    yield "status of backups", backup.asked(spec.folder)
     one, other = given.cluster.hosts[0], given.cluster.hosts[1]
     faults: list[Injection] = [
         make(one, "kubelet.service") for make in (injections.killed, injections.hung, injections.stopped)

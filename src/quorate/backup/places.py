@@ -1,4 +1,4 @@
-"""Where backups are kept: what each place can do, and the folder, the first of them."""
+"""What a place that keeps backups can do, and the simplest of them, a folder."""
 
 import shutil
 from collections.abc import Sequence
@@ -124,9 +124,3 @@ def local_folder(cluster: Cluster, file: Path, to: Path | None) -> Path:
     """Where a backup is made: the folder that was named, the first of the file's, or the default."""
     named = [place.folder for place in cluster.backup.places if place.folder is not None]
     return to.absolute() if to is not None else named[0] if named else default_folder(file)
-
-
-def places(cluster: Cluster, local: Path) -> tuple[Place, ...]:
-    """All places of a cluster; the folder in which backups are made comes first."""
-    folders = [place.folder for place in cluster.backup.places if place.folder is not None]
-    return tuple(FolderPlace(folder) for folder in dict.fromkeys([local, *folders]))

@@ -56,13 +56,12 @@ class Standing:
 
 def recipients(cluster: Cluster, store: Store) -> tuple[str, ...]:
     """For whom backups are sealed. Raises QuorateError when nobody could open one on the day when it counts."""
-    keys = cluster.backup.recipients or cluster.state.recipients
-    if not keys and seal.locked(store) is None:
+    if not (found := seal.backup_recipients(store, cluster)):
         raise QuorateError(
             "nobody could open a backup when this machine is lost: there is neither a passphrase nor a recipient",
             "set one with `quorate passphrase`, or name public keys in state.recipients or backup.recipients",
         )
-    return (age.public(seal.identity(store)), *keys)
+    return found
 
 
 async def standings(cluster: Cluster, via: Transport) -> tuple[list[Standing], dict[str, str]]:

@@ -8,9 +8,11 @@ from pathlib import Path
 from quorate.artifact.resolve import resolve
 from quorate.backup import proof
 from quorate.backup.manifest import Manifest
-from quorate.backup.places import Place, local_folder, places
+from quorate.backup.places import Place, local_folder
 from quorate.backup.proof import LEVELS
+from quorate.backup.retention import tidy
 from quorate.backup.take import Taken, recipients, take
+from quorate.backup.where import places
 from quorate.cli.connect import connected
 from quorate.cli.output import Output, busy, dump
 from quorate.core import ArtifactError, PlanError, QuorateError
@@ -19,6 +21,7 @@ from quorate.report.console import BAD, GOOD, NAME, QUIET, WARN
 from quorate.report.event import Said
 from quorate.spec.cluster import Cluster
 from quorate.spec.load import load
+from quorate.spec.sections import Keep
 from quorate.state import journal
 from quorate.state.past import Past
 from quorate.state.store import Store
@@ -37,6 +40,8 @@ async def take_one(out: Output, file: Path, to: Path | None, *, json: bool) -> i
     if not past.former:
         raise PlanError(f"{cluster.name} was never built from this folder", "`quorate apply` builds it")
     recipients(cluster, store)
+    # The key of this folder among them may be new.
+    store.keep()
     folder = local_folder(cluster, file, to)
     secrets = store.secrets(cluster, datetime.now(UTC), persist=False)
     with journal.run(store, "backup") as run:
@@ -45,7 +50,7 @@ async def take_one(out: Output, file: Path, to: Path | None, *, json: bool) -> i
                 taken = await take(
                     past.there, store, secrets, via, (file, past.text), folder, lambda text: emit(Said(text))
                 )
-                lost = await _everywhere(taken, places(cluster, folder)[1:])
+                lost = await _everywhere(taken, places(cluster, folder)[1:], cluster.backup.keep)
                 warnings = await _undelivered(cluster, file, taken.manifest)
         run.end(ok=not lost, name=taken.path.name, failures=lost)
     if json:
@@ -55,14 +60,15 @@ async def take_one(out: Output, file: Path, to: Path | None, *, json: bool) -> i
     return FAILED if lost else 0
 
 
-async def _everywhere(taken: Taken, others: Sequence[Place]) -> dict[str, str]:
-    """Bring it to the other places; those that did not take it, with the reason."""
+async def _everywhere(taken: Taken, others: Sequence[Place], keep: Keep) -> dict[str, str]:
+    """Bring it to the other places, where others need not stay then; those that did not take it, with the reason."""
     lost = {}
     for place in others:
         try:
             await place.put(taken.path)
             if taken.proof is not None:
                 await place.put(taken.path.with_suffix(proof.SUFFIX))
+            await tidy(place, taken.manifest.cluster, keep, datetime.now(UTC))
         except QuorateError as error:
             lost[place.name] = str(error)
     return lost

@@ -7,9 +7,11 @@ from rich.table import Table
 from rich.text import Text
 
 from quorate.backup.catalog import Found, catalog
-from quorate.backup.places import local_folder, places
+from quorate.backup.places import local_folder
 from quorate.backup.proof import LEVELS
+from quorate.backup.where import on_hosts, places
 from quorate.cli.backup import FAILED
+from quorate.cli.connect import connected
 from quorate.cli.output import Output, dump
 from quorate.plan.words import line, size
 from quorate.report.console import BAD, GOOD, NAME, QUIET, WARN
@@ -19,7 +21,9 @@ from quorate.spec.load import load
 async def list_backups(out: Output, file: Path, to: Path | None, *, json: bool) -> int:
     """Show the backups of all places; FAILED where one can't be asked."""
     cluster = load(file)
-    found, lost = await catalog(places(cluster, local_folder(cluster, file, to)), cluster.name)
+    async with connected(cluster, file, asks=not json) as via:
+        there = (*places(cluster, local_folder(cluster, file, to)), *on_hosts(cluster, via))
+        found, lost = await catalog(there, cluster.name)
     if json:
         dump({"cluster": cluster.name, "backups": [each.as_dict() for each in found], "not_asked": lost})
     else:

@@ -7,10 +7,12 @@ from quorate import atomic
 from quorate.artifact.resolve import resolve
 from quorate.backup.archive import IDENTITY, SUFFIX, OpenedSet, check, open_set
 from quorate.backup.catalog import Found, catalog, named
-from quorate.backup.places import FolderPlace, Place, local_folder, places
+from quorate.backup.places import FolderPlace, Place, local_folder
 from quorate.backup.proof import LEVELS, Proof
 from quorate.backup.proof import SUFFIX as PROOF_SUFFIX
 from quorate.backup.prove import cluster_of, private, prove
+from quorate.backup.where import on_hosts, places
+from quorate.cli.connect import connected
 from quorate.cli.opening import opener
 from quorate.cli.output import Output, busy, dump
 from quorate.plan.words import many
@@ -34,19 +36,20 @@ async def prove_one(
     """Prove a backup, and note that beside it. Raises VerifyFailed when it could not be restored."""
     cluster = load(file)
     folder = local_folder(cluster, file, to)
-    there = places(cluster, folder)
-    found, _ = await catalog(there, cluster.name)
-    chosen = named(found, name)
-    with private(folder) as scratch, busy(None if json else out, f"reading {chosen.name}") as emit:
-        path = await brought(chosen, there, scratch)
-        locked = IDENTITY in check(path).members
-        store = Store.beside(file, cluster.name)
-        opens = await opener(identity, passphrase_from, asks=not json, what=chosen.name, locked=locked, store=store)
-        opened = open_set(path, opens)
-        then = cluster_of(opened, scratch, cluster, file.absolute().parent)
-        supply = await resolve(then, lambda text: emit(Said(text)), beside=file.absolute().parent)
-        proof = await prove(opened, then, supply, scratch, level=level, say=lambda text: emit(Said(text)))
-        await _noted(chosen, there, proof, scratch)
+    async with connected(cluster, file, asks=not json) as via:
+        there = (*places(cluster, folder), *on_hosts(cluster, via))
+        found, _ = await catalog(there, cluster.name)
+        chosen = named(found, name)
+        with private(folder) as scratch, busy(None if json else out, f"reading {chosen.name}") as emit:
+            path = await brought(chosen, there, scratch)
+            locked = IDENTITY in check(path).members
+            store = Store.beside(file, cluster.name)
+            opens = await opener(identity, passphrase_from, asks=not json, what=chosen.name, locked=locked, store=store)
+            opened = open_set(path, opens)
+            then = cluster_of(opened, scratch, cluster, file.absolute().parent)
+            supply = await resolve(then, lambda text: emit(Said(text)), beside=file.absolute().parent)
+            proof = await prove(opened, then, supply, scratch, level=level, say=lambda text: emit(Said(text)))
+            await _noted(chosen, there, proof, scratch)
     if json:
         dump({"name": chosen.name, "level": proof.level, "at": proof.at, "evidence": dict(proof.evidence)})
     else:

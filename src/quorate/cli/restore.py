@@ -11,13 +11,15 @@ from quorate.backup import archive
 from quorate.backup.archive import IDENTITY, SUFFIX, OpenedSet, open_set
 from quorate.backup.catalog import Found, catalog, named
 from quorate.backup.objects import Selection, objects, text
-from quorate.backup.places import FolderPlace, local_folder, places
+from quorate.backup.places import FolderPlace, local_folder
 from quorate.backup.proof import LEVELS
 from quorate.backup.prove import cluster_of, private
 from quorate.backup.restore import check, live, loses, preview, restoration
+from quorate.backup.where import on_hosts, places
 from quorate.cli.apply import walk
 from quorate.cli.backup import take_one
 from quorate.cli.backup_prove import brought
+from quorate.cli.connect import connected
 from quorate.cli.opening import opener
 from quorate.cli.output import Output, busy, dump
 from quorate.core import PlanError, QuorateError, Transport, UsageError
@@ -129,14 +131,16 @@ async def _opened(out: Output, asked: Asked, scratch: Path, store: Store) -> tup
     given = Path(asked.name)
     is_file = given.suffix == SUFFIX and given.is_file()
     folder = given.parent if is_file else local_folder(cluster, asked.file, asked.folder)
-    there = (FolderPlace(folder),) if is_file else places(cluster, folder)
-    with busy(None if asked.json else out, f"reading {given.name}"):
-        found, _ = await catalog(there, cluster.name)
-        if not asked.name:
-            raise _unnamed(found)
-        chosen: Found | None = None if is_file else named(found, asked.name)
-        chosen = next((each for each in found if is_file and each.name == given.name.removesuffix(SUFFIX)), chosen)
-        path = given if chosen is None or is_file else await brought(chosen, there, scratch)
+    async with connected(cluster, asked.file, asks=not asked.json) as via:
+        there = (FolderPlace(folder),) if is_file else (*places(cluster, folder), *on_hosts(cluster, via))
+        with busy(None if asked.json else out, f"reading {given.name}"):
+            found, _ = await catalog(there, cluster.name)
+            if not asked.name:
+                raise _unnamed(found)
+            chosen: Found | None = None if is_file else named(found, asked.name)
+            chosen = next((each for each in found if is_file and each.name == given.name.removesuffix(SUFFIX)), chosen)
+            path = given if chosen is None or is_file else await brought(chosen, there, scratch)
+    with busy(None if asked.json else out, f"opening {path.name}"):
         locked = IDENTITY in archive.check(path).members
         opens = await opener(
             *(asked.identity, asked.passphrase_from),

@@ -70,13 +70,17 @@ def show(out: Output, cluster: Cluster, found: Status) -> None:
     if found.nodes:
         versions = ", ".join(sorted({node.version for node in found.nodes}))
         out.say((f"{'nodes':<20}", QUIET), f"{len(ready)} of {len(found.nodes)} Ready, {versions}")
+    if found.backups:
+        out.say((f"{'newest backup':<20}", QUIET), found.backups.text)
     if found.outlook:
         spare = found.outlook.may_fail
         out.say((f"{'outlook':<20}", QUIET), (found.outlook.text, "" if spare else WARN if found.outlook.ok else BAD))
-    if found.problems:
+    if found.problems or found.warnings:
         out.console.print()
     for problem in found.problems:
         out.say(("! ", BAD), problem)
+    for warning in found.warnings:
+        out.say(("! ", WARN), warning)
 
 
 def _hosts(cluster: Cluster, found: Status) -> Table:

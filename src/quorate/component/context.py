@@ -33,12 +33,16 @@ class Context:
     secrets: Secrets
     minor: Minor
     texts: Mapping[str, str] = field(default_factory=dict)
-    """Files of the user's that go into the cluster as they are: `audit-policy`, `cni-manifest`, and PEMs of registries,
-    `ca-of SERVER`."""
+    """Files of the user's that go into the cluster as they are: `audit-policy`, `cni-manifest`, PEMs of registries,
+    `ca-of SERVER`, and of places for backups `ca-of-place N` and `hosts-of-place N`."""
     logins: Mapping[str, str] = field(default_factory=dict, repr=False)
     """`USER:PASSWORD` by registry or mirror."""
     proxy_login: str = field(default="", repr=False)
     """`USER:PASSWORD` of the hosts' proxy, if it wants one."""
+    recipients: tuple[str, ...] = ()
+    """Public keys of age or SSH, for which hosts seal backups."""
+    place_keys: Mapping[int, str] = field(default_factory=dict, repr=False)
+    """By which hosts are let in where they bring backups to, by the place's number: private key, or login."""
     established: Cluster | None = None
     """The cluster as the last whole apply left it; None while it is being built for the first time."""
     releases: Mapping[str, str] = field(default_factory=dict)

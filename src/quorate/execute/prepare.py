@@ -36,7 +36,7 @@ from quorate.state import seal
 from quorate.state.past import Past, fingerprint
 from quorate.state.record import Record
 from quorate.state.store import Store
-from quorate.transport.password import stored
+from quorate.transport.password import private, stored
 
 LOOKS, PAUSE = 5, 1.0
 """How often, after how many seconds, what alone does not answer is asked again: a virtual IP that moves or an election
@@ -132,6 +132,8 @@ async def prepare(
         # Taking away needs none, and variables are not set for ever.
         logins=_logins(cluster) if guarded else {},
         proxy_login=_proxy_login(cluster) if guarded else "",
+        recipients=_recipients(store, cluster) if guarded else (),
+        place_keys=_place_keys(cluster) if guarded else {},
         established=past.established,
         releases=past.releases() if guarded else {},
         former=past.former,
@@ -286,6 +288,11 @@ def _texts(cluster: Cluster) -> dict[str, str]:
     for server, access in cluster.runtime.registry_access.items():
         if access.ca_file:
             found[f"ca-of {server}"] = _ended(access.ca_file.read_text(encoding="ascii", errors="replace"))
+    for index, place in enumerate(cluster.backup.places if cluster.backup.schedule else ()):
+        if place.ssh:
+            found[f"hosts-of-place {index}"] = _ended(place.ssh.known_hosts.read_text(encoding="utf-8"))
+        elif place.s3 and place.s3.ca_file:
+            found[f"ca-of-place {index}"] = _ended(place.s3.ca_file.read_text(encoding="ascii", errors="replace"))
     return found
 
 
@@ -311,6 +318,34 @@ def _proxy_login(cluster: Cluster) -> str:
     if not LOGIN.fullmatch(login):
         raise PlanError("the login of os.proxy is none", "write USER:PASSWORD into its login_file, or variable")
     return login
+
+
+def _recipients(store: Store, cluster: Cluster) -> tuple[str, ...]:
+    """Whom hosts seal backups for. Raises PlanError when nobody else could open them."""
+    if not cluster.backup.schedule:
+        return ()
+    if not (found := seal.backup_recipients(store, cluster)):
+        raise PlanError(
+            "backup.schedule: who has lost this machine could not open what the etcd hosts seal",
+            "run `quorate passphrase`, or write a public key into state.recipients",
+        )
+    return found
+
+
+def _place_keys(cluster: Cluster) -> dict[int, str]:
+    """What lets hosts in where they bring backups to. Raises LocalError for a file that can't be read, PlanError for
+    no login.
+    """
+    found: dict[int, str] = {}
+    for index, place in enumerate(cluster.backup.places if cluster.backup.schedule else ()):
+        where = f"backup.places[{index}]"
+        if place.ssh:
+            found[index] = private(place.ssh.key, f"{where}.ssh.key")
+        elif place.s3:
+            found[index] = stored(place.s3.login_file, f"{where}.s3.login_file") + "\n"
+            if not LOGIN.fullmatch(found[index].strip()):
+                raise PlanError(f"the login of {where}.s3 is none", "write ACCESS_KEY:SECRET_KEY into its login_file")
+    return found
 
 
 def _ended(text: str) -> str:

@@ -9,7 +9,8 @@ from typing import Any
 from quorate.component import endpoint
 from quorate.core import Transport
 from quorate.execute.survey import Service, View, survey
-from quorate.procedure import members, rules, sysctls
+from quorate.procedure import backups, members, rules, sysctls
+from quorate.procedure.backups import Backups
 from quorate.procedure.members import Alarm, Member
 from quorate.procedure.sysctls import Sysctl
 from quorate.resource.kube import kubectl
@@ -72,6 +73,10 @@ class Status:
     """Hosts that use the endpoint and can't connect to it."""
     unreachable: Mapping[str, str] = field(default_factory=dict)
     """Hosts that did not answer, with the reason."""
+    backups: Backups | None = None
+    """Those that etcd hosts take by themselves; None where they take none."""
+    warnings: tuple[str, ...] = ()
+    """What is no problem yet."""
     outlook: Outlook | None = None
     """What it survives from here on; no problem by itself."""
     problems: tuple[str, ...] = ()
@@ -105,6 +110,9 @@ class Status:
             rows.append(
                 (member.host, "etcd member", state, ", ".join(filter(None, (role, member.size, member.version))))
             )
+        if self.backups and self.backups.sets:
+            newest = self.backups.sets[0]
+            rows.append((newest.host, "backup", newest.name, self.backups.text))
         rows += [(holder, f"{what} lease", "held", "") for what, holder in self.leases.items()]
         rows += [(host, "virtual IP", "held", self.vip) for host in self.vip_owners]
         for node in self.nodes:
@@ -122,6 +130,7 @@ class Status:
             "endpoint": self.endpoint,
             "ok": self.ok,
             "problems": list(self.problems),
+            "warnings": list(self.warnings),
             "unreachable": dict(self.unreachable),
             "survives": self.outlook.as_dict() if self.outlook else None,
             "services": {
@@ -130,6 +139,7 @@ class Status:
             },
             "etcd": [vars(member) for member in self.members],
             "etcd_alarms": {alarm.kind: list(alarm.hosts) for alarm in self.alarms},
+            "backups": self.backups.as_dict() if self.backups else None,
             "leases": dict(self.leases),
             "vip": {"address": self.vip, "owners": list(self.vip_owners)},
             "sysctls": {host: [vars(each) for each in found] for host, found in self.sysctls.items()},
@@ -157,6 +167,7 @@ def _questions(cluster: Cluster, host: Host) -> dict[str, str]:
         asked["endpoint"] = endpoint.reaches(cluster)
     if host.has(Role.ETCD):
         asked |= members.questions(host)
+    asked |= backups.questions(cluster, host)
     if host.has(Role.CONTROL_PLANE):
         get = f"{kubectl(f'https://{host.ip}:{cluster.apiserver.port}')} --request-timeout=5s get --raw"
         asked["nodes"] = f"{get} /api/v1/nodes"
@@ -170,6 +181,7 @@ def judge(cluster: Cluster, views: Mapping[str, View], lost: Mapping[str, str]) 
     order = [host for host in cluster.hosts if host.name in views]
     vip, opened = str(cluster.endpoint.vip or ""), cluster.os.firewall == "open-ports"
     found_members = tuple(members.read(host, views.get(host.name)) for host in cluster.members)
+    kept = backups.read(cluster, views)
     found = Status(
         cluster=cluster.name,
         endpoint=cluster.server_url,
@@ -189,6 +201,8 @@ def judge(cluster: Cluster, views: Mapping[str, View], lost: Mapping[str, str]) 
         left_out={host.name: views[host.name].left_out for host in order if views[host.name].left_out},
         without_endpoint=tuple(host.name for host in order if "silent" in views[host.name].more.get("endpoint", "")),
         unreachable=dict(lost),
+        backups=kept,
+        warnings=tuple(backups.warnings(cluster, kept)),
         outlook=members.foreseen(outlook(cluster, gone(cluster, views)), found_members),
     )
     return Status(**{**vars(found), "problems": tuple(_problems(cluster, found))})
@@ -240,6 +254,7 @@ def _problems(cluster: Cluster, found: Status) -> list[str]:
     else:
         said.append("no API server tells about its nodes")
     said += [f"{what} has no leader" for what in ELECTED if found.nodes and not found.leases.get(what)]
+    said += backups.problems(cluster, found.backups)
     limit = min(cluster.pki.renew_before_days, cluster.pki.leaf_days // 2)
     said += [
         f"{host}: {each.path} ends in {each.days} days"

@@ -11,7 +11,7 @@ from quorate.render.sh import quote
 ONE_MEMBER_WITHIN_S = 1800
 """Seconds for one member: 500 s were seen with a large store on a slow disk (Kubernetes issue 93280). etcdctl gives up
 after 5 s by itself, while the member goes on."""
-ANSWERS_WITHIN_S = 120
+ANSWER_WITHIN_S = 120
 """Seconds for a member to answer again when its store is written, and for an API server to be ready after its rest."""
 
 
@@ -44,8 +44,9 @@ def defragmented(ctl: str, health: str, *, rests: Sequence[str] = (), ready: str
 def _until(check: str) -> str:
     """sh that waits for a check."""
     return (
-        f"end=$(( $(date +%s) + {ANSWERS_WITHIN_S} )); until ( {check} ) >/dev/null 2>&1; do\n"
-        f'  [ "$(date +%s)" -lt $end ] || {{ echo "no answer {ANSWERS_WITHIN_S} s after it" >&2; exit 1; }}; sleep 0.2; done'
+        f"end=$(( $(date +%s) + {ANSWER_WITHIN_S} )); until ( {check} ) >/dev/null 2>&1; do\n"
+        f'  [ "$(date +%s)" -lt $end ] || {{ echo "no answer {ANSWER_WITHIN_S} s after it" >&2; exit 1; }}; '
+        "sleep 0.2; done"
     )
 
 

@@ -107,7 +107,7 @@ said=$(q_utl snapshot status snapshot.db -w json 2>status.log) ||
 rm -f status.log
 rev=$(printf %s "$said" | q_pick revision)
 said=$(q_ask --command-timeout=120s endpoint hashkv --rev="$rev" -w json 2>/dev/null) || said=
-live_hash=$(printf %s "$said" | q_pick hash) live_compact=$(printf %s "$said" | q_pick compact_revision)
+live_hash=$(printf %s "$said" | q_pick hash) live_compact=$(printf %s "$said" | q_compacted)
 live_total=$(q_ask get '' --from-key --limit=1 --keys-only --consistency=s --rev="$rev" -w fields 2>/dev/null |
   sed -n 's/^"Count" : //p')
 bytes=$(stat -c %s snapshot.db) sum=$(sha256sum <snapshot.db); sum=${sum%% *}
@@ -166,7 +166,7 @@ def _manifest(t: Taking) -> str:
     return f"""\
 volumes=$(q_ask get /registry/persistentvolumes/ --prefix --keys-only --consistency=s --limit={VOLUMES} 2>/dev/null |
   sed -n 's/[^A-Za-z0-9._/-]//g; s|^/registry/persistentvolumes/||p') || volumes=
-set -- $(cat {quote(t.mark)} 2>/dev/null || echo none 0 none)
+number=0 digest=none; {{ read -r _ number digest <{quote(t.mark)}; }} 2>/dev/null || :
 {{
 printf '{{"format":1,'
 cat {heredoc(fixed)}
@@ -175,13 +175,15 @@ printf ',"etcd":{{"version":"%s","cluster_version":"%s","storage_version":"%s"' 
 printf ',"cluster_id":%s,"members":%s,"revision":%s,"compact_revision":%s' "$id" "$members" "$rev" "$compact"
 printf ',"hash":%s,"size":%s,"sha256":"%s","keys":{{' "$hash" "$bytes" "$sum"
 sed 's/^\\([0-9]*\\) \\(.*\\)$/"\\2":\\1/' counts | paste -sd,
-printf '}}}},"state":{{"sequence":%s,"digest":"%s"}},"binaries":{{' "$2" "$3"
+printf '}}}},"state":{{"sequence":%s,"digest":"%s"}},"binaries":{{' "$number" "$digest"
 for f in {" ".join(DIGESTED)}; do
   if [ -f {quote(t.programs)}/$f ]; then sha256sum {quote(t.programs)}/$f; fi
 done | sed 's|^\\([0-9a-f]*\\) .*/\\([^/]*\\)$|"\\2":"\\1"|' | paste -sd,
 printf '}},"not_in_it":['
-printf '%s\\n' {" ".join(map(quote, _FIXED))} $(for v in $volumes; do printf 'volume:%s\\n' "$v"; done) |
-  sed 's/^volume:/persistent volume /; s/.*/"&"/' | paste -sd,
+{{
+  printf '%s\\n' {" ".join(map(quote, _FIXED))}
+  for v in $volumes; do printf 'volume:%s\\n' "$v"; done
+}} | sed 's/^volume:/persistent volume /; s/.*/"&"/' | paste -sd,
 printf ']}}\\n'
 }} | tr -d '\\n' >manifest.json
 """

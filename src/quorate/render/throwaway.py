@@ -31,6 +31,8 @@ q_fail() {{ echo "$1" >&2; exit 1; }}
 q_why() {{ grep -v '^[IW][0-9]\\|"level":"\\(info\\|warn\\)"' "$1" | tail -n 1 | cut -c1-300; }}
 q_stop() {{ kill -9 "$1" 2>/dev/null || :; wait "$1" 2>/dev/null || :; }}
 q_pick() {{ sed -n "s/.*\\"$1\\":\\"\\{{0,1\\}}\\([^,\\"}}]*\\).*/\\1/p" | head -n 1; }}
+# etcd says -1 as long as it has compacted nothing.
+q_compacted() {{ q_pick compact_revision | sed 's/^-1$/0/'; }}
 q_utl() {{
   for q_p in {first}; do
     if [ -x {quote(programs)}/"$q_p" ]; then {quote(programs)}/"$q_p" "$@"; return; fi
@@ -75,7 +77,7 @@ def counted(rev: str) -> str:
     return f"""\
 total=$(q_own get '' --from-key --limit=1 --keys-only --consistency=s --rev={rev} -w fields | sed -n 's/^"Count" : //p')
 said=$(q_own endpoint hashkv --rev={rev} -w json)
-hash=$(printf '%s' "$said" | q_pick hash) compact=$(printf '%s' "$said" | q_pick compact_revision)
+hash=$(printf '%s' "$said" | q_pick hash) compact=$(printf '%s' "$said" | q_compacted)
 """
 
 

@@ -36,7 +36,7 @@ from quorate.spec.kinds import (
 )
 from quorate.spec.layout import BACKUPS
 
-Part = Literal["kubernetes", "etcd", "containerd", "docker", "runc", "cni_plugins"]
+Part = Literal["kubernetes", "etcd", "containerd", "docker", "runc", "cni_plugins", "age"]
 
 
 class Versions(Model):
@@ -58,6 +58,8 @@ class Versions(Model):
     """CoreDNS, where quorate builds its image (`artifacts.source: modules`)."""
     metrics_server: Version | None = None
     """metrics-server, where quorate builds its image (`artifacts.source: modules`)."""
+    age: Version | None = None
+    """age, with which etcd hosts seal backups (`backup.schedule`)."""
     crictl: Version | None = None
     """crictl, where quorate builds it (`artifacts.source: modules`)."""
 

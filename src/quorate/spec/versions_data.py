@@ -44,6 +44,7 @@ _FIRST = Minor(
     runc="1.3.7",
     cni_plugins="1.9.1",
     crictl="1.34.0",
+    age="1.3.2",
     docker="20.10.24",
     docker_range=Range("19.3.0", "25.0.0"),
     pause_image="registry.k8s.io/pause:3.2",

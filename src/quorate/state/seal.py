@@ -68,13 +68,18 @@ def numbered(store: Store, cluster: str, digest: str) -> Mark:
 
 
 def identity(store: Store) -> str:
-    """The private key for the copies, made when there is none."""
-    path = store.path / "copy/identity"
-    content = store.read(path, private=True)
-    if content is None:
-        content = age.make_identity().encode() + b"\n"
-        store.write(path, content)
-    return content.decode().strip()
+    """The private key for the copies and for backups, made when there is none; `store.keep` writes it."""
+    made = store.once(store.path / "copy/identity", lambda: age.make_identity().encode() + b"\n")
+    return made.decode().strip()
+
+
+def backup_recipients(store: Store, cluster: Cluster) -> tuple[str, ...]:
+    """Whom backups are sealed for: the key of the copies, and who may open them without the passphrase.
+
+    None where nobody but this folder could open them.
+    """
+    given = cluster.backup.recipients or cluster.state.recipients
+    return (age.public(identity(store)), *given) if given or locked(store) is not None else ()
 
 
 def locked(store: Store) -> bytes | None:
@@ -86,7 +91,9 @@ def set_passphrase(store: Store, passphrase: str) -> None:
     """Lock the private key with a new passphrase. The next apply brings it to the hosts."""
     if len(passphrase) < SHORTEST:
         raise QuorateError(f"the passphrase is shorter than {SHORTEST} characters", "take some words that you can keep")
-    store.write(store.path / "copy/identity.age", age.lock(identity(store).encode(), passphrase))
+    key = identity(store)
+    store.keep()
+    store.write(store.path / "copy/identity.age", age.lock(key.encode(), passphrase))
 
 
 def opened(store: Store, cluster: Cluster) -> bool:
@@ -193,6 +200,7 @@ class Copies:
         if not self._cluster.state.copies or not opened(self._store, self._cluster):
             return
         recipients = (age.public(identity(self._store)), *self._cluster.state.recipients)
+        self._store.keep()
         bundle = gather(self._store.path, self._cluster, self._file, self._text)
         mark = numbered(self._store, self._cluster.name, bundle.digest)
         due = [name for name in self._wanted if anew or self._held.get(name) != mark]

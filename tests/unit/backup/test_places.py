@@ -11,8 +11,9 @@ from state_folders import cluster
 
 from quorate.backup import archive
 from quorate.backup.catalog import Found, catalog, named
-from quorate.backup.places import FolderPlace, default_folder, local_folder, places
+from quorate.backup.places import FolderPlace, default_folder, local_folder
 from quorate.backup.proof import Proof, from_host
+from quorate.backup.where import places
 from quorate.core import QuorateError
 from quorate.spec.cluster import Backup, Cluster
 

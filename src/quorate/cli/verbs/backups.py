@@ -40,7 +40,9 @@ def backup(*, file: File = DEFAULT, to: To = None, json: Json = False) -> int:
 
 
 def list_(*, file: File = DEFAULT, to: To = None, json: Json = False) -> int:
-    """List the backups, the newest first: when, from where, how large, how far proved. No host is asked."""
+    """List the backups, the newest first: when, from where, how large, how far proved. Etcd hosts that take backups by
+    themselves are asked as well.
+    """
     from quorate.cli.backup_list import list_backups
     from quorate.cli.output import Output, run
 

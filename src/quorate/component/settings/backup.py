@@ -56,6 +56,6 @@ def fingerprints(secrets: Secrets) -> dict[str, str]:
     """SHA-256 of each authority's certificate (DER), by its id."""
     found: dict[str, str] = {}
     for each in profiles.AUTHORITIES:
-        lines = secrets.text(f"{each.id}.crt").split("-----")[2]
-        found[each.id] = hashlib.sha256(base64.b64decode(lines)).hexdigest()
+        lines = [line for line in secrets.text(f"{each.id}.crt").splitlines() if not line.startswith("-")]
+        found[each.id] = hashlib.sha256(base64.b64decode("".join(lines))).hexdigest()
     return found
