@@ -108,7 +108,8 @@ def _s3(index: int, place: S3Place) -> str:
     return f"""\
 s3_{index}() {{ {given} "$@"; }}
 put_{index}() {{
-  [ "$(stat -c %s -- "$1")" -le {PUT_LIMIT_BYTES} ] || {{ echo "$2 has more than {PUT_LIMIT_BYTES} bytes" >&2; return 1; }}
+  [ "$(stat -c %s -- "$1")" -le {PUT_LIMIT_BYTES} ] ||
+    {{ echo "$2 has more than {PUT_LIMIT_BYTES} bytes" >&2; return 1; }}
   s3_{index} PUT "/{before}$2" '' "$1"
 }}
 list_{index}() {{
