@@ -17,7 +17,7 @@ sys.path += [str(ROOT / "tests" / folder) for folder in ("property", "unit")]
 
 from hypothesis import HealthCheck, Phase, given, settings  # noqa: E402
 from past_clusters import context as former_context  # noqa: E402
-from test_staged_changes import CLUSTERS  # noqa: E402
+from staged_world import CLUSTERS  # noqa: E402
 from worlds import contexts, secrets, supply  # noqa: E402
 
 from quorate.component.context import Context  # noqa: E402

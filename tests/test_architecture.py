@@ -23,6 +23,7 @@ SHARED = {
     "hostports",
     "links",
     "etcd_disk",
+    "etcd_restore",
     "folder_disk",
     "service",
     "firewall",
@@ -39,6 +40,7 @@ QUOTING = {"quote", "sh", "heredoc", "kubectl", "etcdctl"}
 
 LATE = {
     ("artifact/fetch.py", "httpx2"): "what is in the cache is not fetched",
+    ("backup/ssh_place.py", "asyncssh"): "few clusters have a place behind SSH",
     ("cli/main.py", "importlib.metadata"): "nothing but --version needs it",
     ("execute/prepare.py", "httpx2"): "few clusters name a manifest by its URL",
     ("transport/ssh.py", "quorate.transport.connect"): "it brings asyncssh, which a wrong cluster file does not need",

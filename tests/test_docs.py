@@ -135,6 +135,8 @@ def test_commands_exist(page: Path) -> None:
             verbs = ("lab", words[1])
         elif words[0] == "lab":
             continue
+        elif words[0] == "backup" and words[1:2] and words[1] in cli.BACKUP:
+            verbs = ("backup", words[1])
         words = words[: words.index("--")] if "--" in words else words
         for word in words:
             if word.startswith("-"):
@@ -170,7 +172,7 @@ def test_cluster_files_load(page: Path, tmp_path: Path) -> None:
             body = body.replace(", load-balancer]", "]")
         body = body.replace('"1.36.0"', '"1.23.0"') if "kind: docker" in body else body
         for path in re.findall(
-            r"[\[\s](\S+\.tar|sudo-password|ssh-password|bundle|\S+_ed25519|\S+/my-cni\.yaml|site-ca\.pem|(?:registry|proxy)-login)\b",
+            r"[\[\s](\S+\.tar|sudo-password|ssh-password|bundle|\S+_ed25519|\S+/my-cni\.yaml|site-ca\.pem|(?:registry|proxy|backup)-login|backup-hosts)\b",
             body,
         ):
             place = tmp_path / path.lstrip("[").replace("~/.ssh/", "")

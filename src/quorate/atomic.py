@@ -4,9 +4,10 @@ import errno
 import os
 import re
 import tempfile
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
 
 from quorate.core import QuorateError
 
@@ -22,12 +23,19 @@ def write(path: Path, content: bytes, *, mode: int = 0o600, new: bool = False, s
     `new`: the file must not exist. `sync_folder` False leaves the folder's sync to the caller, who has
     more to write. Raises OSError; FileExistsError for `new`. The folder must exist.
     """
+    with replacing(path, mode=mode, new=new, sync_folder=sync_folder) as file:
+        file.write(content)
+
+
+@contextmanager
+def replacing(path: Path, *, mode: int = 0o600, new: bool = False, sync_folder: bool = True) -> Iterator[BinaryIO]:
+    """The same for a file that is written piece by piece: it has its name when the block ends, without an error."""
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.{os.getpid()}-", suffix=".tmp", dir=path.parent)
     temporary = Path(name)
     try:
         with os.fdopen(handle, "wb") as file:
             os.fchmod(file.fileno(), mode)
-            file.write(content)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         if new:

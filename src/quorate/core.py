@@ -236,7 +236,7 @@ EXIT_CODES: Mapping[int, str] = {
     4: "the plan contradicts itself, a guard refuses it, or the preflight found something",
     5: "an artifact can't be had, or is not what it claims to be",
     6: "a host was not reached",
-    7: "`apply` or `destroy` failed in part",
+    7: "`apply`, `destroy` or `defrag` failed in part",
     8: "a check of `verify` failed, or something went wrong in a `drill`",
     9: "the lab",
     10: "another run holds the cluster's lock",

@@ -12,6 +12,8 @@ from quorate.artifact.binary import REQUIRED
 from quorate.artifact.resolve import resolve
 from quorate.core import ArtifactError
 from quorate.spec.cluster import Cluster
+from quorate.spec.sections import Backup
+from quorate.spec.versions import table
 
 Make = Callable[..., Cluster]
 KUBELET = "/v1.20.2/bin/linux/amd64/kubelet"
@@ -31,13 +33,31 @@ async def refused(cluster: Cluster, cache: Path) -> ArtifactError:
     return caught.value
 
 
+async def test_age_is_fetched_where_hosts_take_backups(cluster: Make, upstream: Upstream, tmp_path: Path) -> None:
+    """Its publisher gives no checksums: over plain HTTP one has to be pinned."""
+    plain = cluster()
+    assert "age" not in (await resolve(plain, quiet, cache=tmp_path)).parts
+    mirrors = {**plain.artifacts.mirrors, "age": upstream.url}
+    artifacts = plain.artifacts.model_copy(update={"mirrors": mirrors})
+    given = plain.model_copy(update={"artifacts": artifacts, "backup": Backup(schedule="daily")})
+    version = table(VERSIONS["kubernetes"]).age
+    path = f"/v{version}/age-v{version}-linux-amd64.tar.gz"
+    upstream.put(path, tgz({"age/age": elf("age", version=version)}))
+    await refused(given, tmp_path)
+    digest = hashlib.sha256(upstream.files[path]).hexdigest()
+    (tmp_path / "artifacts.lock").write_text(f"{digest}  {upstream.url}{path}\n")
+    supply = await resolve(given, quiet, cache=tmp_path)
+    assert supply.parts["age"] == ("age",)
+    assert supply.versions["age"] == version
+
+
 async def test_everything_that_a_cluster_needs_is_fetched_and_verified(
     cluster: Make, upstream: Upstream, tmp_path: Path
 ) -> None:
     supply = await resolve(cluster(), quiet, cache=tmp_path)
     assert supply.versions == VERSIONS
     for part, names in REQUIRED.items():
-        if part != "docker":
+        if part not in ("docker", "age"):
             assert set(names) <= set(supply.parts[part])
             assert set(supply.parts[part]) <= set(supply.binaries)
     assert "vlan" in supply.parts["cni_plugins"]

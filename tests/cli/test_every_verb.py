@@ -71,10 +71,9 @@ def verbs(of: App, *before: str) -> Iterator[tuple[tuple[str, ...], inspect.Sign
         if name.startswith("-"):
             continue
         below = of[name]
-        if below.default_command is None:
-            yield from verbs(below, *before, name)
-        else:
+        if below.default_command is not None:
             yield (*before, name), inspect.signature(below.default_command)
+        yield from verbs(below, *before, name)
 
 
 VERBS = dict(verbs(app))

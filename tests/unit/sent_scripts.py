@@ -21,7 +21,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from past_clusters import THREE, cluster, context, member
 from preflight_world import world
 from ruamel.yaml import YAML
-from test_staged_changes import MIXED
+from staged_world import MIXED
 from verify_door import Door
 from verify_door import cluster as verified
 from verify_model import Model
@@ -32,6 +32,7 @@ from quorate.artifact import image
 from quorate.artifact.root import USER
 from quorate.artifact.test_images import PACKAGES
 from quorate.component.context import Context
+from quorate.component.settings.backup import taking
 from quorate.core import Action, CommandFailed
 from quorate.drill import hostwatch
 from quorate.drill.catalog import FAULTS
@@ -41,7 +42,8 @@ from quorate.execute import batch, facts, fetch, held, once, survey
 from quorate.execute.outage import Injection, break_script, heal_script
 from quorate.lab import machine
 from quorate.lab.record import LabInfo, Machine
-from quorate.operation import change
+from quorate.operation import change, restore
+from quorate.operation.stage import Operation
 from quorate.plan.compile import compile_stage
 from quorate.plan.step import Plan, Step
 from quorate.preflight import runner as preflight
@@ -49,7 +51,7 @@ from quorate.preflight.catalog import QUESTIONS
 from quorate.preflight.check import World
 from quorate.procedure import adopt, support
 from quorate.procedure.status import status
-from quorate.render import debian, lock_script
+from quorate.render import backup, debian, defrag, lock_script, snapshot
 from quorate.render.bootstrap import boot, kill
 from quorate.render.containers import PLAIN_RUNC
 from quorate.render.lab_host import GUARD
@@ -64,6 +66,8 @@ from quorate.resource.removal import script as removal
 from quorate.resource.resource import Resource
 from quorate.resource.unit import Ready, Unit
 from quorate.spec.cluster import Cluster, Endpoint, Host, LoadBalancer, Rollout
+from quorate.spec.restoring import WEEK, Restoration
+from quorate.spec.sections import Backup
 from quorate.spec.supply import PackageFile
 from quorate.state.seal import Mark, write
 from quorate.verify import runner as verify
@@ -71,6 +75,11 @@ from quorate.verify import traffic
 
 T = TypeVar("T")
 Scripts = Iterator[tuple[str, str]]
+FROM = Restoration(
+    *("4711", "c-1", "0" * 64, 1000, 5000, {}), tool="etcdctl", bump=WEEK, nodes=("n9",), blob=blob("snapshot")
+)
+SSH = {"host": "h", "user": "u", "path": "/srv/backups", "key": "/k", "known_hosts": "/h"}
+S3 = {"endpoint": "https://s3.example", "bucket": "backups", "prefix": "a/b", "login_file": "/l", "ca_file": "/c"}
 DRAWN = 15
 """Clusters drawn at random: with these, all that a component can do has been chosen by one of them."""
 
@@ -78,7 +87,7 @@ DRAWN = 15
 def sent() -> dict[str, str]:
     """All of them: a name by text."""
     found: dict[str, str] = {}
-    for name, text in chain(resources(), kinds(), asked(), locks(), drills(), at_once(talk()), here()):
+    for name, text in chain(resources(), kinds(), asked(), stores(), locks(), drills(), at_once(talk()), here()):
         if text not in found:
             found |= {text: name} | dict.fromkeys(inside(text), f"{name}, in it")
     return found
@@ -137,15 +146,19 @@ def _drawn() -> list[Context]:
 
 def resources() -> Scripts:
     """What components want: how it is asked for, done and undone, alone and together."""
+    yield from _of_stages(restore, replace(context(cluster(THREE)), restoring=FROM))
     for given_ in contexts():
-        for stage in change.stages(given_):
-            compiled = compile_stage(stage)
-            for resource in compiled.resources:
-                yield from _of(resource)
+        yield from _of_stages(change, given_)
         first = compile_stage(change.stages(given_)[0])
         steps = {resource.key: Step(resource, {}) for resource in first.resources}
         yield from _of_preflight(World(given_, plan=Plan(steps, {})))
         yield from looks(given_.cluster)
+
+
+def _of_stages(operation: Operation, given_: Context) -> Scripts:
+    for stage in operation.stages(given_):
+        for resource in compile_stage(stage).resources:
+            yield from _of(resource)
 
 
 def _of(resource: Resource) -> Scripts:
@@ -155,6 +168,8 @@ def _of(resource: Resource) -> Scripts:
     yield from ((name, act.script) for act in acts)
     if isinstance(resource, Ready):
         yield from ((name, each) for each in (resource.evidence, *(text for _, text in resource.witnesses)))
+    if isinstance(resource, Job):
+        yield f"{name} itself", resource.script
     if isinstance(resource, Unit) and resource.fallback:
         yield name, f"(\n{resource.fallback}\n) 2>&1 || :"
 
@@ -172,7 +187,7 @@ def kinds() -> Scripts:
     made += [Job(host="h", what="a job", id="1", script="echo progress 1 1\n", rate=1)]
     run = "kubectl --kubeconfig=/etc/admin.kubeconfig"
     made += [Drained(host="h", node="n", run=run, seconds=9), Uncordoned(host="h", node="n", run=run)]
-    made += [Fence(host="h", id="1", units=("kubelet.service",), up=up) for up in (True, False)]
+    made += [Fence(host="h", what="etcd", id="1", units=("kubelet.service",), up=up) for up in (True, False)]
     for resource in made:
         yield from _of(resource)
     yield "a file without an end of line", f"cat {heredoc('x')}"
@@ -205,6 +220,20 @@ def asked() -> Scripts:
     for name, question in support.questions(datetime.now(UTC)).items():
         yield f"support {name}", question
     yield "adopt", adopt.READ
+
+
+def stores() -> Scripts:
+    """Backups that are taken on a host, by a timer and for an operator, and read here; and etcd's space."""
+    yield "compact", defrag.compacted("etcdctl", 7)
+    yield "defrag", defrag.defragmented("etcdctl", "http://127.0.0.1/health", rests=("a.service",), ready="curl a")
+    yield "hand on", defrag.handed_on("etcdctl", "a1b2")
+    yield "disarm", defrag.disarmed("etcdctl")
+    given_ = world()
+    spec = Backup.model_validate({"schedule": "daily", "places": [{"ssh": SSH}, {"s3": S3}]})
+    of_host = taking(given_.cluster, given_.cluster.members[0], given_.context.secrets)
+    yield "scheduled backup", backup.script("c", "m1", spec, "etcdctl", of_host)
+    yield "status of backups", backup.asked(spec.folder)
+    yield "backup for an operator", snapshot.asked(of_host, spec.folder)
 
 
 def locks() -> Scripts:

@@ -12,6 +12,7 @@ from quorate.component.context import Context
 from quorate.core import Blob, QuorateError, TransportError
 from quorate.spec.cluster import Cluster, Host, Role, StateFolder
 from quorate.spec.facts import Facts, HostFacts
+from quorate.spec.restoring import Restoration
 from quorate.spec.secrets import Secrets
 from quorate.spec.supply import Supply
 from quorate.spec.versions import table
@@ -101,9 +102,16 @@ class Hosts:
     async def close(self) -> None:
         pass
 
-    def copies_of(self, store: Store, file: Path, of: Cluster, absent: frozenset[str] = frozenset()) -> Copies:
+    def copies_of(
+        self,
+        store: Store,
+        file: Path,
+        of: Cluster,
+        absent: frozenset[str] = frozenset(),
+        restoring: Restoration | None = None,
+    ) -> Copies:
         facts = Facts({name: HostFacts(copy=self.copies.get(name, "").strip()) for name in EVERYBODY})
-        context = Context(of, facts, Supply(), Secrets({}, {}), table("1.36.0"), {}, absent=absent)
+        context = Context(of, facts, Supply(), Secrets({}, {}), table("1.36.0"), {}, absent=absent, restoring=restoring)
         return Copies(store, context, file, TEXT, self)
 
     async def applies(self, store: Store, file: Path, of: Cluster, *, changed: bool = False) -> list[str]:

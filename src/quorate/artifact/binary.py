@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+from quorate.spec.cluster import Cluster
+
 _MACHINES = {62: "amd64", 183: "arm64", 3: "386", 40: "arm", 21: "ppc64le", 22: "s390x", 243: "riscv64"}
 """e_machine of the ELF header (System V gABI) by Go's names of architectures."""
 
@@ -20,13 +22,15 @@ REQUIRED: Mapping[str, tuple[str, ...]] = {
     "runc": ("runc",),
     "cni_plugins": ("bridge", "host-local", "loopback", "portmap"),
     "docker": ("dockerd", "docker", "docker-proxy", "docker-init"),
+    "age": ("age",),
 }
 """The binaries that each part must have; a source may deliver more."""
 
 
-def wanted_parts(runtime: str) -> tuple[str, ...]:
-    """The parts that a cluster with this runtime needs."""
-    return tuple(part for part in REQUIRED if part != "docker" or runtime == "docker")
+def wanted_parts(cluster: Cluster) -> tuple[str, ...]:
+    """The parts that a cluster needs: Docker as its runtime alone, age where hosts take backups by themselves."""
+    spare = {"docker": cluster.runtime.kind != "docker", "age": not cluster.backup.schedule}
+    return tuple(part for part in REQUIRED if not spare.get(part, False))
 
 
 def elf_fault(path: Path, arch: str) -> str:

@@ -28,6 +28,7 @@ QUESTIONS: Mapping[str, Sequence[str]] = {
     "dockerd": ("--version",),
     "docker": ("--version",),
     "crictl": ("--version",),
+    "age": ("--version",),
 }
 """How each program is asked. The CNI plugins of distributions do not know."""
 _VERSION = re.compile(r"(?<![\d.])(\d+\.\d+\.\d+(?:-(?:alpha|beta|rc)[\w.]*)?)(?![\d.])")

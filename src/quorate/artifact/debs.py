@@ -24,6 +24,7 @@ EXTRACT: Mapping[str, tuple[tuple[str, str], ...]] = {
         ("tini", "usr/bin/tini-static"),
     ),
     "cni_plugins": (("containernetworking-plugins", "usr/lib/cni"),),
+    "age": (("age", "usr/bin/age"),),
 }
 """Where the binaries of each part are: Debian package and path; a folder stands for all that is in it."""
 

@@ -39,7 +39,7 @@ async def resolve_directory(cluster: Cluster, cache: Cache, say: Say, arch: str 
     if folder is None:
         raise ArtifactError("artifacts.directory is not set", "write the folder of binaries there")
     sums = _sums(folder)
-    parts = wanted_parts(cluster.runtime.kind)
+    parts = wanted_parts(cluster)
     required = [name for part in parts for name in REQUIRED[part]]
     key = _key(folder, sums, required, arch)
     entry = cache.find(key)

@@ -1,6 +1,6 @@
 """Pinned checksums, for files whose publisher gives none: `artifacts.lock` in the cache folder.
 
-Docker's static builds come without a checksum. The first download over HTTPS is trusted and written down;
+Docker's static builds and age's come without a checksum. The first download over HTTPS is trusted and written down;
 later ones must be the same. Over plain HTTP nothing is trusted: the line must be there before. The file has
 the form of `sha256sum`, with URLs for names, and may be carried to other machines.
 """

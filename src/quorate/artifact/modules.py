@@ -116,7 +116,7 @@ def newest(kubernetes: str, *names: str) -> dict[str, str]:
 def all_of(kubernetes: str) -> dict[str, str]:
     """A version of Kubernetes with all that goes with it. Raises `QuorateError` when the table doesn't know it."""
     return {"kubernetes": kubernetes, "agnhost": kubernetes} | newest(
-        kubernetes, "etcd", "containerd", "runc", "cni_plugins", "crictl", "coredns", "metrics_server"
+        kubernetes, "etcd", "containerd", "runc", "cni_plugins", "crictl", "coredns", "metrics_server", "age"
     )
 
 

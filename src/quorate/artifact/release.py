@@ -27,6 +27,7 @@ PREFIXES: Mapping[str, str] = {
     "runc": f"{_GITHUB}/opencontainers/runc/releases/download",
     "cni_plugins": f"{_GITHUB}/containernetworking/plugins/releases/download",
     "docker": "https://download.docker.com/linux/static/stable",
+    "age": f"{_GITHUB}/FiloSottile/age/releases/download",
 }
 """URL prefixes that `artifacts.mirrors` replaces."""
 FILES: Mapping[str, tuple[str, str]] = {
@@ -42,6 +43,7 @@ FILES: Mapping[str, tuple[str, str]] = {
         "v{v}/cni-plugins-linux-{arch}-v{v}.tgz.sha256",
     ),
     "docker": ("{uname}/docker-{v}.tgz", ""),
+    "age": ("v{v}/age-v{v}-linux-{arch}.tar.gz", ""),
 }
 """Path of a part's file below the prefix, and of its checksum (none: see `lock`)."""
 _UNAME = {"amd64": "x86_64", "arm64": "aarch64"}
@@ -69,7 +71,7 @@ def wanted_versions(cluster: Cluster) -> dict[str, str]:
     """The version of each part that the cluster needs: as written, else the version table's."""
     minor = table(cluster.versions.kubernetes)
     found: dict[str, str] = {}
-    for part in wanted_parts(cluster.runtime.kind):
+    for part in wanted_parts(cluster):
         version = getattr(cluster.versions, part) or getattr(minor, part)
         if not version:
             raise ArtifactError(

@@ -7,22 +7,23 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from quorate.backup.archive import IDENTITY, SUFFIX, check, open_set
+from quorate.cli.opening import opener
 from quorate.cli.output import Output, interactive, print_json
 from quorate.cli.trust import print_keys
 from quorate.core import LocalError, QuorateError, Transport, TransportError, UsageError
 from quorate.plan.words import many
-from quorate.procedure.adopt import Opened, Opener, Sealed, cluster_of, fetch, first_way, missing, newest, ways
+from quorate.procedure.adopt import cluster_of, fetch, first_way, missing, newest, ways
 from quorate.procedure.restore import place
 from quorate.report.console import GOOD, NAME, QUIET, WARN
-from quorate.spec import regular
 from quorate.spec.cluster import Ssh
 from quorate.spec.explain import fault
 from quorate.spec.load import load_former
 from quorate.spec.ssh import ResolvedSsh
 from quorate.spec.tree import Tree
-from quorate.state import age
 from quorate.state.bundle import KNOWN_HOSTS
-from quorate.transport.password import Prompt, stored
+from quorate.state.opener import Opened, Sealed
+from quorate.transport.password import Prompt
 from quorate.transport.ssh import SshTransport
 from quorate.transport.trust import pin, scan
 
@@ -43,7 +44,7 @@ def open_transport(targets: Mapping[str, ResolvedSsh], *, asks: bool) -> Transpo
 
 async def adopt_folder(
     out: Output,
-    host: str,
+    source: str,
     into: Path,
     login: Mapping[str, object],
     identity: Path | None,
@@ -52,8 +53,28 @@ async def adopt_folder(
     yes: bool,
     json: bool,
 ) -> int:
-    """Get the state folder from `host` or another that has a newer copy; `login` is what was said of the way there."""
+    """Get the state folder from `source`: a backup's file, or a host, or another host that has a newer copy.
+
+    `login` is what was said of the way to the hosts.
+    """
     ssh = _ssh_settings(login)
+    if source.endswith(SUFFIX):
+        return await _of_backup(out, Path(source), into, ssh, identity, passphrase_from, json=json)
+    return await _of_host(out, source, into, ssh, identity, passphrase_from, yes=yes, json=json)
+
+
+async def _of_host(
+    out: Output,
+    host: str,
+    into: Path,
+    ssh: Ssh,
+    identity: Path | None,
+    passphrase_from: Path | None,
+    *,
+    yes: bool,
+    json: bool,
+) -> int:
+    """The state folder of the newest copy on the etcd hosts."""
     with tempfile.TemporaryDirectory(prefix="quorate-adopt-") as scratch:
         known_hosts = Path(scratch) / "known_hosts"
         first_host = {host: first_way(host, ssh, known_hosts)}
@@ -67,8 +88,10 @@ async def adopt_folder(
                 f"{host} has no copy of a state folder",
                 "name an etcd host of a cluster that was applied with a passphrase or recipients",
             )
-        opener = await _opener(copies[host], identity, passphrase_from, asks=not json)
-        first_copy = opener.open(copies[host])
+        asked = copies[host]
+        locked = asked.identity is not None
+        opens = await opener(identity, passphrase_from, asks=not json, what=asked.name, locked=locked)
+        first_copy = opens.open(asked)
         cluster = cluster_of(first_copy, Path(scratch), into)
         targets = ways(cluster, ssh, known_hosts)
         strangers = await _pin_known_keys(first_copy, out, first_host, targets, known_hosts, yes=yes, json=json)
@@ -76,7 +99,7 @@ async def adopt_folder(
         copies, unreachable = await _fetch_copies(
             {n: way for n, way in others.items() if n not in strangers}, asks=not json
         )
-        newest_copy = newest(first_copy, opener.those(copies.values(), unreachable))
+        newest_copy = newest(first_copy, opens.those(copies.values(), unreachable))
         if newest_copy is not first_copy:
             cluster = cluster_of(newest_copy, Path(scratch), into)
             await _pin_known_keys(
@@ -97,6 +120,30 @@ async def adopt_folder(
         )
     else:
         _print_adopted(out, file, newest_copy, missing_files, unreachable)
+    return 0
+
+
+async def _of_backup(
+    out: Output,
+    backup: Path,
+    into: Path,
+    ssh: Ssh,
+    identity: Path | None,
+    passphrase_from: Path | None,
+    *,
+    json: bool,
+) -> int:
+    """The state folder that is in a backup."""
+    locked = IDENTITY in check(backup).members
+    opened = open_set(backup, await opener(identity, passphrase_from, asks=not json, what=backup.name, locked=locked))
+    copy = Opened(opened.whole.name, opened.bundle, opened.sequence)
+    file = place(copy, into, pins=b"", ssh=ssh)
+    missing_files = {field: str(path) for field, path in missing(load_former(file, into))}
+    if json:
+        answer = {"cluster": copy.bundle.cluster, "copy_of": copy.host, "sequence": copy.sequence, "file": str(file)}
+        print_json({**answer, "missing": missing_files, "not_asked": {}})
+    else:
+        _print_adopted(out, file, copy, missing_files, {}, f"quorate restore -f {file} {backup}")
     return 0
 
 
@@ -170,28 +217,13 @@ async def _fetch_copies(
     return copies, unreachable
 
 
-async def _opener(sealed: Sealed, identity: Path | None, passphrase_from: Path | None, *, asks: bool) -> Opener:
-    """What opens the copies: the private keys in a file, or the passphrase, from a file or asked for."""
-    prompt = Prompt(allowed=asks)
-    if identity is not None:
-        try:
-            content = regular.content(identity)
-        except OSError as error:
-            raise QuorateError(f"{identity}: can't be read: {error.strerror}", "name a private key") from None
-        return Opener(age.identities(content, str(identity), lambda: prompt.read(f"Passphrase of {identity}")))
-    if passphrase_from is not None:
-        return Opener(passphrase=stored(passphrase_from, "--passphrase-from"))
-    if sealed.identity is None:
-        return Opener()
-    try:
-        return Opener(passphrase=await prompt.ask(f"Passphrase for {sealed.name}"))
-    except LocalError as error:
-        hint = "put it into a file of mode 0600, and name that with --passphrase-from; or use --identity"
-        raise QuorateError(error.message, hint) from None
-
-
 def _print_adopted(
-    out: Output, file: Path, copy: Opened, missing_files: Mapping[str, str], unreachable: Mapping[str, QuorateError]
+    out: Output,
+    file: Path,
+    copy: Opened,
+    missing_files: Mapping[str, str],
+    unreachable: Mapping[str, QuorateError],
+    next_command: str = "",
 ) -> None:
     name = copy.bundle.cluster
     out.say((f"{name}: ", NAME), ("adopted", f"bold {GOOD}"), f", copy number {copy.sequence} of {copy.host}")
@@ -202,4 +234,9 @@ def _print_adopted(
         out.say((f"whether the copy of {host} is newer is not known: {reason}", WARN))
     for field, path in missing_files.items():
         out.say((f"{file.name} names {path} in {field}, which is not on this machine: bring it, or correct it", WARN))
-    out.say((f"{'next':<10}", QUIET), f"quorate plan -f {file}", " should have nothing to do")
+    out.say(
+        (f"{'next':<10}", QUIET),
+        f"{next_command} takes the cluster back"
+        if next_command
+        else f"quorate plan -f {file} should have nothing to do",
+    )

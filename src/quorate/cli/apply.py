@@ -1,6 +1,7 @@
 """`quorate apply`: make the hosts what the cluster file says."""
 
 import hashlib
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from quorate.cli.graceful import drop_closed_outputs, graceful_stop
@@ -12,20 +13,26 @@ from quorate.cli.preflight import check_before, demand_passed
 from quorate.cli.sink import begins, sink
 from quorate.cli.verbs.options import file_flag
 from quorate.core import ApplyFailed, PlanError, QuorateError, Transport, TransportError, UsageError
+from quorate.execute.prepare import Prepared
 from quorate.execute.protocol import Again, Applied, ApplyRequest, carry_out, demand
 from quorate.plan.fallback import known_bad
 from quorate.plan.show import Sort
+from quorate.plan.words import line
 from quorate.report import jsonl, result
 from quorate.report import plan as plan_text
 from quorate.report.event import Emit, Planned, Said
 from quorate.spec.cluster import Cluster
 from quorate.spec.load import load
+from quorate.spec.restoring import Restoration
+
+Preview = Callable[[Prepared, Transport], Awaitable[list[str]]]
+"""What else a reader has to know before the yes, of a plan and the hosts."""
 
 LONG_PLAN_LINES = 40
 """Changes from which on the plan is shown as one row per host; `quorate plan` shows all of it."""
 
 
-async def apply_file(
+async def walk(
     out: Output,
     file: Path,
     replaced: frozenset[str],
@@ -39,19 +46,31 @@ async def apply_file(
     breaks: bool,
     verbose: bool,
     json: bool,
+    verb: str = "apply",
+    restoring: Restoration | None = None,
+    gives_up: bool = False,
+    preview: Preview | None = None,
 ) -> int:
-    """Show the plan, ask, and walk its stages; a run that stopped before its end goes on."""
+    """Show, ask, and walk all stages of an apply, or of a restore; a run that stopped before its end goes on.
+
+    `preview` says what else a reader has to know.
+    """
     cluster, text = load(file), file.read_text(encoding="utf-8")
     demand_known(cluster, tuple(sorted(replaced | without)), ())
     only_hosts = selected_hosts(cluster, limit)
     lines = jsonl.to() if json else None
     # Before anything is looked at: the plan is true until it is walked.
-    lock = sole_writer(out, cluster, file, "apply", breaks=breaks, yes=yes, json=json, emit=lines)
+    lock = sole_writer(out, cluster, file, verb, breaks=breaks, yes=yes, json=json, emit=lines)
     async with lock as (via, seconds):
         with busy(None if json else out, "reading artifacts") as emit:
             on_event = emit if out.lively else lambda _event: None
             looked = await look(
-                cluster, file, via, lines or emit, replaced=replaced, without=without, on_event=on_event
+                *(cluster, file, via, lines or emit),
+                replaced=replaced,
+                without=without,
+                on_event=on_event,
+                restoring=restoring,
+                gives_up=gives_up,
             )
             looked = looked.limited(only_hosts)
             looked, report = await check_before(out, lines, looked, via, waivers)
@@ -62,22 +81,28 @@ async def apply_file(
         restarts = shown.count(Sort.RESTART, Sort.RELOAD)
         create, change, remove = (shown.count(sort) for sort in (Sort.CREATE, Sort.CHANGE, Sort.REMOVE))
         planned = Planned(cluster.name, create, change, remove, restarts, shown.send)
+        said = await preview(looked.prepared, via) if preview else []
         if lines:
             lines(planned)
+            for each in said:
+                lines(Said(each))
         else:
             _print_plan(out, cluster, looked, verbose=verbose)
+            for each in said:
+                out.say((line(each), "bold yellow"))
         demand_passed(out, lines, report)
         await _demand_new_try(out, looked, retry=retry, yes=yes)
-        if shown.lines and not yes and not await out.confirmed("Apply this?  Only yes applies it."):
-            raise QuorateError("not applied: there was no yes", "nothing was changed")
+        question = "Apply this?  Only yes applies it." if restoring is None else "Restore this?  Only yes restores it."
+        if shown.lines and not yes and not await out.confirmed(question):
+            what = "applied" if restoring is None else "restored"
+            raise QuorateError(f"not {what}: there was no yes", "nothing was changed")
+        entry = _journal_entry(planned, looked.prepared.text, looked.waived)
         done = await carry_out(
             looked,
             via,
-            ApplyRequest(
-                file, text, through, bool(only_hosts), _journal_entry(planned, looked.prepared.text, looked.waived)
-            ),
+            ApplyRequest(file, text, through, bool(only_hosts), entry, verb),
             sink=sink(out, lines, verbose=verbose),
-            again=_looker(out, looked, cluster, file, via, lines, retry=retry),
+            again=_looker(out, looked, cluster, file, via, lines, retry=retry, restoring=restoring, gives_up=gives_up),
             emit=begins(out, lines),
             listening=graceful_stop,
         )
@@ -107,6 +132,8 @@ def _looker(
     lines: Emit | None,
     *,
     retry: bool,
+    restoring: Restoration | None = None,
+    gives_up: bool = False,
 ) -> Again[Looked]:
     """How the hosts are looked at anew before a stage; what did not hold before is refused there, too, and a host that
     is left out and answers.
@@ -115,7 +142,14 @@ def _looker(
 
     async def look_again(stage: str) -> Looked:
         with busy(None if lines else out, "looking at the hosts") as emit:
-            looked = await look(cluster, file, via, lines or emit, replaced=replaced, without=left_out, stage=stage)
+            looked = await look(
+                *(cluster, file, via, lines or emit),
+                replaced=replaced,
+                without=left_out,
+                stage=stage,
+                restoring=restoring,
+                gives_up=gives_up,
+            )
         await _demand_new_try(out, looked, retry=retry, yes=True)
         return looked
 

@@ -16,6 +16,7 @@ from quorate.plan.show import Shown, show
 from quorate.report.event import Emit, Said
 from quorate.spec.cluster import Cluster
 from quorate.spec.leaving import everybody
+from quorate.spec.restoring import Restoration
 from quorate.state.past import Past
 from quorate.state.store import Store
 
@@ -64,16 +65,27 @@ async def look(
     without: frozenset[str] = frozenset(),
     on_event: Emit = lambda _event: None,
     stage: str = "",
+    restoring: Restoration | None = None,
+    gives_up: bool = False,
 ) -> Looked:
     """The plan with all that its readers see; nothing is changed anywhere. `on_event` hears what is being done.
 
     `replaced` are hosts that are new machines in the place of others, `without` dead ones that shall be left out;
-    `stage` is the one to begin with.
+    `stage` is the one to begin with, `restoring` what a restore restores; or somebody `gives_up` the one
+    that has begun.
     """
     timed = TimedTransport(via, on_phase=lambda text: on_event(Said(text)))
     past = Past(Store.beside(file, cluster.name), file, cluster)
     asked = asyncio.create_task(gather(everybody(cluster, past.former), timed))
-    prepared = await prepare(cluster, file, timed, emit, replaced=replaced, without=without, asked=asked, stage=stage)
+    prepared = await prepare(
+        *(cluster, file, timed, emit),
+        replaced=replaced,
+        without=without,
+        asked=asked,
+        stage=stage,
+        restoring=restoring,
+        gives_up=gives_up,
+    )
     phases = timed.phases()
     present = await present_texts(prepared.plan, timed)
     lost = {host: prepared.lost.get(host, "did not answer") for host in prepared.plan.unreachable}

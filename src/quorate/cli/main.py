@@ -8,7 +8,7 @@ from cyclopts import App, CycloptsError, Parameter
 
 from quorate.cli import problem, streams
 from quorate.cli.interrupt import as_interrupt
-from quorate.cli.verbs import cluster_file, hosts, lab, proof, state_folder, supply
+from quorate.cli.verbs import backups, cluster_file, hosts, lab, proof, state_folder, supply
 from quorate.core import EXIT_CODES, QuorateError, UsageError
 
 Verb = tuple[Callable[..., int], str]
@@ -33,12 +33,20 @@ VERBS: dict[str, Verb] = {
     "verify": (proof.verify, "Prove that the cluster works."),
     "conformance": (proof.conformance, "Run Kubernetes' own conformance tests against the cluster."),
     "drill": (proof.drill, "Break things on purpose, and measure what users of the API notice."),
+    "defrag": (hosts.defrag, "Give back what is free inside etcd's stores, and clear the alarm of a full one."),
     "history": (state_folder.history, "Show what was done to the cluster, by whom, and how it ended."),
     "support": (state_folder.support, "Write an archive for a report of a fault; no secret is in it."),
+    "backup": (backups.backup, "Take a backup, sealed and proved; list and prove those that there are."),
+    "restore": (backups.restore, "Take the cluster back to a backup, in stages that are shown before they run."),
     "passphrase": (state_folder.passphrase, "Set the passphrase of the state folder's copies on the etcd hosts."),
     "adopt": (state_folder.adopt, "Get a cluster's state folder back from its etcd hosts, on a new machine."),
     "kubeconfig": (state_folder.kubeconfig, "Print a kubeconfig for the cluster's administrator."),
     "destroy": (hosts.destroy, "Take the cluster away and leave the hosts as they were found."),
+}
+
+BACKUP: dict[str, Verb] = {
+    "list": (backups.list_, "List the backups, where they lie, and how far each was proved."),
+    "prove": (backups.prove, "Prove a backup: restore it where nobody sees it, and read all of it with its keys."),
 }
 
 LAB: dict[str, Verb] = {
@@ -71,9 +79,16 @@ _lab = App(
     help_epilogue="",
     sort_key=len(VERBS),
 )
-for _of, _verbs in ((app, VERBS), (_lab, LAB)):
-    for _number, (_name, (_verb, _help)) in enumerate(_verbs.items()):
-        _of.command(_verb, name=_name, help=_help, help_epilogue="", sort_key=_number)
+
+
+def _register(of: App, verbs: dict[str, Verb]) -> None:
+    for number, (name, (verb, told)) in enumerate(verbs.items()):
+        of.command(verb, name=name, help=told, help_epilogue="", sort_key=number)
+
+
+_register(app, VERBS)
+_register(app["backup"], BACKUP)
+_register(_lab, LAB)
 app.command(_lab)
 
 

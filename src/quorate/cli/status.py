@@ -57,13 +57,11 @@ def print_status(out: Output, cluster: Cluster, state: Status) -> None:
     out.console.print()
     for member in state.members:
         if member.leader:
-            size = f", {member.db_bytes / 1e6:.1f} MB" if member.db_bytes else ""
-            version = f", version {member.version}" if member.version else ""
             healthy = sum(1 for each in state.members if each.healthy)
-            out.say(
-                (f"{'etcd':<20}", QUIET),
-                f"{healthy} of {len(state.members)} members, leader {member.host}{size}{version}",
-            )
+            version = f"version {member.version}" if member.version else ""
+            parts = (f"{healthy} of {len(state.members)} members, leader {member.host}", member.size, version)
+            alarm = f", alarm {', '.join(each.kind for each in state.alarms)}" if state.alarms else ""
+            out.say((f"{'etcd':<20}", QUIET), ", ".join(filter(None, parts)), (alarm, BAD))
     for component, holder in state.leases.items():
         out.say((f"{component.removeprefix('kube-'):<20}", QUIET), f"leader {holder}")
     if state.vip:
@@ -72,13 +70,17 @@ def print_status(out: Output, cluster: Cluster, state: Status) -> None:
     if state.nodes:
         versions = ", ".join(sorted({node.version for node in state.nodes}))
         out.say((f"{'nodes':<20}", QUIET), f"{len(ready)} of {len(state.nodes)} Ready, {versions}")
+    if state.backups:
+        out.say((f"{'newest backup':<20}", QUIET), state.backups.text)
     if state.outlook:
         spare = state.outlook.may_fail
         out.say((f"{'outlook':<20}", QUIET), (state.outlook.text, "" if spare else WARN if state.outlook.ok else BAD))
-    if state.problems:
+    if state.problems or state.warnings:
         out.console.print()
     for problem in state.problems:
         out.say(("! ", BAD), problem)
+    for warning in state.warnings:
+        out.say(("! ", WARN), warning)
 
 
 def _host_table(cluster: Cluster, state: Status) -> Table:

@@ -3,6 +3,7 @@
 from quorate.component import (
     access,
     apiserver,
+    backup,
     balancer,
     cni,
     controller_manager,
@@ -47,4 +48,5 @@ COMPONENTS: tuple[Component, ...] = (
     proxy,
     dns,
     metrics,
+    backup,
 )

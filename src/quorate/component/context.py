@@ -15,6 +15,7 @@ from quorate.spec.facts import Facts, HostFacts, Member
 from quorate.spec.layout import BIN, LINKS
 from quorate.spec.leaving import FormerEndpoint, Kept, Leaving, leaving
 from quorate.spec.outward import url, variables
+from quorate.spec.restoring import Restoration
 from quorate.spec.secrets import Secrets
 from quorate.spec.supply import Supply
 from quorate.spec.versions import Minor
@@ -32,12 +33,16 @@ class Context:
     secrets: Secrets
     minor: Minor
     texts: Mapping[str, str] = field(default_factory=dict)
-    """Files of the user's that go into the cluster as they are: `audit-policy`, `cni-manifest`, and PEMs of registries,
-    `ca-of SERVER`."""
+    """Files of the user's that go into the cluster as they are: `audit-policy`, `cni-manifest`, PEMs of registries,
+    `ca-of SERVER`, and of places for backups `ca-of-place N` and `hosts-of-place N`."""
     logins: Mapping[str, str] = field(default_factory=dict, repr=False)
     """`USER:PASSWORD` by registry or mirror."""
     proxy_login: str = field(default="", repr=False)
     """`USER:PASSWORD` of the hosts' proxy, if it wants one."""
+    recipients: tuple[str, ...] = ()
+    """Public keys of age or SSH, for which hosts seal backups."""
+    place_keys: Mapping[int, str] = field(default_factory=dict, repr=False)
+    """By which hosts are let in where they bring backups to, by the place's number: private key, or login."""
     established: Cluster | None = None
     """The cluster as the last whole apply left it; None while it is being built for the first time."""
     releases: Mapping[str, str] = field(default_factory=dict)
@@ -54,6 +59,8 @@ class Context:
     """Hosts that do not answer: nothing is planned for them."""
     met: frozenset[str] = frozenset()
     """Hosts that an apply has met before."""
+    restoring: Restoration | None = None
+    """What the cluster's data are being restored from."""
 
     def of(self, host: Host) -> HostFacts:
         """The facts of a host."""

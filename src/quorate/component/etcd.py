@@ -86,7 +86,9 @@ def resources(context: Context, host: Host) -> Iterator[Resource]:
     c = context.cluster
     yield User(host=host.name, user="etcd", home=c.etcd.data_dir)
     yield from context.packages(host, "libraries of etcd", *context.supply.libraries.get("etcd", ()))
-    yield from context.binaries(host, "etcd", "etcdctl", linked=("etcdctl",))
+    # From 3.6 on it alone restores a snapshot; not every source has it for those before.
+    utl = [name for name in ("etcdutl",) if name in context.supply.binaries]
+    yield from context.binaries(host, "etcd", "etcdctl", *utl, linked=("etcdctl",))
     yield DataDirectory(host=host.name, path=c.etcd.data_dir, mode="0700", owner="etcd:etcd")
     members = ",".join(f"{member.name}=https://{member.ip}:2380" for member in c.members)
     bootstrap = (
@@ -143,9 +145,11 @@ def resources(context: Context, host: Host) -> Iterator[Resource]:
 
 
 def _company(context: Context, host: Host) -> tuple[Company, ...]:
-    """In a first build a member is asked when all have begun, or can't: alone it has no leader, whatever it does."""
+    """In a first build, and after a restore, a member is asked when all have begun, or can't: alone it has no leader,
+    whatever it does.
+    """
     members = (member for member in context.cluster.members if member.name not in context.absent)
     begin = [member for member in members if UNIT not in context.of(member).running]
-    if context.established is not None or host not in begin:
+    if (context.established is not None and context.restoring is None) or host not in begin:
         return ()
     return (Company(frozenset(Key(other.name, Unit.kind, UNIT) for other in begin if other != host), enough=0),)

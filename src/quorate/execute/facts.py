@@ -132,6 +132,7 @@ def parse(output: str) -> HostFacts:
         "modules": frozenset(said.get("module", [])),
         "resolvers": tuple(_resolver(line) for line in said.get("resolver", [])),
         "etcd_member": last("etcd_member") == "yes",
+        "restored": last("restored"),
         "unmounted": unmounted(said.get("unmounted", [])),
         "copy": last("copy"),
         "members": members(last("members")),

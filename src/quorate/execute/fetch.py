@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,7 +31,7 @@ async def fetch(
     such file, TransportError when the host is lost, QuorateError when there is no room here, or when the file on the
     host became another one meanwhile. `to` has the whole content in the end, or is as it was.
     """
-    there = await _look(via, host, path)
+    there = await look(via, host, path)
     part = to.with_name(f".{to.name}.{there.sha256[:16]}.part")
     for other in to.parent.glob(f".{to.name}.*.part"):
         if other != part:
@@ -40,10 +40,7 @@ async def fetch(
     atomic.demand(to.parent, [there.size - done])
     with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab") as file:
         told(done, there.size)
-        while done < there.size:
-            piece = await _piece(via, host, path, done)
-            if not piece:
-                break
+        async for piece in pieces(via, host, path, done, there.size):
             file.write(piece)
             digest.update(piece)
             done += len(piece)
@@ -58,7 +55,8 @@ async def fetch(
     return there
 
 
-async def _look(via: Transport, host: str, path: str) -> Fetched:
+async def look(via: Transport, host: str, path: str) -> Fetched:
+    """What a file on a host is. Raises CommandFailed when there is none."""
     said = await via.run(host, f"stat -Lc %s -- {quote(path)} && sha256sum <{quote(path)}")
     try:
         size, digest, *_ = said.split()
@@ -81,7 +79,13 @@ def _begun(part: Path, size: int) -> "tuple[hashlib._Hash, int]":
     return digest, done
 
 
-async def _piece(via: Transport, host: str, path: str, at: int) -> bytes:
-    text = await via.run(host, f"tail -c +{at + 1} -- {quote(path)} | head -c {PIECE}")
-    # A script's output is text here; what is none of UTF-8 comes back so.
-    return text.encode("utf-8", "surrogateescape")
+async def pieces(via: Transport, host: str, path: str, at: int, end: int) -> AsyncIterator[bytes]:
+    """The bytes of a host's file from `at` on, up to `end` or its own end, whichever comes first."""
+    while at < end:
+        text = await via.run(host, f"tail -c +{at + 1} -- {quote(path)} | head -c {min(PIECE, end - at)}")
+        # A script's output is text here; what is none of UTF-8 comes back so.
+        piece = text.encode("utf-8", "surrogateescape")
+        if not piece:
+            return
+        at += len(piece)
+        yield piece

@@ -14,7 +14,7 @@ from quorate.execute import facts as facts_of
 from quorate.execute.facts import Found
 from quorate.execute.left_out import left_out, left_out_notes
 from quorate.execute.observe import look, texts
-from quorate.operation import OPERATIONS, change
+from quorate.operation import OPERATIONS, change, restore
 from quorate.operation.stage import Stage
 from quorate.plan import gone, guard
 from quorate.plan.compile import Compiled, compile_stage
@@ -27,13 +27,16 @@ from quorate.spec.cluster import Cluster
 from quorate.spec.facts import Facts, HostFacts
 from quorate.spec.fewer_hosts import cluster_without, text_without
 from quorate.spec.leaving import everybody
+from quorate.spec.restoring import Restoration
 from quorate.spec.rules.files import LOGIN
+from quorate.spec.secrets import ETCD_TOKEN
 from quorate.spec.supply import Supply
 from quorate.spec.versions import table
 from quorate.state import seal
 from quorate.state.past import Past, fingerprint
+from quorate.state.record import Record
 from quorate.state.store import Store
-from quorate.transport.password import stored
+from quorate.transport.password import private, stored
 
 LOOKS, PAUSE = 5, 1.0
 """How often, after how many seconds, what alone does not answer is asked again: a virtual IP that moves or an election
@@ -96,13 +99,17 @@ async def prepare(
     guarded: bool = True,
     asked: Awaitable[Found] | None = None,
     stage: str = "",
+    restoring: Restoration | None = None,
+    gives_up: bool = False,
 ) -> Prepared:
     """The plan for a cluster. Nothing is changed, neither on a host nor here.
 
     `replaced` are hosts that the operator declares new machines, `without` those that are dead and shall be left out;
     `guarded` False is for taking everything away.
     `asked` are the facts, where somebody asked for them already. `stage` is the one to begin with, the operation's
-    first by default; those that have nothing to do are passed over. Raises PlanError when the guard refuses.
+    first by default; those that have nothing to do are passed over. `restoring` is what a restore restores; one that
+    has begun is gone on with in any case, or taken back if somebody `gives_up`. Raises PlanError when the guard
+    refuses.
     """
     store = Store.beside(file, cluster.name)
     past = Past(store, file, cluster)
@@ -116,11 +123,17 @@ async def prepare(
     cluster, text = cluster_without(cluster, out), text_without(file.read_text(encoding="utf-8"), out)
     found = _with_interfaces(cluster, found, guarded=guarded)
     supply = await _supply(cluster, file, emit, _arch(found), guarded=guarded)
+    known = past.record if guarded else None
+    restoring = _restoring(known, restoring, supply)
+    if gives_up:
+        restoring = _given_up(restoring)
     context = replace(
-        build(cluster, store, past, supply, Facts(hosts=found)),
+        build(cluster, store, past, supply, Facts(hosts=found), restoring),
         # Taking away needs none, and variables are not set for ever.
         logins=_logins(cluster) if guarded else {},
         proxy_login=_proxy_login(cluster) if guarded else "",
+        recipients=_recipients(store, cluster) if guarded else (),
+        place_keys=_place_keys(cluster) if guarded else {},
         established=past.established,
         releases=past.releases() if guarded else {},
         former=past.former,
@@ -129,13 +142,14 @@ async def prepare(
         absent=frozenset(lost) if guarded else frozenset(),
         met=frozenset(past.machines()) if guarded else frozenset(),
     )
-    known = past.record if guarded else None
-    operation = OPERATIONS[known.kind if known else change.NAME]
+    operation = OPERATIONS[restore.NAME if restoring else change.NAME]
     if guarded:
-        seal.check(store, cluster, found)
+        if restoring is None:
+            seal.check(store, cluster, found)
         guard.check(context, past.machines(), operation)
     told = (known.told(fingerprint(text.encode())),) if known and not stage else ()
     told = (*told, *left_out_notes(past, out)) if guarded else ()
+    told = (*told, *(seal.given_up(store, cluster, found) if restoring else ()))
     notes = (*told, *guard.notes(context), *store.changes, *store.warnings, *seal.notes(store, cluster))
     alone = tuple(host.name for host in cluster.hosts if host.name in lost)
     stages = operation.stages(context)
@@ -204,14 +218,50 @@ def _arch(found: Mapping[str, HostFacts]) -> str:
     return next(iter(arches), "amd64")
 
 
-def build(cluster: Cluster, store: Store, past: Past, supply: Supply, facts: Facts) -> Context:
-    """The inputs of `compile`: certificates go on naming endpoints of before, who leaves keeps its pod subnet."""
+def _restoring(known: Record | None, asked: Restoration | None, supply: Supply) -> Restoration | None:
+    """The restore that has begun, with the snapshot if it is asked for again; else the one that is asked for, with the
+    program that does it.
+
+    Raises PlanError where another one has begun.
+    """
+    under_way = known.restoring if known else None
+    if asked is None:
+        return under_way
+    if under_way is None:
+        return asked.by(supply.versions.get("etcd", asked.versions["etcd"]), supply.binaries)
+    if under_way.sha256 != asked.sha256:
+        raise PlanError(
+            f"a restore of {under_way.source} has begun and not ended", f"`quorate restore {under_way.source}` ends it"
+        )
+    return replace(under_way, blob=asked.blob)
+
+
+def _given_up(restoring: Restoration | None) -> Restoration:
+    """The restore that has begun, to be taken back. Raises PlanError where there is none."""
+    if restoring is None:
+        raise PlanError("no restore has begun that could be given up", "`quorate history` shows what was done")
+    return replace(restoring, given_up=True)
+
+
+def build(
+    cluster: Cluster,
+    store: Store,
+    past: Past,
+    supply: Supply,
+    facts: Facts,
+    restoring: Restoration | None = None,
+) -> Context:
+    """The inputs of `compile`: certificates go on naming endpoints of before, who leaves keeps its pod subnet, and a
+    restored etcd has a token of its own.
+    """
     named_anyway = (cluster.front, cluster.server)
     sans = (*cluster.apiserver.extra_sans, *(each for each in past.endpoints if each not in named_anyway))
     named = cluster.model_copy(update={"apiserver": cluster.apiserver.model_copy(update={"extra_sans": sans})})
     there = everybody(cluster, past.former)
     cidrs = store.allocations(there, persist=False) if cluster.network.cni == "routed" else {}
     secrets = store.secrets(named, datetime.now(UTC), persist=False)
+    if restoring is not None:
+        secrets = replace(secrets, random={**secrets.random, ETCD_TOKEN: restoring.id})
     version = supply.versions.get("kubernetes", cluster.versions.kubernetes)
     return Context(
         cluster,
@@ -220,6 +270,7 @@ def build(cluster: Cluster, store: Store, past: Past, supply: Supply, facts: Fac
         secrets,
         table(version),
         _texts(cluster),
+        restoring=restoring,
     )
 
 
@@ -237,6 +288,11 @@ def _texts(cluster: Cluster) -> dict[str, str]:
     for server, access in cluster.runtime.registry_access.items():
         if access.ca_file:
             found[f"ca-of {server}"] = _ended(access.ca_file.read_text(encoding="ascii", errors="replace"))
+    for index, place in enumerate(cluster.backup.places if cluster.backup.schedule else ()):
+        if place.ssh:
+            found[f"hosts-of-place {index}"] = _ended(place.ssh.known_hosts.read_text(encoding="utf-8"))
+        elif place.s3 and place.s3.ca_file:
+            found[f"ca-of-place {index}"] = _ended(place.s3.ca_file.read_text(encoding="ascii", errors="replace"))
     return found
 
 
@@ -262,6 +318,34 @@ def _proxy_login(cluster: Cluster) -> str:
     if not LOGIN.fullmatch(login):
         raise PlanError("the login of os.proxy is none", "write USER:PASSWORD into its login_file, or variable")
     return login
+
+
+def _recipients(store: Store, cluster: Cluster) -> tuple[str, ...]:
+    """Whom hosts seal backups for. Raises PlanError when nobody else could open them."""
+    if not cluster.backup.schedule:
+        return ()
+    if not (found := seal.backup_recipients(store, cluster)):
+        raise PlanError(
+            "backup.schedule: who has lost this machine could not open what the etcd hosts seal",
+            "run `quorate passphrase`, or write a public key into state.recipients",
+        )
+    return found
+
+
+def _place_keys(cluster: Cluster) -> dict[int, str]:
+    """What lets hosts in where they bring backups to. Raises LocalError for a file that can't be read, PlanError for
+    no login.
+    """
+    found: dict[int, str] = {}
+    for index, place in enumerate(cluster.backup.places if cluster.backup.schedule else ()):
+        where = f"backup.places[{index}]"
+        if place.ssh:
+            found[index] = private(place.ssh.key, f"{where}.ssh.key")
+        elif place.s3:
+            found[index] = stored(place.s3.login_file, f"{where}.s3.login_file") + "\n"
+            if not LOGIN.fullmatch(found[index].strip()):
+                raise PlanError(f"the login of {where}.s3 is none", "write ACCESS_KEY:SECRET_KEY into its login_file")
+    return found
 
 
 def _ended(text: str) -> str:

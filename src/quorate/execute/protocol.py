@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Generic, Protocol, TypeVar
 
+from quorate.component import virtual_ip
 from quorate.core import Transport, TransportError
 from quorate.execute.apply import Executor, Outcome
 from quorate.execute.held import proof
@@ -83,6 +84,8 @@ class ApplyRequest:
     """Only some hosts are changed: nothing is whole at its end."""
     told: Mapping[str, object] = field(default_factory=dict)
     """What the journal says at the beginning."""
+    verb: str = "apply"
+    """What was asked for, for the journal."""
 
 
 async def carry_out(
@@ -100,9 +103,14 @@ async def carry_out(
     Raises TransportError when a host is lost between two stages, or one is missing that the next stage needs.
     """
     prepared = seen.prepared
-    with journal.run(prepared.store, "apply", **request.told) as run:
+    with journal.run(prepared.store, request.verb, **request.told) as run:
         prepared.store.keep()
-        prepared.past.begin(prepared.text, prepared.machines, prepared.todo, prepared.context.supply, out=prepared.out)
+        context = prepared.context
+        prepared.past.begin(
+            *(prepared.text, prepared.machines, prepared.todo, context.supply),
+            out=prepared.out,
+            restoring=context.restoring,
+        )
         copies = Copies(prepared.store, prepared.context, request.file, request.text, via)
         await copies.begin()
         with listening() as wishes:
@@ -166,7 +174,10 @@ class _Stages(Generic[S]):
         """Walk the plan of one."""
         plan = seen.prepared.plan
         with self.sink(seen) as (emit, stopping):
-            walk = Executor(plan, self.via, self.run.also(emit), proof(seen.prepared.context, self.via))
+            asked = {part.component for part in seen.prepared.compiled.parts}
+            # Where balancers are not asked to run, nobody has to hold the virtual IP.
+            holder = proof(seen.prepared.context, self.via) if virtual_ip.NAME in asked else None
+            walk = Executor(plan, self.via, self.run.also(emit), holder)
 
             def stop() -> None:
                 stopping()

@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 
-from quorate.operation import change
+from quorate.operation import change, restore
 from quorate.operation.stage import Operation
 
-OPERATIONS: Mapping[str, Operation] = {change.NAME: change}
+OPERATIONS: Mapping[str, Operation] = {change.NAME: change, restore.NAME: restore}
 """By name, as a record names them."""

@@ -27,6 +27,10 @@ class Stage:
     context: Context
     acts: tuple[Resource, ...] = ()
     """What no component wants for itself: pods that move away, members that go."""
+    acts_of: str = "leaving"
+    """Whose acts these are, for readers: they stand where a component's name does."""
+    parts: frozenset[str] | None = None
+    """The components that are asked; None: all of them."""
     clears: bool = False
     """All that former clusters left on hosts goes; else only what is in the way of what starts."""
     answering: frozenset[str] = frozenset()

@@ -8,7 +8,7 @@ from quorate.component import COMPONENTS, access, apiserver, etcd
 from quorate.component.context import Context
 from quorate.component.turns import Enough, Turns
 from quorate.core import Key
-from quorate.operation import leaving
+from quorate.operation import leaving, restore
 from quorate.operation.stage import Stage
 from quorate.plan.around import NAME as AROUND
 from quorate.plan.around import around
@@ -73,20 +73,22 @@ class Compiled:
 def compile_stage(stage: Stage) -> Compiled:
     """Ask every component about every host that answers, and add what the stage does besides and what has to go."""
     context = replace(stage.context, cluster=_ordered(stage.context.cluster))
-    olds = [cluster for cluster in stage.context.former if cluster != stage.context.cluster]
-    parts = removals(context, olds, _parts(context), _parts, clears=stage.clears)
+    parts = [part for part in _parts(context) if stage.parts is None or part.component in stage.parts]
+    if stage.parts is None:
+        olds = [cluster for cluster in stage.context.former if cluster != stage.context.cluster]
+        parts = removals(context, olds, parts, _parts, clears=stage.clears)
     parts = [fallen_back(part) if _serves(context, part) else part for part in parts]
     parts = rested(parts, lambda part: _serves(context, part))
     parts = around(context, parts, NODES, lambda part: _runs(context, part))
-    return Compiled(stage.name, (*parts, *_acts(stage.acts)), context, stage.answering)
+    return Compiled(stage.name, (*parts, *_acts(stage)), context, stage.answering)
 
 
-def _acts(resources: Iterable[Resource]) -> list[Part]:
+def _acts(stage: Stage) -> list[Part]:
     """What a stage does besides, as parts of hosts."""
     hosts: dict[str, list[Resource]] = {}
-    for resource in resources:
+    for resource in stage.acts:
         hosts.setdefault(resource.host, []).append(resource)
-    return [Part(leaving.NAME, host, tuple(mine)) for host, mine in hosts.items()]
+    return [Part(stage.acts_of, host, tuple(mine)) for host, mine in hosts.items()]
 
 
 def _linked(parts: Sequence[Part], context: Context) -> Graph:
@@ -131,7 +133,7 @@ def _after_others(cluster: Cluster) -> dict[str, After]:
         )
         for component in COMPONENTS
     }
-    return {**found, leaving.NAME: After(), AROUND: After(everywhere={access.NAME: 0})}
+    return {**found, leaving.NAME: After(), restore.NAME: After(), AROUND: After(everywhere={access.NAME: 0})}
 
 
 def _in_turn(context: Context, lane: Lane, mine: Sequence[Part], graph: Graph) -> None:

@@ -156,26 +156,43 @@ def _folders(context: Context, _machines: Mapping[str, str]) -> Iterator[Refusal
                 )
 
 
+def _strange(context: Context, machines: Mapping[str, str], host: Host) -> str:
+    """Why it is not the host that it was; empty where it is."""
+    assert context.established is not None
+    addresses = {was.name: was.ip for was in context.established.hosts}
+    known, found = machines.get(host.name), context.of(host).machine_id
+    if host.ip != addresses.get(host.name, host.ip):
+        return f"host {host.name}: address {addresses[host.name]} -> {host.ip}"
+    if known and found and known != found:
+        return f"host {host.name} is another machine now (machine-id {found}, was {known})"
+    return ""
+
+
+def _answering(context: Context) -> Iterator[tuple[Host, str]]:
+    """The hosts of a cluster that was built, as far as they answer and should be those of before; with the way out."""
+    for host in context.cluster.hosts if context.established else ():
+        if host.name not in context.replaced and host.name not in context.absent:
+            yield host, f"if it is a new machine in its place, `--replace {host.name}`"
+
+
 def _identity(context: Context, machines: Mapping[str, str]) -> Iterator[Refusal]:
-    """A host is a machine: another machine, address or an empty disk in its place must be meant."""
-    if context.established is None:
-        return
-    addresses = {host.name: host.ip for host in context.established.hosts}
-    for host in context.cluster.hosts:
-        if host.name in context.replaced or host.name in context.absent:
+    """A host is a machine: another machine or address in its place must be meant."""
+    for host, again in _answering(context):
+        if why := _strange(context, machines, host):
+            yield Refusal(why, again)
+
+
+def _data(context: Context, machines: Mapping[str, str]) -> Iterator[Refusal]:
+    """A member has its data: an empty disk, or data that etcd does not know, must be meant."""
+    for host, again in _answering(context):
+        if _strange(context, machines, host) or not _was_member(context, host):
             continue
-        known, found = machines.get(host.name), context.of(host).machine_id
-        again = f"if it is a new machine in its place, `--replace {host.name}`"
-        if host.ip != addresses.get(host.name, host.ip):
-            yield Refusal(f"host {host.name}: address {addresses[host.name]} -> {host.ip}", again)
-        elif known and found and known != found:
-            yield Refusal(f"host {host.name} is another machine now (machine-id {found}, was {known})", again)
-        elif _was_member(context, host) and context.is_ghost(host):
+        if context.is_ghost(host):
             yield Refusal(
                 f"host {host.name}: etcd does not count it among its members any more, and its data are those of one",
                 f"find out who removed it; `--replace {host.name}` lays the data aside, and a new member joins",
             )
-        elif _was_member(context, host) and context.joins(host):
+        elif context.joins(host):
             missing = context.of(host).unmounted
             where = f"{context.cluster.etcd.data_dir}{f': {missing}' if missing else ''}"
             yield Refusal(
@@ -234,6 +251,7 @@ RULES: Mapping[str, Rule] = {
     "fixed": _fixed,
     "versions": _versions,
     "identity": _identity,
+    "data": _data,
     "quorum": _members,
     "masters": _last,
 }

@@ -2,8 +2,8 @@
 
 import base64
 import binascii
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 from quorate.core import QuorateError, Transport
@@ -12,7 +12,8 @@ from quorate.spec.layout import COPY
 from quorate.spec.load import load_former
 from quorate.spec.ssh import ResolvedSsh, ssh_of
 from quorate.state import age
-from quorate.state.bundle import FILE, Bundle, unpack
+from quorate.state.bundle import FILE
+from quorate.state.opener import Opened, Sealed
 
 COPY_WITHIN_S = 120.0
 """Seconds for a host to send its copy, of a few hundred kB."""
@@ -21,30 +22,6 @@ READ = (
     f"cd {COPY} 2>/dev/null && [ -e state.age ] || exit 0\n"
     'for f in state.age identity.age; do if [ -e "$f" ]; then echo "= $f"; base64 <"$f"; fi; done\n'
 )
-
-
-@dataclass(frozen=True)
-class Sealed:
-    """What a host has."""
-
-    host: str
-    state: bytes
-    identity: bytes | None
-    """The copy's key, locked with the passphrase."""
-
-    @property
-    def name(self) -> str:
-        """For messages."""
-        return f"the copy of {self.host}"
-
-
-@dataclass(frozen=True)
-class Opened:
-    """A copy that was opened and is whole."""
-
-    host: str
-    bundle: Bundle
-    sequence: int
 
 
 async def fetch(host: str, via: Transport) -> Sealed | None:
@@ -61,32 +38,6 @@ async def fetch(host: str, via: Transport) -> Sealed | None:
     except binascii.Error:
         raise QuorateError(f"the copy of {host} did not come whole", "try again, or another etcd host") from None
     return Sealed(host, files["state.age"], files.get("identity.age")) if "state.age" in files else None
-
-
-class Opener:
-    """Opens copies: with private keys, or with the passphrase, which is used up once."""
-
-    def __init__(self, identities: Sequence[age.Identity] = (), passphrase: str = "") -> None:
-        self._identities, self._passphrase = list(identities), passphrase
-
-    def open(self, sealed: Sealed) -> Opened:
-        """Raises QuorateError for one that does not open, or is not as it was made."""
-        if not self._identities:
-            if sealed.identity is None:
-                hint = "name a private key of one of its recipients with --identity"
-                raise QuorateError(f"{sealed.name} has no passphrase", hint)
-            key = age.unlock(sealed.identity, self._passphrase, sealed.name)
-            self._identities = age.identities(key, sealed.name, lambda: "")
-        bundle, sequence = unpack(age.unseal(sealed.state, self._identities, sealed.name), sealed.name)
-        return Opened(sealed.host, bundle, sequence)
-
-    def those(self, sealed: Iterable[Sealed], lost: dict[str, QuorateError]) -> Iterator[Opened]:
-        """All that open; why others do not is put into `lost`, by host."""
-        for each in sealed:
-            try:
-                yield self.open(each)
-            except QuorateError as error:
-                lost[each.host] = error
 
 
 def newest(first: Opened, others: Iterable[Opened]) -> Opened:

@@ -11,9 +11,9 @@ from pathlib import Path
 
 from quorate import atomic
 from quorate.core import QuorateError
-from quorate.procedure.adopt import Opened
 from quorate.spec.cluster import Ssh
 from quorate.state.bundle import FILE, JOURNAL, KNOWN_HOSTS, LAST, Bundle, Entry
+from quorate.state.opener import Opened
 from quorate.state.seal import Mark
 
 

@@ -7,10 +7,11 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from quorate.component import endpoint
-from quorate.component.etcd import etcdctl
 from quorate.core import Transport
 from quorate.execute.survey import Service, View, survey
-from quorate.procedure import rules, sysctls
+from quorate.procedure import backups, members, rules, sysctls
+from quorate.procedure.backups import Backups
+from quorate.procedure.members import Alarm, Member
 from quorate.procedure.sysctls import Sysctl
 from quorate.resource.kube import kubectl
 from quorate.spec.cluster import Cluster, Host, Role
@@ -21,18 +22,6 @@ from quorate.spec.survival import Part, Parts, parts
 
 ELECTED = elected()
 """Who elects a leader by a lease of that name in kube-system."""
-
-
-@dataclass(frozen=True)
-class Member:
-    """One etcd member, as its own host says."""
-
-    host: str
-    healthy: bool
-    leader: bool = False
-    db_bytes: int | None = None
-    version: str = ""
-    revision: int = 0
 
 
 @dataclass(frozen=True)
@@ -63,6 +52,8 @@ class Status:
     services: Mapping[str, Mapping[str, Service]] = field(default_factory=dict)
     """By host and unit name."""
     members: tuple[Member, ...] = ()
+    alarms: tuple[Alarm, ...] = ()
+    """Of etcd."""
     leases: Mapping[str, str] = field(default_factory=dict)
     """Holder by component; the holder is a host name as far as it is one of ours."""
     vip: str = ""
@@ -82,6 +73,10 @@ class Status:
     """Hosts that use the endpoint and can't connect to it."""
     unreachable: Mapping[str, str] = field(default_factory=dict)
     """Hosts that did not answer, with the reason."""
+    backups: Backups | None = None
+    """Those that etcd hosts take by themselves; None where they take none."""
+    warnings: tuple[str, ...] = ()
+    """What is no problem yet."""
     outlook: Outlook | None = None
     """What it survives from here on; no problem by itself."""
     problems: tuple[str, ...] = ()
@@ -110,10 +105,14 @@ class Status:
             for unit, service in services.items():
                 rows.append((host, unit.removesuffix(".service"), _word(service), _since(service)))
         for member in self.members:
-            size = "" if member.db_bytes is None else f"{member.db_bytes / 1e6:.1f} MB"
             role = ("leader" if member.leader else "follower") if member.version else ""
             state = "healthy" if member.healthy else "unhealthy"
-            rows.append((member.host, "etcd member", state, ", ".join(filter(None, (role, size, member.version)))))
+            rows.append(
+                (member.host, "etcd member", state, ", ".join(filter(None, (role, member.size, member.version))))
+            )
+        if self.backups and self.backups.sets:
+            newest = self.backups.sets[0]
+            rows.append((newest.host, "backup", newest.name, self.backups.text))
         rows += [(holder, f"{what} lease", "held", "") for what, holder in self.leases.items()]
         rows += [(host, "virtual IP", "held", self.vip) for host in self.vip_owners]
         for node in self.nodes:
@@ -131,6 +130,7 @@ class Status:
             "endpoint": self.endpoint,
             "ok": self.ok,
             "problems": list(self.problems),
+            "warnings": list(self.warnings),
             "unreachable": dict(self.unreachable),
             "survives": self.outlook.as_dict() if self.outlook else None,
             "services": {
@@ -138,6 +138,8 @@ class Status:
                 for host, services in self.services.items()
             },
             "etcd": [vars(member) for member in self.members],
+            "etcd_alarms": {alarm.kind: list(alarm.hosts) for alarm in self.alarms},
+            "backups": self.backups.as_dict() if self.backups else None,
             "leases": dict(self.leases),
             "vip": {"address": self.vip, "owners": list(self.vip_owners)},
             "sysctls": {host: [vars(each) for each in found] for host, found in self.sysctls.items()},
@@ -164,7 +166,8 @@ def _questions(cluster: Cluster, host: Host) -> dict[str, str]:
     if endpoint.asks(host):
         asked["endpoint"] = endpoint.reaches(cluster)
     if host.has(Role.ETCD):
-        asked["member"] = f"{etcdctl(host)} --command-timeout=3s endpoint status -w json"
+        asked |= members.questions(host)
+    asked |= backups.questions(cluster, host)
     if host.has(Role.CONTROL_PLANE):
         get = f"{kubectl(f'https://{host.ip}:{cluster.apiserver.port}')} --request-timeout=5s get --raw"
         asked["nodes"] = f"{get} /api/v1/nodes"
@@ -174,13 +177,17 @@ def _questions(cluster: Cluster, host: Host) -> dict[str, str]:
 
 def judge(cluster: Cluster, views: Mapping[str, View], lost: Mapping[str, str]) -> Status:
     """The status that the views add up to."""
+    views = {name: members.answering(view) for name, view in views.items()}
     order = [host for host in cluster.hosts if host.name in views]
     vip, opened = str(cluster.endpoint.vip or ""), cluster.os.firewall == "open-ports"
+    found_members = tuple(members.read(host, views.get(host.name)) for host in cluster.members)
+    kept = backups.read(cluster, views)
     found = Status(
         cluster=cluster.name,
         endpoint=cluster.server_url,
         services={host.name: views[host.name].services for host in order},
-        members=tuple(_member(host, views.get(host.name)) for host in cluster.members),
+        members=found_members,
+        alarms=members.alarms(found_members),
         leases=_leases(cluster, _first(order, views, "leases")),
         vip=vip,
         vip_owners=tuple(host.name for host in order if vip and vip in views[host.name].addresses),
@@ -194,7 +201,9 @@ def judge(cluster: Cluster, views: Mapping[str, View], lost: Mapping[str, str]) 
         left_out={host.name: views[host.name].left_out for host in order if views[host.name].left_out},
         without_endpoint=tuple(host.name for host in order if "silent" in views[host.name].more.get("endpoint", "")),
         unreachable=dict(lost),
-        outlook=outlook(cluster, gone(cluster, views)),
+        backups=kept,
+        warnings=tuple(backups.warnings(cluster, kept)),
+        outlook=members.foreseen(outlook(cluster, gone(cluster, views)), found_members),
     )
     return Status(**{**vars(found), "problems": tuple(_problems(cluster, found))})
 
@@ -233,6 +242,7 @@ def _problems(cluster: Cluster, found: Status) -> list[str]:
     leaders = [member.host for member in found.members if member.leader]
     if len(leaders) != 1:
         said.append(f"etcd has {len(leaders)} leaders" if leaders else "etcd has no leader")
+    said += members.problems(found.members)
     if found.vip and len(found.vip_owners) != 1:
         said.append(f"{found.vip} is held by {', '.join(found.vip_owners) or 'nobody'}")
     held = f", held by {found.vip_owners[0]}" if found.vip_owners else ""
@@ -244,6 +254,7 @@ def _problems(cluster: Cluster, found: Status) -> list[str]:
     else:
         said.append("no API server tells about its nodes")
     said += [f"{what} has no leader" for what in ELECTED if found.nodes and not found.leases.get(what)]
+    said += backups.problems(cluster, found.backups)
     limit = min(cluster.pki.renew_before_days, cluster.pki.leaf_days // 2)
     said += [
         f"{host}: {each.path} ends in {each.days} days"
@@ -265,25 +276,6 @@ def _first(hosts: list[Host], views: Mapping[str, View], question: str) -> list[
     """The first API server's list that says anything."""
     lists = (_items(views[host.name].more.get(question, "")) for host in hosts)
     return next((items for items in lists if items), [])
-
-
-def _member(host: Host, view: View | None) -> Member:
-    if view is None:
-        return Member(host.name, healthy=False)
-    healthy = view.services.get("etcd.service", Service("absent")).ok
-    try:
-        answer = json.loads(view.more.get("member", ""))[0]["Status"]
-        header = answer["header"]
-        return Member(
-            host.name,
-            healthy,
-            answer.get("leader") == header["member_id"],
-            answer.get("dbSize"),
-            answer.get("version", ""),
-            header.get("revision", 0),
-        )
-    except (ValueError, KeyError, TypeError, IndexError):
-        return Member(host.name, healthy)
 
 
 def _leases(cluster: Cluster, items: list[dict[str, Any]]) -> dict[str, str]:

@@ -11,7 +11,7 @@ from quorate.core import CommandFailed, Transport, TransportError
 from quorate.render.sh import quote
 from quorate.resource import ask
 from quorate.spec.cluster import Cluster
-from quorate.spec.layout import BIN, STATE
+from quorate.spec.layout import BACKUP_UNIT, BIN, STATE
 from quorate.spec.processes import unit_names
 from quorate.state.history import JournalRun
 
@@ -63,7 +63,7 @@ def questions(moment: datetime) -> dict[str, str]:
         "versions.txt": _versions(),
         "host.txt": "date -u; uptime; nproc; free -m; df -h -x tmpfs -x overlay; ip -4 -o addr show; ip -4 route",
         "units.txt": f"TZ=UTC systemctl show --no-pager -p {shown} -- {units}; systemctl --no-pager --failed",
-        **{f"journal/{unit}.txt": _journal(f"-u {unit} {read}") for unit in unit_names()},
+        **{f"journal/{unit}.txt": _journal(f"-u {unit} {read}") for unit in (*unit_names(), BACKUP_UNIT)},
         "journal/kernel.txt": _journal(f"-k -p warning {read}"),
         "files": f"{{ cat {STATE}/made; find {STATE}/found -type f | sed 's|^{STATE}/found||'; }} | sort -u |\n"
         "while IFS= read -r f; do\n"

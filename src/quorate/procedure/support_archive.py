@@ -58,6 +58,7 @@ def secrets(cluster: Cluster, store: Store) -> Iterator[str]:
     files += [each.jump.password_file for each in ssh if each.jump]
     files += [access.login_file for access in cluster.runtime.registry_access.values()]
     files += [cluster.os.proxy.login_file] if cluster.os.proxy else []
+    files += [place.s3.login_file for place in cluster.backup.places if place.s3]
     for path in dict.fromkeys(path for path in files if path):
         with suppress(LocalError):  # what can't be had here was sent nowhere either
             text = stored(path)

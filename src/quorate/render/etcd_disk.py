@@ -19,6 +19,11 @@ def has_log(folder: str) -> str:
     return f"ls {quote(folder)}/member/wal/*.wal >/dev/null 2>&1"
 
 
+def restored(folder: str) -> str:
+    """sh that prints the id of the restore that made the member's data; nothing where none did."""
+    return f"cat {quote(folder)}/member/restored 2>/dev/null || :"
+
+
 def _mount_of(folder: str) -> str:
     """sh that prints the mount point of the disk that the folder is on."""
     return f"stat -c %m -- {quote(folder)}/."

@@ -1,7 +1,7 @@
 """The questions to a host before anything is compiled, as one script; `execute.facts` reads the answers."""
 
 from quorate.render import mounts
-from quorate.render.etcd_disk import has_log
+from quorate.render.etcd_disk import has_log, restored
 from quorate.render.routes import PROTOCOL
 from quorate.render.sh import quote
 from quorate.spec import resolvers
@@ -125,6 +125,7 @@ for r in {files}; do
   fi
 done 2>/dev/null
 if {has_log(cluster.etcd.data_dir)}; then echo etcd_member=yes; fi
+echo "restored=$({restored(cluster.etcd.data_dir)})"
 {mounts.script(cluster.etcd.data_dir) if host.has(Role.ETCD) else ":"}
 if [ -e {COPY}/state.age ] && read -r copy 2>/dev/null <{COPY}/last; then echo "copy=$copy"; fi
 if running etcd; then printf 'members='; {members} | tr -d '\n'; echo; fi

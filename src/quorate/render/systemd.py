@@ -145,8 +145,8 @@ def unit(
     exec_reload: Sequence[Command] = (),
     exec_stop: Sequence[Command] = (),
     exec_stop_post: Sequence[Command] = (),
-    restart: str = "always",
-    restart_sec: str = "1s",
+    restart: str | None = "always",
+    restart_sec: str | None = "1s",
     limit_nofile: int | None = None,
     after: Sequence[str] = (),
     wants: Sequence[str] = (),
@@ -156,7 +156,7 @@ def unit(
     oom_score_adjust: int | None = None,
     runtime_directory: str | None = None,
     state_directory: str | None = None,
-    wanted_by: str = "multi-user.target",
+    wanted_by: str | None = "multi-user.target",
     loads: Sequence[str] = (),
     extra: Mapping[str, Setting] | None = None,
     extra_unit: Mapping[str, Setting] | None = None,
@@ -168,6 +168,7 @@ def unit(
     systemd's defaults or a drop-in say (`UnsetEnvironment=`, systemd 235 and later; earlier ones pass over it).
     Settings of `extra` ([Service]) and `extra_unit` ([Unit]) are taken literally.
     `StartLimitIntervalSec=0`: systemd never gives up on a service, however often it fails.
+    One that a timer starts has neither `restart` nor `wanted_by`.
     With `loads`, digests of the unit file and of these files are written to `LOADED/<name>.loaded` at each
     start and reload, in the form of sha256sum.
     Raises ValueError for everything that systemd would not take literally.
@@ -206,7 +207,24 @@ def unit(
         *_tokens(("RuntimeDirectory", runtime_directory), ("StateDirectory", state_directory)),
         *_settings(extra),
     ]
-    sections = {"Unit": head, "Service": body, "Install": _names("WantedBy", [wanted_by])}
+    return _sections(Unit=head, Service=body, Install=_names("WantedBy", [wanted_by] if wanted_by else []))
+
+
+def timer(*, description: str, calendar: str, extra_unit: Mapping[str, Setting] | None = None) -> str:
+    """The unit file of a timer that starts the service of its name at calendar times, also those that it has missed.
+
+    Raises ValueError for everything that systemd would not take literally.
+    """
+    head = [("Description", value(description)), *_settings(extra_unit)]
+    # By default systemd may be a minute late.
+    body = [("OnCalendar", value(calendar)), ("Persistent", "yes"), ("AccuracySec", "1s")]
+    return _sections(Unit=head, Timer=body, Install=_names("WantedBy", ["multi-user.target"]))
+
+
+def _sections(**sections: Sequence[tuple[str, str]]) -> str:
+    """The text of a unit file; a section without settings is left out."""
     return "\n".join(
-        "".join([f"[{title}]\n", *(f"{key}={text}\n" for key, text in lines)]) for title, lines in sections.items()
+        "".join([f"[{title}]\n", *(f"{key}={text}\n" for key, text in lines)])
+        for title, lines in sections.items()
+        if lines
     )

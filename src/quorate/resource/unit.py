@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from quorate.core import Action, Probe, State
+from quorate.render.rest import at_rest
 from quorate.render.sh import quote, sh
 from quorate.resource.resource import Resource
 from quorate.spec.layout import LOADED, UNITS, WANTS
@@ -117,18 +118,8 @@ class Unit(Resource):
         )
 
     def _alone(self, restart: str) -> str:
-        """sh that restarts it with its dependants at rest: those that run are stopped before, and started whatever
-        became of it, also when the script is ended in the middle.
-        """
-        if not self.dependants:
-            return restart
-        return (
-            'q_rest=; q_back() { for u in $q_rest; do systemctl --no-block start -- "$u" || :; done; q_rest=; }\n'
-            "trap q_back EXIT; trap 'exit 141' PIPE; trap 'exit 143' HUP INT TERM\n"
-            f"for u in {' '.join(map(quote, self.dependants))}; do\n"
-            '  if systemctl is-active -q -- "$u"; then q_rest="$u $q_rest"; systemctl stop -- "$u" || :; fi\n'
-            f"done\n{restart}\nq_back"
-        )
+        """sh that restarts it with its dependants at rest: those that run are stopped before, and started after it."""
+        return at_rest(self.dependants, restart) if self.dependants else restart
 
     def remove(self) -> Sequence[Action]:
         """Stop and disable it; the unit file goes by its own resource."""

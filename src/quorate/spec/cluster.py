@@ -25,6 +25,7 @@ from quorate.spec.layout import KUBELET_DIR
 from quorate.spec.sections import (
     ApiServer,
     Artifacts,
+    Backup,
     Daemon,
     Dns,
     Endpoint,
@@ -45,6 +46,7 @@ from quorate.spec.sections import (
 __all__ = [
     "ApiServer",
     "Artifacts",
+    "Backup",
     "Cluster",
     "Daemon",
     "Dns",
@@ -194,6 +196,7 @@ class Cluster(Model):
     os: Os = Os()
     artifacts: Artifacts = Artifacts()
     state: StateFolder = StateFolder()
+    backup: Backup = Backup()
     verify: Verify = Verify()
 
     def having(self, role: Role) -> tuple[Host, ...]:

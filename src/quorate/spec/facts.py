@@ -125,6 +125,8 @@ class HostFacts:
     """The resolver files that are there, in the order in which they are looked at."""
     etcd_member: bool = False
     """Whether etcd's data directory holds a member: a log, and not only what a start on an empty disk leaves."""
+    restored: str = ""
+    """The restore that etcd's data come from, by its id."""
     unmounted: Unmounted | None = None
     """A mount point that the data directory should lie on, and does not."""
     members: tuple[Member, ...] = ()

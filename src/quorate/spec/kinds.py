@@ -87,6 +87,10 @@ Sysctl = Annotated[str, StringConstraints(pattern=words.SYSCTL.pattern, max_leng
 Program = Annotated[str, StringConstraints(pattern=words.PROGRAM.pattern, max_length=1024)]
 Share = Annotated[str, StringConstraints(pattern=words.SHARE.pattern)]
 Recipient = Annotated[str, StringConstraints(pattern=words.RECIPIENT.pattern)]
+Calendar = Annotated[str, StringConstraints(pattern=words.CALENDAR.pattern)]
+Bucket = Annotated[str, StringConstraints(pattern=words.BUCKET.pattern)]
+Prefix = Annotated[str, StringConstraints(pattern=words.PREFIX.pattern, max_length=512)]
+Region = Annotated[str, StringConstraints(pattern=words.REGION.pattern)]
 Labels = dict[LabelKey, LabelValue]
 Flags = dict[FlagName, Text]
 

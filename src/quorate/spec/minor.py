@@ -63,6 +63,7 @@ class Minor:
     runc: str
     cni_plugins: str
     crictl: str
+    age: str
     docker: str | None
     """Docker release to install; None where kubelet has no dockershim."""
     docker_range: Range | None

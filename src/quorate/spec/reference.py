@@ -23,6 +23,10 @@ _NESTED = {
     "Taint": "hosts[].taints[]",
     "RegistryAccess": "runtime.registry_access.*",
     "Proxy": "os.proxy",
+    "Keep": "backup.keep",
+    "Place": "backup.places[]",
+    "SshPlace": "backup.places[].ssh",
+    "S3Place": "backup.places[].s3",
 }
 _FORMATS = {"ipv4": "IPv4 address", "ipv4network": "IPv4 network", "path": "path"}
 

@@ -6,6 +6,8 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from quorate.spec.kinds import (
+    Bucket,
+    Calendar,
     Cidr,
     Data,
     Direct,
@@ -18,19 +20,23 @@ from quorate.spec.kinds import (
     Model,
     Port,
     PortRange,
+    Prefix,
     Program,
     ProxyUrl,
     Recipient,
+    Region,
     Registry,
     Share,
     Size,
     Sysctl,
     Text,
     Url,
+    UserName,
     Version,
 )
+from quorate.spec.layout import BACKUPS
 
-Part = Literal["kubernetes", "etcd", "containerd", "docker", "runc", "cni_plugins"]
+Part = Literal["kubernetes", "etcd", "containerd", "docker", "runc", "cni_plugins", "age"]
 
 
 class Versions(Model):
@@ -52,6 +58,8 @@ class Versions(Model):
     """CoreDNS, where quorate builds its image (`artifacts.source: modules`)."""
     metrics_server: Version | None = None
     """metrics-server, where quorate builds its image (`artifacts.source: modules`)."""
+    age: Version | None = None
+    """age, with which etcd hosts seal backups (`backup.schedule`)."""
     crictl: Version | None = None
     """crictl, where quorate builds it (`artifacts.source: modules`)."""
 
@@ -341,3 +349,78 @@ class StateFolder(Model):
     """Whether they are kept. They need a passphrase (`quorate passphrase`) or recipients."""
     recipients: tuple[Recipient, ...] = ()
     """Public keys, of age or ssh-ed25519, whose owners can open a copy without the passphrase."""
+
+
+class Keep(Model):
+    """Which backups stay: the newest of them, and all of the last days. The last proved one always does."""
+
+    count: Annotated[int, Field(ge=1, le=10000)] = 14
+    """How many of the newest stay, whatever their age."""
+    days: Annotated[int, Field(ge=0, le=3650)] = 30
+    """Those of so many days stay, however many they are."""
+
+
+class SshPlace(Model):
+    """A folder of a host that is reached by SSH."""
+
+    host: DnsName
+    """Its address or name."""
+    user: UserName = "root"
+    """Login user; sudo is not used."""
+    port: Port = 22
+    """sshd's port."""
+    path: Data
+    """The folder there."""
+    key: File
+    """Private key file without a passphrase; with a schedule, the etcd hosts get it."""
+    known_hosts: File
+    """File with its pinned host keys, as OpenSSH keeps them."""
+
+
+class S3Place(Model):
+    """A bucket of a store that speaks S3."""
+
+    endpoint: Url
+    """Where the store is: `https://s3.example.org`."""
+    bucket: Bucket
+    """Name of the bucket; it must exist."""
+    prefix: Prefix = ""
+    """What the names of our objects begin with, before a `/`."""
+    region: Region = "us-east-1"
+    """Region that requests are signed for."""
+    login_file: File
+    """File (mode 0600) with `ACCESS_KEY:SECRET_KEY`, or `env:NAME`; with a schedule, the etcd hosts get it."""
+    ca_file: File | None = None
+    """PEM of the authority that signed the store's certificate, where nobody trusts that anyway."""
+
+
+class Place(Model):
+    """Where backups are kept besides the etcd hosts: exactly one of the three."""
+
+    folder: File | None = None
+    """A folder of the machine that runs quorate."""
+    ssh: SshPlace | None = None
+    """A folder of another host."""
+    s3: S3Place | None = None
+    """A bucket."""
+
+
+class Backup(Model):
+    """Backups of the cluster: etcd's data with the keys that read them, sealed; see [backup](tasks/backup.md)."""
+
+    schedule: Calendar = ""
+    """When an etcd host takes one by itself, as systemd's OnCalendar: `*-*-* 02:30:00 UTC`. Empty: only
+    `quorate backup` does."""
+    folder: Data = BACKUPS
+    """Folder on the etcd hosts, where backups are made and scheduled ones kept."""
+    keep: Keep = Keep()
+    """Which ones stay, on the etcd hosts and at each place."""
+    places: tuple[Place, ...] = ()
+    """Where each backup is brought to besides."""
+    recipients: tuple[Recipient, ...] = ()
+    """Public keys, of age or ssh-ed25519, whose owners can open a backup without the passphrase (default:
+    `state.recipients`)."""
+    overdue_hours: Annotated[int, Field(ge=1, le=8760)] = 26
+    """`status` has a problem when the newest backup is older than so many hours, with a schedule."""
+    proved_within_days: Annotated[int, Field(ge=1, le=3650)] = 30
+    """`status` warns when for so many days nobody has opened a backup and proved it."""

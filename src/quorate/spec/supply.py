@@ -21,7 +21,7 @@ class Supply:
     """Binaries, packages and images by name."""
 
     versions: Mapping[str, str] = field(default_factory=dict)
-    """Version of each part: kubernetes, etcd, containerd, docker, runc, cni_plugins."""
+    """Version of each part: kubernetes, etcd, containerd, docker, runc, cni_plugins, age."""
     binaries: Mapping[str, Blob] = field(default_factory=dict)
     """By file name: kube-apiserver, ..., etcd, etcdctl, containerd, runc, dockerd, bridge, host-local, ..."""
     parts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from quorate.core import QuorateError
 from quorate.spec.minor import Flaw, Minor, ProxyMode, Range, containerd_config, containerd_static, parts
-from quorate.spec.versions_data import ETCD_FLAWS, MINORS
+from quorate.spec.versions_data import ETCD_FLAWS, ETCD_RAISES, ETCD_RESTORERS, MINORS
 
 __all__ = [
     "ETCD_FLAWS",
@@ -18,7 +18,9 @@ __all__ = [
     "controller_fits",
     "kubelet_fits",
     "parts",
+    "raises_revisions",
     "repaired",
+    "restorers",
     "supported",
     "table",
 ]
@@ -50,6 +52,16 @@ def repaired(etcd: str) -> str:
         if flaw.never and etcd in flaw.releases:
             etcd = flaw.releases.below
     return etcd
+
+
+def restorers(etcd: str) -> tuple[str, ...]:
+    """The programs that read and restore a snapshot of that etcd, the better one first."""
+    return ETCD_RESTORERS.get(".".join(map(str, parts(etcd)[:2])), ("etcdutl",))
+
+
+def raises_revisions(etcd: str) -> bool:
+    """Whether a restore with the programs of that etcd can raise revisions, and mark those before as compacted."""
+    return below_floor(etcd, ETCD_RAISES) is None
 
 
 def below_floor(version: str, floors: Sequence[str]) -> str | None:

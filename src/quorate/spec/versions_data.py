@@ -25,6 +25,13 @@ ETCD_FLAWS = (
 )
 """By release, those that follow each other in order. Source: etcd's CHANGELOG-3.4, 3.5 and 3.6."""
 
+ETCD_RESTORERS = {"3.4": ("etcdctl",), "3.5": ("etcdutl", "etcdctl")}
+"""By line: programs that read and restore a snapshot, the better one first; from 3.6 on etcdutl alone. Source: the
+same changelogs."""
+
+ETCD_RAISES = ("3.4.27", "3.5.10", "3.6.0")
+"""The first of each line whose restore knows --bump-revision and --mark-compacted. Source: the same changelogs."""
+
 _FIRST = Minor(
     kubernetes="1.20",
     # kubeadm's is 3.4.13; later patches of 3.4 are fixes alone, and 3.4.45 was its last.
@@ -37,6 +44,7 @@ _FIRST = Minor(
     runc="1.3.7",
     cni_plugins="1.9.1",
     crictl="1.34.0",
+    age="1.3.2",
     docker="20.10.24",
     docker_range=Range("19.3.0", "25.0.0"),
     pause_image="registry.k8s.io/pause:3.2",

@@ -156,6 +156,30 @@ RECIPIENT = Word(
     "must be a public key for age: age1 and 58 characters, or an ssh-ed25519 line",
     "write what `age-keygen -y` or ~/.ssh/id_ed25519.pub shows; a private key never belongs here",
 )
+CALENDAR = Word(
+    "systemd calendar time",
+    r"^([A-Za-z0-9*][A-Za-z0-9*.,:/~ -]{0,199})?$",
+    "must be a calendar time as systemd's OnCalendar takes it, or empty",
+    "write 'daily', or '*-*-* 02:30:00 UTC'; `systemd-analyze calendar` shows when that is",
+)
+BUCKET = Word(
+    "bucket",
+    r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$",
+    "must be the name of a bucket: 3 to 63 of a-z, 0-9, '.' and '-', not at the ends",
+    "write a name such as 'cluster-backups'",
+)
+PREFIX = Word(
+    "prefix of names",
+    r"^([A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*)?$",
+    "must be names joined by '/', of letters, digits, '.', '_' and '-', without '/' at the ends",
+    "write a prefix such as 'clusters/prod'",
+)
+REGION = Word(
+    "region",
+    r"^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$",
+    "must be the name of a region: up to 40 of a-z, 0-9 and '-', not at the ends",
+    "write a name such as 'us-east-1'",
+)
 
 WORDS = (
     DNS_LABEL,
@@ -180,5 +204,9 @@ WORDS = (
     PROGRAM,
     SHARE,
     RECIPIENT,
+    CALENDAR,
+    BUCKET,
+    PREFIX,
+    REGION,
 )
 BY_PATTERN = {word.pattern: word for word in WORDS}

@@ -4,15 +4,27 @@ The format is known to other tools: `age --decrypt` opens what this seals. age d
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, BinaryIO, TypeVar
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
-from pyrage import DecryptError, IdentityError, RecipientError, decrypt, encrypt, ssh, x25519
+from pyrage import (
+    DecryptError,
+    EncryptError,
+    IdentityError,
+    RecipientError,
+    decrypt,
+    decrypt_io,
+    encrypt,
+    encrypt_io,
+    ssh,
+    x25519,
+)
 from pyrage import passphrase as by
 
 from quorate.core import QuorateError
 
+T = TypeVar("T")
 Identity = Any
 """A private key, as pyrage holds it; it never prints itself."""
 
@@ -31,11 +43,24 @@ def public(identity: str) -> str:
 
 def seal(content: bytes, recipients: Iterable[str]) -> bytes:
     """Seal for public keys of age or ssh-ed25519. Raises QuorateError for one that is none."""
+    return bytes(encrypt(content, _public(recipients)))
+
+
+def seal_stream(plain: BinaryIO, sealed: BinaryIO, recipients: Iterable[str]) -> None:
+    """The same from one open file into another, of any size. Raises OSError when one of them can't be used."""
+    source, target = _File(plain), _File(sealed)
     try:
-        keys = [(x25519 if key.startswith("age1") else ssh).Recipient.from_str(key) for key in recipients]
+        encrypt_io(source, target, _public(recipients))
+    except EncryptError:
+        raise source.fault or target.fault or AssertionError("nothing else can fail") from None
+
+
+def _public(recipients: Iterable[str]) -> list[Any]:
+    try:
+        return [(x25519 if key.startswith("age1") else ssh).Recipient.from_str(key) for key in recipients]
     except RecipientError as error:
-        raise QuorateError(f"a recipient is no public key: {error}", "correct state.recipients") from None
-    return bytes(encrypt(content, keys))
+        fix = "correct state.recipients or backup.recipients"
+        raise QuorateError(f"a recipient is no public key: {error}", fix) from None
 
 
 def unseal(sealed: bytes, identities: Sequence[Identity], what: str) -> bytes:
@@ -43,11 +68,53 @@ def unseal(sealed: bytes, identities: Sequence[Identity], what: str) -> bytes:
     try:
         return bytes(decrypt(sealed, identities))
     except DecryptError as error:
-        if "No matching keys" in str(error):
-            raise QuorateError(
-                f"{what} is not sealed for this key", "name another key with --identity, or use the passphrase"
-            ) from None
-        raise QuorateError(f"{what} is damaged: {error}", DAMAGED) from None
+        raise _unopened(error, what) from None
+
+
+def unseal_stream(sealed: BinaryIO, plain: BinaryIO, identities: Sequence[Identity], what: str) -> None:
+    """The same from one open file into another. What was written before an error is of no use.
+
+    Raises OSError when one of the files can't be used.
+    """
+    source, target = _File(sealed), _File(plain)
+    try:
+        decrypt_io(source, target, identities)
+    except DecryptError as error:
+        raise source.fault or target.fault or _unopened(error, what) from None
+
+
+class _File:
+    """An open file that remembers what was wrong with it: pyrage makes an error of its own of it."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.fault: OSError | None = None
+
+    def read(self, size: int = -1) -> bytes:
+        """Read a piece."""
+        return self._kept(lambda: self._file.read(size))
+
+    def write(self, data: bytes) -> int:
+        """Write a piece."""
+        return self._kept(lambda: self._file.write(data))
+
+    def flush(self) -> None:
+        """Nothing is kept back here."""
+        self._kept(self._file.flush)
+
+    def _kept(self, act: Callable[[], T]) -> T:
+        try:
+            return act()
+        except OSError as error:
+            self.fault = error
+            raise
+
+
+def _unopened(error: Exception, what: str) -> QuorateError:
+    if "No matching keys" in str(error):
+        fix = "name another key with --identity, or use the passphrase"
+        return QuorateError(f"{what} is not sealed for this key", fix)
+    return QuorateError(f"{what} is damaged: {error}", DAMAGED)
 
 
 def lock(content: bytes, passphrase: str) -> bytes:

@@ -16,6 +16,7 @@ destroying             a destroy has begun, and not ended
 import hashlib
 import json
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
@@ -23,6 +24,8 @@ from quorate.core import QuorateError
 from quorate.spec.cluster import Cluster
 from quorate.spec.fewer_hosts import cluster_without, text_without
 from quorate.spec.load import load_former
+from quorate.spec.restoring import Restoration
+from quorate.spec.secrets import ETCD_TOKEN
 from quorate.spec.supply import Supply
 from quorate.state import record
 from quorate.state.record import Record
@@ -139,11 +142,12 @@ class Past:
         supply: Supply | None = None,
         *,
         out: Collection[str] = (),
+        restoring: Restoration | None = None,
     ) -> None:
         """Note that an apply of a file begins, its endpoint, and the machines that are met for the first time.
 
         `stages` are those that have something to do; with none, no operation begins. `out` are the hosts that are left
-        out, and that the text does not name.
+        out, and that the text does not name. A restore is noted with the token of its etcd.
         """
         if frozenset(out) != self.out:
             self._store.write(self._out, "".join(f"{host}\n" for host in sorted(out)).encode())
@@ -157,10 +161,19 @@ class Past:
             self._store.write(self._begun / f"{goal}.yaml", text.encode())
         self._note({**machines, **self.machines()})
         under_way = self.record
-        if stages and (under_way is None or under_way.goal != goal):
+        if restoring is not None:
+            token = self._store.path / "random" / ETCD_TOKEN
+            if self._store.read(token) != restoring.id.encode():
+                self._store.write(token, restoring.id.encode())
+            goes_on = under_way is not None and under_way.id == restoring.id
+        else:
+            goes_on = under_way is not None and under_way.goal == goal
+        if stages and goes_on and restoring is not None and under_way is not None:
+            record.write(self._store, replace(under_way, restoring=replace(restoring, blob=None)))
+        elif stages and not goes_on:
             was = self._store.read(self._last)
             before = fingerprint(was) if was is not None else ""
-            record.write(self._store, record.begun(before, goal, stages, _releases(supply or Supply())))
+            record.write(self._store, record.begun(before, goal, stages, _releases(supply or Supply()), restoring))
 
     def reach(self, stage: str) -> None:
         """Note that a stage of the operation begins."""

@@ -1,7 +1,7 @@
 """The record of an operation that has begun and not ended: what every verb must know of it.
 
 ```
-operation.json    format, kind, id, began, from, to, stages, stage, releases
+operation.json    format, kind, id, began, from, to, stages, stage, releases, restoring
 ```
 
 It never holds the hosts: stages are computed anew from today's file, so hosts may come, go and be replaced in the
@@ -17,7 +17,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from quorate.core import PlanError, QuorateError
-from quorate.operation import OPERATIONS, change
+from quorate.operation import OPERATIONS, change, restore
+from quorate.spec.restoring import Restoration
 from quorate.state.store import Store
 
 FORMAT = 2
@@ -47,6 +48,8 @@ class Record:
     """The last one that began."""
     releases: Releases = field(default_factory=dict)
     """What it leads to of each part."""
+    restoring: Restoration | None = None
+    """What a restore restores; the snapshot itself is not kept."""
 
     def at(self, stage: str) -> "Record":
         """The same, a stage later."""
@@ -58,13 +61,19 @@ class Record:
         other = "" if file == self.goal else "; the file is another one since"
         if file == self.was:
             other = "; the file is again the one of before, and leads back"
-        return f"a {self.kind} began at {self.began} and has not ended{stages}{other}: `quorate apply` goes on with it"
+        verb = "apply" if self.restoring is None else f"restore {self.restoring.source}"
+        return f"a {self.kind} began at {self.began} and has not ended{stages}{other}: `quorate {verb}` goes on with it"
 
 
-def begun(was: str, goal: str, stages: tuple[str, ...], releases: Releases) -> Record:
-    """The record of a change that begins now."""
+def begun(
+    was: str, goal: str, stages: tuple[str, ...], releases: Releases, restoring: Restoration | None = None
+) -> Record:
+    """The record of a change that begins now, or of a restore."""
     now = datetime.now(UTC).isoformat(timespec="seconds")
-    return Record(change.NAME, secrets.token_hex(4), now, was, goal, stages, releases=dict(releases))
+    if restoring is None:
+        return Record(change.NAME, secrets.token_hex(4), now, was, goal, stages, releases=dict(releases))
+    kept = replace(restoring, blob=None)
+    return Record(restore.NAME, restoring.id, now, was, goal, stages, releases=dict(releases), restoring=kept)
 
 
 def read(store: Store) -> Record | None:
@@ -90,7 +99,10 @@ def read(store: Store) -> Record | None:
             for part, each in known.items()
         }
         stages = tuple(map(str, told.pop("stages")))
-        return Record(**{name: str(value) for name, value in told.items()}, stages=stages, releases=releases)
+        restored = told.pop("restoring", None)
+        restoring = Restoration(**{**restored, "nodes": tuple(restored["nodes"])}) if restored else None
+        words = {name: str(value) for name, value in told.items()}
+        return Record(**words, stages=stages, releases=releases, restoring=restoring)
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         raise QuorateError(
             f"{path}: is damaged", "remove it: `quorate plan` shows what of the operation is still to be done"

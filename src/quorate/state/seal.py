@@ -12,7 +12,7 @@ host has in `last` comes with its facts: an apply that changes nothing sends not
 
 import asyncio
 import base64
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,14 +58,28 @@ def last(store: Store, cluster: str) -> Mark:
     return Mark.read((content or b"").decode(errors="replace")) or Mark(cluster)
 
 
+def numbered(store: Store, cluster: str, digest: str) -> Mark:
+    """The mark for a content. It is noted here before anybody else has it."""
+    mark = last(store, cluster)
+    if mark.digest != digest:
+        mark = Mark(cluster, mark.sequence + 1, digest)
+        store.write(store.path / "copy" / LAST, f"{mark}\n".encode())
+    return mark
+
+
 def identity(store: Store) -> str:
-    """The private key for the copies, made when there is none."""
-    path = store.path / "copy/identity"
-    content = store.read(path, private=True)
-    if content is None:
-        content = age.make_identity().encode() + b"\n"
-        store.write(path, content)
-    return content.decode().strip()
+    """The private key for the copies and for backups, made when there is none; `store.keep` writes it."""
+    made = store.once(store.path / "copy/identity", lambda: age.make_identity().encode() + b"\n")
+    return made.decode().strip()
+
+
+def backup_recipients(store: Store, cluster: Cluster) -> tuple[str, ...]:
+    """Whom backups are sealed for: the key of the copies, and who may open them without the passphrase.
+
+    None where nobody but this folder could open them.
+    """
+    given = cluster.backup.recipients or cluster.state.recipients
+    return (age.public(identity(store)), *given) if given or locked(store) is not None else ()
 
 
 def locked(store: Store) -> bytes | None:
@@ -77,7 +91,9 @@ def set_passphrase(store: Store, passphrase: str) -> None:
     """Lock the private key with a new passphrase. The next apply brings it to the hosts."""
     if len(passphrase) < SHORTEST:
         raise QuorateError(f"the passphrase is shorter than {SHORTEST} characters", "take some words that you can keep")
-    store.write(store.path / "copy/identity.age", age.lock(identity(store).encode(), passphrase))
+    key = identity(store)
+    store.keep()
+    store.write(store.path / "copy/identity.age", age.lock(key.encode(), passphrase))
 
 
 def opened(store: Store, cluster: Cluster) -> bool:
@@ -95,22 +111,36 @@ def notes(store: Store, cluster: Cluster) -> tuple[str, ...]:
     )
 
 
-def check(store: Store, cluster: Cluster, facts: Mapping[str, HostFacts]) -> None:
-    """Refuse to go on with a state folder that is lost, or older than what a host has a copy of."""
+def _others(store: Store, cluster: Cluster, facts: Mapping[str, HostFacts]) -> Iterator[tuple[str, Mark]]:
+    """Copies on hosts that are as new as this state folder, or newer, and not of it."""
     mine = last(store, cluster.name)
     for name, fact in sorted(facts.items()):
         found = Mark.read(fact.copy)
-        if not found or found.cluster != cluster.name or found.digest == mine.digest:
-            continue
-        if found.sequence >= mine.sequence:
-            address = next((host.ip for host in cluster.hosts if host.name == name), name)
-            here = f"number {mine.sequence}" if mine.sequence else "of an unknown number"
-            raise PlanError(
-                f"{name} has a copy of the state folder, number {found.sequence}, that did not come from this one, "
-                f"{here}: the cluster was changed from elsewhere, or {store.path} was lost or put back",
-                f"get the copy with `quorate adopt {address} --into FOLDER` and go on there; "
-                f"one that is of no use goes with `rm -r {COPY}` on {name}",
-            )
+        if found and found.cluster == cluster.name and found.digest != mine.digest and found.sequence >= mine.sequence:
+            yield name, found
+
+
+def check(store: Store, cluster: Cluster, facts: Mapping[str, HostFacts]) -> None:
+    """Refuse to go on with a state folder that is lost, or older than what a host has a copy of."""
+    mine = last(store, cluster.name)
+    for name, found in _others(store, cluster, facts):
+        address = next((host.ip for host in cluster.hosts if host.name == name), name)
+        here = f"number {mine.sequence}" if mine.sequence else "of an unknown number"
+        raise PlanError(
+            f"{name} has a copy of the state folder, number {found.sequence}, that did not come from this one, "
+            f"{here}: the cluster was changed from elsewhere, or {store.path} was lost or put back",
+            f"get the copy with `quorate adopt {address} --into FOLDER` and go on there; "
+            f"one that is of no use goes with `rm -r {COPY}` on {name}",
+        )
+
+
+def given_up(store: Store, cluster: Cluster, facts: Mapping[str, HostFacts]) -> Iterator[str]:
+    """What a restore, which goes back on purpose, gives up with its begin: newer copies."""
+    for name, found in _others(store, cluster, facts):
+        yield (
+            f"{name} has a copy of a newer state folder, number {found.sequence}, which is replaced by this one: "
+            "`quorate adopt` keeps it in another folder, if it may be of use"
+        )
 
 
 def write(mark: Mark, sealed: bytes, identity_locked: bytes | None) -> str:
@@ -140,10 +170,15 @@ class Copies:
         held = {name: Mark.read(fact.copy) for name, fact in context.facts.hosts.items()}
         self._held = {name: mark for name, mark in held.items() if mark and name in there}
         self._wanted = [host.name for host in self._cluster.members if host.name in there]
+        self._restores = context.restoring is not None
         self.warnings: list[str] = []
 
     async def begin(self) -> None:
-        """Copy what the steps are about to need, before the first of them."""
+        """Copy what the steps are about to need, before the first of them. A restore's copy is newer than any other."""
+        highest = max((mark.sequence for mark in self._held.values() if mark.cluster == self._cluster.name), default=0)
+        if self._restores and last(self._store, self._cluster.name).sequence < highest:
+            mark = Mark(self._cluster.name, highest, "none")
+            self._store.write(self._store.path / "copy" / LAST, f"{mark}\n".encode())
         await self._warned(anew=False)
 
     async def end(self, *, changed: bool) -> None:
@@ -165,21 +200,14 @@ class Copies:
         if not self._cluster.state.copies or not opened(self._store, self._cluster):
             return
         recipients = (age.public(identity(self._store)), *self._cluster.state.recipients)
+        self._store.keep()
         bundle = gather(self._store.path, self._cluster, self._file, self._text)
-        mark = self._numbered(bundle.digest)
+        mark = numbered(self._store, self._cluster.name, bundle.digest)
         due = [name for name in self._wanted if anew or self._held.get(name) != mark]
         if due:
             sealed = age.seal(bundle.pack(mark.sequence), recipients)
             done = await self._run(due, write(mark, sealed, locked(self._store)), "could not be written")
             self._held.update(dict.fromkeys(done, mark))
-
-    def _numbered(self, digest: str) -> Mark:
-        """The mark for this content. It is noted here before any host has it."""
-        mark = last(self._store, self._cluster.name)
-        if mark.digest != digest:
-            mark = Mark(self._cluster.name, mark.sequence + 1, digest)
-            self._store.write(self._store.path / "copy" / LAST, f"{mark}\n".encode())
-        return mark
 
     async def _run(self, hosts: Sequence[str], script: str, failed: str) -> Iterable[str]:
         """Run it side by side; the hosts where it worked. What did not work is a warning."""

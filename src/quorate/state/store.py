@@ -14,7 +14,7 @@ import errno
 import json
 import os
 import stat
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from ipaddress import IPv4Network
@@ -93,6 +93,14 @@ class Store:
         if persist:
             self.keep()
         return now.given
+
+    def once(self, path: Path, make: Callable[[], bytes]) -> bytes:
+        """A secret of the folder, made when there is none; `keep` writes it."""
+        content = self._pending.get(path) or self.read(path, private=True)
+        if content is None:
+            content = make()
+            self._make(path, content)
+        return content
 
     def keep(self) -> None:
         """Write what was made since the last time; does nothing when that is nothing.

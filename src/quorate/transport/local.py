@@ -43,7 +43,7 @@ class LocalTransport:
         output = Output(on_line)
         argv = (*self._prefixes.get(host, ()), "/bin/sh", "-c", bootstrap.boot(len(data)))
         try:
-            child = await spawn(argv)
+            child = await _started(argv)
         except OSError as error:
             raise TransportError(f"can't start {argv[0]}: {error.strerror}", host=host) from error
         try:
@@ -104,6 +104,16 @@ class Child:
                 os.killpg(self.process.pid, signal.SIGKILL)
             await self.exited.wait()
         self.transport.close()
+
+
+async def _started(argv: Sequence[str]) -> Child:
+    """The same as `spawn`; who is cancelled meanwhile leaves no process behind."""
+    starting = asyncio.ensure_future(spawn(argv))
+    try:
+        return await asyncio.shield(starting)
+    except asyncio.CancelledError:
+        await (await starting).end()
+        raise
 
 
 async def spawn(argv: Sequence[str], env: Mapping[str, str] | None = None) -> Child:

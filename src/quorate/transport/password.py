@@ -1,4 +1,4 @@
-"""Passwords: from files of mode 0600, from a named variable, or asked once on the terminal."""
+"""Passwords and private keys: from files of mode 0600, from a named variable, or asked once on the terminal."""
 
 import asyncio
 import getpass
@@ -30,6 +30,24 @@ def stored(path: Path, field: str = "") -> str:
     if not line:
         raise LocalError(f"{of}password file {path} is empty", "Put the password in its first line.")
     return line
+
+
+def private(path: Path, field: str) -> str:
+    """A private key in a file. Raises LocalError, with the field that names it, when it can't be read, is none, or
+    others may read the file.
+    """
+    try:
+        with regular.opened(path) as file:
+            mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
+            text = file.read().decode("ascii")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "not text"
+        raise LocalError(f"{field}: {path}: {reason}", "name the file of a private key") from error
+    if mode & 0o077:
+        raise LocalError(f"{field}: {path} has mode {mode:04o}", f"chmod 600 {path}")
+    if "PRIVATE KEY-----" not in text:
+        raise LocalError(f"{field}: {path} is no private key", "name the one that belongs to the place's user")
+    return text if text.endswith("\n") else f"{text}\n"
 
 
 _taken: dict[str, str] = {}

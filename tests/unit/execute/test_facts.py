@@ -26,6 +26,7 @@ EXPECTED = {
         modules=frozenset({"overlay", "br_netfilter", "nf_conntrack", "ip_vs", "nf_tables"}),
         resolvers=(Resolver("/etc/resolv.conf", ("10.0.0.53", "fd00::53")),),
         etcd_member=True,
+        restored="0123456789abcdef",
         running=frozenset({"etcd.service", "kubelet.service"}),
     ),
     "rhel-9": HostFacts(

@@ -12,12 +12,12 @@ import pytest
 from state_folders import TEXT, cluster, tree
 
 from quorate.core import QuorateError
-from quorate.procedure.adopt import Opened
 from quorate.procedure.restore import place
 from quorate.spec.cluster import Ssh
 from quorate.spec.sections import RegistryAccess
 from quorate.state import bundle, seal
 from quorate.state.bundle import FILE, Entry, gather, unpack
+from quorate.state.opener import Opened
 from quorate.state.seal import Mark
 from quorate.state.store import Store
 

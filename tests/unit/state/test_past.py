@@ -1,6 +1,7 @@
 """The past of a cluster, host by host: who was away keeps what it may have of files that are done for all others."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from quorate.operation import change
 from quorate.operation.change import JOIN, LEAVE
 from quorate.plan.compile import compile_stage
 from quorate.spec.load import load
+from quorate.spec.restoring import WEEK, Restoration
 from quorate.spec.supply import Supply
 from quorate.state.bundle import FILES
 from quorate.state.past import Past, fingerprint
@@ -187,3 +189,50 @@ def test_a_record_of_an_older_quorate_is_gone_on_with(site: Site) -> None:
     assert past.record is not None
     assert past.record.releases == {"kubernetes": {"version": "1.20.2", "sha256": {}}}
     assert (past.record.id, json.loads(path.read_text())["format"]) == (told["id"], 2)
+
+
+RESTORING = Restoration(
+    *("0123456789abcdef", "c-1", "f" * 64, 10, 77, {"etcd": "3.6.14"}),
+    tool="etcdutl",
+    bump=WEEK,
+    nodes=("n9",),
+    blob=Blob(Path("/nonexistent"), "f" * 64, 10),
+)
+
+
+def test_a_restore_is_known_with_all_but_its_snapshot_and_its_etcd_has_a_token_of_its_own(site: Site) -> None:
+    past = site.apply(50)
+    token = site.file.parent / ".quorate/c/random/etcd-token"
+    past.begin(FILE.format(seconds=50), HERE, ("new data",), SUPPLY, restoring=RESTORING)
+    assert token.read_text() == RESTORING.id
+    known = site.past(50).record
+    assert known is not None
+    assert (known.kind, known.id, known.restoring) == ("restore", RESTORING.id, replace(RESTORING, blob=None))
+    assert "`quorate restore c-1` goes on with it" in known.told("")
+    past.reach("stop")
+    past.begin(FILE.format(seconds=50), HERE, ("etcd",), SUPPLY, restoring=RESTORING)
+    again = site.past(50).record
+    assert again is not None
+    assert (again.began, again.stage, again.stages) == (known.began, "stop", ("new data",)), "it goes on"
+    past.finish(FILE.format(seconds=50), HERE, SUPPLY)
+    assert site.past(50).record is None
+    assert token.read_text() == RESTORING.id
+
+
+def test_a_restore_takes_the_place_of_a_change_that_can_not_go_on(site: Site) -> None:
+    past = site.apply(50)
+    past.begin(FILE.format(seconds=60), HERE, ("join", "leave"), SUPPLY)
+    past.begin(FILE.format(seconds=60), HERE, ("new data",), SUPPLY, restoring=RESTORING)
+    known = site.past(60).record
+    assert known is not None
+    assert known.kind == "restore"
+
+
+def test_a_damaged_record_of_a_restore_is_told(site: Site) -> None:
+    past = site.apply(50)
+    past.begin(FILE.format(seconds=50), HERE, ("new data",), SUPPLY, restoring=RESTORING)
+    path = site.file.parent / ".quorate/c/operation.json"
+    for wrong in ({"id": 1}, {**json.loads(path.read_text())["restoring"], "nodes": 3}, "x"):
+        path.write_text(json.dumps({**json.loads(path.read_text()), "restoring": wrong}))
+        with pytest.raises(QuorateError, match=r"operation\.json: is damaged"):
+            _ = site.past(50).record

@@ -13,10 +13,12 @@ from state_folders import SECRET, TEXT, Hosts, cluster, tree
 
 from quorate.core import PlanError, QuorateError
 from quorate.execute import facts
-from quorate.procedure.adopt import READ, Opened, Opener, Sealed, fetch, newest
+from quorate.procedure.adopt import READ, fetch, newest
 from quorate.spec.facts import HostFacts
+from quorate.spec.restoring import Restoration
 from quorate.state import age, seal
 from quorate.state.bundle import gather
+from quorate.state.opener import Opened, Opener, Sealed
 from quorate.state.seal import Mark
 from quorate.state.store import Store
 
@@ -205,3 +207,25 @@ async def test_real_sh_writes_it_whole_and_reads_it_back(full: Store, cluster_fi
     (root.state / "state/state.age").unlink()
     assert await root.via.run("h", READ) == ""
     assert facts.parse(await root.via.run("h", f"set -e\n{question}")).copy == ""
+
+
+async def test_a_restore_goes_on_with_an_older_state_folder_and_its_copies_are_the_newest_then(
+    full: Store, cluster_file: Path
+) -> None:
+    hosts = Hosts()
+    seal.set_passphrase(full, SECRET)
+    hosts.copies = {"m1": "c 9 ff", "m2": "c 8 ee", "m3": "d 99 ff"}
+    found = {name: HostFacts(copy=copy) for name, copy in hosts.copies.items()}
+    with pytest.raises(PlanError, match="m1 has a copy"):
+        seal.check(full, cluster(), found)
+    told = list(seal.given_up(full, cluster(), found))
+    assert [line.partition(",")[0] for line in told] == [
+        "m1 has a copy of a newer state folder",
+        "m2 has a copy of a newer state folder",
+    ]
+    assert "number 9" in told[0]
+    from_then = Restoration("4711", "c-1", "0" * 64, 1, 1, {})
+    await hosts.copies_of(full, cluster_file, cluster(), restoring=from_then).begin()
+    assert {copy.split()[1] for copy in hosts.copies.values()} == {"10"}
+    after = {name: HostFacts(copy=copy.strip()) for name, copy in hosts.copies.items()}
+    seal.check(full, cluster(), after)

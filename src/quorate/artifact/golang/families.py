@@ -171,6 +171,13 @@ _FAMILIES: Mapping[str, Family] = {
             stamps={"github.com/coredns/coredns/coremain.GitCommit": "{sum}"},
             tags=("grpcnotrace",),
         ),
+        # What hosts seal backups with.
+        Family(
+            part="age",
+            modules=("filippo.io/age",),
+            programs={"age": "filippo.io/age/cmd/age"},
+            stamps={"main.Version": "v{v}"},
+        ),
         Family(
             part="metrics_server",
             modules=("sigs.k8s.io/metrics-server",),

@@ -116,13 +116,13 @@ def apply(
     change the hosts are checked (see `quorate preflight`); what fails stops it (exit code 4) unless waived. With --json
     each event is one line.
     """
-    from quorate.cli.apply import apply_file
+    from quorate.cli.apply import walk
     from quorate.cli.output import Output, demand_terminal, run
 
     if not yes:
         demand_terminal("apply", "add --yes, or look first with `quorate plan`")
     with Output(svg=svg, title="quorate apply") as out:
-        work = apply_file(
+        work = walk(
             out,
             file,
             frozenset(replace),
@@ -137,6 +137,21 @@ def apply(
             json=json,
         )
         return run(work)
+
+
+def defrag(*, file: File = DEFAULT_FILE, yes: Yes = False, break_lock: BreakLock = False, json: Json = False) -> int:
+    """Give back what is free inside etcd's stores: one member after the other, the leader last, each proven first.
+
+    When a store is full (alarm NOSPACE), history is dropped before and the alarm cleared in the end. Members with
+    little to give back are left alone. Refused while a member is not well, or its data are damaged (exit code 4). Exit
+    code 7 when a member failed: the others were not touched, and the same command goes on.
+    """
+    from quorate.cli.defrag import defrag_members
+    from quorate.cli.output import Output, demand_terminal, run
+
+    if not yes:
+        demand_terminal("defrag", "add --yes, or look first with `quorate status`")
+    return run(defrag_members(Output(), file, yes=yes, breaks=break_lock, json=json))
 
 
 ClusterName = Annotated[

@@ -71,3 +71,11 @@ Waive = Annotated[
     ),
 ]
 Hosts = Annotated[tuple[str, ...], Parameter(name="--host", help="Only these hosts.", negative=(), show_default=False)]
+Identity = Annotated[
+    Path | None,
+    Parameter(name="--identity", help="Private key, of age or OpenSSH, of a recipient; instead of the passphrase."),
+]
+PassphraseFrom = Annotated[
+    Path | None,
+    Parameter(name="--passphrase-from", help="A file (mode 0600) with the passphrase in its first line."),
+]

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from quorate.cli.verbs.options import DEFAULT_FILE, File, Json, Yes
+from quorate.cli.verbs.options import DEFAULT_FILE, File, Identity, Json, PassphraseFrom, Yes
 
 Last = Annotated[int, Parameter(name="-n", help="How many runs, the newest ones; 0 for all.")]
 RunNumber = Annotated[int | None, Parameter(name="--run", help="Show the steps of the run with this number.")]
@@ -56,7 +56,7 @@ def passphrase(*, file: File = DEFAULT_FILE, source: From = None, json: Json = F
     return set_passphrase(file, source, json=json)
 
 
-Address = Annotated[str, Parameter(help="Address or name of one of the cluster's etcd hosts.")]
+Address = Annotated[str, Parameter(help="Address or name of one of the cluster's etcd hosts; or a backup's file.")]
 Into = Annotated[Path, Parameter(name="--into", help="The folder for the cluster file and the state folder.")]
 User = Annotated[str | None, Parameter(name="--user", help="Login user (default root). Another user needs sudo.")]
 Port = Annotated[int | None, Parameter(name="--port", help="sshd's port (default 22).")]
@@ -65,14 +65,6 @@ Key = Annotated[
 ]
 Login = Annotated[bool, Parameter(name="--ask-password", help="Ask for the login password.", show_default=False)]
 Sudo = Annotated[bool, Parameter(name="--ask-sudo-password", help="Ask for the sudo password.", show_default=False)]
-Identity = Annotated[
-    Path | None,
-    Parameter(name="--identity", help="Private key, of age or OpenSSH, of a recipient; instead of the passphrase."),
-]
-PassphraseFrom = Annotated[
-    Path | None,
-    Parameter(name="--passphrase-from", help="A file (mode 0600) with the passphrase in its first line."),
-]
 
 
 def adopt(
@@ -94,6 +86,7 @@ def adopt(
 
     The copy on the named host is opened; when another etcd host has a newer one, that is taken. Host keys that are
     not pinned in the copy are shown and pinned after a yes. What is in the folder already is never overwritten.
+    From a backup's file comes the state folder of its time, and no host is asked: for `quorate restore` there.
     """
     from quorate.cli.adopt import adopt_folder
     from quorate.cli.output import Output, run

@@ -9,12 +9,18 @@ def config(*keys_base64: str) -> dict[str, object]:
     unlike aescbc, it authenticates, and needs no key management service. `identity` reads what was written
     before encryption.
     """
-    # A key's name is written with the data: keep it with the key when another comes before it.
-    names = [f"key{len(keys_base64) - index}" for index in range(len(keys_base64))]
-    keys = [{"name": name, "secret": key} for name, key in zip(names, keys_base64, strict=True)]
+    keys = [{"name": name, "secret": key} for name, key in zip(key_names(len(keys_base64)), keys_base64, strict=True)]
     providers = [{"secretbox": {"keys": keys}}, {"identity": {}}]
     return {
         "apiVersion": "apiserver.config.k8s.io/v1",
         "kind": "EncryptionConfiguration",
         "resources": [{"resources": ["secrets"], "providers": providers}],
     }
+
+
+def key_names(number: int) -> tuple[str, ...]:
+    """Names of so many keys, the one that encrypts first.
+
+    A key's name is written with the data: it keeps it when another comes before it.
+    """
+    return tuple(f"key{number - index}" for index in range(number))

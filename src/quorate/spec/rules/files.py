@@ -159,6 +159,19 @@ def proxy(cluster: Cluster) -> Iterator[Fault]:
         yield from _login(cluster.os.proxy.login_file, ("os", "proxy", "login_file"))
 
 
+def places(cluster: Cluster) -> Iterator[Fault]:
+    """What places of backups are reached with is there, and secrets are for their owner alone."""
+    for index, place in enumerate(cluster.backup.places):
+        where: Where = ("backup", "places", index)
+        if place.ssh is not None:
+            yield from _secret(place.ssh.key, (*where, "ssh", "key"))
+            yield from _missing(place.ssh.known_hosts, (*where, "ssh", "known_hosts"))
+        if place.s3 is not None:
+            yield from _login(place.s3.login_file, (*where, "s3", "login_file"))
+            if place.s3.ca_file is not None:
+                yield from _missing(place.s3.ca_file, (*where, "s3", "ca_file"))
+
+
 def artifacts(cluster: Cluster) -> Iterator[Fault]:
     """Images and the folder of binaries exist; the folder has its checksums."""
     given = cluster.artifacts
@@ -184,5 +197,6 @@ RULES = (
     rule("apiserver", audit_policy),
     rule("runtime", registries),
     rule("os", proxy),
+    rule("backup", places),
     rule("artifacts", artifacts),
 )

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from quorate.spec.cluster import RUNTIMES, Cluster, Host, Role
-from quorate.spec.layout import KUBELET_DIR
+from quorate.spec.layout import BACKUPS, KUBELET_DIR
 from quorate.spec.rules.rule import rule
 from quorate.spec.tree import Fault, Where
 
@@ -54,6 +54,9 @@ def own(cluster: Cluster) -> Iterator[Fault]:
     yield from _own(("etcd", "data_dir"), cluster.etcd.data_dir, "etcd", "/var/lib/etcd")
     yield from _own(("runtime", "data_dir"), cluster.runtime.data_dir, kind, RUNTIMES[kind])
     yield from _own(("kubelet", "data_dir"), cluster.kubelet.data_dir, "kubelet", KUBELET_DIR)
+    if _foreign(cluster.backup.folder, BACKUPS):
+        rule_ = "is somebody else's folder; backups lie in one of their own"
+        yield Fault(("backup", "folder"), rule_, f"write {BACKUPS}")
 
 
 def of_hosts(cluster: Cluster) -> Iterator[Fault]:
@@ -91,6 +94,7 @@ def _on(cluster: Cluster, host: Host, index: int) -> Iterator[tuple[Where, str]]
     """The folders of a host, and where each is given."""
     if host.has(Role.ETCD):
         yield ("etcd", "data_dir"), cluster.etcd.data_dir
+        yield ("backup", "folder"), cluster.backup.folder
     if host.has(Role.WORKER):
         yield _at(index, "runtime", bool(host.runtime_dir)), cluster.runtime_dir(host)
         yield _at(index, "kubelet", bool(host.kubelet_dir)), cluster.kubelet_dir(host)
@@ -101,7 +105,7 @@ def _at(index: int, part: str, by_host: bool) -> Where:
 
 
 RULES = (
-    rule("etcd runtime kubelet", own),
+    rule("etcd runtime kubelet backup", own),
     rule("hosts runtime", of_hosts),
-    rule("hosts etcd runtime kubelet", apart),
+    rule("hosts etcd runtime kubelet backup", apart),
 )

@@ -1,12 +1,12 @@
-"""Rules about the sealed copies of the state folder: who can open them."""
+"""Rules about sealed copies and backups: who can open them, and where backups are kept."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from pyrage import RecipientError, ssh, x25519
 
 from quorate.spec.cluster import Cluster
 from quorate.spec.rules.rule import rule
-from quorate.spec.tree import Fault
+from quorate.spec.tree import Fault, Where
 
 
 def recipients(cluster: Cluster) -> Iterator[Fault]:
@@ -14,8 +14,29 @@ def recipients(cluster: Cluster) -> Iterator[Fault]:
     given = cluster.state.recipients
     if given and not cluster.state.copies:
         yield Fault(("state", "recipients"), "has no effect with copies: false", "remove one of the two")
+    yield from _keys(("state", "recipients"), given)
+
+
+def backup_recipients(cluster: Cluster) -> Iterator[Fault]:
+    """The same for those of backups."""
+    yield from _keys(("backup", "recipients"), cluster.backup.recipients)
+
+
+def places(cluster: Cluster) -> Iterator[Fault]:
+    """Each place is one, and is given once."""
+    given = cluster.backup.places
+    for index, place in enumerate(given):
+        named = sorted(place.model_fields_set & {"folder", "ssh", "s3"})
+        if len(named) != 1:
+            told = "names none of folder, ssh and s3" if not named else f"names {' and '.join(named)}"
+            yield Fault(("backup", "places", index), told, "write exactly one of the three for each place")
+        elif place in given[:index]:
+            yield Fault(("backup", "places", index), "is given twice", "keep one of the two")
+
+
+def _keys(field: Where, given: Sequence[str]) -> Iterator[Fault]:
     for index, key in enumerate(given):
-        where = ("state", "recipients", index)
+        where = (*field, index)
         # What comes after an SSH key's second word is a comment.
         if key.split()[:2] in [other.split()[:2] for other in given[:index]]:
             yield Fault(where, "is given twice", "keep one of the two")
@@ -31,4 +52,4 @@ def _sound(key: str) -> bool:
     return True
 
 
-RULES = (rule("state", recipients),)
+RULES = (rule("state", recipients), rule("backup", backup_recipients), rule("backup", places))

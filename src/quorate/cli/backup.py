@@ -1,0 +1,125 @@
+"""`quorate backup`: take one, and bring it to all places."""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from quorate.artifact.resolve import resolve
+from quorate.backup import proof
+from quorate.backup.manifest import Manifest
+from quorate.backup.places import Place, local_folder
+from quorate.backup.proof import LEVELS
+from quorate.backup.retention import tidy
+from quorate.backup.take import Taken, recipients, take
+from quorate.backup.where import places
+from quorate.cli.connect import connected
+from quorate.cli.output import Output, busy, print_json
+from quorate.core import ArtifactError, PlanError, QuorateError
+from quorate.plan.words import many, size
+from quorate.report.console import BAD, GOOD, NAME, QUIET, WARN
+from quorate.report.event import Said
+from quorate.spec.cluster import Cluster
+from quorate.spec.load import load
+from quorate.spec.sections import Keep
+from quorate.state import journal
+from quorate.state.past import Past
+from quorate.state.store import Store
+
+ARTIFACTS_WITHIN_S = 30.0
+"""Seconds for the question whether the artifact source still has the programs: what is cached needs one."""
+FAILED = 1
+"""Exit code when a backup is not at all places."""
+
+
+async def take_one(out: Output, file: Path, to: Path | None, *, json: bool) -> int:
+    """Take one, bring it to all places, and tell; the exit code."""
+    cluster = load(file)
+    store = Store.beside(file, cluster.name)
+    past = Past(store, file, cluster)
+    if not past.former:
+        raise PlanError(f"{cluster.name} was never built from this folder", "`quorate apply` builds it")
+    recipients(cluster, store)
+    # The key of this folder among them may be new.
+    store.keep()
+    folder = local_folder(cluster, file, to)
+    secrets = store.secrets(cluster, datetime.now(UTC), persist=False)
+    with journal.run(store, "backup") as run:
+        async with connected(cluster, file, asks=not json) as via:
+            with busy(None if json else out, "asking the members of etcd") as emit:
+                taken = await take(
+                    past.there, store, secrets, via, (file, past.text), folder, lambda text: emit(Said(text))
+                )
+                lost = await _everywhere(taken, places(cluster, folder)[1:], cluster.backup.keep)
+                warnings = await _undelivered(cluster, file, taken.manifest)
+        run.end(ok=not lost, name=taken.path.name, failures=lost)
+    if json:
+        print_json({**_as_dict(taken), "not_at": lost, "warnings": warnings})
+    else:
+        _tell(out, taken, lost, warnings)
+    return FAILED if lost else 0
+
+
+async def _everywhere(taken: Taken, others: Sequence[Place], keep: Keep) -> dict[str, str]:
+    """Bring it to the other places, where others need not stay then; those that did not take it, with the reason."""
+    lost = {}
+    for place in others:
+        try:
+            await place.put(taken.path)
+            if taken.proof is not None:
+                await place.put(taken.path.with_suffix(proof.SUFFIX))
+            await tidy(place, taken.manifest.cluster, keep, datetime.now(UTC))
+        except QuorateError as error:
+            lost[place.name] = str(error)
+    return lost
+
+
+async def _undelivered(cluster: Cluster, file: Path, manifest: Manifest) -> list[str]:
+    """What the artifact source could not bring to hosts that are restored on the day when they are lost."""
+    try:
+        async with asyncio.timeout(ARTIFACTS_WITHIN_S):
+            supply = await resolve(cluster, lambda _text: None, beside=file.absolute().parent)
+    except TimeoutError:
+        return [
+            f"the artifact source did not say within {ARTIFACTS_WITHIN_S:g} s whether it has the cluster's programs"
+        ]
+    except ArtifactError as error:
+        return [f"the artifact source can't deliver the cluster's programs any more: {error.message}"]
+    other = [
+        name
+        for name, digest in manifest.binaries.items()
+        if name in supply.binaries and supply.binaries[name].sha256 != digest
+    ]
+    return [f"the artifact source brings another {name} than runs on {manifest.host}" for name in other]
+
+
+def _as_dict(taken: Taken) -> dict[str, object]:
+    told = taken.manifest
+    return {
+        "cluster": told.cluster,
+        "path": str(taken.path),
+        "digest": taken.digest,
+        "bytes": taken.size,
+        "host": told.host,
+        "revision": told.etcd.revision,
+        "level": taken.proof.level if taken.proof else 0,
+        "degraded": told.degraded,
+        "not_in_it": list(told.not_in_it),
+    }
+
+
+def _tell(out: Output, taken: Taken, lost: dict[str, str], warnings: list[str]) -> None:
+    told, etcd = taken.manifest, taken.manifest.etcd
+    out.say((f"{told.cluster}: ", NAME), ("backed up", f"bold {GOOD}"), f" from {told.host}, revision {etcd.revision}")
+    out.say((f"{'file':<10}", QUIET), str(taken.path), (f"  {size(taken.size)}", QUIET))
+    level = taken.proof.level if taken.proof else 0
+    keys = f", {many(sum(etcd.keys.values()), 'key')}" if level else ": `quorate backup prove` does it here"
+    out.say((f"{'proof':<10}", QUIET), (LEVELS[level], "" if level else WARN), keys)
+    for number, each in enumerate(told.not_in_it):
+        out.say((f"{'not in it' if not number else '':<10}", QUIET), each)
+    if told.degraded:
+        out.say((f"etcd was not well: {told.degraded}", WARN))
+    for place, why in lost.items():
+        out.say((f"not at {place}: {why}", BAD))
+    for each in warnings:
+        out.say((each, WARN))

@@ -1,0 +1,168 @@
+"""What speaks against a restore before anything is touched, what is restored, and what a reader is told."""
+
+import gzip
+import hashlib
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from backup_sets import KEY, NAME, manifest, parts
+from state_folders import TEXT, cluster
+
+from quorate.backup import archive
+from quorate.backup.archive import OpenedSet, open_set
+from quorate.backup.restore import KEYS, Live, check, live, loses, preview, restoration
+from quorate.core import CommandFailed, PlanError
+from quorate.spec.restoring import WEEK
+from quorate.state import age
+from quorate.state.bundle import Bundle, Entry
+from quorate.state.opener import Opener
+from quorate.state.store import Store
+
+HALF = bytes(range(256)) * 64
+WHOLE = HALF + hashlib.sha256(HALF).digest()
+"""As etcd ends a snapshot."""
+SECRETS = {file: f"{file} of now\n".encode() for file in KEYS}
+
+
+def opened(
+    folder: Path, secrets: Mapping[str, bytes] = SECRETS, snapshot: bytes = WHOLE, named: str = "c"
+) -> OpenedSet:
+    entries = {"cluster.yaml": Entry(TEXT.encode(), 0o600)}
+    entries |= {f"state/{file}": Entry(content, 0o600) for file, content in secrets.items()}
+    content = Bundle(named, "cluster.yaml", entries)
+    told = manifest(content)
+    data = replace(told.etcd, size=len(snapshot), sha256=hashlib.sha256(snapshot).hexdigest())
+    told = replace(told, cluster=named, etcd=data)
+    members = [
+        (name, (lambda out: out.write(age.seal(snapshot, [age.public(KEY)]))) if name == archive.SNAPSHOT else fill)
+        for name, fill in parts(told, content)
+    ]
+    path = folder / f"{NAME}{archive.SUFFIX}"
+    archive.write(path, members)
+    return open_set(path, Opener(age.identities(KEY.encode(), "key", lambda: "")))
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    file = tmp_path / "cluster.yaml"
+    file.write_text(TEXT)
+    made = Store.beside(file, "c")
+    for name, content in SECRETS.items():
+        made.write(made.path / name, content)
+    return made
+
+
+def test_a_backup_of_this_cluster_and_its_keys_is_taken(tmp_path: Path, store: Store) -> None:
+    check(opened(tmp_path), cluster(), store)
+
+
+def test_that_of_another_cluster_is_refused(tmp_path: Path, store: Store) -> None:
+    with pytest.raises(PlanError, match="is a backup of the cluster d, and not of c"):
+        check(opened(tmp_path, named="d"), cluster(), store)
+
+
+@pytest.mark.parametrize("file", KEYS)
+def test_a_key_that_is_missing_or_another_one_is_named(tmp_path: Path, store: Store, file: str) -> None:
+    less = {name: content for name, content in SECRETS.items() if name != file}
+    with pytest.raises(PlanError) as lacks:
+        check(opened(tmp_path, less), cluster(), store)
+    assert f"lacks {KEYS[file]} ({file})" in lacks.value.message
+    (tmp_path / f"{NAME}.backup").unlink()
+    with pytest.raises(PlanError) as other:
+        check(opened(tmp_path, SECRETS | {file: b"another\n"}), cluster(), store)
+    assert f"{KEYS[file]} is another one than in {NAME} ({file})" in other.value.message
+    assert "another\n" not in other.value.message
+
+
+def test_what_is_restored_is_the_snapshot_with_the_versions_that_wrote_it(tmp_path: Path, store: Store) -> None:
+    now = cluster()
+    then = now.model_copy(
+        update={"hosts": (*now.hosts, now.workers[0].model_copy(update={"name": "w9", "node_name": None}))}
+    )
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    found = restoration(opened(tmp_path), then, now, scratch)
+    assert found.blob is not None
+    assert gzip.decompress(found.blob.path.read_bytes()) == WHOLE
+    assert [path.name for path in scratch.iterdir()] == ["snapshot.gz"], "no plain snapshot is left"
+    assert (found.size, found.sha256) == (len(WHOLE), hashlib.sha256(WHOLE).hexdigest())
+    assert found.versions == {"etcd": "3.6.14", "kubernetes": "1.37.2"}
+    assert len(found.nodes) == 1
+    again = restoration(opened(tmp_path / "scratch"), then, now, scratch)
+    assert again.id != found.id, "each restore has a token of its own"
+
+
+@pytest.mark.parametrize(
+    ("etcd", "programs", "tool", "bump"),
+    [
+        ("3.4.23", ("etcd", "etcdctl"), "etcdctl", 0),
+        ("3.4.27", ("etcd", "etcdctl"), "etcdctl", WEEK),
+        ("3.5.9", ("etcd", "etcdctl", "etcdutl"), "etcdutl", 0),
+        ("3.5.10", ("etcd", "etcdctl"), "etcdctl", WEEK),
+        ("3.6.0", ("etcd", "etcdctl", "etcdutl"), "etcdutl", WEEK),
+        ("3.7.3", ("etcd", "etcdctl"), "etcdutl", WEEK),
+    ],
+)
+def test_the_program_and_what_it_can_depend_on_the_version(
+    tmp_path: Path, store: Store, etcd: str, programs: tuple[str, ...], tool: str, bump: int
+) -> None:
+    now = cluster()
+    found = restoration(opened(tmp_path), now, now, tmp_path).by(etcd, programs)
+    assert (found.tool, found.bump) == (tool, bump)
+
+
+@pytest.mark.parametrize("wrong", [WHOLE[:-1], WHOLE[:-512], WHOLE[:9] + b"?" + WHOLE[10:], WHOLE[:20], b""])
+def test_a_snapshot_that_is_not_whole_is_refused_here(tmp_path: Path, store: Store, wrong: bytes) -> None:
+    now = cluster()
+    with pytest.raises(PlanError, match="its own checksum does not fit"):
+        restoration(opened(tmp_path, snapshot=wrong), now, now, tmp_path)
+
+
+def test_data_go_back_only_when_that_is_meant(tmp_path: Path) -> None:
+    told = opened(tmp_path).manifest
+    works = loses(told, NAME, Live({"m1": 1234, "m2": 1234}, True, {}), 3)
+    assert works is not None
+    assert "2 of its 3 members answer" in works.why
+    assert "--replace HOST" in works.fix
+    survivor = loses(told, NAME, Live({"m2": 1300}, False, {}), 3)
+    assert survivor is not None
+    assert "m2 has data up to revision 1300, and " in survivor.why
+    assert "`quorate backup` saves what that member has" in survivor.fix
+    assert loses(told, NAME, Live({"m2": 1234}, False, {}), 3) is None
+    assert loses(told, NAME, Live({}, False, {}), 3) is None
+
+
+def test_a_reader_is_told_what_comes_back_and_what_is_lost(tmp_path: Path) -> None:
+    told = replace(opened(tmp_path).manifest, degraded="1 of 3 members did not answer")
+    now = Live({"m1": 1300, "m2": 1299}, True, {"/registry/pods": 15, "/registry/secrets": 3, "/registry/jobs": 1})
+    said = preview(told, now, datetime(2026, 11, 23, 15, 30, tzinfo=UTC), raised=False, level=0)
+    assert said[:4] == [
+        "the cluster becomes what it was at 2026-11-23T12:00:00Z, 3 h 30 min ago",
+        "etcd goes from revision 1300 back to 1234: 66 writes since are lost",
+        "pods: 15 now, 12 then",
+        "jobs: 1 now, 0 then",
+    ]
+    rest = "\n".join(said[4:])
+    assert "etcd was not well when it was taken: 1 of 3 members did not answer" in rest
+    assert "nobody has proved yet" in rest
+    assert "can't raise revisions" in rest
+    assert "not in it: volume pv1 (nfs)" in rest
+    calm = preview(told, Live({}, False, {}), datetime(2026, 11, 23, 12, tzinfo=UTC), raised=True, level=2)
+    assert "revision" not in "\n".join(calm)
+    assert "proved" not in "\n".join(calm)
+
+
+async def test_members_are_asked_one_by_one_and_none_has_to_answer(tmp_path: Path) -> None:
+    class Door:
+        async def run(self, host: str, script: str, **_: object) -> str:
+            if host != "m1":
+                raise CommandFailed("dead", host=host, code=1, stderr="")
+            counts = "      2 /registry/pods\n     10 /registry/secrets\n"
+            return f'"ClusterID" : 1\n"Revision" : 77\n"Leader" : 0\n{counts}'
+
+    assert await live(cluster(), Door()) == Live(  # type: ignore[arg-type]
+        {"m1": 77}, led=False, keys={"/registry/pods": 2, "/registry/secrets": 10}
+    )
