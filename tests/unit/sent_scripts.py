@@ -17,6 +17,7 @@ from random import Random
 from typing import Any, TypeVar
 from unittest.mock import patch
 
+import backup_sets
 from hypothesis import HealthCheck, Phase, given, settings
 from past_clusters import THREE, cluster, context, member
 from preflight_world import world
@@ -31,6 +32,10 @@ from worlds import contexts as any_context
 from quorate.artifact import image
 from quorate.artifact.root import USER
 from quorate.artifact.test_images import PACKAGES
+from quorate.backup import objects, prove
+from quorate.backup.archive import OpenedSet, Whole
+from quorate.backup.objects import Selection
+from quorate.backup.restore import live
 from quorate.component.context import Context
 from quorate.component.settings.backup import taking
 from quorate.core import Action, CommandFailed
@@ -78,8 +83,9 @@ Scripts = Iterator[tuple[str, str]]
 FROM = Restoration(
     *("4711", "c-1", "0" * 64, 1000, 5000, {}), tool="etcdctl", bump=WEEK, nodes=("n9",), blob=blob("snapshot")
 )
-SSH = {"host": "h", "user": "u", "path": "/srv/backups", "key": "/k", "known_hosts": "/h"}
-S3 = {"endpoint": "https://s3.example", "bucket": "backups", "prefix": "a/b", "login_file": "/l", "ca_file": "/c"}
+_SSH = {"host": "h", "user": "u", "path": "/srv/backups", "key": "/k", "known_hosts": "/h"}
+_S3 = {"endpoint": "https://s3.example", "bucket": "backups", "prefix": "a/b", "login_file": "/l", "ca_file": "/c"}
+BACKUP = Backup.model_validate({"schedule": "daily", "places": [{"ssh": _SSH}, {"s3": _S3}]})
 DRAWN = 15
 """Clusters drawn at random: with these, all that a component can do has been chosen by one of them."""
 
@@ -122,6 +128,9 @@ def contexts() -> Iterator[Context]:
     managed = context(cluster(THREE))
     hosts = {name: replace(each, network_manager=True) for name, each in managed.facts.hosts.items()}
     yield replace(managed, facts=replace(managed.facts, hosts=hosts))
+    scheduled = context(cluster(THREE, backup=BACKUP))
+    programs = {**scheduled.supply.binaries, "age": blob("age")}
+    yield replace(scheduled, supply=replace(scheduled.supply, binaries=programs), recipients=("age1first",))
     yield from _drawn()
 
 
@@ -229,11 +238,15 @@ def stores() -> Scripts:
     yield "hand on", defrag.handed_on("etcdctl", "a1b2")
     yield "disarm", defrag.disarmed("etcdctl")
     given_ = world()
-    spec = Backup.model_validate({"schedule": "daily", "places": [{"ssh": SSH}, {"s3": S3}]})
     of_host = taking(given_.cluster, given_.cluster.members[0], given_.context.secrets)
-    yield "scheduled backup", backup.script("c", "m1", spec, "etcdctl", of_host)
-    yield "status of backups", backup.asked(spec.folder)
-    yield "backup for an operator", snapshot.asked(of_host, spec.folder)
+    yield "status of backups", backup.asked(BACKUP.folder)
+    yield "backup for an operator", snapshot.asked(of_host, BACKUP.folder)
+    now, content, scratch = given_.cluster, backup_sets.bundle(), Path("/scratch")
+    manifest = backup_sets.manifest(content)
+    for level in (1, 2):
+        yield f"proof to level {level}", prove.script(manifest, now, scratch, level)
+    opened = OpenedSet(Whole(Path("/set"), "d", manifest, ()), content, 1, ())
+    yield "objects of a backup", objects.script(opened, now, scratch, [Selection.read("shop:secrets/web")])
 
 
 def locks() -> Scripts:
@@ -276,6 +289,7 @@ async def talk() -> list[tuple[str, str]]:
             await verify.verify(now, door, disruptive=True, on_finding=lambda _finding: None)
         await status(now, door)
     doors.append(door := Door(lambda _host, _script: "asked\n inet 10.0.9.100/32\n"))
+    await live(cluster(THREE), door)
     await held.proof(context(cluster(THREE)), door)()
     with suppress(CommandFailed):
         await fetch.fetch(door, "h", "/a", Path("a"))
