@@ -187,7 +187,7 @@ def test_a_compaction_in_between_does_not_hide_a_difference(site: Site, tmp_path
     ("damage", "words"),
     [
         ("truncate -s -600 snapshot.db", "can't be restored"),
-        ("printf x | dd of=snapshot.db bs=1 seek=9000 conv=notrunc 2>/dev/null", "can't be restored"),
+        ("printf x | dd of=snapshot.db bs=1 seek=9000 conv=notrunc 2>/dev/null", "can't be (restored|read)"),
         (": >snapshot.db", "the snapshot can't be read"),
     ],
 )
