@@ -150,10 +150,10 @@ def _number(text: str) -> int | None:
 def alarms(members: Sequence[Member]) -> tuple[Alarm, ...]:
     """The alarms that any member knows of, the worst first."""
     names = {member.id: member.host for member in members if member.id}
-    found: dict[str, dict[str, None]] = {}
-    for kind, id in dict.fromkeys(known for member in members for known in member.knows):
-        found.setdefault(kind, {})[names.get(id, id)] = None
-    return tuple(Alarm(kind, tuple(found[kind])) for kind in sorted(found, key=lambda kind: (kind != CORRUPT, kind)))
+    # etcd tells them in an order of its own, another one each time.
+    known = sorted({(kind, names.get(id, id)) for member in members for kind, id in member.knows})
+    kinds = sorted({kind for kind, _ in known}, key=lambda kind: (kind != CORRUPT, kind))
+    return tuple(Alarm(kind, tuple(host for each, host in known if each == kind)) for kind in kinds)
 
 
 def problems(members: Sequence[Member]) -> list[str]:

@@ -69,6 +69,12 @@ def test_the_worst_alarm_is_told_first_and_a_stranger_by_its_id() -> None:
     ]
 
 
+def test_alarms_are_told_alike_in_whatever_order_etcd_tells_them() -> None:
+    told = [f"memberID:{id} alarm:{kind} " for kind in ("NOSPACE", "CORRUPT") for id in (26, 27, 28)]
+    one, other = (members.read(HOST, view(*order)) for order in (told, told[::-1]))
+    assert members.alarms([one]) == members.alarms([other]) == members.alarms([other, one])
+
+
 def sized(size: float, in_use: float) -> Member:
     return Member("m1", True, db_bytes=int(size * GB), in_use_bytes=int(in_use * GB), quota_bytes=10 * GB)
 
