@@ -10,7 +10,7 @@
 
 SHELL := /bin/sh
 .DELETE_ON_ERROR:
-.PHONY: go check static unit rest test soak lab lab-down bench drill ladder conformance versions lock clean
+.PHONY: go check static unit rest test soak lab lab-down bench drill ladder recovery conformance versions lock clean
 MAKEFLAGS += --no-print-directory
 
 PYTHON ?= $(shell command -v python3.11 || echo python3)
@@ -109,6 +109,10 @@ drill: $(READY)
 # Every minor that can be built, one after the other; goes on where it stopped.
 ladder: $(READY) go
 	@$(BIN)/python bench/ladder.py
+
+# Members of etcd, their data, all hosts lost, and the ways back, on both examples: an hour. Goes on where it stopped.
+recovery: $(READY) go
+	@$(BIN)/python bench/recovery.py
 
 # All conformance tests, on the newest in a lab; goes on where it stopped. bench/conformance.py takes other versions.
 conformance: $(READY) go
