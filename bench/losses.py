@@ -45,6 +45,8 @@ class Site:
     """A cluster on simulated hosts, driven by its user's commands and looked at from outside."""
 
     stand: Stand
+    said: dict[str, str] = field(default_factory=dict)
+    """What the tool printed, by its words."""
 
     @property
     def cluster(self) -> Cluster:
@@ -53,7 +55,8 @@ class Site:
 
     def quorate(self, *words: str) -> str:
         """Run the tool; what it printed. Raises QuorateError when it fails."""
-        return self.stand.quorate(*words)
+        text = self.said[" ".join(words)] = self.stand.quorate(*words)
+        return text
 
     def run(self, script: str, *hosts: str) -> dict[str, str]:
         """The output of a script on each host."""

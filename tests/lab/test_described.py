@@ -6,6 +6,7 @@ from pathlib import Path
 
 import drilling
 import pytest
+import recovering
 from deployed import Deployed
 from waiting import within
 
@@ -190,6 +191,10 @@ def test_every_fault_once(described: Deployed, tmp_path: Path) -> None:
 
 def test_a_drill_that_is_killed_leaves_nothing_broken(described: Deployed) -> None:
     drilling.killed_in_the_middle(described)
+
+
+def test_all_data_come_back_from_a_backup(described: Deployed, tmp_path: Path) -> None:
+    recovering.comes_back(described, tmp_path)
 
 
 def test_destroy_leaves_the_hosts_as_they_were_found(described: Deployed) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import programs
 import pytest
+import recovering
 import secrets_search
 import site_registry
 import site_wishes
@@ -211,6 +212,10 @@ def test_kubernetes_own_tests_pass(modern: Deployed, tmp_path: Path) -> None:
     modern.quorate("plan", code=0)
     modern.file.write_text(text)
     modern.quorate("apply", "--yes")
+
+
+def test_hosts_take_backups_by_themselves(modern: Deployed, tmp_path: Path) -> None:
+    recovering.left_to_the_hosts(modern, tmp_path)
 
 
 def test_power_cut_and_back(modern: Deployed) -> None:
