@@ -23,7 +23,7 @@ from stand import Stand, tell
 from quorate.core import QuorateError
 from quorate.drill.probe import Probe
 from quorate.drill.probe_config import Pace, Target
-from quorate.drill.record import Result
+from quorate.drill.record import Result, Stream
 from quorate.lab import fault
 from quorate.spec.cluster import Cluster
 from quorate.spec.load import load
@@ -163,6 +163,8 @@ class Outcome:
     """Of these, those that were written after the backup: exactly they may be lost, and must be, for a backup does not
     have them.
     """
+    failed: dict[str, dict[str, int]]
+    """Tries of each kind that failed, by the reason, and how many there were."""
     outage: float
     """The longest time without a successful write, in seconds."""
     follows: float
@@ -209,11 +211,24 @@ def judged(course: Course, result: Result, over: float, follows: float) -> Outco
         raise QuorateError("nobody wrote after it")
     return Outcome(
         *(len(before), len(lost), len(newer)),
+        failed={name: {"of": stream.total, **stream.words} for name, stream in _streams(result).items()},
         outage=round(result.writes.longest_gap, 1),
         follows=round(follows, 1),
         steps=course.steps,
         more=course.more,
     )
+
+
+def _streams(result: Result) -> dict[str, Stream]:
+    return {"new": result.new, "kept": result.kept, "writes": result.writes}
+
+
+def nothing(course: Course) -> None:
+    """Twenty backups, one after the other: nobody notices."""
+    with course.step("20 backups"):
+        for _ in range(20):
+            course.site.backup()
+    course.breaks()
 
 
 def one_member(course: Course) -> None:
@@ -310,6 +325,7 @@ def ghost(course: Course) -> None:
 
 
 CASES: dict[str, Callable[[Course], None]] = {
+    "nothing, 20 backups": nothing,
     "1 of 3 members": one_member,
     "2 of 3 members": two_members,
     "all data": all_data,

@@ -20,6 +20,8 @@ from quorate.core import QuorateError
 EXAMPLES = {"described": ROOT / "examples/described.yaml", "modern": ROOT / "examples/modern.yaml"}
 KEPT = RESULTS / "recovery.json"
 TABLE = ROOT / "docs/tasks/restore.md"
+COMMANDS = ("restore", "apply --replace", "20 backups")
+"""The step that is the way back, whichever it was."""
 BEGIN, END = "<!-- recovery: made by bench/recovery.py -->", "<!-- end of recovery -->"
 
 
@@ -90,8 +92,8 @@ def table(found: Sequence[Mapping[str, Any]]) -> str:
         if problem := one.get("problem"):
             lines.append(f"| {' | '.join(about)} | {problem} |{' |' * (len(head) - len(about) - 1)}")
             continue
-        command = next(one["steps"][step] for step in ("restore", "apply --replace") if step in one["steps"])
-        numbers = [one["acknowledged"], one["lost"], f"{command:.0f}", f"{one['outage']:.0f}", one["follows"]]
+        command = next(one["steps"][step] for step in COMMANDS if step in one["steps"])
+        numbers = [one["acknowledged"], one["lost"], f"{command:.0f}", one["outage"], one["follows"]]
         lines.append(f"| {' | '.join([*about, *map(str, numbers)])} |")
     return "\n".join(lines)
 
