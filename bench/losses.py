@@ -7,6 +7,8 @@ What was acknowledged must be there afterwards, up to the backup, and nothing th
 import asyncio
 import json
 import random
+import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -25,6 +27,7 @@ from quorate.drill.probe import Probe
 from quorate.drill.probe_config import Pace, Target
 from quorate.drill.record import Result, Stream
 from quorate.lab import fault
+from quorate.lab.up import down, up
 from quorate.spec.cluster import Cluster
 from quorate.spec.load import load
 from quorate.state.store import Store
@@ -36,6 +39,8 @@ WELL_WITHIN_S = 300.0
 """Seconds for `status` to find everything as it should be, after the tool's last word."""
 FOLLOWS_WITHIN_S = 30.0
 """Seconds for every kube-proxy to follow a Service that was changed."""
+EARLY, LATE = 20, 5
+"""ConfigMaps before the backup and after it, where no client can write all the while."""
 BEFORE_S = 3.0
 """Seconds of writes before a backup, and after it."""
 
@@ -189,8 +194,7 @@ def went_through(site: Site, act: Callable[[Course], None]) -> Outcome:
         assert probe.result is not None
         return course, probe.result, over
 
-    master, *_ = (host.name for host in cluster.masters)
-    site.run("kubectl get service marker || kubectl create service nodeport marker --tcp=80", master)
+    _marked(site)
     course, result, over = asyncio.run(run())
     return judged(course, result, over, site.followed())
 
@@ -334,6 +338,53 @@ CASES: dict[str, Callable[[Course], None]] = {
     "all hosts": all_hosts,
 }
 """In an order in which each leaves what the next one needs."""
+
+
+def elsewhere(site: Site, folder: Path, secret: Path) -> Outcome:
+    """All machines, and this one with its state folder: of all that was, the file of one backup is left. Other hosts
+    come, at other addresses. Takes the lab of before down, and leaves the new one up.
+    """
+    folder.mkdir()
+    master = site.cluster.masters[0].name
+    _marked(site)
+    _written(site, "early", EARLY)
+    name, _ = site.backup()
+    _written(site, "late", LATE)
+    file, saved = site.stand.file, folder / f"{name}.backup"
+    shutil.copyfile(file.parent / "backups" / saved.name, saved)
+    down(site.cluster.name, tell)
+    new = Site(Stand(site.stand.name, folder / file.name))
+    steps, began = {}, time.monotonic()
+    words = ["adopt", str(saved), "--into", str(folder), "--passphrase-from", str(secret), "--yes"]
+    tell(f"quorate {' '.join(words)}")
+    subprocess.run([sys.executable, "-m", "quorate", *words], check=True, stdin=subprocess.DEVNULL)
+    moved = re.sub(
+        r"((?:address|vip): 192\.168\.)(\d+)", lambda found: f"{found[1]}{int(found[2]) + 10}", file.read_text()
+    )
+    new.stand.file.write_text(moved)
+    steps["adopt"] = round(time.monotonic() - began, 1)
+    up(new.cluster, new.stand.file, tell)
+    began = time.monotonic()
+    hosts = [host.name for host in new.cluster.hosts]
+    new.quorate("restore", str(saved), "--yes", *_each("--replace", hosts), "--passphrase-from", str(secret))
+    steps["restore"] = round(time.monotonic() - began, 1)
+    steps["all well"] = round(new.well(), 1)
+    found = new.run("kubectl get configmaps -o name", master)[master]
+    there = {kind: found.count(f"configmap/{kind}-") for kind in ("early", "late")}
+    if there != {"early": EARLY, "late": 0}:
+        raise QuorateError(f"{EARLY} early and {LATE} late ones were written, early ones must be there: {there}")
+    return Outcome(EARLY + LATE, LATE, LATE, {}, steps["adopt"] + steps["restore"], round(new.followed(), 1), steps, {})
+
+
+def _marked(site: Site) -> None:
+    """A Service of before, whose change is followed afterwards."""
+    master = site.cluster.masters[0].name
+    site.run("kubectl get service marker || kubectl create service nodeport marker --tcp=80", master)
+
+
+def _written(site: Site, kind: str, count: int) -> None:
+    master = site.cluster.masters[0].name
+    site.run(f"for n in $(seq {count}); do kubectl create configmap {kind}-$n -o name; done", master)
 
 
 def _members(site: Site) -> list[str]:

@@ -12,7 +12,7 @@ from dataclasses import asdict
 from datetime import date
 from typing import Any
 
-from losses import CASES, PASSPHRASE, Site, member_keys, went_through
+from losses import CASES, PASSPHRASE, Site, elsewhere, member_keys, went_through
 from stand import RESULTS, ROOT, Stand, replaced, stand, tell
 
 from quorate.core import QuorateError
@@ -20,6 +20,9 @@ from quorate.core import QuorateError
 EXAMPLES = {"described": ROOT / "examples/described.yaml", "modern": ROOT / "examples/modern.yaml"}
 KEPT = RESULTS / "recovery.json"
 TABLE = ROOT / "docs/tasks/restore.md"
+ELSEWHERE = "all, and this machine"
+"""The last case of each example: its lab is another one then."""
+ALL = (*CASES, ELSEWHERE)
 COMMANDS = ("restore", "apply --replace", "20 backups")
 """The step that is the way back, whichever it was."""
 BEGIN, END = "<!-- recovery: made by bench/recovery.py -->", "<!-- end of recovery -->"
@@ -29,12 +32,12 @@ def main() -> None:
     """Lose, come back, keep each outcome as it is there."""
     words = argparse.ArgumentParser(description=__doc__)
     words.add_argument("examples", nargs="*", default=list(EXAMPLES), help=f"of {', '.join(EXAMPLES)}")
-    words.add_argument("--case", action="append", choices=list(CASES), help="only these")
+    words.add_argument("--case", action="append", choices=ALL, help="only these")
     words.add_argument("--again", action="store_true", help="measure anew what is in the results")
     given = words.parse_args()
     known = {_key(one): one for one in json.loads(KEPT.read_text())} if KEPT.exists() else {}
     for example in given.examples:
-        cases = [each for each in given.case or CASES if given.again or not _done(known.get((example, each)))]
+        cases = [each for each in given.case or ALL if given.again or not _done(known.get((example, each)))]
         if not cases:
             tell(f"{example}: all is there already")
             continue
@@ -58,8 +61,12 @@ def measured(example: str, made: Stand, cases: Sequence[str]) -> Iterable[Mappin
         about = {"example": example, "case": name, "date": date.today().isoformat()}
         about |= {"kubernetes": site.cluster.versions.kubernetes, "etcd": etcd_version(site)}
         try:
-            outcome = went_through(site, CASES[name])
-            made.quorate("verify")
+            if name == ELSEWHERE:
+                site = Site(Stand(made.name, file.parent / "elsewhere" / made.file.name))
+                outcome = elsewhere(Site(made), site.stand.file.parent, file)
+            else:
+                outcome = went_through(site, CASES[name])
+            site.quorate("verify")
         except QuorateError as error:
             tell(str(error))
             yield {**about, "problem": str(error).splitlines()[0]}
@@ -77,7 +84,7 @@ def etcd_version(site: Site) -> str:
 
 def write(found: Sequence[Mapping[str, Any]]) -> None:
     """Keep the results, and the table in the documents."""
-    ordered = sorted(found, key=lambda one: (list(EXAMPLES).index(one["example"]), list(CASES).index(one["case"])))
+    ordered = sorted(found, key=lambda one: (list(EXAMPLES).index(one["example"]), ALL.index(one["case"])))
     KEPT.write_text(json.dumps(ordered, indent=1) + "\n")
     replaced(TABLE, BEGIN, END, table(ordered))
 
