@@ -178,8 +178,10 @@ def preview(told: Manifest, now: Live, moment: datetime, raised: bool, level: in
 def versions(restoring: Restoration, running: Mapping[str, str], wanted: Mapping[str, str]) -> Iterator[str]:
     """What goes back with the data, and what of another version stays; `wanted` is what the cluster file asks for."""
     then = restoring.versions
-    back = [f"{part} {was} -> {wanted[part]}" for part, was in running.items() if was != wanted.get(part, was)]
-    stays = [f"{part} {was} (then {then[part]})" for part, was in wanted.items() if was != then.get(part, was)]
+    back = [
+        f"{part} {is_} -> {then[part]}" for part, is_ in running.items() if is_ != wanted.get(part) == then.get(part)
+    ]
+    stays = [f"{part} {is_} (then {then[part]})" for part, is_ in wanted.items() if is_ != then.get(part, is_)]
     if back:
         yield f"versions go back with it, on all hosts: {', '.join(back)}"
     if stays:
