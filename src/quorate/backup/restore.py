@@ -179,9 +179,9 @@ def versions(restoring: Restoration, running: Mapping[str, str], wanted: Mapping
     """What goes back with the data, and what of another version stays; `wanted` is what the cluster file asks for."""
     then = restoring.versions
     back = [
-        f"{part} {is_} -> {then[part]}" for part, is_ in running.items() if is_ != wanted.get(part) == then.get(part)
+        f"{part} {now} -> {then[part]}" for part, now in running.items() if now != wanted.get(part) == then.get(part)
     ]
-    stays = [f"{part} {is_} (then {then[part]})" for part, is_ in wanted.items() if is_ != then.get(part, is_)]
+    stays = [f"{part} {now} (then {then[part]})" for part, now in wanted.items() if now != then.get(part, now)]
     if back:
         yield f"versions go back with it, on all hosts: {', '.join(back)}"
     if stays:
