@@ -11,7 +11,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from secrets import token_hex
 
+from quorate.backup import keys
 from quorate.backup.archive import OpenedSet
+from quorate.backup.keys import Compared
 from quorate.backup.manifest import Manifest
 from quorate.component.membership import Ctl
 from quorate.core import Blob, CommandFailed, PlanError, Transport, TransportError
@@ -19,50 +21,32 @@ from quorate.operation.stage import Refusal
 from quorate.plan.words import many
 from quorate.spec.cluster import Cluster, Host
 from quorate.spec.restoring import Restoration
-from quorate.spec.secrets import ENCRYPTION_KEY
 from quorate.state.store import Store
 
 KEYS_WITHIN_S = 60.0
 """Seconds for a member to say what it has: it lists all keys."""
 TRAILER = 32
 """Bytes at the end of a snapshot: the SHA-256 of all before it, which is a multiple of 512 long."""
-KEYS = {
-    "pki/ca.crt": "the cluster's authority",
-    "pki/etcd-ca.crt": "etcd's authority",
-    "pki/front-proxy-ca.crt": "the authority of aggregated API servers",
-    "pki/sa.key": "the key of service accounts",
-    f"random/{ENCRYPTION_KEY}": "the key with which Secrets are encrypted",
-}
-"""What data and everybody who comes with a certificate or a token depend on, by its file in the state folder."""
 SHOWN = 20
 """Kinds of objects whose numbers are compared one by one."""
 
 
-def refusals(opened: OpenedSet, cluster: Cluster, store: Store) -> Iterator[Refusal]:
-    """Why a backup can't be restored on this cluster with the keys that it has."""
+def refusals(opened: OpenedSet, cluster: Cluster, found: Compared) -> Iterator[Refusal]:
+    """Why a backup can't be restored on this cluster with the keys that there are."""
     told, name = opened.manifest, opened.whole.name
     if told.cluster != cluster.name:
         yield Refusal(f"{name} is a backup of the cluster {told.cluster}, and not of {cluster.name}", "name another")
-        return
-    for file, what in KEYS.items():
-        then = opened.bundle.entries.get(f"state/{file}")
-        now = store.read(store.path / file)
-        if then is None:
-            yield Refusal(f"{name} lacks {what} ({file}): its data could not be used", "name another backup")
-        elif now is not None and now.strip() != then.content.strip():
-            yield Refusal(
-                f"{what} is another one than in {name} ({file}): it is of another cluster of that name, or from before "
-                "a rotation",
-                f"go back to the keys of that time as well: `quorate adopt {name}.backup --into FOLDER`, and restore "
-                "there",
-            )
+    else:
+        yield from keys.refusals(opened, cluster, found)
 
 
-def check(opened: OpenedSet, cluster: Cluster, store: Store) -> None:
-    """Raise PlanError with every refusal; nothing is changed then."""
-    if found := list(refusals(opened, cluster, store)):
+def check(opened: OpenedSet, cluster: Cluster, store: Store) -> Compared:
+    """Its keys beside those of the cluster. Raises PlanError with every refusal; nothing is changed then."""
+    compared = keys.compared(opened, store)
+    if found := list(refusals(opened, cluster, compared)):
         told = "\n".join(["refused, for the cluster's sake:", *(f"  {each}" for each in found)])
         raise PlanError(told, "nothing was changed")
+    return compared
 
 
 def restoration(opened: OpenedSet, then: Cluster, now: Cluster, folder: Path) -> Restoration:
@@ -189,6 +173,19 @@ def preview(told: Manifest, now: Live, moment: datetime, raised: bool, level: in
         )
     lines.append(f"not in it: {'; '.join(told.not_in_it)}" if told.not_in_it else "volumes are not in it")
     return lines
+
+
+def versions(restoring: Restoration, running: Mapping[str, str], wanted: Mapping[str, str]) -> Iterator[str]:
+    """What goes back with the data, and what of another version stays; `wanted` is what the cluster file asks for."""
+    then = restoring.versions
+    back = [
+        f"{part} {now} -> {then[part]}" for part, now in running.items() if now != wanted.get(part) == then.get(part)
+    ]
+    stays = [f"{part} {now} (then {then[part]})" for part, now in wanted.items() if now != then.get(part, now)]
+    if back:
+        yield f"versions go back with it, on all hosts: {', '.join(back)}"
+    if stays:
+        yield f"stays as it is, of another version than then: {', '.join(stays)}"
 
 
 def _written(count: int) -> str:

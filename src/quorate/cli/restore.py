@@ -7,14 +7,15 @@ from pathlib import Path
 
 from quorate import atomic
 from quorate.artifact.resolve import resolve
-from quorate.backup import archive
+from quorate.backup import archive, keys
 from quorate.backup.archive import IDENTITY, SUFFIX, OpenedSet, open_set
 from quorate.backup.catalog import Found, catalog, named
+from quorate.backup.keys import Compared
 from quorate.backup.objects import Selection, objects, text
 from quorate.backup.places import FolderPlace, local_folder
 from quorate.backup.proof import LEVELS
 from quorate.backup.prove import cluster_of, private
-from quorate.backup.restore import check, live, loses, preview, restoration
+from quorate.backup.restore import check, live, loses, preview, restoration, versions
 from quorate.backup.where import on_hosts, places
 from quorate.cli.apply import walk
 from quorate.cli.backup import take_one
@@ -64,12 +65,13 @@ async def restore_backup(
     store = Store.beside(asked.file, cluster.name)
     with private(local_folder(cluster, asked.file, asked.folder)) as scratch:
         opened, level = await _opened(out, asked, scratch, store)
-        check(opened, cluster, store)
+        found = check(opened, cluster, store)
         then = cluster_of(opened, scratch, cluster, asked.file.absolute().parent)
-        restoring = replace(restoration(opened, then, cluster, scratch), clone=asked.clone)
+        restoring = restoration(opened, then, cluster, scratch)
+        restoring = replace(restoring, clone=asked.clone, old_keys=found.brought)
 
         async def preview(prepared: Prepared, via: Transport) -> list[str]:
-            return await _preview(asked, opened, level, prepared, via)
+            return await _preview(asked, opened, found, level, prepared, via)
 
         code = await walk(
             *(out, asked.file, replaced, without, waivers, SERVE if asked.clone else "", ()),
@@ -161,7 +163,9 @@ def _unnamed(found: Sequence[Found]) -> QuorateError:
     )
 
 
-async def _preview(asked: Asked, opened: OpenedSet, level: int, prepared: Prepared, via: Transport) -> list[str]:
+async def _preview(
+    asked: Asked, opened: OpenedSet, found: Compared, level: int, prepared: Prepared, via: Transport
+) -> list[str]:
     """What is lost. Raises PlanError where nobody said that it may be; a restore that has begun is not asked again."""
     context = prepared.context
     assert context.restoring is not None
@@ -172,7 +176,8 @@ async def _preview(asked: Asked, opened: OpenedSet, level: int, prepared: Prepar
     against = loses(opened.manifest, opened.whole.name, now, len(members.members))
     if against is not None and not asked.roll_back:
         raise PlanError(f"refused, for the data's sake: {against.why}", against.fix)
-    return preview(opened.manifest, now, datetime.now(UTC), bool(context.restoring.bump), level)
+    told = preview(opened.manifest, now, datetime.now(UTC), bool(context.restoring.bump), level)
+    return [*told, *versions(context.restoring, context.releases, context.supply.versions), *keys.told(found)]
 
 
 async def _anew(out: Output, asked: Asked) -> int:

@@ -233,7 +233,7 @@ def _restoring(known: Record | None, asked: Restoration | None, supply: Supply) 
         raise PlanError(
             f"a restore of {under_way.source} has begun and not ended", f"`quorate restore {under_way.source}` ends it"
         )
-    return replace(under_way, blob=asked.blob)
+    return replace(under_way, blob=asked.blob, old_keys=asked.old_keys)
 
 
 def _given_up(restoring: Restoration | None) -> Restoration:
@@ -259,7 +259,8 @@ def build(
     named = cluster.model_copy(update={"apiserver": cluster.apiserver.model_copy(update={"extra_sans": sans})})
     there = everybody(cluster, past.former)
     cidrs = store.allocations(there, persist=False) if cluster.network.cni == "routed" else {}
-    secrets = store.secrets(named, datetime.now(UTC), persist=False)
+    old = restoring.old_keys if restoring else None
+    secrets = store.secrets(named, datetime.now(UTC), persist=False, old=old)
     if restoring is not None:
         secrets = replace(secrets, random={**secrets.random, ETCD_TOKEN: restoring.id})
     version = supply.versions.get("kubernetes", cluster.versions.kubernetes)
