@@ -5,6 +5,7 @@ manifest.json   in clear
 identity.age    the private key, locked with the passphrase; not in every set
 state.age       the sealed state folder, as the copies on etcd hosts
 config.age      a sealed tar of the host's configuration
+names.age       a sealed list of all objects' names
 snapshot.age    the sealed snapshot of etcd
 SHA256SUMS      of those before it; a set without it, or with another content, is not whole
 ```
@@ -22,13 +23,14 @@ from typing import IO, BinaryIO
 
 from quorate import atomic
 from quorate.backup.manifest import FIX, Manifest
+from quorate.backup.names import Names
 from quorate.core import QuorateError
 from quorate.state import age
 from quorate.state.bundle import Bundle, unpack
 from quorate.state.opener import Opener
 
-MANIFEST, IDENTITY, STATE, CONFIG, SNAPSHOT, SUMS = MEMBERS = (
-    *("manifest.json", "identity.age", "state.age", "config.age", "snapshot.age", "SHA256SUMS"),
+MANIFEST, IDENTITY, STATE, CONFIG, NAMES, SNAPSHOT, SUMS = MEMBERS = (
+    *("manifest.json", "identity.age", "state.age", "config.age", "names.age", "snapshot.age", "SHA256SUMS"),
 )
 SUFFIX = ".backup"
 NAME = re.compile(r"(?P<cluster>[a-z0-9-]{1,63})-(?P<time>\d{8}T\d{6}Z)-[0-9a-f]{8}")
@@ -196,6 +198,11 @@ class OpenedSet:
                 FIX,
             )
         return to
+
+    def names(self) -> Names:
+        """The names of all objects in it. Raises QuorateError when they can't be read."""
+        what = f"{NAMES} of {self.whole.name}"
+        return Names.read(age.unseal(self.whole.bytes_of(NAMES), self.keys, what), what)
 
     def config_in(self, folder: Path) -> Path:
         """Put the tar of the host's configuration there, as `config.tar`."""

@@ -28,6 +28,8 @@ from quorate.state.store import Store
 
 ARTIFACTS_WITHIN_S = 30.0
 """Seconds for the question whether the artifact source still has the programs: what is cached needs one."""
+NAMED = 10
+"""Persistent volumes that are shown one by one."""
 FAILED = 1
 """Exit code when a backup is not at all places."""
 
@@ -105,6 +107,7 @@ def _as_dict(taken: Taken) -> dict[str, object]:
         "level": taken.proof.level if taken.proof else 0,
         "degraded": told.degraded,
         "not_in_it": list(told.not_in_it),
+        "volumes": list(taken.volumes),
     }
 
 
@@ -115,7 +118,8 @@ def _tell(out: Output, taken: Taken, lost: dict[str, str], warnings: list[str]) 
     level = taken.proof.level if taken.proof else 0
     keys = f", {many(sum(etcd.keys.values()), 'key')}" if level else ": `quorate backup prove` does it here"
     out.say((f"{'proof':<10}", QUIET), (LEVELS[level], "" if level else WARN), keys)
-    for number, each in enumerate(told.not_in_it):
+    more = (f"and {len(taken.volumes) - NAMED} more: --json names them",) if len(taken.volumes) > NAMED else ()
+    for number, each in enumerate((*told.not_in_it, *taken.volumes[:NAMED], *more)):
         out.say((f"{'not in it' if not number else '':<10}", QUIET), each)
     if told.degraded:
         out.say((f"etcd was not well: {told.degraded}", WARN))

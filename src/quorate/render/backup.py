@@ -21,7 +21,7 @@ LEASE_S = 30
 """After so many seconds a holder of the lock that is silent has lost it."""
 LIMIT_S = 4 * 3600
 """Seconds that a backup may take, its way to all places included: 8 GiB at 6 Mbit/s."""
-MEMBERS = ("manifest.json", "identity.age", "state.age", "config.age")
+MEMBERS = ("manifest.json", "identity.age", "state.age", "config.age", "names.age")
 """What comes before the snapshot in a set."""
 SENT = "sent"
 """In the folder of backups: the last set that each place got, as `LABEL SECONDS NAME`."""
@@ -166,7 +166,8 @@ take() {{
   copied
   q_take "$work/set"
   seal -o "$work/set/config.age" "$work/set/config.tar"
-  rm -f -- "$work/set/config.tar"
+  seal -o "$work/set/names.age" "$work/set/names.gz"
+  rm -f -- "$work/set/config.tar" "$work/set/names.gz"
   : >"$part"
   for one in {" ".join(MEMBERS)}; do
     if [ -e "$work/set/$one" ]; then member "$one"; fi
