@@ -100,7 +100,8 @@ async def test_both_see_what_the_other_has_brought(ends: Ends, tmp_path: Path) -
     ends.says(f"put_0 {tmp_path}/{name} {name}")
     assert ends.says("list_0 | grep -v '^[.]'") == [name]
     assert [(item.name, item.size) for item in await ends.operator.listing()] == [(name, len(LARGE))]
-    assert await ends.operator.head(name, 1000) == LARGE[:1000]
+    assert await ends.operator.read(name, 0, 1000) == LARGE[:1000]
+    assert await ends.operator.read(name, len(LARGE) - 300, 1000) == LARGE[-300:]
     await ends.operator.get(name, tmp_path / "back")
     assert (tmp_path / "back").read_bytes() == LARGE
     other = tmp_path / f"{OLD[1]}.backup"
@@ -111,7 +112,7 @@ async def test_both_see_what_the_other_has_brought(ends: Ends, tmp_path: Path) -
     other.write_bytes(b"anew")
     await ends.operator.put(other)
     ends.says(f"put_0 {tmp_path}/{name} {other.name}")
-    assert await ends.operator.head(other.name, 100) == LARGE[:100]
+    assert await ends.operator.read(other.name, 0, 100) == LARGE[:100]
     await ends.operator.remove(name)
     ends.says(f"drop_0 {other.name}")
     assert await ends.operator.listing() == []

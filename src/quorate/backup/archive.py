@@ -16,7 +16,7 @@ import os
 import re
 import tarfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, BinaryIO
@@ -35,6 +35,8 @@ MANIFEST, IDENTITY, STATE, CONFIG, NAMES, SNAPSHOT, SUMS = MEMBERS = (
 SUFFIX = ".backup"
 NAME = re.compile(r"(?P<cluster>[a-z0-9-]{1,63})-(?P<time>\d{8}T\d{6}Z)-[0-9a-f]{8}")
 """Name of a set, without its suffix."""
+END = 16 * 1024
+"""Bytes at the end of a set that have its SHA256SUMS, however it is padded."""
 SMALL = 2**20
 """Bytes at most of the manifest and the sums."""
 PIECE = 2**20
@@ -116,6 +118,17 @@ class Whole:
         """A small member."""
         with self.reading(member) as file:
             return file.read()
+
+
+def digest_at_end(end: bytes) -> str:
+    """The digest of a set of which these are the last bytes, at most END; empty where they are not the end of one."""
+    for at in range(len(end) - tarfile.BLOCKSIZE, -1, -tarfile.BLOCKSIZE):
+        head, content = end[at : at + tarfile.BLOCKSIZE], end[at + tarfile.BLOCKSIZE :]
+        if head.startswith(f"{SUMS}\0".encode()):
+            with suppress(tarfile.HeaderError):
+                size = tarfile.TarInfo.frombuf(head, "ascii", "strict").size
+                return hashlib.sha256(content[:size]).hexdigest() if 0 < size <= len(content) else ""
+    return ""
 
 
 def check(path: Path) -> Whole:

@@ -94,15 +94,15 @@ def read(cluster: Cluster, views: Mapping[str, View]) -> Backups | None:
     since: list[datetime] = []
     failed: dict[str, str] = {}
     for host, view in asked.items():
-        proofs: dict[str, tuple[int, datetime | None]] = {}
-        names: list[str] = []
+        proofs: dict[str, str] = {}
+        digests: dict[str, str] = {}
         for word, _, rest in (each.partition(" ") for each in view.more["backups"].splitlines()):
             name, _, more = rest.partition(" ")
             match word:
                 case "set":
-                    names.append(name)
+                    digests[name] = more.partition(" ")[2]
                 case "proof":
-                    proofs[name] = _proof(more)
+                    proofs[name] = more
                 case "sent" if len(each := rest.split()) == 3 and each[1].isdecimal():
                     mark = Sent(each[2], datetime.fromtimestamp(int(each[1]), UTC))
                     sent[each[0]] = max(mark, sent.get(each[0], mark), key=lambda one: one.at)
@@ -110,8 +110,8 @@ def read(cluster: Cluster, views: Mapping[str, View]) -> Backups | None:
                     since.append(datetime.fromtimestamp(int(rest), UTC))
                 case "failed":
                     failed[host] = line(rest, 300)
-        ours = (name for name in names if backup.is_set(name, cluster.name))
-        sets += [Kept(name, host, *proofs.get(name, (0, None))) for name in ours]
+        ours = {name: digest for name, digest in digests.items() if backup.is_set(name, cluster.name)}
+        sets += [Kept(name, host, *_proof(proofs.get(name, ""), digest)) for name, digest in ours.items()]
     return Backups(
         now=max(view.now for view in asked.values()),
         sets=tuple(sorted(sets, key=lambda each: each.taken, reverse=True)),
@@ -121,10 +121,12 @@ def read(cluster: Cluster, views: Mapping[str, View]) -> Backups | None:
     )
 
 
-def _proof(text: str) -> tuple[int, datetime | None]:
-    """Level and, where an operator proved it, when; a note that can't be read proves nothing."""
+def _proof(text: str, digest: str) -> tuple[int, datetime | None]:
+    """Level and, where an operator proved it, when; a note that can't be read, or is of another set, proves nothing."""
     try:
         told = json.loads(text)
+        if told["set"] != digest:
+            return 0, None
         at = datetime.fromisoformat(str(told["at"]).replace("Z", "+00:00"))
         level = int(told["level"])
     except (ValueError, LookupError, TypeError):

@@ -38,12 +38,17 @@ def is_set(name: str, cluster: str) -> bool:
 
 
 def asked(folder: str) -> str:
-    """sh that tells how a host's backups stand: lines of `set NAME BYTES`, `proof NAME JSON`, `sent LABEL SECONDS
-    NAME`, `since SECONDS`, and `failed WORDS`.
+    """sh that tells how a host's backups stand: lines of `set NAME BYTES DIGEST`, `proof NAME JSON`, `sent LABEL
+    SECONDS NAME`, `since SECONDS`, and `failed WORDS`.
     """
     return f"""\
 cd {quote(folder)} || exit 0
-for f in *.backup; do if [ -f "$f" ]; then echo "set ${{f%.backup}} $(stat -c %s -- "$f")"; fi; done
+for f in *.backup; do
+  if [ -f "$f" ]; then
+    sum=$(tar -xOf "$f" SHA256SUMS 2>/dev/null | sha256sum)
+    echo "set ${{f%.backup}} $(stat -c %s -- "$f") ${{sum%% *}}"
+  fi
+done
 for f in *.proof.json; do
   if [ -f "$f" ]; then printf 'proof %s ' "${{f%.proof.json}}"; tr -d '\\n' <"$f"; echo; fi
 done
