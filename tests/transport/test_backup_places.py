@@ -214,6 +214,18 @@ def test_a_store_that_has_a_bad_moment_is_asked_again(fails: list[int], asked: i
     assert (f"answers {fails[-1]} to PUT /{BUCKET}/x" in done.stderr) is bool(code)
 
 
+def test_what_is_too_large_for_one_request_is_not_sent(tmp_path: Path) -> None:
+    ends = by_s3(tmp_path, "http://127.0.0.1:1", None, "")
+    with (tmp_path / "x").open("wb") as file:
+        file.truncate(backup_places.PUT_LIMIT_BYTES + 1)
+    done = ends.sh(f"put_0 {tmp_path}/x x")
+    assert done.returncode == 1
+    assert done.stderr == (
+        "x has more than the 5368709120 bytes that S3 takes in one request; `quorate backup` on the operator's machine "
+        "sends it in parts, and an ssh place takes it as it is\n"
+    )
+
+
 async def test_who_is_no_store_and_who_is_not_believed_is_told(store: Store, tmp_path: Path) -> None:
     ends = by_s3(tmp_path, store.tls, None, "")
     with pytest.raises(QuorateError, match="its certificate is not believed: UnknownIssuer"):

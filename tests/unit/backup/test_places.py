@@ -15,7 +15,7 @@ from quorate.backup.host_place import HostPlace
 from quorate.backup.places import FolderPlace, default_folder, local_folder
 from quorate.backup.proof import Proof, from_host
 from quorate.backup.retention import tidy
-from quorate.backup.where import places
+from quorate.backup.where import kept_short, places
 from quorate.core import QuorateError
 from quorate.spec.cluster import Backup, Cluster
 from quorate.spec.sections import Keep
@@ -207,6 +207,31 @@ def test_where_they_lie(tmp_path: Path) -> None:
     assert local_folder(two, file, None) == Path("/srv/a")
     assert [each.name for each in places(two, Path("/srv/a"))] == ["/srv/a", "/srv/b"]
     assert [each.name for each in places(two, Path("/elsewhere"))] == ["/elsewhere", "/srv/a", "/srv/b"]
+
+
+KEEP, DAILY = {"keep": {"count": 3}}, {"schedule": "daily"}
+PLACED = {"places": [{"folder": "/srv/a"}, {"s3": {"endpoint": "https://s3", "bucket": "bkt", "login_file": "/x"}}]}
+
+
+@pytest.mark.parametrize(
+    ("told", "short"),
+    [
+        ({}, []),
+        (PLACED, []),
+        (KEEP, ["backups"]),
+        (DAILY, []),
+        (PLACED | KEEP, ["backups", "/srv/a", "https://s3/bkt"]),
+        (PLACED | DAILY, ["/srv/a", "https://s3/bkt"]),
+    ],
+)
+def test_backups_go_only_where_the_file_says_that_they_may(
+    tmp_path: Path, told: dict[str, object], short: list[str]
+) -> None:
+    now, file = of(cluster(), **told), tmp_path / "cluster.yaml"
+    found = [each.name for each in kept_short(now, file, places(now, default_folder(file)))]
+    assert found == [each.replace("backups", str(tmp_path / "backups")) for each in short]
+    named = tmp_path / "of the operator"
+    assert str(named) not in [each.name for each in kept_short(now, file, places(now, named))]
 
 
 def of(bare: Cluster, **told: object) -> Cluster:
