@@ -10,7 +10,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from etcd_real import Member, built, member
+from cluster_programs import of_line
+from etcd_real import Member, member
 from state_folders import NOW, SECRET, TEXT, cheap, cluster
 
 from quorate.backup import archive, prove, take
@@ -32,7 +33,7 @@ pytestmark = pytest.mark.usefixtures("cheap")
 @pytest.fixture(scope="module", params=["3.5", "3.6", "3.7"])
 def etcd(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Member]:
     work = tmp_path_factory.mktemp("etcd")
-    with member(built("etcd", request.param, work / "programs"), work / "member") as made:
+    with member(of_line("etcd", request.param), work / "member") as made:
         fill(made)
         yield made
 
