@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -11,6 +11,8 @@ from quorate.plan.words import line, many
 from quorate.render import backup, backup_places
 from quorate.spec.cluster import Cluster, Host, Role
 from quorate.spec.layout import BACKUP_UNIT
+from quorate.spec.outlook import Outlook
+from quorate.spec.survival import needed
 
 HERE = "here"
 """Where a proof was made that an operator made, who had the keys for it."""
@@ -169,6 +171,14 @@ def warnings(cluster: Cluster, found: Backups | None) -> list[str]:
     if not found.sets[0].level:
         said.append(f"{found.sets[0].name} was not proved: its host says why in the journal of {BACKUP_UNIT}")
     return said
+
+
+def foreseen(outlook: Outlook, cluster: Cluster, well: int, found: Backups | None) -> Outlook:
+    """The outlook with what a restore would bring back, where so many members of etcd that are well can't spare one."""
+    if found is None or outlook.may_fail or well > needed(cluster):
+        return outlook
+    told = f"the newest backup is {age(found.now - found.sets[0].taken)} old" if found.sets else "there is no backup"
+    return replace(outlook, text=f"{outlook.text}; {told}")
 
 
 def age(span: timedelta) -> str:

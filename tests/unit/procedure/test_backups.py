@@ -15,6 +15,7 @@ from quorate.execute.survey import View
 from quorate.procedure import backups
 from quorate.render import backup
 from quorate.spec.cluster import Cluster, Host, Role
+from quorate.spec.outlook import Outlook
 from quorate.spec.sections import Backup
 
 NOW = datetime(2026, 11, 23, 14, 0, tzinfo=UTC)
@@ -119,6 +120,26 @@ def test_one_that_was_not_proved_is_a_warning() -> None:
     assert backups.warnings(cluster(), found) == [
         f"{name(HOURS3)} was not proved: its host says why in the journal of quorate-backup.service"
     ]
+
+
+@pytest.mark.parametrize(
+    ("well", "may_fail", "kept_there", "more"),
+    [
+        (3, 1, True, ""),
+        (3, 0, True, ""),  # a balancer must not fail, say
+        (2, 0, True, "; the newest backup is 3 hours old"),
+        (1, 0, True, "; the newest backup is 3 hours old"),
+        (0, 0, False, "; there is no backup"),
+    ],
+)
+def test_where_etcd_can_spare_no_member_the_outlook_tells_what_would_come_back(
+    well: int, may_fail: int, kept_there: bool, more: str
+) -> None:
+    found = backups.read(cluster(), {"m1": view(*([kept(HOURS3)] if kept_there else []))})
+    ahead = Outlook(ok=well > 1, may_fail=may_fail, text="so it stands")
+    told = backups.foreseen(ahead, cluster(), well, found)
+    assert told == Outlook(ok=well > 1, may_fail=may_fail, text=f"so it stands{more}")
+    assert backups.foreseen(ahead, cluster(), well, None) == ahead, "without a schedule hosts know of none"
 
 
 def test_without_a_schedule_nobody_is_asked_and_nothing_is_said() -> None:
