@@ -2,10 +2,12 @@
 
 import base64
 import gzip
+import subprocess
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from ipaddress import IPv4Address
+from pathlib import Path
 
 import backup_sets as sets
 from state_folders import cluster
@@ -149,6 +151,24 @@ async def test_without_any_member_kubelets_are_asked() -> None:
     assert now.names == names("pods/shop/web-h0", "pods/kube-system/dns")
     nobody = await found(lambda *_: raising(), (), more)
     assert nobody == Live({}, False, None, ("h0", "h1", "h2"))
+
+
+async def test_a_kubelet_has_the_pods_for_which_it_has_a_folder(tmp_path: Path) -> None:
+    logs, pods = tmp_path / "logs", tmp_path / "kubelet/pods"
+    for each in ("shop_web-1_11-22", "shop_gone_33-44", "kube-system_dns_55-66", "no-pod"):
+        (logs / each).mkdir(parents=True)
+    for each in ("11-22", "55-66", "77-88"):
+        (pods / each).mkdir(parents=True)
+
+    def answer(_host: str, script: str) -> str:
+        if "/var/log/pods" not in script:
+            return ""
+        here = script.replace("/var/log/pods", str(logs)).replace("/var/lib/kubelet/pods", str(pods))
+        return subprocess.run(["/bin/sh", "-c", here], check=True, capture_output=True, text=True).stdout
+
+    assert (await found(answer)).names == names("pods/shop/web-1", "pods/kube-system/dns")
+    logs.rename(tmp_path / "other")
+    assert (await found(answer)).names == Names({"pods": frozenset()})
 
 
 def raising() -> str:
