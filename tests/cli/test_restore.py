@@ -1,5 +1,7 @@
 """`restore` and `adopt` of a backup: what is refused before anything is sent, what is shown, and that it goes on."""
 
+import base64
+import gzip
 import hashlib
 import json
 from dataclasses import replace
@@ -134,18 +136,35 @@ def test_one_of_another_cluster_of_that_name_is_refused(quorate: Quorate, built:
     assert not [*(state / "random").glob("encryption-key.*"), *(state / "pki").glob("sa.*.pub")]
 
 
+def works(_host: str, script: str) -> str:
+    """A member of etcd that leads, with less of one thing and more of another than the backup."""
+    if "endpoint status" in script:
+        return '"Revision" : 1300\n"Leader" : 5\n'
+    now = b"/registry/pods/shop/new\n/registry/minions/w1\n"
+    return base64.b64encode(gzip.compress(now)).decode() if "q_keys" in script else ""
+
+
 def test_etcd_that_works_is_not_taken_back_unless_that_is_meant(quorate: Quorate, built: Path, hosts: Hosts) -> None:
     path = made(built)
-    hosts.acts = lambda _host, script: (
-        '"Revision" : 1300\n"Leader" : 5\n     15 /registry/pods\n' if "endpoint status" in script else ""
-    )
+    hosts.acts = works
     code, _, err = quorate("restore", str(path), "--yes")
     assert (code, "etcd works: 1 of its 1 members answer" in err, "--roll-back" in err) == (4, True, True)
     assert sent(hosts) == []
     code, out, _ = quorate("restore", NAME, "--yes", "--roll-back")
     assert code == 7
     assert "etcd goes from revision 1300 back to 1234: 66 writes since are lost" in out
-    assert "pods: 15 now, 12 then" in out
+    assert "pods: 1 comes back (shop/web-1), 1 vanishes (shop/new)" in out
+    assert "secrets: 1 comes back (shop/login)" in out
+
+
+def test_programs_are_told_every_name_that_comes_back_or_vanishes(quorate: Quorate, built: Path, hosts: Hosts) -> None:
+    made(built)
+    hosts.acts = works
+    code, out, _ = quorate("restore", NAME, "--yes", "--roll-back", "--json")
+    assert code == 7
+    events = [json.loads(each) for each in out.splitlines()]
+    told = {each["kind"]: (each["back"], each["gone"]) for each in events if each["event"] == "foretold"}
+    assert told == {"": ([], []), "pods": (["shop/web-1"], ["shop/new"]), "secrets": (["shop/login"], [])}
 
 
 def test_all_stages_are_shown_and_a_restore_that_has_begun_is_gone_on_with(

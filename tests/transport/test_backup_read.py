@@ -8,7 +8,7 @@ from pathlib import Path
 
 import backup_sets as sets
 import pytest
-from etcd_real import built
+from cluster_programs import of_line
 from state_folders import NOW, cluster
 
 from quorate.backup import archive, prove
@@ -37,7 +37,7 @@ class Made:
         self.bin = work / "bin"
         self.bin.mkdir()
         for part, version in (("etcd", VERSION), ("kubernetes", "1.37")):
-            for program in built(part, version, work / f"built-{part}").iterdir():
+            for program in of_line(part, version).iterdir():
                 (self.bin / program.name).symlink_to(program)
         self.store = Store.beside(work / "cluster.yaml", "c")
         self.secrets = self.store.secrets(cluster(), NOW, persist=True)

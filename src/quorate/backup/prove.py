@@ -107,7 +107,8 @@ def script(told: Manifest, cluster: Cluster, scratch: Path, level: int) -> str:
         throwaway.moved(str(scratch), api=level > 1),
         f"q_serve {wait}\n",
         "rev=$(q_own endpoint status -w json | q_pick revision); echo revision=$rev\n",
-        'q_counts "$rev" | sed "s/^/count /"\n',
+        'q_keys "$rev" q_own\n',
+        'q_counts | sed "s/^/count /"\n',
         throwaway.counted(rev),
         f"if [ {told.etcd.compact_revision} -gt ${{compact:-0}} ]; then\n"
         f"q_own compaction {told.etcd.compact_revision} >/dev/null\n{throwaway.counted(rev)}fi\n",

@@ -20,12 +20,12 @@ from quorate.plan.show import Sort
 from quorate.plan.words import line
 from quorate.report import jsonl, result
 from quorate.report import plan as plan_text
-from quorate.report.event import Emit, Planned, Said
+from quorate.report.event import Emit, Foretold, Planned, Said
 from quorate.spec.cluster import Cluster
 from quorate.spec.load import load
 from quorate.spec.restoring import Restoration
 
-Preview = Callable[[Prepared, Transport], Awaitable[list[str]]]
+Preview = Callable[[Prepared, Transport], Awaitable[list[Foretold]]]
 """What else a reader has to know before the yes, of a plan and the hosts."""
 
 LONG_PLAN_LINES = 40
@@ -85,11 +85,11 @@ async def walk(
         if lines:
             lines(planned)
             for each in said:
-                lines(Said(each))
+                lines(each)
         else:
             _print_plan(out, cluster, looked, verbose=verbose)
-            for each in said:
-                out.say((line(each), "bold yellow"))
+            for each in filter(lambda one: one.text, said):
+                out.say((line(each.text), "bold yellow"))
         demand_passed(out, lines, report)
         await _demand_new_try(out, looked, retry=retry, yes=yes)
         question = "Apply this?  Only yes applies it." if restoring is None else "Restore this?  Only yes restores it."

@@ -1,10 +1,9 @@
-"""What speaks against a restore before anything is touched, what is restored, and what a reader is told."""
+"""What speaks against a restore before anything is touched, and what is restored."""
 
 import gzip
 import hashlib
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -14,8 +13,9 @@ from state_folders import TEXT, cluster
 from quorate.backup import archive
 from quorate.backup.archive import OpenedSet, open_set
 from quorate.backup.keys import AUTHORITIES, ENCRYPTION, GOES_ON, KEYS, SERVICE_ACCOUNTS, told
-from quorate.backup.restore import Live, check, live, loses, preview, restoration, versions
-from quorate.core import CommandFailed, PlanError
+from quorate.backup.preview import Live
+from quorate.backup.restore import check, loses, restoration, versions
+from quorate.core import PlanError
 from quorate.pki.issue import new_key, public_pem
 from quorate.pki.old_keys import files, short
 from quorate.spec.cluster import ApiServer
@@ -209,46 +209,13 @@ def test_a_snapshot_that_is_not_whole_is_refused_here(tmp_path: Path, store: Sto
 
 def test_data_go_back_only_when_that_is_meant(tmp_path: Path) -> None:
     told = opened(tmp_path).manifest
-    works = loses(told, NAME, Live({"m1": 1234, "m2": 1234}, True, {}), 3)
+    works = loses(told, NAME, Live({"m1": 1234, "m2": 1234}, True), 3)
     assert works is not None
     assert "2 of its 3 members answer" in works.why
     assert "--replace HOST" in works.fix
-    survivor = loses(told, NAME, Live({"m2": 1300}, False, {}), 3)
+    survivor = loses(told, NAME, Live({"m2": 1300}, False), 3)
     assert survivor is not None
     assert "m2 has data up to revision 1300, and " in survivor.why
     assert "`quorate backup` saves what that member has" in survivor.fix
-    assert loses(told, NAME, Live({"m2": 1234}, False, {}), 3) is None
-    assert loses(told, NAME, Live({}, False, {}), 3) is None
-
-
-def test_a_reader_is_told_what_comes_back_and_what_is_lost(tmp_path: Path) -> None:
-    told = replace(opened(tmp_path).manifest, degraded="1 of 3 members did not answer")
-    now = Live({"m1": 1300, "m2": 1299}, True, {"/registry/pods": 15, "/registry/secrets": 3, "/registry/jobs": 1})
-    said = preview(told, now, datetime(2026, 11, 23, 15, 30, tzinfo=UTC), raised=False, level=0)
-    assert said[:4] == [
-        "the cluster becomes what it was at 2026-11-23T12:00:00Z, 3 h 30 min ago",
-        "etcd goes from revision 1300 back to 1234: 66 writes since are lost",
-        "pods: 15 now, 12 then",
-        "jobs: 1 now, 0 then",
-    ]
-    rest = "\n".join(said[4:])
-    assert "etcd was not well when it was taken: 1 of 3 members did not answer" in rest
-    assert "nobody has proved yet" in rest
-    assert "can't raise revisions" in rest
-    assert "not in it: volume pv1 (nfs)" in rest
-    calm = preview(told, Live({}, False, {}), datetime(2026, 11, 23, 12, tzinfo=UTC), raised=True, level=2)
-    assert "revision" not in "\n".join(calm)
-    assert "proved" not in "\n".join(calm)
-
-
-async def test_members_are_asked_one_by_one_and_none_has_to_answer(tmp_path: Path) -> None:
-    class Door:
-        async def run(self, host: str, script: str, **_: object) -> str:
-            if host != "m1":
-                raise CommandFailed("dead", host=host, code=1, stderr="")
-            counts = "      2 /registry/pods\n     10 /registry/secrets\n"
-            return f'"ClusterID" : 1\n"Revision" : 77\n"Leader" : 0\n{counts}'
-
-    assert await live(cluster(), Door()) == Live(  # type: ignore[arg-type]
-        {"m1": 77}, led=False, keys={"/registry/pods": 2, "/registry/secrets": 10}
-    )
+    assert loses(told, NAME, Live({"m2": 1234}, False), 3) is None
+    assert loses(told, NAME, Live({}, False), 3) is None
