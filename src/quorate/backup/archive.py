@@ -46,7 +46,6 @@ def write(path: Path, parts: Sequence[Part]) -> str:
 
     It is there whole or not at all. Raises OSError for the disk, and whatever a part raises. The folder must exist.
     """
-    atomic.sweep_beside(path)
     with atomic.replacing(path) as file, tarfile.open(fileobj=file, mode="w", format=tarfile.GNU_FORMAT) as tar:
         sums = "".join(f"{_add(tar, file, name, fill)}  {name}\n" for name, fill in parts).encode()
         _add(tar, file, SUMS, lambda out: out.write(sums))

@@ -20,6 +20,13 @@ def spare(names: Iterable[str], cluster: str, keep: Keep, now: datetime) -> list
     return [name for name in newest[keep.count :] if ours[name] < since and name != proved]
 
 
+def stale(names: Iterable[str], now: datetime) -> list[str]:
+    """What uploads that ended in the middle have left at a place for more than a day, of its files' names."""
+    since = f"{now - timedelta(days=1):%Y%m%dT%H%M%SZ}"
+    read = {name: archive.NAME.match(name[1:]) for name in names if name[:1] == "." and name.endswith("part")}
+    return [name for name, found in read.items() if found and found["time"] < since]
+
+
 async def tidy(place: Place, cluster: str, keep: Keep, now: datetime) -> list[str]:
     """Remove them from a place; their names. A proof goes first: a set without one is looked at again.
 
