@@ -1,7 +1,6 @@
 """SIGKILL at every group of system calls by which a backup gets to its folders: it is whole there or absent."""
 
 import asyncio
-import re
 import shutil
 import signal
 import subprocess
@@ -16,6 +15,7 @@ from pathlib import Path
 import backup_sets
 import backup_taker
 import pytest
+from tracing import CALLS, Call, durable, groups, kind, synced, traced
 
 from quorate.backup import archive, proof, ssh_place
 from quorate.backup.catalog import catalog
@@ -25,39 +25,6 @@ from quorate.render import backup_places
 from quorate.spec.layout import BACKUP
 from quorate.spec.sections import Place, SshPlace
 from quorate.spec.ssh import ResolvedSsh
-
-CALLS = "/^(open|mkdir|fchmod|write|pwrite|lseek|fsync|fdatasync|rename|link|truncate|ftruncate)"
-"""All that changes a file or a folder, and what separates one group of writes from the next."""
-KILLS = re.compile("mkdir|fchmod|p?write|f(data)?sync|rename|link|f?truncate")
-MOVES = re.compile("rename|link")
-
-
-@dataclass(frozen=True)
-class Call:
-    """A system call: by whom, its number among that thread's calls of its name, and on which files."""
-
-    name: str
-    thread: str
-    number: int
-    paths: tuple[str, ...]
-    """None for one that failed."""
-    creates: bool
-
-
-def traced(log: Path) -> list[Call]:
-    """What strace wrote, a file for each thread, in the order in which the calls began."""
-    found: list[tuple[float, Call]] = []
-    for path in log.parent.glob(f"{log.name}.*"):
-        numbers: Counter[str] = Counter()
-        for line in path.read_text().splitlines():
-            if not (read := re.match(r"([\d.]+) (\w+)\((.*)\) += (-?\d+)", line)):
-                continue
-            at, name, words, result = read.groups()
-            numbers[name] += 1
-            paths = re.findall(r'\d+<(/[^>]*)>|"(/[^"]*)"', words) if int(result) >= 0 else ()
-            named = tuple(one or other for one, other in paths)
-            found.append((float(at), Call(name, path.suffix, numbers[name], named, "O_CREAT" in words)))
-    return [call for _, call in sorted(found, key=lambda each: each[0])]
 
 
 @dataclass(frozen=True)
@@ -133,44 +100,9 @@ def test_written_synced_renamed_and_the_folder_synced(taker: Taker, ours: Sequen
             ends.append(durable(ours, to))
     assert ends == sorted(ends), "a proof, or a copy, is there before the set is"
     for folder in (taker.places[0].folder, taker.places[1].folder.parent, taker.places[1].folder):
-        (made,) = [n for n, call in enumerate(ours) if _kind(call) == "mkdir" and call.paths[-1] == str(folder)]
+        (made,) = [n for n, call in enumerate(ours) if kind(call) == "mkdir" and call.paths[-1] == str(folder)]
         kept = synced(ours, folder.parent, made)
         assert kept < min(n for n, call in enumerate(ours) if call.creates and call.paths[-1].startswith(f"{folder}/"))
-
-
-def durable(calls: Sequence[Call], to: str) -> int:
-    """Where in the order the file `to` was on the disk for good, having come there in the right way."""
-    (moved,) = [n for n, call in enumerate(calls) if MOVES.match(call.name) and call.paths[-1] == to]
-    temporary = calls[moved].paths[0]
-    of = [(n, call) for n, call in enumerate(calls) if temporary in call.paths]
-    order = [name for name, _ in groupby(_kind(call) for _, call in of)]
-    assert [kind for kind in order if kind != "lseek"][:2] == ["create", "fchmod"]
-    assert order[-3:] == ["write", "sync", "move"]
-    assert order.count("sync") == order.count("move") == 1
-    assert not [call for call in calls if to in call.paths and _kind(call) in ("create", "write")]
-    return synced(calls, Path(to).parent, moved)
-
-
-def synced(calls: Sequence[Call], folder: Path, after: int) -> int:
-    """Where in the order a folder was synced first after some place."""
-    return next(n for n, call in enumerate(calls) if n > after and (_kind(call), *call.paths) == ("sync", str(folder)))
-
-
-def _kind(call: Call) -> str:
-    if call.creates:
-        return "create"
-    kinds = {"p?write": "write", "f(data)?sync": "sync", "rename|link": "move"}
-    return next((kind for words, kind in kinds.items() if re.match(words, call.name)), call.name)
-
-
-def groups(calls: Sequence[Call]) -> Iterator[Call]:
-    """The first of each group of the same calls on the same file, and one in the middle of a long one."""
-    for _, group in groupby(calls, key=lambda call: (call.thread, call.name, call.paths)):
-        several = list(group)
-        if KILLS.match(several[0].name):
-            yield several[0]
-            if len(several) > 2:
-                yield several[len(several) // 2]
 
 
 def test_killed_at_every_group_of_calls_it_is_whole_or_absent(
@@ -271,7 +203,7 @@ def test_at_a_host_it_is_written_synced_and_renamed(far: Far, way: str) -> None:
     with far.traced(f"-etrace={CALLS}") as log:
         assert WAYS[way](far, path)
     of = [call for call in traced(log) if any(name.startswith(f"{far.home}/there/") for name in call.paths)]
-    order = [kind for kind, _ in groupby(map(_kind, of)) if kind != "lseek"]
+    order = [kind for kind, _ in groupby(map(kind, of)) if kind != "lseek"]
     assert order[0] == "create"
     assert order[-3:] == ["write", "sync", "move"]
     assert of[-1].paths[-1] == f"{far.home}/there/{path.name}"
