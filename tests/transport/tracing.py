@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
+from secret_forms import Secrets, within
+
 CALLS = "/^(open|mkdir|fchmod|write|pwrite|lseek|fsync|fdatasync|rename|link|truncate|ftruncate)"
 """All that changes a file or a folder, and what separates one group of writes from the next."""
 KILLS = re.compile("mkdir|fchmod|p?write|f(data)?sync|rename|link|f?truncate")
@@ -75,3 +77,43 @@ def groups(calls: Sequence[Call]) -> Iterator[Call]:
             yield several[0]
             if len(several) > 2:
                 yield several[len(several) // 2]
+
+
+@dataclass(frozen=True)
+class Started:
+    """What a program and all that it started did where others could see it: arguments, environment, files."""
+
+    log: Path
+
+    @property
+    def prefix(self) -> tuple[str, ...]:
+        """What starts the program."""
+        calls = "-etrace=/^(execve|open|creat|mkdir)"
+        return ("strace", "-ff", "--seccomp-bpf", "-qq", "-y", "-v", "-s99999", calls, "-o", str(self.log))
+
+    def programs(self) -> set[str]:
+        """The names of those that were started."""
+        return {Path(name).name for name in re.findall(r'^execve\("([^"]*)".* = 0$', self._text(), re.MULTILINE)}
+
+    def told(self, known: Secrets) -> list[str]:
+        """The secrets that were in an argument, or in the environment of a process."""
+        return within(
+            "\n".join(line for line in self._text().splitlines() if line.startswith("execve")).encode(), known
+        )
+
+    def open_to_others(self, home: Path, umask: int) -> list[str]:
+        """Files that were made where others can come, and read them: below `home`, of which they may enter the top."""
+        text = self._text()
+        closed = [Path(path) for path in re.findall(r'^mkdir\("(/[^"]*)", 07?00\) += 0', text, re.MULTILINE)]
+        closed += [path for path in home.rglob("*") if path.is_dir() and not path.stat().st_mode & 0o077]
+        made = re.findall(r"^open.*O_CREAT.*, (0\d+)\) = \d+<(/[^>]*)>$", text, re.MULTILINE)
+        return [
+            path
+            for mode, path in made
+            if int(mode, 8) & 0o077 & ~umask
+            and not path.startswith("/dev/")
+            and not set(closed) & set(Path(path).parents)
+        ]
+
+    def _text(self) -> str:
+        return "\n".join(path.read_text() for path in self.log.parent.glob(f"{self.log.name}.*"))
