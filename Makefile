@@ -73,7 +73,7 @@ rest: $(READY)
 # On a new machine the newest is built while others wait, with what they leave of the cores (sessions share alike,
 # whatever the nice values in them: hence autogroup); its own tests wait for it.
 test: check go
-	@.ci/need curl ssh-agent:openssh-client debootstrap systemd-nspawn:systemd-container
+	@.ci/need curl ssh-agent:openssh-client strace debootstrap systemd-nspawn:systemd-container
 	@setsid sh -c 'echo 19 > /proc/self/autogroup; exec nice -n 19 $(QUORATE) build --tests $(NEWEST)' \
 	  > $(VENV)/build.log 2>&1 & build=$$!; \
 	$(LAB_LIMIT) .ci/lanes '$(LAB_TEST) tests/lab/test_described.py' '$(LAB_TEST) $(FIRST) $(LIGHT) $(BUILT)' \
