@@ -60,7 +60,7 @@ trap q_end EXIT; trap 'exit 143' HUP INT TERM; trap 'exit 141' PIPE
 {_config(t)}
 {_proof()}
 {_manifest(t)}
-rm -rf proof restore.log etcd.log counts client:1 peer:1
+rm -rf proof restore.log etcd.log counts sum client:1 peer:1
 )
 """
 
@@ -96,7 +96,7 @@ cluster=$({t.version} 2>/dev/null | q_pick etcdcluster) || cluster=
 
 
 def _save() -> str:
-    """The snapshot, its digest, and right after it what the member says of that revision."""
+    """The snapshot, right after it what the member says of that revision, and its digest, which takes a while."""
     return """\
 echo "progress saving $size bytes"
 q_ask --command-timeout=$(( 60 + size / 2000000 ))s snapshot save snapshot.db >save.log 2>&1 ||
@@ -110,7 +110,9 @@ said=$(q_ask --command-timeout=120s endpoint hashkv --rev="$rev" -w json 2>/dev/
 live_hash=$(printf %s "$said" | q_pick hash) live_compact=$(printf %s "$said" | q_compacted)
 live_total=$(q_ask get '' --from-key --limit=1 --keys-only --consistency=s --rev="$rev" -w fields 2>/dev/null |
   sed -n 's/^"Count" : //p')
-bytes=$(stat -c %s snapshot.db) sum=$(sha256sum <snapshot.db); sum=${sum%% *}
+bytes=$(stat -c %s snapshot.db)
+# Meanwhile it is proved.
+sha256sum <snapshot.db >sum & summing=$!
 """
 
 
@@ -166,6 +168,7 @@ def _manifest(t: Taking) -> str:
     return f"""\
 volumes=$(q_ask get /registry/persistentvolumes/ --prefix --keys-only --consistency=s --limit={VOLUMES} 2>/dev/null |
   sed -n 's/[^A-Za-z0-9._/-]//g; s|^/registry/persistentvolumes/||p') || volumes=
+wait $summing; read -r sum _ <sum
 number=0 digest=none; {{ read -r _ number digest <{quote(t.mark)}; }} 2>/dev/null || :
 {{
 printf '{{"format":1,'

@@ -12,8 +12,8 @@ SERVES = "unix://client:1"
 """Where it serves, as seen from its folder: etcd 3.4 wants a port in every URL, and takes it for a part of the name."""
 _READY = "/readyz?exclude=informer-sync&exclude=poststarthook/storage-readiness"
 """Ready but for its caches: with one object that it can't read, they never are, and nobody would hear which it is."""
-PAGE = 2000
-"""Keys that are asked for at once: etcd reads their values as well."""
+PAGE = 10000
+"""Keys that are asked for at once: etcd reads their values as well, and each question costs a process."""
 
 
 def functions(programs: str, restorers: Sequence[str], quota: int) -> str:
