@@ -37,6 +37,7 @@ class Member:
     """A member that runs."""
 
     def __init__(self, folder: Path, url: str) -> None:
+        self.folder, self.url = folder, url
         self._program, self._env = folder / "etcdctl", {**os.environ, "ETCDCTL_API": "3", "ETCDCTL_ENDPOINTS": url}
 
     def ctl(self, *words: str, given: str = "") -> str:

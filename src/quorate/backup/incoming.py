@@ -29,7 +29,7 @@ class Incoming:
     async def bring(self, via: Transport, host: str, told: Callable[[int, int], None]) -> None:
         """Fetch it. Raises TransportError when the host stays away, QuorateError when it is another file by then."""
         try:
-            there = await fetch.look(via, host, self.path)
+            there = await fetch.look(via, host, self.path, self._wanted)
             await self._bring(via, host, there, told)
         except BrokenPipeError:
             # Who seals has ended, and says why.
@@ -48,8 +48,9 @@ class Incoming:
             try:
                 async for piece in fetch.pieces(via, host, self.path, done, there.size):
                     digest.update(piece)
+                    # While one is sealed the next one comes.
+                    await self._taken_over()
                     self._writing = asyncio.ensure_future(asyncio.to_thread(_write, self._in, piece))
-                    await asyncio.shield(self._writing)
                     done += len(piece)
                     told(done, there.size)
             except TransportError:
@@ -60,9 +61,15 @@ class Incoming:
                 continue
             if done < there.size:
                 break
+        await self._taken_over()
         found = digest.hexdigest()
-        if found != there.sha256 or found != (self._wanted or found):
+        if found != there.sha256:
             raise QuorateError(f"{host}: {self.path} became another file while it was fetched", "run it again")
+
+    async def _taken_over(self) -> None:
+        """Wait until the piece that came last is with who seals it. Raises BrokenPipeError when nobody does."""
+        if self._writing is not None:
+            await asyncio.shield(self._writing)
 
     async def _written(self) -> None:
         """Wait for the thread that writes, also when nobody wants it any more: the number of a file is used again."""

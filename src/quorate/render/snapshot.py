@@ -61,7 +61,11 @@ trap q_end EXIT; trap 'exit 143' HUP INT TERM; trap 'exit 141' PIPE
 {_proof()}
 {_names()}
 {_manifest(t)}
+<<<<<<< HEAD
 rm -rf proof restore.log etcd.log keys counts client:1 peer:1
+=======
+rm -rf proof restore.log etcd.log counts sum client:1 peer:1
+>>>>>>> a7e8ca06ffe827167b0c77cdf5a371f7443bf603
 )
 """
 
@@ -97,7 +101,7 @@ cluster=$({t.version} 2>/dev/null | q_pick etcdcluster) || cluster=
 
 
 def _save() -> str:
-    """The snapshot, its digest, and right after it what the member says of that revision."""
+    """The snapshot, right after it what the member says of that revision, and its digest, which takes a while."""
     return """\
 echo "progress saving $size bytes"
 q_ask --command-timeout=$(( 60 + size / 2000000 ))s snapshot save snapshot.db >save.log 2>&1 ||
@@ -111,7 +115,9 @@ said=$(q_ask --command-timeout=120s endpoint hashkv --rev="$rev" -w json 2>/dev/
 live_hash=$(printf %s "$said" | q_pick hash) live_compact=$(printf %s "$said" | q_compacted)
 live_total=$(q_ask get '' --from-key --limit=1 --keys-only --consistency=s --rev="$rev" -w fields 2>/dev/null |
   sed -n 's/^"Count" : //p')
-bytes=$(stat -c %s snapshot.db) sum=$(sha256sum <snapshot.db); sum=${sum%% *}
+bytes=$(stat -c %s snapshot.db)
+# Meanwhile it is proved.
+sha256sum <snapshot.db >sum & summing=$!
 """
 
 
@@ -179,6 +185,12 @@ volumes=$(grep -c '^{throwaway.OBJECTS}persistentvolumes/' keys) || :
 def _manifest(t: Taking) -> str:
     fixed = json.dumps(dict(t.told), ensure_ascii=True)[1:-1] + "\n"
     return f"""\
+<<<<<<< HEAD
+=======
+volumes=$(q_ask get /registry/persistentvolumes/ --prefix --keys-only --consistency=s --limit={VOLUMES} 2>/dev/null |
+  sed -n 's/[^A-Za-z0-9._/-]//g; s|^/registry/persistentvolumes/||p') || volumes=
+wait $summing; read -r sum _ <sum
+>>>>>>> a7e8ca06ffe827167b0c77cdf5a371f7443bf603
 number=0 digest=none; {{ read -r _ number digest <{quote(t.mark)}; }} 2>/dev/null || :
 {{
 printf '{{"format":1,'
