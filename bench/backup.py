@@ -14,6 +14,7 @@ import shutil
 import sys
 import time
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -89,7 +90,7 @@ def copied(one: Member, home: Path) -> float:
     files = [home / f"copy-{number}" for number in range(TIMES + 1)]
     one.ctl("snapshot", "save", str(files[0]))
     began = time.monotonic()
-    for source, to in zip(files, files[1:], strict=False):
+    for source, to in pairwise(files):
         with source.open("rb") as plain, to.open("wb") as copy:
             shutil.copyfileobj(plain, copy, 2**20)
             copy.flush()

@@ -61,11 +61,7 @@ trap q_end EXIT; trap 'exit 143' HUP INT TERM; trap 'exit 141' PIPE
 {_proof()}
 {_names()}
 {_manifest(t)}
-<<<<<<< HEAD
-rm -rf proof restore.log etcd.log keys counts client:1 peer:1
-=======
-rm -rf proof restore.log etcd.log counts sum client:1 peer:1
->>>>>>> a7e8ca06ffe827167b0c77cdf5a371f7443bf603
+rm -rf proof restore.log etcd.log keys counts sum client:1 peer:1
 )
 """
 
@@ -185,12 +181,7 @@ volumes=$(grep -c '^{throwaway.OBJECTS}persistentvolumes/' keys) || :
 def _manifest(t: Taking) -> str:
     fixed = json.dumps(dict(t.told), ensure_ascii=True)[1:-1] + "\n"
     return f"""\
-<<<<<<< HEAD
-=======
-volumes=$(q_ask get /registry/persistentvolumes/ --prefix --keys-only --consistency=s --limit={VOLUMES} 2>/dev/null |
-  sed -n 's/[^A-Za-z0-9._/-]//g; s|^/registry/persistentvolumes/||p') || volumes=
 wait $summing; read -r sum _ <sum
->>>>>>> a7e8ca06ffe827167b0c77cdf5a371f7443bf603
 number=0 digest=none; {{ read -r _ number digest <{quote(t.mark)}; }} 2>/dev/null || :
 {{
 printf '{{"format":1,'
