@@ -60,7 +60,9 @@ def resources(context: Context, host: Host) -> Iterator[Resource]:
         cluster=c.name,
     )
     yield Manifest(host=host.name, title="access", text=yaml.dump_all(BINDINGS), server=server, credential=credential)
-    for was in (was for cluster in context.former for was in cluster.workers if was.name in context.replaced):
+    # Of several files that name a node, one is enough.
+    nodes = {was.node: was for each in context.former for was in each.workers if was.name in context.replaced}
+    for was in nodes.values():
         yield _stale_node(context, server, host, was)
 
 

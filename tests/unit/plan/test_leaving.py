@@ -190,3 +190,11 @@ def test_what_no_edit_brings_back_is_told() -> None:
     assert told(cluster(without("n2")), three).keys() == {LEAVE}
     assert told(cluster(without("n2")), three, absent=frozenset({"n2"})) == {}
     assert told(cluster(THREE, vip="10.0.9.101"), three) == {}
+
+
+def test_a_replaced_workers_node_goes_once_however_many_files_named_it() -> None:
+    """A first file, and one that began with another address and has not ended."""
+    was = cluster(THREE)
+    moved = cluster(THREE, vip="10.0.9.101")
+    given = replace(context(moved, was), former=(was, moved), replaced=frozenset({"n1"}))
+    assert len(named(compile_cluster(given), "node n1 of the old machine")) == 1
