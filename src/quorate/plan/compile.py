@@ -73,12 +73,14 @@ class Compiled:
 def compile_stage(stage: Stage) -> Compiled:
     """Ask every component about every host that answers, and add what the stage does besides and what has to go."""
     context = replace(stage.context, cluster=_ordered(stage.context.cluster))
-    parts = [part for part in _parts(context) if stage.parts is None or part.component in stage.parts]
+    parts = _parts(context)
     if stage.parts is None:
         olds = [cluster for cluster in stage.context.former if cluster != stage.context.cluster]
         parts = removals(context, olds, parts, _parts, clears=stage.clears)
     parts = [fallen_back(part) if _serves(context, part) else part for part in parts]
+    # Who rests may be of a part that is not asked.
     parts = rested(parts, lambda part: _serves(context, part))
+    parts = [part for part in parts if stage.parts is None or part.component in stage.parts]
     parts = around(context, parts, NODES, lambda part: _runs(context, part))
     return Compiled(stage.name, (*parts, *_acts(stage)), context, stage.answering)
 

@@ -16,10 +16,12 @@ from quorate.spec.versions import kubelet_fits, parts, table
 from quorate.spec.versions_data import MINORS
 
 Part = Literal["etcd", "control plane", "nodes"]
-ETCD, CONTROL, NODES = "etcd", "control plane", "nodes"
+ETCD: Part = "etcd"
+CONTROL: Part = "control plane"
+NODES: Part = "nodes"
 ON_NODES = ("containerd", "docker", "runc", "cni_plugins", "crictl")
 """Parts that a worker changes in the same drain as its kubelet."""
-ETCD_FLOORS = {(3, 6): "3.5.32", (3, 7): "3.6.11"}
+ETCD_FLOORS: Mapping[tuple[int, ...], str] = {(3, 6): "3.5.32", (3, 7): "3.6.11"}
 """What all members must run before the first one goes to a line."""
 
 
@@ -99,7 +101,7 @@ def faults(
     if parts(wanted)[:2] < parts(was)[:2]:
         yield (
             "kubernetes",
-            f"{was} -> {wanted}: API servers do not go back by a minor, for older ones do not read what newer ones wrote",
+            f"{was} -> {wanted}: API servers do not go back by a minor, older ones do not read what newer ones wrote",
             f'write kubernetes: "{was}" under `versions`; a backup of before leads back (`quorate restore`)',
         )
         return
