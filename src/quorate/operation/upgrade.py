@@ -7,7 +7,7 @@ not hold on a host goes back there and ends the run (`plan.fallback`), so nothin
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
-from quorate.component import COMPONENTS, access, apiserver, controller_manager, etcd, scheduler
+from quorate.component import COMPONENTS, access, apiserver, cni, controller_manager, etcd, images, scheduler
 from quorate.component.context import Context, Stop
 from quorate.component.turns import Turns
 from quorate.operation import change
@@ -21,7 +21,7 @@ REPLACES: frozenset[str] = frozenset()
 PARTS: Mapping[str, frozenset[str]] = {
     ETCD: frozenset({etcd.NAME}),
     CONTROL: frozenset({apiserver.NAME, controller_manager.NAME, scheduler.NAME, access.NAME}),
-    NODES: frozenset(component.NAME for component in COMPONENTS if component.TURNS is Turns.CANARY),
+    NODES: frozenset({*(each.NAME for each in COMPONENTS if each.TURNS is Turns.CANARY), images.NAME, cni.NAME}),
 }
 """The components that are asked while a part moves."""
 ALIKE = ("hosts", "endpoint", "load_balancer", "network", "runtime", "pki")

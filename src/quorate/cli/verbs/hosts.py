@@ -68,6 +68,26 @@ def plan(
         )
 
 
+def upgrade(
+    *,
+    to: Annotated[str, Parameter(help="The release, as 1.37.2, or its minor: then the latest that quorate knows.")],
+    file: File = DEFAULT_FILE,
+    verbose: Verbose = False,
+    json: Json = False,
+    svg: Svg = None,
+) -> int:
+    """Write another version of Kubernetes into the cluster file, and show the plan to get there; no host is touched.
+
+    All else in the file stays as it is written. What no way leads to is refused, and the file stays as it was; else
+    `quorate apply` goes the way that was shown. Exit codes are those of `quorate plan`.
+    """
+    from quorate.cli.output import Output, run
+    from quorate.cli.upgrade import upgrade_to
+
+    with Output(svg=svg, title="quorate upgrade") as out:
+        return run(upgrade_to(out, file, to, verbose=verbose, json=json))
+
+
 def preflight(
     *,
     file: File = DEFAULT_FILE,
