@@ -110,7 +110,7 @@ def test_workers_are_drained_for_a_minor_and_not_for_a_patch() -> None:
 def test_a_member_has_its_hosts_api_server_rest_though_that_is_of_another_stage() -> None:
     (_, compiled, _), *_ = walked(upgrading(versions("1.36.3"), versions("1.36.3", etcd="3.7.3")))
     units = {each.host: each.dependants for each in compiled.resources if isinstance(each, Unit)}
-    assert units == {host: ("kube-apiserver.service",) for host in ("m1", "m2", "m3")}
+    assert units == dict.fromkeys(("m1", "m2", "m3"), ("kube-apiserver.service",))
 
 
 def test_masters_change_one_after_the_other() -> None:
