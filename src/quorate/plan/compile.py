@@ -147,6 +147,8 @@ def _in_turn(context: Context, lane: Lane, mine: Sequence[Part], graph: Graph) -
     joining = [parts for host, parts in hosts.items() if member and context.joins(context.cluster.host(host))]
     rest = [parts for parts in hosts.values() if parts not in joining]
     running = [parts for parts in rest if any(_runs(context, part) for part in parts)]
+    # Each leader that stops is an election, and a window without writes: it comes last, so there is one.
+    running.sort(key=lambda parts: member and context.of(context.cluster.host(parts[0].host)).etcd_leads)
     stopped = [parts for parts in rest if parts not in running]
     if running or joining:
         # A balancer that serves its own host alone is no loss to others.

@@ -120,6 +120,14 @@ def test_masters_change_one_after_the_other() -> None:
     assert order == ["m1", "m2", "m3"]
 
 
+def test_the_leader_of_etcd_is_the_last() -> None:
+    given = upgrading(versions("1.36.3"), versions("1.36.3", etcd="3.7.3"))
+    hosts = {name: replace(facts, etcd_leads=name == "m1") for name, facts in given.facts.hosts.items()}
+    (_, compiled, plan), *_ = walked(replace(given, facts=Facts(hosts, given.facts.pod_cidrs)))
+    order = [key.host for key in compiled.needs if key in plan.steps and key.name == "etcd.service"]
+    assert order == ["m2", "m3", "m1"]
+
+
 def said(given: Context) -> str:
     return "\n".join(str(each) for each in guard.refusals(given, ids(given.cluster), upgrade))
 
