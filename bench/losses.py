@@ -403,7 +403,7 @@ def _listed(site: Site, host: str) -> list[str]:
 
 def _kept(site: Site, *hosts: str) -> None:
     """The old data lie beside the new ones; raises CommandFailed where they do not."""
-    site.run("ls -d /var/lib/etcd/before-*/member/wal", *hosts)
+    site.run("ls -d /var/lib/etcd/before-*/wal", *hosts)
 
 
 def _demand_no_old_etcd(site: Site) -> None:

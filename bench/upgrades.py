@@ -41,6 +41,10 @@ def main() -> None:
         first, *rest = given.versions
         example.write_text(re.sub(r'kubernetes: ".*"', f'kubernetes: "{first}"', EXAMPLE.read_text()))
         with stand(example) as made:
+            secret = Path(folder) / "passphrase"
+            secret.touch(mode=0o600)
+            secret.write_text("what was upgraded leads back by this\n")
+            made.quorate("passphrase", "--from", str(secret))
             for version in rest:
                 found = stepped(made, version)
                 tell(json.dumps(found))

@@ -1,5 +1,7 @@
 """`restore` and `adopt` of a backup: what is refused before anything is sent, what is shown, and that it goes on."""
 
+import base64
+import gzip
 import hashlib
 import json
 from dataclasses import replace
@@ -11,6 +13,7 @@ from fake_hosts import CLUSTER, Hosts, Quorate
 
 from quorate.backup import archive
 from quorate.backup.manifest import StateMark
+from quorate.pki.issue import new_key
 from quorate.spec.load import load
 from quorate.spec.supply import Supply
 from quorate.state import age, seal
@@ -97,28 +100,71 @@ def test_what_can_not_be_restored_is_refused_before_anything_is_done(
     assert [each.name for each in path.parent.iterdir()] == [path.name], "nothing plain is left"
 
 
-def test_a_key_that_was_exchanged_since_is_named(quorate: Quorate, built: Path, hosts: Hosts) -> None:
+def test_keys_that_were_exchanged_since_are_kept_to_read_with(quorate: Quorate, built: Path, hosts: Hosts) -> None:
     path = made(built)
-    key = built.parent / ".quorate/tiny/random/encryption-key"
-    key.write_text("A" * 43 + "=")
-    code, _, err = quorate("restore", str(path), "--yes")
-    assert (code, "the key with which Secrets are encrypted is another one" in err) == (4, True)
-    assert "quorate adopt" in err
+    state = built.parent / ".quorate/tiny"
+    then = {name: (state / name).read_bytes() for name in ("random/encryption-key", "pki/sa.key", "pki/sa.pub")}
+    now = {"random/encryption-key": b"A" * 43 + b"=", "pki/sa.key": new_key("ecdsa-p256")}
+    for name, content in now.items():
+        (state / name).write_bytes(content)
+    code, out, err = quorate("restore", str(path), "--yes")
+    assert code == 7, err
+    assert "keys of that time are added for reading: encryption key key1 (" in out
+    assert "is believed again" in out
+    assert [each.read_bytes() for each in (state / "random").glob("encryption-key.*")] == [
+        then["random/encryption-key"]
+    ]
+    assert [each.read_bytes() for each in (state / "pki").glob("sa.*.pub")] == [then["pki/sa.pub"]]
+    assert {name: (state / name).read_bytes() for name in now} == now
+    everything = out + err + (state / "operation.json").read_text() + (state / "journal.jsonl").read_text()
+    assert then["random/encryption-key"].decode() not in everything
+    code, out, _ = quorate("restore", str(path), "--yes")
+    assert (code, "has begun: this goes on with it" in out) == (7, True)
+    assert len([*(state / "random").glob("encryption-key.*"), *(state / "pki").glob("sa.*.pub")]) == 2
+
+
+def test_one_of_another_cluster_of_that_name_is_refused(quorate: Quorate, built: Path, hosts: Hosts) -> None:
+    path, state = made(built), built.parent / ".quorate/tiny"
+    key = built.parent / "age.key"
+    key.write_bytes((state / "copy/identity").read_bytes())
+    (state / "random/encryption-key").write_text("A" * 43 + "=")
+    (state / "pki/sa.key").write_bytes(new_key("ecdsa-p256"))
+    (state / "copy/identity").write_text(age.make_identity())
+    code, _, err = quorate("restore", str(path), "--yes", "--identity", str(key))
+    assert (code, "it is of another one of that name" in err, "quorate adopt" in err) == (4, True, True), err
     assert sent(hosts) == []
+    assert not [*(state / "random").glob("encryption-key.*"), *(state / "pki").glob("sa.*.pub")]
+
+
+def works(_host: str, script: str) -> str:
+    """A member of etcd that leads, with less of one thing and more of another than the backup."""
+    if "endpoint status" in script:
+        return '"Revision" : 1300\n"Leader" : 5\n'
+    now = b"/registry/pods/shop/new\n/registry/minions/w1\n"
+    return base64.b64encode(gzip.compress(now)).decode() if "q_keys" in script else ""
 
 
 def test_etcd_that_works_is_not_taken_back_unless_that_is_meant(quorate: Quorate, built: Path, hosts: Hosts) -> None:
     path = made(built)
-    hosts.acts = lambda _host, script: (
-        '"Revision" : 1300\n"Leader" : 5\n     15 /registry/pods\n' if "endpoint status" in script else ""
-    )
+    hosts.acts = works
     code, _, err = quorate("restore", str(path), "--yes")
     assert (code, "etcd works: 1 of its 1 members answer" in err, "--roll-back" in err) == (4, True, True)
     assert sent(hosts) == []
     code, out, _ = quorate("restore", NAME, "--yes", "--roll-back")
     assert code == 7
     assert "etcd goes from revision 1300 back to 1234: 66 writes since are lost" in out
-    assert "pods: 15 now, 12 then" in out
+    assert "pods: 1 comes back (shop/web-1), 1 vanishes (shop/new)" in out
+    assert "secrets: 1 comes back (shop/login)" in out
+
+
+def test_programs_are_told_every_name_that_comes_back_or_vanishes(quorate: Quorate, built: Path, hosts: Hosts) -> None:
+    made(built)
+    hosts.acts = works
+    code, out, _ = quorate("restore", NAME, "--yes", "--roll-back", "--json")
+    assert code == 7
+    events = [json.loads(each) for each in out.splitlines()]
+    told = {each["kind"]: (each["back"], each["gone"]) for each in events if each["event"] == "foretold"}
+    assert told == {"": ([], []), "pods": (["shop/web-1"], ["shop/new"]), "secrets": (["shop/login"], [])}
 
 
 def test_all_stages_are_shown_and_a_restore_that_has_begun_is_gone_on_with(

@@ -19,6 +19,7 @@ from quorate.spec.facts import HostFacts, Resolver
 from quorate.spec.known import fields, flags
 from quorate.spec.known import table as known
 from quorate.spec.known.fit import misfits
+from quorate.spec.secrets import EncryptionKey
 from quorate.spec.versions import Minor, supported, table
 
 HERE = Path(__file__).parent
@@ -98,7 +99,7 @@ def show(minor: Minor) -> str:
     add_flags("kube-apiserver on master-1", apiserver.flags(c, master, minor))
     add_config("authentication", apiserver.authentication_config(c, minor))
     add_config("audit policy", audit.policy())
-    add_config("encryption", encryption.config(KEY))
+    add_config("encryption", encryption.config(EncryptionKey("key1", KEY)))
     add_flags("kube-controller-manager", controller_manager.flags(c, minor))
     add_flags("kube-scheduler", scheduler.flags(c))
     add_config("kube-scheduler", scheduler.config(c, minor))
@@ -168,7 +169,7 @@ def test_configuration_has_an_api_version_that_the_minor_serves(version):
         group, _, api = minor.authentication_api.partition("/")
         assert group == "apiserver.config.k8s.io"
         assert api in known("apis", "AuthenticationConfiguration").at(version)
-        assert encryption.config(KEY)["apiVersion"] in {
+        assert encryption.config(EncryptionKey("key1", KEY))["apiVersion"] in {
             f"{group}/{each}" for each in known("apis", "EncryptionConfiguration").at(version)
         }
 
@@ -203,8 +204,8 @@ def test_a_node_gives_itself_only_labels_that_its_kubelet_accepts():
     assert set(kubelet.own_labels(host)) == {"disk", "node.kubernetes.io/rack"}
 
 
-def test_a_new_encryption_key_goes_first_and_keeps_the_names_of_the_old():
-    config = encryption.config("bmV3", "b2xk")
+def test_the_encryption_key_that_writes_goes_first_and_each_keeps_its_name():
+    config = encryption.config(EncryptionKey("key2", "bmV3"), EncryptionKey("key1", "b2xk"))
     keys = config["resources"][0]["providers"][0]["secretbox"]["keys"]
     assert keys == [{"name": "key2", "secret": "bmV3"}, {"name": "key1", "secret": "b2xk"}]
 

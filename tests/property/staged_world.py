@@ -21,6 +21,7 @@ from quorate.resource.unit import Unit
 from quorate.spec.cluster import Cluster, Endpoint, LoadBalancer
 from quorate.spec.facts import Facts, HostFacts
 from quorate.spec.leaving import everybody
+from quorate.spec.secrets import Secrets
 from quorate.spec.versions import table
 from quorate.state.subnets import Subnets, allocate
 
@@ -67,6 +68,7 @@ class World:
     did: list[tuple[str, Key]] = field(default_factory=list)
     resources: dict[Key, Resource] = field(default_factory=dict)
     """What was done last to each thing."""
+    secrets: Secrets = SECRETS
     _cidrs: Subnets = field(default_factory=lambda: Subnets({}, {}))
 
     def context(self) -> Context:
@@ -90,7 +92,7 @@ class World:
             self.now,
             Facts(hosts, dict(self._cidrs.given)),
             SUPPLY,
-            SECRETS,
+            self.secrets,
             table("1.20.2"),
             established=self.established,
             former=self.former,

@@ -1,5 +1,6 @@
 """The stages of a restore on hosts in memory: killed or rebooted anywhere it goes on, and there is one history."""
 
+import re
 from collections.abc import Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
@@ -8,25 +9,30 @@ from functools import cache
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from staged_world import World, at_goal, built, stopped
+from staged_world import SECRETS, World, at_goal, built, stopped
 from worlds import blob
 
 from quorate.component.context import Context
 from quorate.component.etcd_restore import FOLDER
+from quorate.component.settings.apiserver import ENCRYPTION
 from quorate.core import Key, State
 from quorate.operation import change, restore
 from quorate.operation.stage import Stage
+from quorate.pki.issue import new_key, public_pem
 from quorate.plan import guard
 from quorate.plan.compile import Compiled, compile_stage
 from quorate.plan.step import Step
 from quorate.resource.fence import Fence
+from quorate.resource.file import File
 from quorate.resource.job import Job
 from quorate.resource.resource import Resource
 from quorate.resource.system import Setting
 from quorate.resource.unit import Ready, Stopped, Unit
 from quorate.spec.facts import Facts, Member
 from quorate.spec.fewer_hosts import cluster_without
+from quorate.spec.pki_files import SA_PUB
 from quorate.spec.restoring import Restoration
+from quorate.spec.secrets import EncryptionKey
 
 FROM = Restoration(
     *("4711", "c-20261130", "0" * 64, 1000, 5000, {"etcd": "3.4.45", "kubernetes": "1.20.2"}),
@@ -298,6 +304,32 @@ def test_until_a_member_has_the_new_data_it_can_be_given_up(name: str, data: st.
     world.apply()
     assert (world.data, world.aside, world.up) == (before, [], {})
     at_goal(world)
+
+
+@some
+@given(clusters, steps)
+def test_keys_of_that_time_read_and_verify_from_the_first_api_server_on(name: str, at: int) -> None:
+    world = living(name)
+    masters = [host.name for host in world.now.masters]
+    reads = {Key(host, File.kind, path) for host in masters for path in (ENCRYPTION, SA_PUB)}
+    before = {key: world.states[key] for key in reads}
+    old = EncryptionKey("key1", "B" * 43 + "=")
+    pems = {**SECRETS.pems, "sa.pub": SECRETS.pem("sa.pub") + public_pem(new_key("ecdsa-p256"))}
+    world.secrets = replace(SECRETS, pems=pems, old_encryption=(old,))
+    stopped(world, at)
+    world.apply()
+    is_restored(world, len(world.now.members))
+    written = {key.name: stage for stage, key in world.did if key in reads}
+    assert written == {SA_PUB: restore.STORE, ENCRYPTION: restore.SERVE}, "nothing changes as long as old data serve"
+    for key in reads:
+        assert world.states[key] != before[key]
+    for host in masters:
+        file = world.resources[Key(host, File.kind, ENCRYPTION)]
+        assert isinstance(file, File)
+        assert file.secret
+        first, second = re.findall(r'secret: "(\S+)"', file.content)
+        assert (first, second) == (SECRETS.random["encryption-key"], old.secret)
+        assert world.loaded[Key(host, Unit.kind, "kube-apiserver.service")][ENCRYPTION] == file.desired
 
 
 def compiled(world: Restored, stage: str) -> Compiled:

@@ -8,8 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import pytest
-from built import programs as built
+from cluster_programs import NEWEST, built
 from programs import find
 from segment import NET, Node, segment
 from waiting import within
@@ -150,7 +149,7 @@ class EtcdCluster:
 
 @contextmanager
 def etcd_cluster(folder: Path, which: str, *names: str, masters: int = 0, quota: int = QUOTA) -> Iterator[EtcdCluster]:
-    """Members that answer, of Debian's release or the newest that was built here; gone afterwards."""
+    """Members that answer, of Debian's release or the newest of all; gone afterwards."""
     programs, env = _programs(folder, which)
     with segment(folder, *names) as wire:
         made = EtcdCluster([Cell(wire.nodes[name], programs, env) for name in names], masters, quota)
@@ -160,10 +159,7 @@ def etcd_cluster(folder: Path, which: str, *names: str, masters: int = 0, quota:
 
 def _programs(folder: Path, which: str) -> tuple[Path, dict[str, str]]:
     if which == NEW:
-        found = built("etcd", folder / "built", newest=True)
-        if not found:
-            pytest.skip("no etcd was built here: `quorate build` of the newest version does")
-        return next(iter(found.values())), {}
+        return built("etcd", NEWEST.etcd), {}
     place, env = folder / "programs", {}
     place.mkdir()
     for name in ("etcd", "etcdctl"):

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import time
 from collections.abc import Mapping
@@ -12,7 +13,7 @@ from ipaddress import IPv4Address
 from pathlib import Path
 
 import programs
-from built import programs as cached
+from cluster_programs import of_line
 from waiting import within
 from worlds import supply
 
@@ -35,10 +36,10 @@ case $1 in is-active) [ ! -e /run/quorate/etcd-runs ] || { echo active; exit 0; 
 
 
 def found(line: str, work: Path) -> Path:
-    """A folder with etcd's programs of a line: Debian's 3.4, or the newest one of the cache."""
+    """A folder with etcd's programs of a line, where the hosts are: Debian's 3.4, or the newest of a later line."""
+    place = work / f"etcd-{line}"
     if line != "3.4":
-        return next(path for version, path in cached("etcd", work).items() if version.startswith(f"{line}."))
-    place = work / "etcd-3.4"
+        return Path(shutil.copytree(of_line("etcd", line), place))
     place.mkdir()
     for name in ("etcd", "etcdctl"):
         path, env = programs.find(name)

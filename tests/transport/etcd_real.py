@@ -8,18 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import pytest
-from built import programs
-
 from quorate.spec.versions import restorers
-
-
-def built(part: str, version: str, work: Path) -> Path:
-    """The folder of a part's programs, of the newest version of a line that was built here."""
-    found = {each: path for each, path in programs(part, work).items() if each.startswith(f"{version}.")}
-    if not found:
-        pytest.skip(f"no {part} {version} was built here: `quorate build` does")
-    return list(found.values())[-1]
 
 
 def free_port() -> int:

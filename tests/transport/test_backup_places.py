@@ -100,7 +100,8 @@ async def test_both_see_what_the_other_has_brought(ends: Ends, tmp_path: Path) -
     ends.says(f"put_0 {tmp_path}/{name} {name}")
     assert ends.says("list_0 | grep -v '^[.]'") == [name]
     assert [(item.name, item.size) for item in await ends.operator.listing()] == [(name, len(LARGE))]
-    assert await ends.operator.head(name, 1000) == LARGE[:1000]
+    assert await ends.operator.read(name, 0, 1000) == LARGE[:1000]
+    assert await ends.operator.read(name, len(LARGE) - 300, 1000) == LARGE[-300:]
     await ends.operator.get(name, tmp_path / "back")
     assert (tmp_path / "back").read_bytes() == LARGE
     other = tmp_path / f"{OLD[1]}.backup"
@@ -111,7 +112,7 @@ async def test_both_see_what_the_other_has_brought(ends: Ends, tmp_path: Path) -
     other.write_bytes(b"anew")
     await ends.operator.put(other)
     ends.says(f"put_0 {tmp_path}/{name} {other.name}")
-    assert await ends.operator.head(other.name, 100) == LARGE[:100]
+    assert await ends.operator.read(other.name, 0, 100) == LARGE[:100]
     await ends.operator.remove(name)
     ends.says(f"drop_0 {other.name}")
     assert await ends.operator.listing() == []
@@ -211,6 +212,18 @@ def test_a_store_that_has_a_bad_moment_is_asked_again(fails: list[int], asked: i
         server.server_close()
     assert (done.returncode, Faults.seen) == (code, [(f"/{BUCKET}/x", 7)] * asked), done.stderr
     assert (f"answers {fails[-1]} to PUT /{BUCKET}/x" in done.stderr) is bool(code)
+
+
+def test_what_is_too_large_for_one_request_is_not_sent(tmp_path: Path) -> None:
+    ends = by_s3(tmp_path, "http://127.0.0.1:1", None, "")
+    with (tmp_path / "x").open("wb") as file:
+        file.truncate(backup_places.PUT_LIMIT_BYTES + 1)
+    done = ends.sh(f"put_0 {tmp_path}/x x")
+    assert done.returncode == 1
+    assert done.stderr == (
+        "x has more than the 5368709120 bytes that S3 takes in one request; `quorate backup` on the operator's machine "
+        "sends it in parts, and an ssh place takes it as it is\n"
+    )
 
 
 async def test_who_is_no_store_and_who_is_not_believed_is_told(store: Store, tmp_path: Path) -> None:

@@ -8,14 +8,16 @@ from pathlib import Path
 
 import backup_sets as sets
 import pytest
-from etcd_real import built
+from cluster_programs import of_line
 from state_folders import NOW, cluster
 
 from quorate.backup import archive, prove
+from quorate.backup.keys import compared
 from quorate.backup.objects import Selection, objects, text
 from quorate.backup.proof import Proof
+from quorate.component.settings import encryption
 from quorate.core import VerifyFailed
-from quorate.render import throwaway
+from quorate.render import throwaway, yaml
 from quorate.spec.supply import Supply
 from quorate.spec.versions import restorers
 from quorate.state import age
@@ -35,7 +37,7 @@ class Made:
         self.bin = work / "bin"
         self.bin.mkdir()
         for part, version in (("etcd", VERSION), ("kubernetes", "1.37")):
-            for program in built(part, version, work / f"built-{part}").iterdir():
+            for program in of_line(part, version).iterdir():
                 (self.bin / program.name).symlink_to(program)
         self.store = Store.beside(work / "cluster.yaml", "c")
         self.secrets = self.store.secrets(cluster(), NOW, persist=True)
@@ -69,10 +71,12 @@ class Made:
             + "q_api 120\n"
             + "q_ctl create secret generic token --from-literal=word=swordfish >/dev/null\n"
             + "q_ctl create configmap plain --from-literal=word=known >/dev/null\n"
+            + "q_ctl create serviceaccount robot >/dev/null; q_ctl create token robot >robot\n"
             + "rm -f s.db; q_own snapshot save s.db >/dev/null; q_utl snapshot status s.db -w json\n"
         )
         said = await LocalTransport().run("here", script)
         revision = int(said.partition('"revision":')[2].partition(",")[0])
+        self.token = (place / "robot").read_text()
         return (place / "s.db").read_bytes(), revision
 
     def opened(self, snapshot: bytes, revision: int, bundle: Bundle | None = None) -> archive.OpenedSet:
@@ -119,6 +123,60 @@ async def test_every_secret_is_decrypted(made: Made) -> None:
     assert proof.evidence["objects"] > 20
     assert proof.evidence["not_read"] == 0
     assert list((made.work / "proving").iterdir()) == []
+
+
+REVIEW = """
+review() {
+  printf '{"apiVersion":"authentication.k8s.io/v1","kind":"TokenReview","spec":{"token":"%s"}}' "$(cat robot)" |
+    q_ctl create -f - -o jsonpath='{.status.authenticated}'
+}
+word() { q_ctl get secret "$1" -o jsonpath='{.data.word}' 2>/dev/null || :; }
+tell() { echo "$1 token=$(word token) later=$(word later) robot=$(review)"; }
+"""
+
+
+async def test_keys_of_before_read_and_verify_and_the_present_ones_write_and_sign(made: Made) -> None:
+    """A cluster whose keys were exchanged since, restored, and then without the keys of before."""
+    found, place = made.opened(made.snapshot, made.revision), made.work / "restored"
+    now = Store.beside(place / "cluster.yaml", "c")
+    place.mkdir()
+    now.secrets(cluster(), NOW, persist=True)
+    present = now.secrets(cluster(), NOW, persist=False)
+    both = now.secrets(cluster(), NOW, persist=True, old=compared(found, now).brought)
+    assert [key.name for key in both.encryption_keys] == ["key1", "key1"], "all keys of a name are tried"
+    found.snapshot_in(place)
+    (place / "robot").write_text(made.token)
+    (place / "sa.key").write_bytes(both.pem("sa.key"))
+    for folder, secrets in (("both", both), ("present", present)):
+        (place / folder).mkdir()
+        (place / folder / "sa.pub").write_bytes(secrets.pem("sa.pub"))
+        (place / folder / "encryption.yaml").write_text(yaml.dump(encryption.config(*secrets.encryption_keys)))
+    script = (
+        throwaway.functions(str(made.bin), restorers(VERSION), 2**31)
+        + throwaway.api_server(str(made.bin), prove.api_flags(cluster()), "10.96.0.0/16")
+        + throwaway.moved(str(place), api=True)
+        + REVIEW
+        + "q_serve 120; cp both/* .; q_api 120\n"
+        + "q_ctl create secret generic later --from-literal=word=marlin >/dev/null; tell both\n"
+        + "q_api_end; cp present/* .; q_api 120; tell present\n"
+    )
+    told = await LocalTransport().run("here", script)
+    swordfish, marlin = (base64.b64encode(word).decode() for word in (b"swordfish", b"marlin"))
+    assert told.splitlines() == [
+        f"both token={swordfish} later={marlin} robot=true",
+        f"present token= later={marlin} robot=",
+    ]
+
+
+async def test_a_backup_of_such_a_cluster_is_read_with_all_its_keys(made: Made) -> None:
+    store = Store.beside(made.work / "later/cluster.yaml", "c")
+    store.path.parent.parent.mkdir()
+    store.secrets(cluster(), NOW, persist=True, old=compared(made.opened(b"", 0), store).brought)
+    paths = [path for folder in ("pki", "random") for path in (store.path / folder).iterdir()]
+    entries = {f"state/{path.relative_to(store.path)}": Entry(path.read_bytes(), 0o600) for path in paths}
+    later = replace(made.bundle, entries={"cluster.yaml": made.bundle.entries["cluster.yaml"], **entries})
+    proof = await made.prove(made.opened(made.snapshot, made.revision, later))
+    assert (proof.level, proof.evidence["secrets"]) == (2, 1)
 
 
 async def test_with_another_key_they_are_not(made: Made) -> None:

@@ -10,7 +10,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from etcd_real import Member, built, member
+from cluster_programs import of_line
+from etcd_real import Member, member
 from state_folders import NOW, SECRET, TEXT, cheap, cluster
 
 from quorate.backup import archive, prove, take
@@ -25,13 +26,14 @@ from quorate.state.store import Store
 from quorate.transport.local import LocalTransport
 
 __all__ = ["cheap"]
+VOLUMES = "/registry/persistentvolumes"
 pytestmark = pytest.mark.usefixtures("cheap")
 
 
 @pytest.fixture(scope="module", params=["3.5", "3.6", "3.7"])
 def etcd(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Member]:
     work = tmp_path_factory.mktemp("etcd")
-    with member(built("etcd", request.param, work / "programs"), work / "member") as made:
+    with member(of_line("etcd", request.param), work / "member") as made:
         fill(made)
         yield made
 
@@ -40,8 +42,10 @@ def fill(made: Member) -> None:
     for number in range(20):
         made.ctl("put", f"/registry/pods/ns/p{number}", f"value {number}")
     made.ctl("del", "/registry/pods/ns/p3")
-    for key in ("/registry/secrets/ns/s", "/registry/persistentvolumes/pv-one", "compact_rev_key"):
+    for key in ("/registry/secrets/ns/s", "compact_rev_key"):
         made.ctl("put", key, "x")
+    made.ctl("put", f"{VOLUMES}/pv-one", '{"spec": {"nfs": {"server": "10.0.0.9", "path": "/srv"}}}')
+    made.ctl("put", f"{VOLUMES}/pv-two", "nobody can read this")
     made.ctl("compaction", "5")
 
 
@@ -126,14 +130,16 @@ def test_taken_sealed_opened_and_proved(site: Site) -> None:
     assert told.etcd.keys == {
         "/registry/pods": 19,
         "/registry/secrets": 1,
-        "/registry/persistentvolumes": 1,
+        VOLUMES: 2,
         "compact_rev_key": 1,
     }
     assert told.etcd.version == site.etcd.version
     assert told.etcd.cluster_version == f"{site.etcd.version.rpartition('.')[0]}.0"
     assert [each.name for each in told.etcd.members] == ["m1"]
     assert told.etcd.compact_revision == 5
-    assert "persistent volume pv-one" in told.not_in_it
+    assert "persistent volumes: 2" in told.not_in_it
+    assert taken.volumes == ("pv-one (nfs 10.0.0.9:/srv)", "pv-two")
+    assert b"pv-one" not in taken.path.read_bytes(), "names are sealed"
     assert set(told.binaries) == {"etcd", "etcdctl", "etcdutl"}
     assert taken.proof is not None
     assert taken.proof.level == 1
@@ -143,12 +149,15 @@ def test_taken_sealed_opened_and_proved(site: Site) -> None:
         f"{taken.path.stem}.proof.json",
     ]
     found = site.open(taken.path)
+    names = found.names()
+    assert {kind: len(each) for kind, each in names.kinds.items()} == {"pods": 19, "secrets": 1, "persistentvolumes": 2}
+    assert names.told_volumes == taken.volumes
     assert archive.open_set(taken.path, Opener(passphrase=SECRET)).bundle == found.bundle
     assert found.bundle.entries["state/random/encryption-key"].content
-    names = subprocess.run(["tar", "-tf", found.config_in(site.home)], check=True, capture_output=True, text=True)
-    assert names.stdout.split() == ["etc/hostname"]
+    files = subprocess.run(["tar", "-tf", found.config_in(site.home)], check=True, capture_output=True, text=True)
+    assert files.stdout.split() == ["etc/hostname"]
     again = site.prove(found)
-    assert again.evidence == {"revision": told.etcd.revision, "keys": 22, "hash": told.etcd.hash}
+    assert again.evidence == {"revision": told.etcd.revision, "keys": 23, "hash": told.etcd.hash}
     assert [each for each in taken.path.parent.iterdir() if each.is_dir()] == []
 
 

@@ -12,7 +12,8 @@ import pytest
 from etcd_hosts import Hosts, found
 from waiting import within
 
-from quorate.backup.restore import live
+from quorate.backup.names import Names
+from quorate.backup.preview import live
 from quorate.component import etcd_restore
 from quorate.core import CommandFailed
 from quorate.spec.restoring import WEEK, Restoration
@@ -213,4 +214,4 @@ async def test_what_the_last_of_three_has_comes_back_on_all_of_them(hosts: Hosts
     assert [hosts.get(name, "/registry/a") for name in NAMES] == ["acknowledged"] * 3
     assert list((hosts.work / "e1" / DATA).glob("before-*/wal/*.wal")), "the survivor's own data lie aside"
     now = await live(hosts.cluster, hosts.via)
-    assert (len(now.revisions), now.led, now.keys) == (3, True, {"/registry/a": 1})
+    assert (len(now.revisions), now.led, now.names) == (3, True, Names.of(["/registry/a"]))

@@ -1,6 +1,8 @@
 """A small backup with everything in it, as tests want it: made from a state folder of its own."""
 
+import gzip
 import hashlib
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +17,8 @@ SNAPSHOT = bytes(range(256)) * 4096
 """A megabyte that looks like nothing."""
 KEY = age.make_identity()
 NAME = "c-20261123T120000Z-0123abcd"
+OBJECTS = ("/registry/pods/shop/web-1", "/registry/secrets/shop/login", "/registry/minions/w1")
+"""Keys of what is in it."""
 
 
 def bundle() -> Bundle:
@@ -54,7 +58,13 @@ def manifest(content: Bundle) -> Manifest:
 
 
 def parts(
-    told: Manifest, content: Bundle, *, locked: bytes = b"", key: str = KEY, snapshot: bytes = SNAPSHOT
+    told: Manifest,
+    content: Bundle,
+    *,
+    locked: bytes = b"",
+    key: str = KEY,
+    snapshot: bytes = SNAPSHOT,
+    objects: Sequence[str] = OBJECTS,
 ) -> list[archive.Part]:
     """The members of a set, in order."""
 
@@ -66,6 +76,7 @@ def parts(
         archive.IDENTITY: locked,
         archive.STATE: sealed(content.pack(told.state.sequence)),
         archive.CONFIG: sealed(b"a tar"),
+        archive.NAMES: sealed(gzip.compress("".join(f"{each}\n" for each in objects).encode())),
         archive.SNAPSHOT: sealed(snapshot),
     }
     return [(name, lambda out, content=content: out.write(content)) for name, content in members.items() if content]  # type: ignore[misc]

@@ -35,7 +35,7 @@ from quorate.artifact.test_images import PACKAGES
 from quorate.backup import objects, prove
 from quorate.backup.archive import OpenedSet, Whole
 from quorate.backup.objects import Selection
-from quorate.backup.restore import live
+from quorate.backup.preview import live
 from quorate.component.context import Context
 from quorate.component.settings.backup import taking
 from quorate.core import Action, CommandFailed
@@ -290,6 +290,8 @@ async def talk() -> list[tuple[str, str]]:
         await status(now, door)
     doors.append(door := Door(lambda _host, _script: "asked\n inet 10.0.9.100/32\n"))
     await live(cluster(THREE), door)
+    doors.append(answers := Door(lambda _host, _script: '"Revision" : 7\n'))
+    await live(cluster(THREE), answers)
     await held.proof(context(cluster(THREE)), door)()
     with suppress(CommandFailed):
         await fetch.fetch(door, "h", "/a", Path("a"))

@@ -10,10 +10,11 @@ import pytest
 
 from quorate.component.context import Context
 from quorate.core import Blob, QuorateError, TransportError
+from quorate.pki.issue import new_key, public_pem
 from quorate.spec.cluster import Cluster, Host, Role, StateFolder
 from quorate.spec.facts import Facts, HostFacts
 from quorate.spec.restoring import Restoration
-from quorate.spec.secrets import Secrets
+from quorate.spec.secrets import EncryptionKey, OldKeys, Secrets
 from quorate.spec.supply import Supply
 from quorate.spec.versions import table
 from quorate.state import age
@@ -25,6 +26,8 @@ NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 SECRET = "correct horse battery"
 TEXT = "name: c\n"
 EVERYBODY = ("m1", "m2", "m3", "n1")
+OLD = OldKeys((EncryptionKey("key1", "B" * 43 + "="),), (public_pem(new_key("ecdsa-p256")),))
+"""Keys of before."""
 
 
 def cluster(**state: object) -> Cluster:
@@ -45,7 +48,7 @@ def cluster_file(tmp_path: Path) -> Path:
 def full(cluster_file: Path) -> Store:
     """A state folder with all that an apply puts there."""
     made = Store.beside(cluster_file, "c")
-    made.secrets(cluster(), NOW, persist=True)
+    made.secrets(cluster(), NOW, persist=True, old=OLD)
     made.allocations(cluster(), persist=True)
     past = Past(made, cluster_file, cluster())
     past.begin("name: c # first\n", {"m1": "1"})

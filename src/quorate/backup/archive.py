@@ -5,6 +5,7 @@ manifest.json   in clear
 identity.age    the private key, locked with the passphrase; not in every set
 state.age       the sealed state folder, as the copies on etcd hosts
 config.age      a sealed tar of the host's configuration
+names.age       a sealed list of all objects' names
 snapshot.age    the sealed snapshot of etcd
 SHA256SUMS      of those before it; a set without it, or with another content, is not whole
 ```
@@ -15,24 +16,27 @@ import os
 import re
 import tarfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, BinaryIO
 
 from quorate import atomic
 from quorate.backup.manifest import FIX, Manifest
+from quorate.backup.names import Names
 from quorate.core import QuorateError
 from quorate.state import age
 from quorate.state.bundle import Bundle, unpack
 from quorate.state.opener import Opener
 
-MANIFEST, IDENTITY, STATE, CONFIG, SNAPSHOT, SUMS = MEMBERS = (
-    *("manifest.json", "identity.age", "state.age", "config.age", "snapshot.age", "SHA256SUMS"),
+MANIFEST, IDENTITY, STATE, CONFIG, NAMES, SNAPSHOT, SUMS = MEMBERS = (
+    *("manifest.json", "identity.age", "state.age", "config.age", "names.age", "snapshot.age", "SHA256SUMS"),
 )
 SUFFIX = ".backup"
 NAME = re.compile(r"(?P<cluster>[a-z0-9-]{1,63})-(?P<time>\d{8}T\d{6}Z)-[0-9a-f]{8}")
 """Name of a set, without its suffix."""
+END = 16 * 1024
+"""Bytes at the end of a set that have its SHA256SUMS, however it is padded."""
 SMALL = 2**20
 """Bytes at most of the manifest and the sums."""
 PIECE = 2**20
@@ -116,6 +120,17 @@ class Whole:
             return file.read()
 
 
+def digest_at_end(end: bytes) -> str:
+    """The digest of a set of which these are the last bytes, at most END; empty where they are not the end of one."""
+    for at in range(len(end) - tarfile.BLOCKSIZE, -1, -tarfile.BLOCKSIZE):
+        head, content = end[at : at + tarfile.BLOCKSIZE], end[at + tarfile.BLOCKSIZE :]
+        if head.startswith(f"{SUMS}\0".encode()):
+            with suppress(tarfile.HeaderError):
+                size = tarfile.TarInfo.frombuf(head, "ascii", "strict").size
+                return hashlib.sha256(content[:size]).hexdigest() if 0 < size <= len(content) else ""
+    return ""
+
+
 def check(path: Path) -> Whole:
     """Read a whole set. Raises QuorateError for one that is cut off, changed, or no set at all."""
     name = path.name
@@ -196,6 +211,11 @@ class OpenedSet:
                 FIX,
             )
         return to
+
+    def names(self) -> Names:
+        """The names of all objects in it. Raises QuorateError when they can't be read."""
+        what = f"{NAMES} of {self.whole.name}"
+        return Names.read(age.unseal(self.whole.bytes_of(NAMES), self.keys, what), what)
 
     def config_in(self, folder: Path) -> Path:
         """Put the tar of the host's configuration there, as `config.tar`."""

@@ -20,7 +20,9 @@ LARGEST = archive.SMALL + tarfile.BLOCKSIZE
 
 @dataclass(frozen=True)
 class Found:
-    """A backup, wherever it lies. That it is whole is known when somebody reads all of it."""
+    """A backup, wherever it lies, of which beginning and end were read. That it is whole is known when somebody reads
+    all of it.
+    """
 
     name: str
     places: tuple[str, ...]
@@ -28,7 +30,9 @@ class Found:
     manifest: Manifest | None
     proof: Proof | None
     fault: str = ""
-    """Why its manifest can't be read."""
+    """Why its manifest or its proof can't be read, or is not what it should be."""
+    digest: str = ""
+    """That of the set, by its end; empty where it has none."""
 
     @property
     def level(self) -> int:
@@ -79,9 +83,13 @@ async def catalog(places: Iterable[Place], cluster: str) -> tuple[list[Found], d
 
 
 def _joined(one: Found | None, other: Found) -> Found:
+    """The same set at two places. Of two others the one that can be read stays, and it is told where the other is."""
     if one is None:
         return other
-    best = one if one.manifest is not None else other
+    best = one if one.manifest is not None and one.digest else other
+    if one.digest != other.digest:
+        odd = other if best is one else one
+        return replace(best, fault=best.fault or f"at {', '.join(odd.places)} is another one of that name")
     proofs = [each for each in (one.proof, other.proof) if each is not None]
     return replace(
         best,
@@ -98,26 +106,39 @@ async def _at(place: Place, cluster: str) -> list[Found]:
 
 
 async def _one(place: Place, items: dict[str, Item], name: str) -> Found:
-    item = items[f"{name}{archive.SUFFIX}"]
-    told, fault = None, ""
+    item, beside = items[f"{name}{archive.SUFFIX}"], f"{name}{proof.SUFFIX}"
+    told, proved, digest, fault = None, None, "", ""
     try:
         told = await manifest_at(place, item)
+        if not (digest := await digest_at(place, item)):
+            raise QuorateError(f"{item.name}: does not end with SHA256SUMS", "it was cut off, or is something else")
+        if beside in items:
+            proved = proof_of(await place.read(beside, 0, HEAD), beside, digest)
     except QuorateError as error:
         fault = str(error)
-    beside = f"{name}{proof.SUFFIX}"
-    proved = None
-    if beside in items:
-        try:
-            proved = Proof.from_json(await place.head(beside, HEAD), beside)
-        except QuorateError as error:
-            fault = fault or str(error)
-    return Found(name, (place.name,), item.size, told, proved, fault)
+    return Found(name, (place.name,), item.size, told, proved, fault, digest)
+
+
+async def digest_at(place: Place, item: Item) -> str:
+    """The digest of a set, of which only the end is read; empty where that is the end of none. Raises QuorateError."""
+    return archive.digest_at_end(await place.read(item.name, max(0, item.size - archive.END), archive.END))
+
+
+def proof_of(content: bytes, beside: str, digest: str) -> Proof:
+    """The proof beside a set with that digest. Raises QuorateError where it can't be read, or is of another set."""
+    found = Proof.from_json(content, beside)
+    if found.set != digest:
+        raise QuorateError(
+            f"{beside}: is the proof of another set than the one beside which it lies",
+            "prove that one: `quorate backup prove`",
+        )
+    return found
 
 
 async def manifest_at(place: Place, item: Item) -> Manifest:
     """The manifest of a set, of which only the beginning is read. Raises QuorateError."""
     for size in (HEAD, LARGEST):
-        content = await place.head(item.name, size)
+        content = await place.read(item.name, 0, size)
         try:
             with tarfile.open(fileobj=io.BytesIO(content), mode="r:") as tar:
                 info = tar.next()

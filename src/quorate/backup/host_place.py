@@ -1,5 +1,6 @@
 """Backups that etcd hosts took by themselves, in a folder of their own."""
 
+import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,11 +41,10 @@ class HostPlace:
         lines = (line.partition(" ") for line in said.splitlines())
         return [Item(path.rpartition("/")[2], int(size)) for size, _, path in lines if size.isdecimal()]
 
-    async def head(self, name: str, size: int) -> bytes:
-        """The first bytes of it."""
-        text = await self.via.run(self.host, f"head -c {size} -- {self._at(name)}")
-        # A script's output is text here; what is none of UTF-8 comes back so.
-        return text.encode("utf-8", "surrogateescape")
+    async def read(self, name: str, at: int, size: int) -> bytes:
+        """Some bytes of it, as text on their way."""
+        ask = f"tail -c +{at + 1} -- {self._at(name)} | head -c {size} | base64"
+        return base64.b64decode(await self.via.run(self.host, ask))
 
     async def get(self, name: str, to: Path) -> None:
         """Bring it here."""

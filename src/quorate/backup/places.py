@@ -38,8 +38,8 @@ class Place(Protocol):
         """The files that are there."""
         ...
 
-    async def head(self, name: str, size: int) -> bytes:
-        """The first bytes of a file, at most so many."""
+    async def read(self, name: str, at: int, size: int) -> bytes:
+        """Some bytes of a file, from the one at `at`: so many, or as many as there are."""
         ...
 
     async def get(self, name: str, to: Path) -> None:
@@ -86,10 +86,11 @@ class FolderPlace:
         except OSError as error:
             raise self._failed(error) from None
 
-    async def head(self, name: str, size: int) -> bytes:
-        """The first bytes of it."""
+    async def read(self, name: str, at: int, size: int) -> bytes:
+        """Some bytes of it."""
         try:
             with (self.folder / name).open("rb") as file:
+                file.seek(at)
                 return file.read(size)
         except OSError as error:
             raise self._failed(error) from None

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from quorate.backup.archive import OpenedSet
+from quorate.backup.keys import SERVICE_ACCOUNTS, every, files_of
 from quorate.backup.manifest import Manifest
 from quorate.backup.proof import HERE, Proof, now
 from quorate.component.settings import encryption
@@ -21,7 +22,6 @@ from quorate.core import ArtifactError, CommandFailed, VerifyFailed
 from quorate.render import throwaway, yaml
 from quorate.spec.cluster import Cluster
 from quorate.spec.load import load_former
-from quorate.spec.secrets import ENCRYPTION_KEY
 from quorate.spec.supply import Supply
 from quorate.spec.versions import restorers
 from quorate.state.bundle import FILE
@@ -107,7 +107,8 @@ def script(told: Manifest, cluster: Cluster, scratch: Path, level: int) -> str:
         throwaway.moved(str(scratch), api=level > 1),
         f"q_serve {wait}\n",
         "rev=$(q_own endpoint status -w json | q_pick revision); echo revision=$rev\n",
-        'q_counts "$rev" | sed "s/^/count /"\n',
+        'q_keys "$rev" q_own\n',
+        'q_counts | sed "s/^/count /"\n',
         throwaway.counted(rev),
         f"if [ {told.etcd.compact_revision} -gt ${{compact:-0}} ]; then\n"
         f"q_own compaction {told.etcd.compact_revision} >/dev/null\n{throwaway.counted(rev)}fi\n",
@@ -172,15 +173,12 @@ def _unpack(supply: Supply, told: Manifest, folder: Path, level: int) -> None:
 
 
 def keep_keys(found: OpenedSet, scratch: Path) -> None:
-    """Put the keys that read what is stored into a private folder."""
-    entries = found.bundle.entries
-    files = {"sa.pub": entries.get("state/pki/sa.pub"), "sa.key": entries.get("state/pki/sa.key")}
-    for name, entry in files.items():
-        if entry is not None:
-            _write(scratch / name, entry.content)
-    key = entries.get(f"state/random/{ENCRYPTION_KEY}")
-    keys = [key.content.decode().strip()] if key else []
-    _write(scratch / "encryption.yaml", yaml.dump(encryption.config(*keys)).encode())
+    """Put the keys that read what is stored into a private folder. Raises QuorateError for one that is damaged."""
+    files = files_of(found)
+    keys = every(files, found.whole.name)
+    _write(scratch / "sa.key", files.get(SERVICE_ACCOUNTS, b""))
+    _write(scratch / "sa.pub", b"".join(keys.service_accounts))
+    _write(scratch / "encryption.yaml", yaml.dump(encryption.config(*keys.encryption)).encode())
 
 
 def _write(path: Path, content: bytes) -> None:

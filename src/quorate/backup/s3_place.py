@@ -57,10 +57,10 @@ class S3Place:
             # Some stores have an object for a folder that was emptied, with an empty name.
             return [Item(name, size) for name, size in named if name]
 
-    async def head(self, name: str, size: int) -> bytes:
-        """The first bytes of it; a store refuses a range that begins behind an empty object's end."""
+    async def read(self, name: str, at: int, size: int) -> bytes:
+        """Some bytes of it; a store refuses a range that begins behind an empty object's end."""
         with self._told():
-            return bytes(await obstore.get_range_async(self._store(), name, start=0, length=size))
+            return bytes(await obstore.get_range_async(self._store(), name, start=at, length=size))
 
     async def get(self, name: str, to: Path) -> None:
         """Bring it here."""

@@ -57,10 +57,10 @@ class SshPlace:
             found = await sftp.readdir(self.where.path)
             return [Item(str(each.filename), each.attrs.size or 0) for each in found if str(each.filename)[0] != "."]
 
-    async def head(self, name: str, size: int) -> bytes:
-        """The first bytes of it."""
+    async def read(self, name: str, at: int, size: int) -> bytes:
+        """Some bytes of it."""
         async with self._there() as sftp, sftp.open(self._at(name), "rb") as file:
-            return _bytes(await file.read(size))
+            return _bytes(await file.read(size, at))
 
     async def get(self, name: str, to: Path) -> None:
         """Bring it here."""

@@ -11,12 +11,13 @@ from quorate import atomic
 from quorate.backup import archive, proof
 from quorate.backup.incoming import Incoming
 from quorate.backup.manifest import Manifest, StateMark
+from quorate.backup.names import Names
 from quorate.backup.proof import Proof
 from quorate.component.etcd import etcdctl
 from quorate.component.settings.backup import taking
 from quorate.core import CommandFailed, QuorateError, Transport, TransportError
 from quorate.plan.words import line, size
-from quorate.render import snapshot
+from quorate.render import snapshot, throwaway
 from quorate.render.sh import quote
 from quorate.spec.cluster import Cluster
 from quorate.spec.secrets import Secrets
@@ -40,6 +41,8 @@ class Taken:
     size: int
     lost: Mapping[str, str]
     """Etcd hosts that did not answer, with the reason."""
+    volumes: tuple[str, ...]
+    """Persistent volumes, each with what it is; what they hold is not in it."""
 
 
 @dataclass(frozen=True)
@@ -117,7 +120,7 @@ async def take(
     host = choose(found).host
     place = await _on_host(cluster, host, secrets, via, say)
     try:
-        told = await _manifest(via, host, place, lost)
+        told, volumes = await _manifest(via, host, place, lost), await _volumes(via, host, place)
         told = replace(told, state=StateMark(mark.sequence, mark.digest))
         sealed = age.seal(bundle.pack(mark.sequence), keys)
         small = {archive.MANIFEST: told.to_json(), archive.IDENTITY: seal.locked(store) or b"", archive.STATE: sealed}
@@ -129,7 +132,7 @@ async def take(
             proved = proof.from_host(told, digest)
             if proved is not None:
                 atomic.write(folder / f"{_name_of(path)}{proof.SUFFIX}", proved.to_json())
-            return Taken(path, digest, told, proved, path.stat().st_size, lost)
+            return Taken(path, digest, told, proved, path.stat().st_size, lost, volumes)
         except OSError as error:
             raise QuorateError(f"{error.filename or path}: {error.strerror or error}", "check the disk") from None
     finally:
@@ -162,6 +165,12 @@ async def _manifest(via: Transport, host: str, place: str, lost: Mapping[str, st
     return told
 
 
+async def _volumes(via: Transport, host: str, place: str) -> tuple[str, ...]:
+    listed = f"^volume \\|^{throwaway.OBJECTS}persistentvolumes/"
+    text = await via.run(host, f"gzip -dc {quote(f'{place}/names.gz')} | grep {quote(listed)} || :")
+    return Names.of(text.splitlines()).told_volumes
+
+
 def _name(told: Manifest) -> str:
     return f"{told.cluster}-{told.time:%Y%m%dT%H%M%SZ}-{token_hex(4)}"
 
@@ -183,6 +192,7 @@ async def _bring(
     """Bring the large files and seal them on the way into the set; its digest."""
     coming = {
         archive.CONFIG: Incoming(f"{place}/config.tar"),
+        archive.NAMES: Incoming(f"{place}/names.gz"),
         archive.SNAPSHOT: Incoming(f"{place}/snapshot.db", told.etcd.sha256),
     }
     parts: list[archive.Part] = [

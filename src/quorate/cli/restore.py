@@ -7,14 +7,16 @@ from pathlib import Path
 
 from quorate import atomic
 from quorate.artifact.resolve import resolve
-from quorate.backup import archive
+from quorate.backup import archive, keys
 from quorate.backup.archive import IDENTITY, SUFFIX, OpenedSet, open_set
 from quorate.backup.catalog import Found, catalog, named
+from quorate.backup.keys import Compared
 from quorate.backup.objects import Selection, objects, text
 from quorate.backup.places import FolderPlace, local_folder
+from quorate.backup.preview import live, preview
 from quorate.backup.proof import LEVELS
 from quorate.backup.prove import cluster_of, private
-from quorate.backup.restore import check, live, loses, preview, restoration
+from quorate.backup.restore import check, loses, restoration, versions
 from quorate.backup.where import on_hosts, places
 from quorate.cli.apply import walk
 from quorate.cli.backup import take_one
@@ -26,7 +28,7 @@ from quorate.core import PlanError, QuorateError, Transport, UsageError
 from quorate.execute.prepare import Prepared
 from quorate.operation.restore import SERVE
 from quorate.plan.words import many
-from quorate.report.event import Said
+from quorate.report.event import Foretold, Said
 from quorate.spec.load import load
 from quorate.state.store import Store
 
@@ -64,12 +66,13 @@ async def restore_backup(
     store = Store.beside(asked.file, cluster.name)
     with private(local_folder(cluster, asked.file, asked.folder)) as scratch:
         opened, level = await _opened(out, asked, scratch, store)
-        check(opened, cluster, store)
+        found = check(opened, cluster, store)
         then = cluster_of(opened, scratch, cluster, asked.file.absolute().parent)
-        restoring = replace(restoration(opened, then, cluster, scratch), clone=asked.clone)
+        restoring = restoration(opened, then, cluster, scratch)
+        restoring = replace(restoring, clone=asked.clone, old_keys=found.brought)
 
-        async def preview(prepared: Prepared, via: Transport) -> list[str]:
-            return await _preview(asked, opened, level, prepared, via)
+        async def foretold(prepared: Prepared, via: Transport) -> list[Foretold]:
+            return await _preview(asked, opened, found, level, prepared, via)
 
         code = await walk(
             *(out, asked.file, replaced, without, waivers, SERVE if asked.clone else "", ()),
@@ -80,7 +83,7 @@ async def restore_backup(
             json=asked.json,
             verb="restore",
             restoring=restoring,
-            preview=preview,
+            preview=foretold,
         )
     if code or asked.clone:
         return code
@@ -161,18 +164,23 @@ def _unnamed(found: Sequence[Found]) -> QuorateError:
     )
 
 
-async def _preview(asked: Asked, opened: OpenedSet, level: int, prepared: Prepared, via: Transport) -> list[str]:
-    """What is lost. Raises PlanError where nobody said that it may be; a restore that has begun is not asked again."""
+async def _preview(
+    asked: Asked, opened: OpenedSet, found: Compared, level: int, prepared: Prepared, via: Transport
+) -> list[Foretold]:
+    """What comes back, and what is lost. Raises PlanError where nobody said that it may be; a restore that has begun is
+    not asked again.
+    """
     context = prepared.context
     assert context.restoring is not None
     if prepared.past.record is not None and prepared.past.record.restoring is not None:
-        return [f"a restore of {context.restoring.source} has begun: this goes on with it"]
-    members = context.cluster
-    now = await live(members, via)
-    against = loses(opened.manifest, opened.whole.name, now, len(members.members))
+        return [Foretold(f"a restore of {context.restoring.source} has begun: this goes on with it")]
+    now = await live(context.cluster, via, context.absent)
+    against = loses(opened.manifest, opened.whole.name, now, len(context.cluster.members))
     if against is not None and not asked.roll_back:
         raise PlanError(f"refused, for the data's sake: {against.why}", against.fix)
-    return preview(opened.manifest, now, datetime.now(UTC), bool(context.restoring.bump), level)
+    told = preview(opened.manifest, opened.names(), now, datetime.now(UTC), bool(context.restoring.bump), level)
+    more = (*versions(context.restoring, context.releases, context.supply.versions), *keys.told(found))
+    return [*told, *map(Foretold, more)]
 
 
 async def _anew(out: Output, asked: Asked) -> int:

@@ -14,7 +14,6 @@ from quorate.resource.resource import Resource
 from quorate.resource.unit import Ready
 from quorate.spec import layout, pki_files
 from quorate.spec.cluster import Host, Role
-from quorate.spec.secrets import ENCRYPTION_KEY
 
 NAME = "apiserver"
 AFTER: tuple[str, ...] = ("system", "trust", "etcd_way")
@@ -47,7 +46,7 @@ def resources(context: Context, host: Host) -> Iterator[Resource]:
     loads = [*CERTIFICATES, apiserver.AUDIT_POLICY]
     flags = apiserver.flags(served, served.host(name), minor)
     if c.apiserver.encrypt_secrets:
-        text = yaml.dump(encryption.config(context.secrets.random[ENCRYPTION_KEY]))
+        text = yaml.dump(encryption.config(*context.secrets.encryption_keys))
         yield File(host=name, path=apiserver.ENCRYPTION, content=text, mode="0600", secret=True)
         loads.append(apiserver.ENCRYPTION)
     if (authentication := apiserver.authentication_config(served, minor)) is not None:

@@ -62,6 +62,8 @@ class Prepared:
     """The file, less the hosts that are left out."""
     operation: str = change.NAME
     """What is done, as a record names it."""
+    final: frozenset[str] = frozenset()
+    """Stages from which no edit of the file leads back."""
     out: frozenset[str] = frozenset()
     """Hosts of the file that are left out of the cluster."""
 
@@ -75,6 +77,11 @@ class Prepared:
         """The names of the stages that have something to do, this one first."""
         now = (self.compiled.stage,) if self.plan.changes else ()
         return (*now, *(each.name for each in self.later if each.plan.changes))
+
+    @property
+    def backs_up(self) -> bool:
+        """Whether a backup is taken first: only it leads back later."""
+        return self.operation == upgrade.NAME and self.past.record is None and bool(self.final & {*self.todo})
 
     @property
     def everything(self) -> tuple[Resource, ...]:
@@ -163,12 +170,15 @@ async def prepare(
     alone = tuple(host.name for host in cluster.hosts if host.name in lost)
     stages = operation.stages(context)
     final = [f"no way back from the stage `{each.name}`: {each.no_return}" for each in stages if each.no_return]
+    ends = frozenset(each.name for each in stages if each.no_return)
+    if operation is OPERATIONS[upgrade.NAME] and final and known is None:
+        final.append("a backup is taken before anything changes, and proved")
     notes = (*notes, *final)
     stages = stages[next((n for n, each in enumerate(stages) if each.name == stage), 0) :]
     # What is taken away is all that any of them names.
     compiled, plan, further = await _first(stages, via, lost=alone, notes=notes, passes=guarded)
     why = {host: str(error) for host, error in lost.items()}
-    return Prepared(context, compiled, plan, further, store, past, why, text, operation.NAME, out)
+    return Prepared(context, compiled, plan, further, store, past, why, text, operation.NAME, ends, out)
 
 
 async def _first(
@@ -242,7 +252,7 @@ def _restoring(known: Record | None, asked: Restoration | None, supply: Supply) 
         raise PlanError(
             f"a restore of {under_way.source} has begun and not ended", f"`quorate restore {under_way.source}` ends it"
         )
-    return replace(under_way, blob=asked.blob)
+    return replace(under_way, blob=asked.blob, old_keys=asked.old_keys)
 
 
 def _given_up(restoring: Restoration | None) -> Restoration:
@@ -268,7 +278,8 @@ def build(
     named = cluster.model_copy(update={"apiserver": cluster.apiserver.model_copy(update={"extra_sans": sans})})
     there = everybody(cluster, past.former)
     cidrs = store.allocations(there, persist=False) if cluster.network.cni == "routed" else {}
-    secrets = store.secrets(named, datetime.now(UTC), persist=False)
+    old = restoring.old_keys if restoring else None
+    secrets = store.secrets(named, datetime.now(UTC), persist=False, old=old)
     if restoring is not None:
         secrets = replace(secrets, random={**secrets.random, ETCD_TOKEN: restoring.id})
     version = supply.versions.get("kubernetes", cluster.versions.kubernetes)

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from cryptography import x509
 
 from quorate.core import QuorateError
+from quorate.pki import old_keys
 from quorate.pki.issue import (
     PkiError,
     fits,
@@ -30,7 +31,7 @@ from quorate.spec.secrets import ENCRYPTION_KEY, ETCD_TOKEN, Secrets
 
 CA_WARNING = timedelta(days=30)
 RANDOM = {
-    ENCRYPTION_KEY: r"[A-Za-z0-9+/]{43}=",
+    ENCRYPTION_KEY: old_keys.KEY,
     ETCD_TOKEN: r"[A-Za-z0-9._-]{1,64}",
 }
 """Random values and what each looks like: they go into configuration files."""
@@ -63,7 +64,10 @@ class Keyring:
             self._authority(authority, wanted)
         for want in wanted:
             self._leaf(want)
-        return Secrets({id: self._have(id) for id in pem_ids(wanted)}, random)
+        old = old_keys.read(self.found, self._refuse)
+        pems = {id: self._have(id) for id in pem_ids(wanted)}
+        pems["sa.pub"] = b"".join((pems["sa.pub"], *old.service_accounts))
+        return Secrets(pems, random, old.encryption)
 
     def _have(self, id: str) -> bytes:
         return self.made.get(id) or self.found[id]

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -11,6 +11,8 @@ from quorate.plan.words import line, many
 from quorate.render import backup, backup_places
 from quorate.spec.cluster import Cluster, Host, Role
 from quorate.spec.layout import BACKUP_UNIT
+from quorate.spec.outlook import Outlook
+from quorate.spec.survival import needed
 
 HERE = "here"
 """Where a proof was made that an operator made, who had the keys for it."""
@@ -94,15 +96,15 @@ def read(cluster: Cluster, views: Mapping[str, View]) -> Backups | None:
     since: list[datetime] = []
     failed: dict[str, str] = {}
     for host, view in asked.items():
-        proofs: dict[str, tuple[int, datetime | None]] = {}
-        names: list[str] = []
+        proofs: dict[str, str] = {}
+        digests: dict[str, str] = {}
         for word, _, rest in (each.partition(" ") for each in view.more["backups"].splitlines()):
             name, _, more = rest.partition(" ")
             match word:
                 case "set":
-                    names.append(name)
+                    digests[name] = more.partition(" ")[2]
                 case "proof":
-                    proofs[name] = _proof(more)
+                    proofs[name] = more
                 case "sent" if len(each := rest.split()) == 3 and each[1].isdecimal():
                     mark = Sent(each[2], datetime.fromtimestamp(int(each[1]), UTC))
                     sent[each[0]] = max(mark, sent.get(each[0], mark), key=lambda one: one.at)
@@ -110,8 +112,8 @@ def read(cluster: Cluster, views: Mapping[str, View]) -> Backups | None:
                     since.append(datetime.fromtimestamp(int(rest), UTC))
                 case "failed":
                     failed[host] = line(rest, 300)
-        ours = (name for name in names if backup.is_set(name, cluster.name))
-        sets += [Kept(name, host, *proofs.get(name, (0, None))) for name in ours]
+        ours = {name: digest for name, digest in digests.items() if backup.is_set(name, cluster.name)}
+        sets += [Kept(name, host, *_proof(proofs.get(name, ""), digest)) for name, digest in ours.items()]
     return Backups(
         now=max(view.now for view in asked.values()),
         sets=tuple(sorted(sets, key=lambda each: each.taken, reverse=True)),
@@ -121,10 +123,12 @@ def read(cluster: Cluster, views: Mapping[str, View]) -> Backups | None:
     )
 
 
-def _proof(text: str) -> tuple[int, datetime | None]:
-    """Level and, where an operator proved it, when; a note that can't be read proves nothing."""
+def _proof(text: str, digest: str) -> tuple[int, datetime | None]:
+    """Level and, where an operator proved it, when; a note that can't be read, or is of another set, proves nothing."""
     try:
         told = json.loads(text)
+        if told["set"] != digest:
+            return 0, None
         at = datetime.fromisoformat(str(told["at"]).replace("Z", "+00:00"))
         level = int(told["level"])
     except (ValueError, LookupError, TypeError):
@@ -167,6 +171,14 @@ def warnings(cluster: Cluster, found: Backups | None) -> list[str]:
     if not found.sets[0].level:
         said.append(f"{found.sets[0].name} was not proved: its host says why in the journal of {BACKUP_UNIT}")
     return said
+
+
+def foreseen(outlook: Outlook, cluster: Cluster, well: int, found: Backups | None) -> Outlook:
+    """The outlook with what a restore would bring back, where so many members of etcd that are well can't spare one."""
+    if found is None or outlook.may_fail or well > needed(cluster):
+        return outlook
+    told = f"the newest backup is {age(found.now - found.sets[0].taken)} old" if found.sets else "there is no backup"
+    return replace(outlook, text=f"{outlook.text}; {told}")
 
 
 def age(span: timedelta) -> str:

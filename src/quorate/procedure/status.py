@@ -182,6 +182,8 @@ def judge(cluster: Cluster, views: Mapping[str, View], lost: Mapping[str, str]) 
     vip, opened = str(cluster.endpoint.vip or ""), cluster.os.firewall == "open-ports"
     found_members = tuple(members.read(host, views.get(host.name)) for host in cluster.members)
     kept = backups.read(cluster, views)
+    ahead = members.foreseen(outlook(cluster, gone(cluster, views)), found_members)
+    well = sum(member.healthy for member in found_members)
     found = Status(
         cluster=cluster.name,
         endpoint=cluster.server_url,
@@ -203,7 +205,7 @@ def judge(cluster: Cluster, views: Mapping[str, View], lost: Mapping[str, str]) 
         unreachable=dict(lost),
         backups=kept,
         warnings=tuple(backups.warnings(cluster, kept)),
-        outlook=members.foreseen(outlook(cluster, gone(cluster, views)), found_members),
+        outlook=backups.foreseen(ahead, cluster, well, kept),
     )
     return Status(**{**vars(found), "problems": tuple(_problems(cluster, found))})
 

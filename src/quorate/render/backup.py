@@ -21,7 +21,7 @@ LEASE_S = 30
 """After so many seconds a holder of the lock that is silent has lost it."""
 LIMIT_S = 4 * 3600
 """Seconds that a backup may take, its way to all places included: 8 GiB at 6 Mbit/s."""
-MEMBERS = ("manifest.json", "identity.age", "state.age", "config.age")
+MEMBERS = ("manifest.json", "identity.age", "state.age", "config.age", "names.age")
 """What comes before the snapshot in a set."""
 SENT = "sent"
 """In the folder of backups: the last set that each place got, as `LABEL SECONDS NAME`."""
@@ -38,12 +38,17 @@ def is_set(name: str, cluster: str) -> bool:
 
 
 def asked(folder: str) -> str:
-    """sh that tells how a host's backups stand: lines of `set NAME BYTES`, `proof NAME JSON`, `sent LABEL SECONDS
-    NAME`, `since SECONDS`, and `failed WORDS`.
+    """sh that tells how a host's backups stand: lines of `set NAME BYTES DIGEST`, `proof NAME JSON`, `sent LABEL
+    SECONDS NAME`, `since SECONDS`, and `failed WORDS`.
     """
     return f"""\
 cd {quote(folder)} || exit 0
-for f in *.backup; do if [ -f "$f" ]; then echo "set ${{f%.backup}} $(stat -c %s -- "$f")"; fi; done
+for f in *.backup; do
+  if [ -f "$f" ]; then
+    sum=$(tar -xOf "$f" SHA256SUMS 2>/dev/null | sha256sum)
+    echo "set ${{f%.backup}} $(stat -c %s -- "$f") ${{sum%% *}}"
+  fi
+done
 for f in *.proof.json; do
   if [ -f "$f" ]; then printf 'proof %s ' "${{f%.proof.json}}"; tr -d '\\n' <"$f"; echo; fi
 done
@@ -166,7 +171,8 @@ take() {{
   copied
   q_take "$work/set"
   seal -o "$work/set/config.age" "$work/set/config.tar"
-  rm -f -- "$work/set/config.tar"
+  seal -o "$work/set/names.age" "$work/set/names.gz"
+  rm -f -- "$work/set/config.tar" "$work/set/names.gz"
   : >"$part"
   for one in {" ".join(MEMBERS)}; do
     if [ -e "$work/set/$one" ]; then member "$one"; fi

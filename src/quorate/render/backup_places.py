@@ -109,7 +109,8 @@ def _s3(index: int, place: S3Place) -> str:
 s3_{index}() {{ {given} "$@"; }}
 put_{index}() {{
   [ "$(stat -c %s -- "$1")" -le {PUT_LIMIT_BYTES} ] ||
-    {{ echo "$2 has more than {PUT_LIMIT_BYTES} bytes" >&2; return 1; }}
+    {{ echo "$2 has more than the {PUT_LIMIT_BYTES} bytes that S3 takes in one request; \\`quorate backup\\` on the" \\
+      "operator's machine sends it in parts, and an ssh place takes it as it is" >&2; return 1; }}
   s3_{index} PUT "/{before}$2" '' "$1"
 }}
 list_{index}() {{

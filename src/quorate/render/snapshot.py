@@ -1,7 +1,8 @@
 """The script that takes a snapshot of etcd on its host, proves that it can be restored, and says what is in it.
 
-Whoever runs it, the operator or a timer, gets three files in a private folder: `snapshot.db`, `config.tar` and
-`manifest.json`. Nothing is sealed here. It asks this host's member alone: a save wants exactly one.
+Whoever runs it, the operator or a timer, gets four files in a private folder: `snapshot.db`, `config.tar`, `names.gz`
+(of all objects, for `backup/names.py`) and `manifest.json`, the only one that is not a secret. Nothing is sealed here.
+It asks this host's member alone: a save wants exactly one.
 """
 
 import json
@@ -11,11 +12,10 @@ from dataclasses import dataclass
 from quorate.render import throwaway
 from quorate.render.sh import heredoc, quote
 
-FILES = ("snapshot.db", "config.tar", "manifest.json")
 DIGESTED = ("etcd", "etcdctl", "etcdutl", "kube-apiserver")
 """Programs that a restore needs of the same version."""
-VOLUMES = 500
-"""Persistent volumes that are named one by one."""
+VOLUMES = 2000
+"""Persistent volumes of which it is kept what kind they are."""
 LEFT_MINUTES = 360
 """After how long a folder of a run that was cut off is taken for left behind."""
 _FIXED = ("what pods wrote to volumes, to hostPath and emptyDir", "images, logs, and what hosts have besides")
@@ -59,8 +59,9 @@ trap q_end EXIT; trap 'exit 143' HUP INT TERM; trap 'exit 141' PIPE
 {_save()}
 {_config(t)}
 {_proof()}
+{_names()}
 {_manifest(t)}
-rm -rf proof restore.log etcd.log counts client:1 peer:1
+rm -rf proof restore.log etcd.log keys counts client:1 peer:1
 )
 """
 
@@ -128,7 +129,7 @@ def _proof() -> str:
     return f"""\
 free=$(( $(df -Pk . | tail -n 1 | sed 's/  */ /g' | cut -d' ' -f4) * 1024 ))
 memory=$(( $(sed -n 's/^MemAvailable: *\\([0-9]*\\) kB/\\1/p' /proc/meminfo) * 1024 ))
-proved=null why= hash=${{live_hash:-0}} compact=${{live_compact:-0}}; : >counts
+proved=null why= hash=${{live_hash:-0}} compact=${{live_compact:-0}}; : >counts; : >keys
 if [ "$free" -lt $(( bytes + {2**28} )) ]; then
   why="$(( bytes + {2**28} )) bytes of disk are needed to prove it, $free are free"
 elif [ "$memory" -lt $(( bytes + {2**26} )) ]; then
@@ -138,7 +139,8 @@ else
   q_serve $(( 60 + bytes / 10000000 ))
   own=$(q_own endpoint status -w json | q_pick revision)
   [ "$own" = "$rev" ] || q_fail "what was restored has revision $own, the snapshot $rev"
-  q_counts "$rev" >counts
+  q_keys "$rev" q_own || q_fail "what was restored does not tell its keys"
+  q_counts >counts
 {throwaway.counted('"$rev"')}
   n=0; while read -r each _; do n=$(( n + each )); done <counts
   [ "$total" = "$n" ] ||
@@ -161,11 +163,22 @@ if [ -n "$why" ]; then echo "progress not proved: $why"; fi
 """
 
 
+def _names() -> str:
+    """The keys of all objects, and what a persistent volume is; what was not proved is asked of the member itself."""
+    return f"""\
+[ -s keys ] || q_keys "$rev" q_ask 2>/dev/null || : >keys
+volumes=$(grep -c '^{throwaway.OBJECTS}persistentvolumes/' keys) || :
+{{
+  grep '^{throwaway.OBJECTS}' keys || :
+  q_ask get {throwaway.OBJECTS}persistentvolumes/ --prefix --consistency=s --limit={VOLUMES} -w json 2>/dev/null |
+    sed 's/{{"key":/\\n&/g' | sed -n 's/^{{"key":"\\([^"]*\\)".*"value":"\\([^"]*\\)".*/volume \\1 \\2/p'
+}} | gzip -c >names.gz
+"""
+
+
 def _manifest(t: Taking) -> str:
     fixed = json.dumps(dict(t.told), ensure_ascii=True)[1:-1] + "\n"
     return f"""\
-volumes=$(q_ask get /registry/persistentvolumes/ --prefix --keys-only --consistency=s --limit={VOLUMES} 2>/dev/null |
-  sed -n 's/[^A-Za-z0-9._/-]//g; s|^/registry/persistentvolumes/||p') || volumes=
 number=0 digest=none; {{ read -r _ number digest <{quote(t.mark)}; }} 2>/dev/null || :
 {{
 printf '{{"format":1,'
@@ -182,8 +195,8 @@ done | sed 's|^\\([0-9a-f]*\\) .*/\\([^/]*\\)$|"\\2":"\\1"|' | paste -sd,
 printf '}},"not_in_it":['
 {{
   printf '%s\\n' {" ".join(map(quote, _FIXED))}
-  for v in $volumes; do printf 'volume:%s\\n' "$v"; done
-}} | sed 's/^volume:/persistent volume /; s/.*/"&"/' | paste -sd,
+  if [ "$volumes" -gt 0 ]; then echo "persistent volumes: $volumes"; fi
+}} | sed 's/.*/"&"/' | paste -sd,
 printf ']}}\\n'
 }} | tr -d '\\n' >manifest.json
 """

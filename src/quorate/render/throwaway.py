@@ -15,6 +15,24 @@ _READY = "/readyz?exclude=informer-sync&exclude=poststarthook/storage-readiness"
 PAGE = 2000
 """Keys that are asked for at once: etcd reads their values as well."""
 
+OBJECTS = "/registry/"
+"""What the keys of Kubernetes' objects begin with."""
+KEYS = f"""\
+q_keys() {{
+  q_rev=$1 q_from= q_skip=1
+  shift
+  : >keys
+  while :; do
+    "$@" get "$q_from" --from-key --limit={PAGE} --keys-only --consistency=s --rev="${{q_rev:-0}}" >page || return 1
+    grep -v '^$' page | tail -n +$q_skip >found || :
+    [ -s found ] || break
+    cat found >>keys
+    q_from=$(tail -n 1 found) q_skip=2
+  done
+  rm -f page found
+}}"""
+"""sh that defines `q_keys`, which needs nothing of the others."""
+
 
 def functions(programs: str, restorers: Sequence[str], quota: int) -> str:
     """sh functions of the current folder. `programs` is the folder of etcd's, `quota` etcd's limit in bytes.
@@ -23,7 +41,8 @@ def functions(programs: str, restorers: Sequence[str], quota: int) -> str:
     `q_serve N`      restores ./snapshot.db into ./proof and serves it within N seconds; `q_end` ends it
     `q_own ...`      etcdctl, asking it
     `q_pick NAME`    the value of a field in the JSON on stdin
-    `q_counts REV`   counts its keys, a line `N PREFIX` for each prefix
+    `q_keys REV CTL` writes the keys at a revision, or as they are now without one, into ./keys, as etcdctl tells them
+    `q_counts`       counts those, a line `N PREFIX` for each prefix
     """
     first = " ".join(map(quote, restorers))
     return f"""\
@@ -58,17 +77,8 @@ q_serve() {{
   done
 }}
 q_end() {{ if [ -n "${{q_etcd-}}" ]; then q_stop "$q_etcd"; q_etcd=; fi; }}
-q_counts() {{
-  q_from= q_skip=1
-  while :; do
-    q_own get "$q_from" --from-key --limit={PAGE} --keys-only --consistency=s --rev="$1" >page || exit 1
-    grep -v '^$' page | tail -n +$q_skip >keys || :
-    [ -s keys ] || break
-    cat keys
-    q_from=$(tail -n 1 keys) q_skip=2
-  done | sed 's/[^A-Za-z0-9._/:~@-]/?/g' | cut -d/ -f1-3 | sort | uniq -c | sed 's/^ *//'
-  rm -f page keys
-}}
+{KEYS}
+q_counts() {{ sed 's/[^A-Za-z0-9._/:~@-]/?/g' keys | cut -d/ -f1-3 | sort | uniq -c | sed 's/^ *//'; }}
 """
 
 

@@ -107,6 +107,20 @@ class Planned(Event):
 
 
 @dataclass(frozen=True)
+class Foretold(Event):
+    """Something that a restore would do, said before it begins: a line, which names a few objects, and all of them."""
+
+    text: str
+    """Empty for a kind that is one of too many for a line of its own."""
+    kind: str = ""
+    """Of the objects, by its resource: `pods`, `deployments`, `widgets.example.org`."""
+    back: tuple[str, ...] = ()
+    gone: tuple[str, ...] = ()
+    kept: tuple[str, ...] = ()
+    """Persistent volumes whose content stays as it is."""
+
+
+@dataclass(frozen=True)
 class StageBegun(Event):
     """One of several stages begins."""
 

@@ -1,9 +1,10 @@
 """What a cluster's data are restored from: a snapshot of etcd, as values."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from quorate.core import Blob
+from quorate.spec.secrets import OldKeys
 from quorate.spec.versions import raises_revisions, restorers
 
 WEEK = 1_000_000_000
@@ -39,6 +40,12 @@ class Restoration:
     """It is not gone on with: what it has begun is taken back."""
     blob: Blob | None = None
     """The snapshot itself, as long as it is here."""
+    old_keys: OldKeys | None = field(default=None, repr=False)
+    """Keys of that time which the cluster has no more; None once the state folder has them."""
+
+    def noted(self) -> "Restoration":
+        """The same, without what lies elsewhere or is secret."""
+        return replace(self, blob=None, old_keys=None)
 
     def by(self, etcd: str, programs: Collection[str]) -> "Restoration":
         """The same, done with the programs of an etcd; raising revisions where they can."""

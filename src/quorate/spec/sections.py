@@ -414,7 +414,8 @@ class Backup(Model):
     folder: Data = BACKUPS
     """Folder on the etcd hosts, where backups are made and scheduled ones kept."""
     keep: Keep = Keep()
-    """Which ones stay, on the etcd hosts and at each place."""
+    """Which ones stay, on the etcd hosts and at each place; without it and without a schedule all do. In the folder
+    beside the cluster file all do without it."""
     places: tuple[Place, ...] = ()
     """Where each backup is brought to besides."""
     recipients: tuple[Recipient, ...] = ()

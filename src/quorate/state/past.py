@@ -171,7 +171,7 @@ class Past:
         else:
             goes_on = under_way is not None and under_way.goal == goal
         if stages and goes_on and restoring is not None and under_way is not None:
-            record.write(self._store, replace(under_way, restoring=replace(restoring, blob=None)))
+            record.write(self._store, replace(under_way, restoring=restoring.noted()))
         elif stages and not goes_on:
             was = self._store.read(self._last)
             before = fingerprint(was) if was is not None else ""

@@ -72,7 +72,7 @@ def begun(
     now = datetime.now(UTC).isoformat(timespec="seconds")
     if restoring is None:
         return Record(kind, secrets.token_hex(4), now, was, goal, stages, releases=dict(releases))
-    kept = replace(restoring, blob=None)
+    kept = restoring.noted()
     return Record(restore.NAME, restoring.id, now, was, goal, stages, releases=dict(releases), restoring=kept)
 
 

@@ -2,8 +2,9 @@
 
 ```
 .quorate/.gitignore               keeps all of it out of git
-.quorate/<cluster>/pki/           <id>.crt, <id>.key
+.quorate/<cluster>/pki/           <id>.crt, <id>.key, sa.pub
 .quorate/<cluster>/random/        encryption-key, etcd-token
+                                  and old keys in both, see `pki.old_keys`
 .quorate/<cluster>/allocations.json, journal.jsonl, and what `past` keeps
 ```
 
@@ -23,12 +24,13 @@ from typing import Self
 
 from quorate import atomic
 from quorate.core import QuorateError
+from quorate.pki import old_keys
 from quorate.pki.keyring import RANDOM, Keyring, pem_ids
 from quorate.pki.profiles import certificates
 from quorate.spec import regular
 from quorate.spec.cluster import Cluster
 from quorate.spec.logins import without_logins
-from quorate.spec.secrets import Secrets
+from quorate.spec.secrets import ENCRYPTION_KEY, OldKeys, Secrets
 from quorate.state.subnets import Subnets, allocate
 
 RESERVE = 256 * 1024
@@ -54,18 +56,24 @@ class Store:
         """The state folder of the cluster of that name, beside its file."""
         return cls(cluster_file.absolute().parent / ".quorate" / name)
 
-    def secrets(self, cluster: Cluster, now: datetime, *, persist: bool) -> Secrets:
-        """All keys and certificates, those that are missing or do not fit made anew.
+    def secrets(self, cluster: Cluster, now: datetime, *, persist: bool, old: OldKeys | None = None) -> Secrets:
+        """All keys and certificates, those that are missing or do not fit made anew. `old` are further keys to read and
+        verify with, kept from now on.
 
         With `persist` False nothing is written; `keep` writes it later. `now` has a time zone. Raises
         QuorateError, with file and fix, for a file that can't be used or that others may read.
         """
-        ids = [*RANDOM, *pem_ids(certificates(cluster))]
+        brought = old_keys.files(old or OldKeys())
+        kept = [*(self.path / "pki").glob("sa.*"), *(self.path / "random").glob(f"{ENCRYPTION_KEY}.*"), *self._pending]
+        ids = [*RANDOM, *pem_ids(certificates(cluster)), *old_keys.ids({*(path.name for path in kept), *brought})]
         if not self._pending:
             self.changes = []
         self._guard()
         places = {id: self._place(id) for id in ids}
-        keyring = Keyring(cluster, self._found(places), now, lambda id: str(places[id]))
+        found = self._found(places)
+        for id in brought.keys() - found.keys():
+            self._make(places[id], brought[id])
+        keyring = Keyring(cluster, {**brought, **found}, now, lambda id: str(places[id]))
         secrets = keyring.complete()
         self.changes += keyring.changes
         self.warnings = keyring.warnings
@@ -176,7 +184,7 @@ class Store:
                     yield text.splitlines()[-1] if path.parent.name == "copy" else text
 
     def _place(self, id: str) -> Path:
-        return self.path / ("random" if id in RANDOM else "pki") / id
+        return self.path / ("random" if id in RANDOM or id.startswith(f"{ENCRYPTION_KEY}.") else "pki") / id
 
     def _make(self, path: Path, content: bytes) -> None:
         """Remember what to write; what does not exist yet must not exist then either."""

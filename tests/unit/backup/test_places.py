@@ -11,11 +11,15 @@ from state_folders import cluster
 
 from quorate.backup import archive
 from quorate.backup.catalog import Found, catalog, named
+from quorate.backup.host_place import HostPlace
 from quorate.backup.places import FolderPlace, default_folder, local_folder
 from quorate.backup.proof import Proof, from_host
-from quorate.backup.where import places
+from quorate.backup.retention import tidy
+from quorate.backup.where import kept_short, places
 from quorate.core import QuorateError
 from quorate.spec.cluster import Backup, Cluster
+from quorate.spec.sections import Keep
+from quorate.transport.local import LocalTransport
 
 OTHER = "c-20261124T120000Z-0123abcd"
 
@@ -42,7 +46,7 @@ async def test_a_folder_keeps_what_it_is_given(tmp_path: Path) -> None:
     assert path.read_bytes() == kept.read_bytes() != b""
     await place.get(path.name, tmp_path / "back")
     assert (tmp_path / "back").read_bytes() == path.read_bytes()
-    assert await place.head(path.name, 512) == path.read_bytes()[:512]
+    assert await place.read(path.name, 100, 512) == path.read_bytes()[100:612]
     await place.remove(path.name)
     await place.remove(path.name)
     assert await place.listing() == []
@@ -51,7 +55,7 @@ async def test_a_folder_keeps_what_it_is_given(tmp_path: Path) -> None:
 async def test_a_folder_that_is_none_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     place = FolderPlace(tmp_path / "file")
-    for act in (place.put(sets.backup(tmp_path / "here")), place.listing(), place.head("x", 1)):
+    for act in (place.put(sets.backup(tmp_path / "here")), place.listing(), place.read("x", 0, 1)):
         with pytest.raises(QuorateError, match="file"):
             await act
 
@@ -59,7 +63,8 @@ async def test_a_folder_that_is_none_is_named(tmp_path: Path) -> None:
 async def test_what_there_is(tmp_path: Path) -> None:
     one, two = tmp_path / "one", tmp_path / "two"
     proof(sets.backup(one), 1)
-    proof(sets.backup(two, proved=None), 2)
+    await FolderPlace(two).put(one / f"{sets.NAME}.backup")
+    proof(two / f"{sets.NAME}.backup", 2)
     sets.backup(two, OTHER, taken_at="2026-11-24T12:00:00Z", proved=None)
     sets.backup(two, "d-20261124T120000Z-0123abcd")
     (two / "c-20261125T120000Z-0123abcd.backup").write_bytes(b"x" * 2000)
@@ -102,6 +107,90 @@ async def test_a_proof_that_is_damaged_proves_nothing(tmp_path: Path) -> None:
     assert "is no JSON" in found.fault
 
 
+async def test_a_proof_counts_for_the_set_of_which_it_is_alone(tmp_path: Path) -> None:
+    path = sets.backup(tmp_path, proved=None)
+    proof(path, 2)
+    [found], _ = await catalog([FolderPlace(tmp_path)], "c")
+    assert (found.level, found.fault) == (2, "")
+    sets.backup(tmp_path, proved=None)
+    [found], _ = await catalog([FolderPlace(tmp_path)], "c")
+    assert found.level == 0
+    assert "is the proof of another set" in found.fault
+    assert found.manifest is not None
+
+
+async def test_what_was_cut_off_is_told_though_it_begins_well(tmp_path: Path) -> None:
+    path = sets.backup(tmp_path)
+    proof(path, 2)
+    path.write_bytes(path.read_bytes()[:-20_000])
+    [found], _ = await catalog([FolderPlace(tmp_path)], "c")
+    assert (found.proof, found.digest) == (None, "")
+    assert "does not end with SHA256SUMS" in found.fault
+
+
+async def test_two_sets_of_one_name_are_not_one(tmp_path: Path) -> None:
+    one, two = tmp_path / "one", tmp_path / "two"
+    sets.backup(one, proved=None)
+    proof(sets.backup(two, proved=None), 2)
+    [found], _ = await catalog([FolderPlace(one), FolderPlace(two)], "c")
+    assert (found.places, found.level) == ((str(one),), 0)
+    assert found.fault == f"at {two} is another one of that name"
+    (one / f"{sets.NAME}.backup").write_bytes(b"x" * 2000)
+    [found], _ = await catalog([FolderPlace(one), FolderPlace(two)], "c")
+    assert (found.places, found.level) == ((str(two),), 2)
+    assert found.fault == f"at {one} is another one of that name"
+
+
+async def test_the_end_is_found_whoever_padded_it(tmp_path: Path) -> None:
+    path = sets.backup(tmp_path)
+    content = path.read_bytes()
+    for blocks in (2, 20):
+        path.write_bytes(content.rstrip(b"\0"))
+        with path.open("ab") as file:
+            file.write(b"\0" * (-path.stat().st_size % 512) + b"\0" * 512 * blocks)
+        [found], _ = await catalog([FolderPlace(tmp_path)], "c")
+        assert (found.digest, found.fault) == (archive.check(path).digest, "")
+    for end in (b"", b"\0" * 4096, content[-700:], b"SHA256SUMS\0" + b"x" * 1000):
+        assert archive.digest_at_end(end) == ""
+
+
+async def test_the_last_that_was_proved_stays_though_a_later_one_was_exchanged(tmp_path: Path) -> None:
+    names = [f"c-2020010{day}T000000Z-0000000{day}" for day in range(1, 5)]
+    for name in names:
+        sets.backup(tmp_path, name)
+    for name in names[:3]:
+        proof(tmp_path / f"{name}.backup", 1)
+    sets.backup(tmp_path, names[2])
+    place, now, keep = FolderPlace(tmp_path), datetime(2026, 1, 1, tzinfo=UTC), Keep(count=1, days=1)
+    assert await tidy(place, "c", keep, now) == [names[0]]
+    assert {each.name for each in await place.listing()} == {
+        *(f"{name}.backup" for name in names[1:]),
+        *(f"{name}.proof.json" for name in names[1:3]),
+    }
+
+
+async def test_what_can_not_be_read_lets_nothing_go(tmp_path: Path) -> None:
+    class Deaf(FolderPlace):
+        async def read(self, name: str, at: int, size: int) -> bytes:
+            raise QuorateError("it does not answer")
+
+    for day in (1, 2, 3):
+        proof(sets.backup(tmp_path, f"c-2020010{day}T000000Z-0000000{day}"), 1)
+    with pytest.raises(QuorateError, match="it does not answer"):
+        await tidy(Deaf(tmp_path), "c", Keep(count=1, days=1), datetime(2026, 1, 1, tzinfo=UTC))
+    assert len(await FolderPlace(tmp_path).listing()) == 6
+
+
+async def test_a_host_is_read_as_a_folder_is(tmp_path: Path) -> None:
+    path = sets.backup(tmp_path, proved=None)
+    proof(path, 2)
+    (tmp_path / ".c-x.backup.scheduled").touch()
+    there = HostPlace("h", str(tmp_path), LocalTransport())
+    assert await there.read(path.name, 7, 1000) == path.read_bytes()[7:1007]
+    [found], lost = await catalog([there], "c")
+    assert (found.level, found.fault, lost) == (2, "", {})
+
+
 async def test_a_long_manifest_is_read_too(tmp_path: Path) -> None:
     sets.backup(tmp_path, not_in_it=tuple(f"persistent volume {'x' * 200}-{number}" for number in range(1000)))
     [found], _ = await catalog([FolderPlace(tmp_path)], "c")
@@ -118,6 +207,31 @@ def test_where_they_lie(tmp_path: Path) -> None:
     assert local_folder(two, file, None) == Path("/srv/a")
     assert [each.name for each in places(two, Path("/srv/a"))] == ["/srv/a", "/srv/b"]
     assert [each.name for each in places(two, Path("/elsewhere"))] == ["/elsewhere", "/srv/a", "/srv/b"]
+
+
+KEEP, DAILY = {"keep": {"count": 3}}, {"schedule": "daily"}
+PLACED = {"places": [{"folder": "/srv/a"}, {"s3": {"endpoint": "https://s3", "bucket": "bkt", "login_file": "/x"}}]}
+
+
+@pytest.mark.parametrize(
+    ("told", "short"),
+    [
+        ({}, []),
+        (PLACED, []),
+        (KEEP, ["backups"]),
+        (DAILY, []),
+        (PLACED | KEEP, ["backups", "/srv/a", "https://s3/bkt"]),
+        (PLACED | DAILY, ["/srv/a", "https://s3/bkt"]),
+    ],
+)
+def test_backups_go_only_where_the_file_says_that_they_may(
+    tmp_path: Path, told: dict[str, object], short: list[str]
+) -> None:
+    now, file = of(cluster(), **told), tmp_path / "cluster.yaml"
+    found = [each.name for each in kept_short(now, file, places(now, default_folder(file)))]
+    assert found == [each.replace("backups", str(tmp_path / "backups")) for each in short]
+    named = tmp_path / "of the operator"
+    assert str(named) not in [each.name for each in kept_short(now, file, places(now, named))]
 
 
 def of(bare: Cluster, **told: object) -> Cluster:

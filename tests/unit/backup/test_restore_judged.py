@@ -1,10 +1,9 @@
-"""What speaks against a restore before anything is touched, what is restored, and what a reader is told."""
+"""What speaks against a restore before anything is touched, and what is restored."""
 
 import gzip
 import hashlib
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -13,9 +12,15 @@ from state_folders import TEXT, cluster
 
 from quorate.backup import archive
 from quorate.backup.archive import OpenedSet, open_set
-from quorate.backup.restore import KEYS, Live, check, live, loses, preview, restoration
-from quorate.core import CommandFailed, PlanError
+from quorate.backup.keys import AUTHORITIES, ENCRYPTION, GOES_ON, KEYS, SERVICE_ACCOUNTS, told
+from quorate.backup.preview import Live
+from quorate.backup.restore import check, loses, restoration, versions
+from quorate.core import PlanError
+from quorate.pki.issue import new_key, public_pem
+from quorate.pki.old_keys import files, short
+from quorate.spec.cluster import ApiServer
 from quorate.spec.restoring import WEEK
+from quorate.spec.secrets import EncryptionKey, OldKeys
 from quorate.state import age
 from quorate.state.bundle import Bundle, Entry
 from quorate.state.opener import Opener
@@ -24,18 +29,26 @@ from quorate.state.store import Store
 HALF = bytes(range(256)) * 64
 WHOLE = HALF + hashlib.sha256(HALF).digest()
 """As etcd ends a snapshot."""
-SECRETS = {file: f"{file} of now\n".encode() for file in KEYS}
+SECRETS = {
+    **{file: f"{file} of now\n".encode() for file in AUTHORITIES},
+    SERVICE_ACCOUNTS: new_key("ecdsa-p256"),
+    ENCRYPTION: b"A" * 43 + b"=\n",
+}
 
 
 def opened(
-    folder: Path, secrets: Mapping[str, bytes] = SECRETS, snapshot: bytes = WHOLE, named: str = "c"
+    folder: Path,
+    secrets: Mapping[str, bytes] = SECRETS,
+    snapshot: bytes = WHOLE,
+    named: str = "c",
+    encryption_keys: tuple[str, ...] = ("key1",),
 ) -> OpenedSet:
     entries = {"cluster.yaml": Entry(TEXT.encode(), 0o600)}
     entries |= {f"state/{file}": Entry(content, 0o600) for file, content in secrets.items()}
     content = Bundle(named, "cluster.yaml", entries)
     told = manifest(content)
     data = replace(told.etcd, size=len(snapshot), sha256=hashlib.sha256(snapshot).hexdigest())
-    told = replace(told, cluster=named, etcd=data)
+    told = replace(told, cluster=named, etcd=data, encryption_keys=encryption_keys)
     members = [
         (name, (lambda out: out.write(age.seal(snapshot, [age.public(KEY)]))) if name == archive.SNAPSHOT else fill)
         for name, fill in parts(told, content)
@@ -56,7 +69,9 @@ def store(tmp_path: Path) -> Store:
 
 
 def test_a_backup_of_this_cluster_and_its_keys_is_taken(tmp_path: Path, store: Store) -> None:
-    check(opened(tmp_path), cluster(), store)
+    found = check(opened(tmp_path), cluster(), store)
+    assert found.brought == OldKeys()
+    assert list(told(found)) == []
 
 
 def test_that_of_another_cluster_is_refused(tmp_path: Path, store: Store) -> None:
@@ -65,16 +80,87 @@ def test_that_of_another_cluster_is_refused(tmp_path: Path, store: Store) -> Non
 
 
 @pytest.mark.parametrize("file", KEYS)
-def test_a_key_that_is_missing_or_another_one_is_named(tmp_path: Path, store: Store, file: str) -> None:
+def test_a_key_that_is_missing_is_named(tmp_path: Path, store: Store, file: str) -> None:
     less = {name: content for name, content in SECRETS.items() if name != file}
     with pytest.raises(PlanError) as lacks:
         check(opened(tmp_path, less), cluster(), store)
     assert f"lacks {KEYS[file]} ({file})" in lacks.value.message
+
+
+@pytest.mark.parametrize("file", [SERVICE_ACCOUNTS, ENCRYPTION])
+def test_a_key_that_is_damaged_is_named_and_not_shown(tmp_path: Path, store: Store, file: str) -> None:
+    with pytest.raises(PlanError) as damaged:
+        check(opened(tmp_path, SECRETS | {file: b"no such key\n"}), cluster(), store)
+    assert f"{file} of {NAME}" in damaged.value.message
+    assert "no such key" not in damaged.value.message
+
+
+def test_keys_that_were_exchanged_since_come_along_to_read_with(tmp_path: Path, store: Store) -> None:
+    before = {SERVICE_ACCOUNTS: new_key("ecdsa-p256"), ENCRYPTION: b"B" * 43 + b"="}
+    older = EncryptionKey("key1", "C" * 43 + "=")
+    kept = {f"random/{id}": content for id, content in files(OldKeys((older,))).items()}
+    store.write(store.path / "copy/identity", b"AGE-SECRET-KEY-1\n")
+    then = opened(tmp_path, {**SECRETS, **before, **kept, "copy/identity": b"AGE-SECRET-KEY-1\n"})
+    found = check(then, cluster(), store)
+    public = public_pem(before[SERVICE_ACCOUNTS])
+    assert found.brought == OldKeys((EncryptionKey("key1", "B" * 43 + "="), older), (public,))
+    one, *_ = said = list(told(found))
+    assert one.startswith("keys of that time are added for reading: encryption key key1 (")
+    assert f"key of service accounts ({short(public)})" in one
+    assert "is believed again" in said[1]
+    assert not [each for each in ("B" * 43, "C" * 43) if each in "".join(said)]
+    for id, content in files(found.brought).items():
+        store.write(store.path / ("random" if id.startswith("encryption") else "pki") / id, content)
+    again = check(then, cluster(), store)
+    assert again.brought == OldKeys(), "it has them now"
+    assert list(told(again)) == []
+
+
+@pytest.mark.parametrize("file", AUTHORITIES)
+def test_the_cluster_goes_on_with_its_own_authority_and_that_is_said(tmp_path: Path, store: Store, file: str) -> None:
+    found = check(opened(tmp_path, SECRETS | {file: b"another\n"}), cluster(), store)
+    assert found.brought == OldKeys()
+    (said,) = told(found)
+    assert said == f"{KEYS[file]} stays the present one, and not that of the backup: {GOES_ON[file]}"
+    key = file.replace(".crt", ".key")
+    store.write(store.path / key, b"its key\n")
     (tmp_path / f"{NAME}.backup").unlink()
+    renewed = check(opened(tmp_path, SECRETS | {file: b"another\n", key: b"its key\n"}), cluster(), store)
+    assert list(told(renewed)) == [], "of the same key it is the same authority"
+
+
+def test_one_of_the_same_name_and_authority_with_no_key_of_ours_is_of_another_cluster(
+    tmp_path: Path, store: Store
+) -> None:
+    others = {SERVICE_ACCOUNTS: new_key("ecdsa-p256"), ENCRYPTION: b"B" * 43 + b"="}
     with pytest.raises(PlanError) as other:
-        check(opened(tmp_path, SECRETS | {file: b"another\n"}), cluster(), store)
-    assert f"{KEYS[file]} is another one than in {NAME} ({file})" in other.value.message
-    assert "another\n" not in other.value.message
+        check(opened(tmp_path, SECRETS | others), cluster(), store)
+    assert "it is of another one of that name" in other.value.message
+    assert f"{KEYS[ENCRYPTION]} ({ENCRYPTION})" in other.value.message
+    assert f"`quorate adopt {NAME}.backup --into FOLDER`" in other.value.message
+    assert "B" * 43 not in other.value.message
+
+
+def test_secrets_that_nobody_could_read_are_told(tmp_path: Path, store: Store) -> None:
+    with pytest.raises(PlanError) as unknown:
+        check(opened(tmp_path, encryption_keys=("key2", "key1")), cluster(), store)
+    assert f"Secrets in {NAME} are encrypted with key2" in unknown.value.message
+    (tmp_path / f"{NAME}.backup").unlink()
+    plain = cluster().model_copy(update={"apiserver": ApiServer(encrypt_secrets=False)})
+    with pytest.raises(PlanError, match=r"apiserver\.encrypt_secrets is false"):
+        check(opened(tmp_path), plain, store)
+    (tmp_path / f"{NAME}.backup").unlink()
+    check(opened(tmp_path, encryption_keys=()), plain, store)
+
+
+def test_what_goes_back_with_the_data_is_named_by_version(tmp_path: Path) -> None:
+    now = cluster()
+    restoring = restoration(opened(tmp_path), now, now, tmp_path)
+    running = {"kubernetes": "1.38.0", "etcd": "3.6.15", "containerd": "2.2.0"}
+    back, stays = versions(restoring, running, {"kubernetes": "1.37.2", "etcd": "3.6.15", "containerd": "2.2.0"})
+    assert back == "versions go back with it, on all hosts: kubernetes 1.38.0 -> 1.37.2"
+    assert stays == "stays as it is, of another version than then: etcd 3.6.15 (then 3.6.14)"
+    assert list(versions(restoring, restoring.versions, restoring.versions)) == []
 
 
 def test_what_is_restored_is_the_snapshot_with_the_versions_that_wrote_it(tmp_path: Path, store: Store) -> None:
@@ -123,46 +209,13 @@ def test_a_snapshot_that_is_not_whole_is_refused_here(tmp_path: Path, store: Sto
 
 def test_data_go_back_only_when_that_is_meant(tmp_path: Path) -> None:
     told = opened(tmp_path).manifest
-    works = loses(told, NAME, Live({"m1": 1234, "m2": 1234}, True, {}), 3)
+    works = loses(told, NAME, Live({"m1": 1234, "m2": 1234}, True), 3)
     assert works is not None
     assert "2 of its 3 members answer" in works.why
     assert "--replace HOST" in works.fix
-    survivor = loses(told, NAME, Live({"m2": 1300}, False, {}), 3)
+    survivor = loses(told, NAME, Live({"m2": 1300}, False), 3)
     assert survivor is not None
     assert "m2 has data up to revision 1300, and " in survivor.why
     assert "`quorate backup` saves what that member has" in survivor.fix
-    assert loses(told, NAME, Live({"m2": 1234}, False, {}), 3) is None
-    assert loses(told, NAME, Live({}, False, {}), 3) is None
-
-
-def test_a_reader_is_told_what_comes_back_and_what_is_lost(tmp_path: Path) -> None:
-    told = replace(opened(tmp_path).manifest, degraded="1 of 3 members did not answer")
-    now = Live({"m1": 1300, "m2": 1299}, True, {"/registry/pods": 15, "/registry/secrets": 3, "/registry/jobs": 1})
-    said = preview(told, now, datetime(2026, 11, 23, 15, 30, tzinfo=UTC), raised=False, level=0)
-    assert said[:4] == [
-        "the cluster becomes what it was at 2026-11-23T12:00:00Z, 3 h 30 min ago",
-        "etcd goes from revision 1300 back to 1234: 66 writes since are lost",
-        "pods: 15 now, 12 then",
-        "jobs: 1 now, 0 then",
-    ]
-    rest = "\n".join(said[4:])
-    assert "etcd was not well when it was taken: 1 of 3 members did not answer" in rest
-    assert "nobody has proved yet" in rest
-    assert "can't raise revisions" in rest
-    assert "not in it: volume pv1 (nfs)" in rest
-    calm = preview(told, Live({}, False, {}), datetime(2026, 11, 23, 12, tzinfo=UTC), raised=True, level=2)
-    assert "revision" not in "\n".join(calm)
-    assert "proved" not in "\n".join(calm)
-
-
-async def test_members_are_asked_one_by_one_and_none_has_to_answer(tmp_path: Path) -> None:
-    class Door:
-        async def run(self, host: str, script: str, **_: object) -> str:
-            if host != "m1":
-                raise CommandFailed("dead", host=host, code=1, stderr="")
-            counts = "      2 /registry/pods\n     10 /registry/secrets\n"
-            return f'"ClusterID" : 1\n"Revision" : 77\n"Leader" : 0\n{counts}'
-
-    assert await live(cluster(), Door()) == Live(  # type: ignore[arg-type]
-        {"m1": 77}, led=False, keys={"/registry/pods": 2, "/registry/secrets": 10}
-    )
+    assert loses(told, NAME, Live({"m2": 1234}, False), 3) is None
+    assert loses(told, NAME, Live({}, False), 3) is None

@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+import gzip
 import json
 import os
 from collections.abc import Callable
@@ -79,6 +80,7 @@ class Site:
         told = sets.manifest(sets.bundle())
         (self.there / "snapshot.db").write_bytes(sets.SNAPSHOT)
         (self.there / "config.tar").write_bytes(b"a tar")
+        (self.there / "names.gz").write_bytes(gzip.compress(b"/registry/pods/a/b\n/registry/persistentvolumes/pv1\n"))
         (self.there / "manifest.json").write_bytes(told.to_json())
         self.hosts = Hosts(self.there)
         self.hosts.status = {"m1": standing(1, 1, 90), "m2": standing(2, 1, 88), "m3": standing(3, 1, 89)}
@@ -126,7 +128,7 @@ def test_whom_it_is_asked_of() -> None:
 async def test_it_comes_whole_and_the_host_keeps_nothing(site: Site) -> None:
     taken = await site.take()
     assert site.hosts.asked == ["m3"]
-    assert site.hosts.pieces == 1 + -(-len(sets.SNAPSHOT) // PIECE)
+    assert site.hosts.pieces == 2 + -(-len(sets.SNAPSHOT) // PIECE)
     assert not site.there.exists()
     assert site.backups == [taken.path.name, f"{taken.path.stem}.proof.json"]
     assert archive.NAME.fullmatch(taken.path.stem)

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from state_folders import OLD
 
 from quorate import atomic
 from quorate.core import QuorateError
@@ -263,3 +264,31 @@ def test_an_atomic_write_that_fails_leaves_nothing(tmp_path):
         atomic.write(path, b"new", new=True)
     assert path.read_bytes() == b"old"
     assert [p.name for p in tmp_path.iterdir()] == ["f"]
+
+
+def test_keys_of_before_are_kept_beside_those_in_use_whatever_comes(store):
+    now = store.secrets(cluster(1), NOW, persist=True)
+    there = tree(store.path)
+    planned = store.secrets(cluster(1), NOW, persist=False, old=OLD)
+    assert tree(store.path) == there, "a plan keeps nothing"
+    assert store.secrets(cluster(1), NOW, persist=False) == planned, "and is of what the apply will keep"
+    store.keep()
+    new = {name: content for name, content in tree(store.path).items() if name not in there}
+    assert {name: content for name, content in tree(store.path).items() if name in there} == there
+    assert sorted(new.values()) == sorted([OLD.encryption[0].secret.encode(), *OLD.service_accounts])
+    again = Store(store.path)
+    assert again.secrets(cluster(1), NOW, persist=True) == planned
+    assert again.secrets(cluster(1), NOW, persist=True, old=OLD) == planned
+    assert again.changes == []
+    assert planned.pem("sa.pub") == now.pem("sa.pub") + OLD.service_accounts[0]
+    assert planned.encryption_keys == (*now.encryption_keys, *OLD.encryption)
+    assert OLD.encryption[0].secret in set(again.confidential()), "what must be in no report"
+    (path,) = (store.path / "random").glob("encryption-key.*")
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    path.chmod(0o644)
+    with pytest.raises(QuorateError, match="others can read it"):
+        Store(store.path).secrets(cluster(1), NOW, persist=False)
+    path.chmod(0o600)
+    path.write_text("A" * 43 + "=")
+    with pytest.raises(QuorateError, match=rf"{path.name}: is damaged"):
+        Store(store.path).secrets(cluster(1), NOW, persist=False)

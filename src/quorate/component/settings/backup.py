@@ -3,14 +3,13 @@
 import base64
 import hashlib
 
-from quorate.component.settings.encryption import key_names
 from quorate.pki import profiles
 from quorate.render.sh import sh
 from quorate.render.snapshot import Taking
 from quorate.spec import layout, versions
 from quorate.spec.cluster import Cluster, Host
 from quorate.spec.processes import unit_names
-from quorate.spec.secrets import Secrets
+from quorate.spec.secrets import ENCRYPTION_KEY_NAME, Secrets
 
 PARTS = ("etcd", "containerd", "docker", "runc", "cni_plugins", "coredns", "metrics_server", "crictl")
 _TLS = (f"--cacert={profiles.ETCD_CA}", f"--cert={profiles.ETCD_CLIENT}", f"--key={profiles.ETCD_CLIENT_KEY}")
@@ -21,6 +20,7 @@ _CURL = ("--cacert", profiles.ETCD_CA, "--cert", profiles.ETCD_CLIENT, "--key", 
 def taking(c: Cluster, host: Host, secrets: Secrets) -> Taking:
     """What the script that takes a snapshot on an etcd host needs to know."""
     installed = all_versions(c)
+    keys = (ENCRYPTION_KEY_NAME, *(key.name for key in secrets.old_encryption)) if c.apiserver.encrypt_secrets else ()
     return Taking(
         programs=layout.BIN,
         ask="ETCDCTL_API=3 " + sh(f"{layout.BIN}/etcdctl", *_TLS, "--endpoints=https://127.0.0.1:2379"),
@@ -32,7 +32,7 @@ def taking(c: Cluster, host: Host, secrets: Secrets) -> Taking:
             "host": host.name,
             "kubernetes": c.versions.kubernetes,
             "versions": installed,
-            "encryption_keys": list(key_names(1)) if c.apiserver.encrypt_secrets else [],
+            "encryption_keys": list(dict.fromkeys(keys)),
             "ca": fingerprints(secrets),
         },
         config=(

@@ -1,26 +1,19 @@
 """Encryption of Secret objects in etcd."""
 
+from quorate.spec.secrets import EncryptionKey
 
-def config(*keys_base64: str) -> dict[str, object]:
+
+def config(*keys: EncryptionKey) -> dict[str, object]:
     """EncryptionConfiguration for Secrets; the result is a secret itself.
 
-    Each key is 32 random bytes in base64. The first one encrypts, all of them decrypt: a new key is put in
-    front, and old keys stay until every Secret has been written again. secretbox (XSalsa20-Poly1305) since,
-    unlike aescbc, it authenticates, and needs no key management service. `identity` reads what was written
-    before encryption.
+    The first one encrypts, all of them decrypt: old keys stay until every Secret has been written again. Of several
+    keys of a name, all are tried. secretbox (XSalsa20-Poly1305) since, unlike aescbc, it authenticates, so that a wrong
+    key is known for one, and needs no key management service. `identity` reads what was written before encryption.
     """
-    keys = [{"name": name, "secret": key} for name, key in zip(key_names(len(keys_base64)), keys_base64, strict=True)]
-    providers = [{"secretbox": {"keys": keys}}, {"identity": {}}]
+    named = [{"name": key.name, "secret": key.secret} for key in keys]
+    providers = [{"secretbox": {"keys": named}}, {"identity": {}}]
     return {
         "apiVersion": "apiserver.config.k8s.io/v1",
         "kind": "EncryptionConfiguration",
         "resources": [{"resources": ["secrets"], "providers": providers}],
     }
-
-
-def key_names(number: int) -> tuple[str, ...]:
-    """Names of so many keys, the one that encrypts first.
-
-    A key's name is written with the data: it keeps it when another comes before it.
-    """
-    return tuple(f"key{number - index}" for index in range(number))
