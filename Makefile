@@ -34,9 +34,9 @@ MINUTES := 10
 UNIT := tests/unit tests/property
 SLOW := tests/transport tests/artifact tests/cli/test_interrupt.py $(wildcard $(addprefix tests/unit/*/test_,kinds.py \
   lock.py lock_leftovers.py walk_lost.py killed_scripts.py disk_full.py once.py fallback.py job.py))
-# Those that run programs which are built. They come last, for by then a new machine has built the newest; etcd's other
-# lines they build themselves.
-BUILT := $(addprefix tests/,$(addprefix transport/test_,backup_read.py backup_taken.py backup_timer.py etcd_space.py \
+# Those that run programs which are built, and what has to do with backups: side by side with the others. On a new machine
+# they wait for the newest to be built; etcd's other lines they build themselves.
+BUILT := $(wildcard tests/transport/test_backup_*.py) $(addprefix tests/,$(addprefix transport/test_,etcd_space.py \
   restored_etcd.py) unit/spec/test_known.py unit/resource/test_trials.py unit/component/test_etcd_disk.py)
 FIRST := $(filter-out $(BUILT),$(filter-out tests/transport,$(SLOW)) $(wildcard tests/transport/test_*.py))
 # Stories that wait more than they compute, and bear being disturbed: they run beside the described cluster's. Those
@@ -73,11 +73,11 @@ rest: $(READY)
 # On a new machine the newest is built while others wait, with what they leave of the cores (sessions share alike,
 # whatever the nice values in them: hence autogroup); its own tests wait for it.
 test: check go
-	@.ci/need curl ssh-agent:openssh-client debootstrap systemd-nspawn:systemd-container
+	@.ci/need curl ssh-agent:openssh-client strace debootstrap systemd-nspawn:systemd-container
 	@setsid sh -c 'echo 19 > /proc/self/autogroup; exec nice -n 19 $(QUORATE) build --tests $(NEWEST)' \
 	  > $(VENV)/build.log 2>&1 & build=$$!; \
-	$(LAB_LIMIT) .ci/lanes '$(LAB_TEST) tests/lab/test_described.py' '$(LAB_TEST) $(FIRST) $(LIGHT) $(BUILT)' \
-	  -- '$(LAB_TEST) $(ALONE)'; code=$$?; kill $$build 2> /dev/null; exit $$code
+	$(LAB_LIMIT) .ci/lanes '$(LAB_TEST) tests/lab/test_described.py' '$(LAB_TEST) $(FIRST) $(LIGHT)' \
+	  '$(LAB_TEST) $(BUILT)' -- '$(LAB_TEST) $(ALONE)'; code=$$?; kill $$build 2> /dev/null; exit $$code
 
 # 100 crashes of each kind, and one between any two steps of a deployment: an hour or two.
 soak: $(READY)

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from stand import Stand, tell
 from quorate.core import QuorateError
 from quorate.drill.probe import Probe
 from quorate.drill.probe_config import Pace, Target
-from quorate.drill.record import Result, Stream
+from quorate.drill.record import Acknowledged, Result, Stream
 from quorate.lab import fault
 from quorate.lab.up import down, up
 from quorate.spec.cluster import Cluster
@@ -131,8 +132,6 @@ class Course:
     """How long each step took, in seconds."""
     revision: int = 0
     """Of the backup that is restored; 0: none is."""
-    broken: float = 0.0
-    """When the loss happened, in seconds since the client began."""
     more: dict[str, Any] = field(default_factory=dict)
     """What else is to be kept."""
 
@@ -142,10 +141,6 @@ class Course:
         began = time.monotonic()
         yield
         self.steps[name] = round(time.monotonic() - began, 1)
-
-    def breaks(self) -> None:
-        """Now."""
-        self.broken = time.monotonic() - self.probe.began
 
     def backup(self) -> str:
         """Take the one that is restored later, in the middle of writes; its name."""
@@ -161,7 +156,7 @@ class Outcome:
     """What became of a loss."""
 
     acknowledged: int
-    """Writes before it."""
+    """Writes before the longest time without any."""
     lost: int
     """Of these, those that are not there any more."""
     newer: int
@@ -203,7 +198,7 @@ def judged(course: Course, result: Result, over: float, follows: float) -> Outco
     """What was acknowledged before the loss is there, but for what the backup can't have; and only that."""
     if result.problem:
         raise QuorateError(f"what was written can't be read back: {result.problem}")
-    before = [ack for ack in result.acks if ack.at <= course.broken]
+    before = _before_the_outage(result.acks)
     newer = {ack.number for ack in before if course.revision and ack.version > course.revision}
     lost = set(result.lost)
     if lost != newer:
@@ -223,6 +218,13 @@ def judged(course: Course, result: Result, over: float, follows: float) -> Outco
     )
 
 
+def _before_the_outage(acks: Sequence[Acknowledged]) -> Sequence[Acknowledged]:
+    """Those before the longest time without any: also while something is about to be stopped a client writes."""
+    ordered = sorted(acks, key=lambda ack: ack.at)
+    gaps = [after.at - before.at for before, after in pairwise(ordered)]
+    return ordered[: gaps.index(max(gaps)) + 1]
+
+
 def _streams(result: Result) -> dict[str, Stream]:
     return {"new": result.new, "kept": result.kept, "writes": result.writes}
 
@@ -232,14 +234,12 @@ def nothing(course: Course) -> None:
     with course.step("20 backups"):
         for _ in range(20):
             course.site.backup()
-    course.breaks()
 
 
 def one_member(course: Course) -> None:
     """One of three, with its host: no restore. A new one joins, and nothing is lost."""
     host = _members(course.site)[-1]
     time.sleep(BEFORE_S)
-    course.breaks()
     course.site.dead(host)
     with course.step("apply --replace"):
         course.site.quorate("apply", "--yes", "--replace", host)
@@ -249,7 +249,6 @@ def two_members(course: Course) -> None:
     """Two of three, with their hosts: what the third has is saved, and restored."""
     first, *lost = _members(course.site)
     time.sleep(BEFORE_S)
-    course.breaks()
     course.site.dead(*lost)
     with course.step("backup"):
         name, course.revision = course.site.backup()
@@ -262,7 +261,6 @@ def all_data(course: Course) -> None:
     """The data of all members, on hosts that are there: the newest backup is restored."""
     members = _members(course.site)
     name = course.backup()
-    course.breaks()
     course.site.run("systemctl stop etcd; rm -rf /var/lib/etcd/member", *members)
     with course.step("restore"):
         course.site.quorate("restore", name, "--yes")
@@ -272,7 +270,6 @@ def all_hosts(course: Course) -> None:
     """All machines at once; others come, with their addresses."""
     hosts = [host.name for host in course.site.cluster.hosts]
     name = course.backup()
-    course.breaks()
     course.site.dead(*hosts)
     with course.step("restore"):
         course.site.quorate("restore", name, "--yes", *_each("--replace", hosts))
@@ -288,7 +285,6 @@ def rolled_back(course: Course) -> None:
     site.run("kubectl create configmap needed --from-literal=by=all -o name", master)
     name = course.backup()
     site.run("kubectl delete configmap needed -o name", master)
-    course.breaks()
     killed = []
     with course.step("restore"):
         for _ in range(3):
@@ -313,7 +309,6 @@ def ghost(course: Course) -> None:
     site = course.site
     *there, away = _members(site)
     name = course.backup()
-    course.breaks()
     fault.kill(site.cluster.name, away)
     with course.step("restore"):
         site.quorate("restore", name, "--yes", "--roll-back", "--without", away)

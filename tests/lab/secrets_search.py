@@ -15,7 +15,7 @@ import secrets
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -23,6 +23,7 @@ import secret_forms
 from deployed import Deployed
 from secret_forms import Secrets
 
+from quorate.backup.places import local_folder
 from quorate.core import QuorateError
 from quorate.lab import record
 from quorate.render.sh import heredoc, quote
@@ -48,12 +49,19 @@ def state_of(deployed: Deployed) -> Path:
 
 
 def known(deployed: Deployed, **more: bytes) -> dict[str, tuple[bytes, ...]]:
-    """Every secret of a cluster: private keys, random values, the key of its copies, the key of the lab's SSH.
+    """Every secret of a cluster: private keys, random values, the key of its copies and backups, what opens the places
+    of these, the key of the lab's SSH.
 
     `more` are others by name, such as a passphrase or a sudo password.
     """
     state = state_of(deployed)
     found = {name: secret_forms.plain(content) for name, content in more.items()} | secret_forms.of_state(state)
+    for number, place in enumerate(deployed.cluster.backup.places):
+        if place.ssh is not None:
+            found[f"key of place {number}"] = secret_forms.openssh(place.ssh.key.read_bytes())
+        elif place.s3 is not None:
+            _, _, secret = place.s3.login_file.read_bytes().partition(b":")
+            found[f"login of place {number}"] = secret_forms.plain(secret)
     if lab := record.find(deployed.cluster.name):
         found["lab key"] = secret_forms.pem(lab.key.read_bytes())
     return secret_forms.without_public(found, state)
@@ -80,13 +88,21 @@ class Seen:
         return sorted(hits)
 
 
-def _here() -> bytes:
-    """Arguments and environment of this machine's own processes of quorate."""
+def backups_of(deployed: Deployed) -> list[Path]:
+    """The folders of this machine in which its backups lie, and are proved."""
+    places = [place.folder for place in deployed.cluster.backup.places if place.folder is not None]
+    return list(dict.fromkeys((local_folder(deployed.cluster, deployed.file, None), *places)))
+
+
+def _here(folders: Sequence[Path]) -> bytes:
+    """Arguments and environment of this machine's own processes of quorate, and of those that work in these folders,
+    such as a throw-away API server."""
     found = []
     for process in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
             arguments = (process / "cmdline").read_bytes()
-            if b"quorate" in arguments:
+            works = (process / "cwd").readlink()
+            if b"quorate" in arguments or any(works.is_relative_to(each) for each in folders):
                 found.append(arguments + b"\0" + (process / "environ").read_bytes())
     return b"\0".join(found).replace(b"\0", b"\n")
 
@@ -104,7 +120,7 @@ async def _sample(deployed: Deployed, seen: Seen, stop: threading.Event) -> None
 
     async def here() -> None:
         while not stop.is_set():
-            seen.take("processes here", await asyncio.to_thread(_here))
+            seen.take("processes here", await asyncio.to_thread(_here, backups_of(deployed)))
             await asyncio.sleep(0.1)
 
     try:
@@ -135,20 +151,22 @@ def sampled(deployed: Deployed) -> Iterator[Seen]:
     assert all(seen.looks[f"{host.name} processes"] for host in deployed.cluster.hosts), f"not looked at: {seen.looks}"
 
 
-def script(known: Secrets, root: str = "/") -> str:
-    """sh that prints `place<TAB>what was found` for the journal, logs, and files that others can read.
+def script(known: Secrets, backups: str, root: str = "/") -> str:
+    """sh that prints `place<TAB>what was found` for the journal, logs, files that others can read, and whatever lies in
+    the folder of backups: all that is sealed, and no run has left there what is not.
 
     The patterns lie in memory meanwhile, in a file for root alone.
     """
     patterns = "".join(f"{form.decode()}\n" for forms in known.values() for form in forms)
     pruned = " -o ".join(f"-path {quote(path)}" for path in PRUNED)
+    always = " ".join(quote(root.rstrip("/") + folder) for folder in ("/var/log", backups))
     return (
         "umask 077; p=$(mktemp -p /run); trap 'rm -f \"$p\"' EXIT\n"
         f'cat >"$p" {heredoc(patterns)}\n'
         "journalctl --no-pager -o export 2>/dev/null | grep -aoFf \"$p\" | sort -u | sed 's/^/journal\\t/'\n"
         # What others can't come to, because a folder above is closed, they can't read.
         f"{{ find {quote(root)} -xdev \\( {pruned} -o -type d ! -perm -001 \\) -prune -o "
-        f"-type f -perm -004 -size -{LARGEST} -print0; find {quote(root.rstrip('/'))}/var/log -type f -print0; }} "
+        f"-type f -perm -004 -size -{LARGEST} -print0; find {always} -type f -print0; }} "
         "2>/dev/null | xargs -0 -r grep -aHoFf \"$p\" -- 2>/dev/null | sort -u | sed 's/:\\([^:]*\\)$/\\t\\1/'\n"
     )
 
@@ -163,7 +181,8 @@ def read(output: str, known: Secrets) -> Found:
 
 
 def searched(deployed: Deployed, outputs: Mapping[str, str | bytes], secrets: Secrets | None = None) -> Found:
-    """Where any secret was found: in the outputs by name, in the state folder outside of its place, on the hosts."""
+    """Where any secret was found: in the outputs by name, in the state folder outside of its place, in backups and
+    beside them, on the hosts."""
     what = known(deployed) if secrets is None else secrets
     found: Found = []
     for place, text in outputs.items():
@@ -172,7 +191,11 @@ def searched(deployed: Deployed, outputs: Mapping[str, str | bytes], secrets: Se
     for path in sorted(state.rglob("*")):
         if path.is_file() and path.relative_to(state).parts[0] not in LIVES_IN:
             found += [(str(path.relative_to(state)), name) for name in secret_forms.within(path.read_bytes(), what)]
-    for host, output in deployed.run(script(what)).items():
+    for folder in backups_of(deployed):
+        for path in sorted(folder.rglob("*")):
+            if path.is_file():
+                found += [(str(path), name) for name in secret_forms.within(path.read_bytes(), what)]
+    for host, output in deployed.run(script(what, deployed.cluster.backup.folder)).items():
         found += [(f"{host} {place}", name) for place, name in read(output, what)]
     return found
 

@@ -17,6 +17,11 @@ def pem(content: bytes) -> tuple[bytes, ...]:
     return *body, base64.b64encode(content), base64.b64encode(der), content.hex().encode(), der.hex().encode()
 
 
+def openssh(content: bytes) -> tuple[bytes, ...]:
+    """A key of OpenSSH's own format: the first line is the same in all of them."""
+    return pem(content)[1:]
+
+
 def plain(content: bytes) -> tuple[bytes, ...]:
     """A text."""
     text = content.strip()

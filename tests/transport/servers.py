@@ -214,7 +214,7 @@ def sshd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ResolvedSsh]:
     keys(folder)
     port = free_port()
     (folder / "config").write_text(
-        f"Port {port}\nListenAddress 127.0.0.1\nHostKey {folder}/hostkey\nPidFile none\n"
+        f"Port {port}\nListenAddress 127.0.0.1\nHostKey {folder}/hostkey\nPidFile {folder}/pid\n"
         f"AuthorizedKeysFile {folder}/id.pub\nStrictModes no\nPermitRootLogin yes\nUsePAM no\nMaxSessions 10\n"
         "Subsystem sftp internal-sftp\n"
     )

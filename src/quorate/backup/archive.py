@@ -50,7 +50,6 @@ def write(path: Path, parts: Sequence[Part]) -> str:
 
     It is there whole or not at all. Raises OSError for the disk, and whatever a part raises. The folder must exist.
     """
-    atomic.sweep_beside(path)
     with atomic.replacing(path) as file, tarfile.open(fileobj=file, mode="w", format=tarfile.GNU_FORMAT) as tar:
         sums = "".join(f"{_add(tar, file, name, fill)}  {name}\n" for name, fill in parts).encode()
         _add(tar, file, SUMS, lambda out: out.write(sums))
@@ -137,10 +136,14 @@ def check(path: Path) -> Whole:
     found: dict[str, str] = {}
     small: dict[str, bytes] = {}
     with _tar(path) as tar:
+        length = path.stat().st_size
         for info in tar:
             content = tar.extractfile(info) if info.isreg() else None
             if content is None or info.name not in MEMBERS or info.name in found:
                 raise QuorateError(f"{name}: {info.name!a} does not belong into a backup", FIX)
+            if info.offset_data + info.size > length:
+                there = max(0, length - info.offset_data)
+                raise QuorateError(f"{name}: {info.name} is cut off: {there} of its {info.size} bytes are there", FIX)
             digest = hashlib.sha256()
             if info.name in (MANIFEST, SUMS):
                 if info.size > SMALL:
@@ -156,11 +159,10 @@ def check(path: Path) -> Whole:
 
 def _judged(path: Path, found: dict[str, str], small: dict[str, bytes]) -> Whole:
     name = path.name
-    if SUMS not in found:
-        raise QuorateError(f"{name}: SHA256SUMS is missing: it was cut off, or never finished", FIX)
     order = [member for member in MEMBERS if member in found]
     if lost := [member for member in MEMBERS if member not in found and member != IDENTITY]:
-        raise QuorateError(f"{name}: {', '.join(lost)} is missing", FIX)
+        why = ": it was cut off, or never finished" if SUMS in lost else ""
+        raise QuorateError(f"{name}: {', '.join(lost)} is missing{why}", FIX)
     sums = "".join(f"{found[member]}  {member}\n" for member in order if member != SUMS).encode()
     if list(found) != order or small[SUMS] != sums:
         told = small[SUMS].decode("ascii", "replace").splitlines()

@@ -1,5 +1,6 @@
 """What a place that keeps backups can do, and the simplest of them, a folder."""
 
+import re
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,8 +8,12 @@ from pathlib import Path
 from typing import Protocol
 
 from quorate import atomic
+from quorate.backup import archive, proof
 from quorate.core import QuorateError
 from quorate.spec.cluster import Cluster
+
+_OURS = re.compile(f"{archive.NAME.pattern}({re.escape(archive.SUFFIX)}|{re.escape(proof.SUFFIX)})")
+"""Names of sets and their proofs."""
 
 
 @dataclass(frozen=True)
@@ -66,11 +71,10 @@ class FolderPlace:
         """Copy it there; what lies there already stays."""
         to = self.folder / path.name
         try:
-            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            ready(self.folder)
             if to.exists() and to.samefile(path):
                 return
             atomic.demand(self.folder, [path.stat().st_size])
-            atomic.sweep_beside(to)
             with path.open("rb") as source, atomic.replacing(to) as target:
                 shutil.copyfileobj(source, target, 2**20)
         except OSError as error:
@@ -114,6 +118,12 @@ class FolderPlace:
     def _failed(self, error: OSError) -> QuorateError:
         place = error.filename or self.folder
         return QuorateError(f"{place}: can't be used: {error.strerror or error}", "check the folder and the disk")
+
+
+def ready(folder: Path) -> None:
+    """Make a folder for backups, without what runs that were killed have left of them there. Raises OSError."""
+    atomic.make_folder(folder)
+    atomic.sweep_named(folder, _OURS)
 
 
 def default_folder(file: Path) -> Path:

@@ -27,6 +27,13 @@ def _newest(names: Iterable[str], cluster: str) -> list[str]:
     return sorted((found[0] for found in read if found["cluster"] == cluster), reverse=True)
 
 
+def stale(names: Iterable[str], now: datetime) -> list[str]:
+    """What uploads that ended in the middle have left at a place for more than a day, of its files' names."""
+    since = f"{now - timedelta(days=1):%Y%m%dT%H%M%SZ}"
+    read = {name: archive.NAME.match(name[1:]) for name in names if name[:1] == "." and name.endswith("part")}
+    return [name for name, found in read.items() if found and found["time"] < since]
+
+
 async def tidy(place: Place, cluster: str, keep: Keep, now: datetime) -> list[str]:
     """Remove them from a place; their names. A proof goes first: a set without one is looked at again.
 

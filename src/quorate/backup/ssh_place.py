@@ -3,11 +3,13 @@
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from quorate import atomic
 from quorate.backup.places import Item
+from quorate.backup.retention import stale
 from quorate.core import QuorateError
 from quorate.render.backup_places import label
 from quorate.spec.sections import Place as Spec
@@ -35,12 +37,15 @@ class SshPlace:
 
     async def put(self, path: Path) -> None:
         """Bring a file there, under another name until it is whole and written through."""
-        from asyncssh import SFTPOpUnsupported
+        from asyncssh import SFTPNoSuchFile, SFTPOpUnsupported
 
         part = f".{path.name}.part"
         async with self._there() as sftp:
             if not await sftp.exists(self.where.path):
                 await sftp.mkdir(self.where.path)
+            for left in stale(map(str, await sftp.listdir(self.where.path)), datetime.now(UTC)):
+                with suppress(SFTPNoSuchFile):
+                    await sftp.remove(self._at(left))
             async with sftp.open(self._at(part), "wb") as target:
                 with path.open("rb") as source:
                     while piece := source.read(PIECE):

@@ -12,6 +12,7 @@ from quorate.backup import archive, proof
 from quorate.backup.incoming import Incoming
 from quorate.backup.manifest import Manifest, StateMark
 from quorate.backup.names import Names
+from quorate.backup.places import ready
 from quorate.backup.proof import Proof
 from quorate.component.etcd import etcdctl
 from quorate.component.settings.backup import taking
@@ -125,9 +126,9 @@ async def take(
         sealed = age.seal(bundle.pack(mark.sequence), keys)
         small = {archive.MANIFEST: told.to_json(), archive.IDENTITY: seal.locked(store) or b"", archive.STATE: sealed}
         path = folder / f"{_name(told)}{archive.SUFFIX}"
-        atomic.demand(folder, [told.etcd.size, *(len(each) for each in small.values())])
         try:
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            ready(folder)
+            atomic.demand(folder, [told.etcd.size, *(len(each) for each in small.values())])
             digest = await _bring(via, host, place, told, path, small, keys, say)
             proved = proof.from_host(told, digest)
             if proved is not None:

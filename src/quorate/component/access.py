@@ -8,7 +8,7 @@ from quorate.pki.profiles import ADMINS, KUBELET_CLIENTS
 from quorate.render import yaml
 from quorate.render.kubeconfig import kubeconfig
 from quorate.render.sh import quote
-from quorate.resource.kube import Manifest, kubectl
+from quorate.resource.kube import Manifest, kubectl, unless_away
 from quorate.resource.resource import Resource
 from quorate.resource.system import Setting
 from quorate.spec.cluster import Host
@@ -61,17 +61,19 @@ def resources(context: Context, host: Host) -> Iterator[Resource]:
     )
     yield Manifest(host=host.name, title="access", text=yaml.dump_all(BINDINGS), server=server, credential=credential)
     for was in (was for cluster in context.former for was in cluster.workers if was.name in context.replaced):
-        yield _stale_node(context, kubectl(server), host, was)
+        yield _stale_node(context, server, host, was)
 
 
-def _stale_node(context: Context, run: str, host: Host, was: Host) -> Setting:
+def _stale_node(context: Context, server: str, host: Host, was: Host) -> Setting:
     """The node object of the machine that was replaced: its machine-id tells it from the new one's."""
+    run = kubectl(server)
     node, machine = quote(was.node), context.of(was).machine_id
+    ask = f"{run} get node {node} --ignore-not-found -o 'jsonpath={{.status.nodeInfo.machineID}}'"
     return Setting(
         host=host.name,
         what=f"node {was.node} of the old machine",
         want=(("node", "gone"),),
-        check=f"id=$({run} get node {node} --ignore-not-found -o 'jsonpath={{.status.nodeInfo.machineID}}') || exit 0\n"
+        check=f"{unless_away(server)}id=$({ask}) || exit 0\n"
         f'case "$id" in ""|{quote(machine)}) echo node=gone;; *) echo node=there;; esac',
         script=f"{run} delete node {node} --ignore-not-found",
         removes=True,

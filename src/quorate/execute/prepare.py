@@ -176,19 +176,29 @@ async def prepare(
     notes = (*notes, *final)
     stages = stages[next((n for n, each in enumerate(stages) if each.name == stage), 0) :]
     # What is taken away is all that any of them names.
-    compiled, plan, further = await _first(stages, via, lost=alone, notes=notes, passes=guarded)
+    compiled, plan, further = await _first(stages, via, lost=alone, notes=notes, passes=guarded, ahead=not stage)
     why = {host: str(error) for host, error in lost.items()}
     return Prepared(context, compiled, plan, further, store, past, why, text, operation.NAME, ends, out)
 
 
 async def _first(
-    stages: Sequence[Stage], via: Transport, *, lost: Sequence[str], notes: tuple[str, ...], passes: bool
+    stages: Sequence[Stage],
+    via: Transport,
+    *,
+    lost: Sequence[str],
+    notes: tuple[str, ...],
+    passes: bool,
+    ahead: bool,
 ) -> tuple[Compiled, Plan, tuple[Later, ...]]:
-    """The first stage that has something to do, if any has and others are passed over, and what comes after it."""
+    """The first stage that has something to do, if any has and others are passed over, and what comes after it.
+
+    Without `ahead` what later stages alone name is not asked: it may hang on an API that does not serve just now, and
+    is looked at when its stage comes.
+    """
     for number, stage in enumerate(stages):
         compiled = compile_stage(stage)
         rest = later(compiled, map(compile_stage, stages[number + 1 :]))
-        plan, further = await observe(compiled, via, rest, lost=lost, notes=notes)
+        plan, further = await observe(compiled, via, rest, lost=lost, notes=notes, ahead=ahead)
         if plan.changes or not passes or not any(each.plan.changes for each in further):
             break
     return compiled, plan, further
@@ -394,9 +404,13 @@ async def observe(
     *,
     lost: Sequence[str] = (),
     notes: tuple[str, ...] = (),
+    ahead: bool = True,
 ) -> tuple[Plan, tuple[Later, ...]]:
-    """Look at every resource of a stage, and at what later ones add; hosts known to be lost are not asked again."""
-    resources = {resource.key: resource for each in (compiled, *rest) for resource in reversed(each.resources)}
+    """Look at every resource of a stage, and `ahead` at what later ones add; hosts known to be lost are not asked
+    again.
+    """
+    stages = (compiled, *rest) if ahead else (compiled,)
+    resources = {resource.key: resource for each in stages for resource in reversed(each.resources)}
     resources |= {resource.key: resource for resource in compiled.resources}
     # What only waits for what others do has nothing to tell before they have.
     asked = [each for each in resources.values() if each.host not in lost and not (each.waits and each.watches)]

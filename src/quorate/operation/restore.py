@@ -29,7 +29,7 @@ from quorate.operation import leaving
 from quorate.operation.stage import Refusal, Stage
 from quorate.render.sh import quote
 from quorate.resource.fence import PLACE, Fence
-from quorate.resource.kube import kubectl
+from quorate.resource.kube import kubectl, unless_away
 from quorate.resource.resource import Resource
 from quorate.resource.system import Setting
 from quorate.resource.unit import Ready, Stopped, Unit
@@ -262,12 +262,13 @@ def _served(context: Context, restoring: Restoration, groups: Groups) -> Iterato
 
 
 def _node_gone(context: Context, node: str, after: frozenset[Key]) -> Setting:
-    run = kubectl(f"https://{context.api_host.ip}:{context.cluster.apiserver.port}")
+    server = f"https://{context.api_host.ip}:{context.cluster.apiserver.port}"
+    run = kubectl(server)
     return Setting(
         host=context.api_host.name,
         what=f"node {node} of before",
         want=(("node", "gone"),),
-        check=f"on=$({run} get node {quote(node)} --ignore-not-found -o name) || exit 0\n"
+        check=f"{unless_away(server)}on=$({run} get node {quote(node)} --ignore-not-found -o name) || exit 0\n"
         '[ -n "$on" ] && echo node=there || echo node=gone',
         script=f"{run} delete node {quote(node)} --ignore-not-found",
         explicit=after,

@@ -22,7 +22,7 @@ def kubectl(server: str, config: str = kubeconfig("admin"), *, timeout: str = "1
     return sh(f"{BIN}/kubectl", f"--kubeconfig={config}", f"--server={server}", f"--request-timeout={timeout}")
 
 
-def _unless_away(server: str) -> str:
+def unless_away(server: str) -> str:
     """sh that ends here when the API server is away, which the tool finds out that starts fastest."""
     ask = "curl -gsfk --noproxy '*' --connect-timeout 1 --max-time 3 -o /dev/null"
     return f"{ask} {quote(server + '/readyz')} || exit 0\n"
@@ -77,7 +77,7 @@ class Manifest(Resource):
         digest, run, record = self.desired["text"], kubectl(self.server), self._record()
         return Probe(
             "script",
-            f"{_unless_away(self.server)}"
+            f"{unless_away(self.server)}"
             f'q_now=$({self._revisions()} {heredoc(self.text)}\n) && q_now="{digest} $q_now" || q_now=\n'
             f'if [ -n "$q_now" ] && [ "$q_now" = "$(cat {record} 2>/dev/null)" ]; then q_rc=0; else\n'
             f"{run} diff --server-side --force-conflicts -f - {heredoc(self.text)}\n"
@@ -154,7 +154,7 @@ class KeyPair(Resource):
         path = r"jsonpath={.data.tls\.crt} {.data.tls\.key}"
         asked = sh("get", "secret", "-n", self.namespace, self.title, "--ignore-not-found", "-o", path)
         ask = f'q_pair=$({kubectl(self.server)} {asked}) && printf %s "$q_pair" | sha256sum'
-        return Probe("script", f"{_unless_away(self.server)}{ask}")
+        return Probe("script", f"{unless_away(self.server)}{ask}")
 
     def parse(self, answer: str) -> State | None:
         """Not knowable while the API is away; one that is not there has the digest of nothing."""
@@ -214,7 +214,7 @@ class NodeMarks(Resource):
             '{{range .spec.taints}}taint {{.key}}:{{.effect}}={{with .value}}{{.}}{{end}}{{"\\n"}}{{end}}'
         )
         asked = sh("get", "node", self.node, "-o", f"go-template={template}")
-        return Probe("script", f"{_unless_away(self.server)}{kubectl(self.server)} {asked}")
+        return Probe("script", f"{unless_away(self.server)}{kubectl(self.server)} {asked}")
 
     def parse(self, answer: str) -> State | None:
         """Those that are ours to set or to take away; not knowable while the API is away."""
