@@ -54,6 +54,12 @@ def _disturbs(context: Context, stop: Stop) -> bool:
     return runtimes or parts(was["kubernetes"])[:2] != parts(now["kubernetes"])[:2]
 
 
+def drains(context: Context) -> bool:
+    """Whether nodes are drained on the way."""
+    moved = (stop for stop in context.stops if stop.move.part == NODES)
+    return any(stop.cluster.rollout.drain or _disturbs(context, stop) for stop in moved)
+
+
 def _drained(cluster: Cluster) -> Cluster:
     return cluster.model_copy(update={"rollout": cluster.rollout.model_copy(update={"drain": True})})
 
