@@ -6,13 +6,15 @@ from quorate import atomic
 from quorate.artifact.golang import locks
 from quorate.cli.output import Output
 from quorate.cli.plan import show_plan
-from quorate.core import SpecError, UsageError
+from quorate.core import PlanError, SpecError, UsageError
 from quorate.spec.edit import with_kubernetes
 from quorate.spec.load import load
 from quorate.spec.versions import parts
 
 
-async def upgrade_to(out: Output, file: Path, to: str, *, verbose: bool, json: bool) -> int:
+async def upgrade_to(
+    out: Output, file: Path, to: str, waivers: tuple[str, ...] = (), *, verbose: bool, json: bool
+) -> int:
     """Show the plan of the file as it would be, and write it; a plan that is refused leaves the file as it is."""
     was = load(file).versions.kubernetes
     version = _release(to, file)
@@ -26,7 +28,10 @@ async def upgrade_to(out: Output, file: Path, to: str, *, verbose: bool, json: b
         except SpecError as error:
             error.message = f"with Kubernetes {version}: {error.message}".replace(str(trial), str(file))
             raise
-        code = await show_plan(out, trial, (), (), (), frozenset(), frozenset(), verbose=verbose, json=json)
+        nobody = frozenset[str]()
+        code = await show_plan(out, trial, (), (), (), nobody, nobody, waivers, verbose=verbose, json=json)
+        if code == PlanError.exit_code:
+            return code
         atomic.write(file, trial.read_bytes())
     finally:
         trial.unlink(missing_ok=True)

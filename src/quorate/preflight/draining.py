@@ -1,6 +1,7 @@
 """Judges of nodes, and of the pods that a drain does not move, or takes something from."""
 
 from quorate.operation.upgrade import drains
+from quorate.plan.words import many
 from quorate.preflight.check import Question, World
 from quorate.preflight.running import asks, run, some, whole
 from quorate.render import cluster_questions
@@ -8,10 +9,10 @@ from quorate.report.findings import Verdict, failed, passed, unchecked, warned
 from quorate.spec.cluster import Host
 
 TAKEN = {
-    "bare": "no controller makes anew",
-    "emptyDir": "lose what is in an emptyDir",
-    "hostPath": "leave what is in a hostPath behind",
-    "local": "wait for their node's own volume",
+    "bare": "without a controller, which nobody makes anew",
+    "emptyDir": "with an emptyDir, which goes",
+    "hostPath": "with a hostPath, which stays behind",
+    "local": "with a volume of its node, for which it waits",
 }
 """What a drain does to pods, by what `render.cluster_questions.LOST` calls it."""
 
@@ -84,5 +85,5 @@ def pods(world: World, host: Host) -> Verdict | None:
         if kind in counts:
             names = [each[1] for each in words if each[0] == kind]
             more = ", ..." if counts[kind] > len(names) else ""
-            told.append(f"{counts[kind]} that {what} ({', '.join(names)}{more})")
+            told.append(f"{many(counts[kind], 'pod')} {what} ({', '.join(names)}{more})")
     return warned("; ".join(told)) if told else passed()

@@ -54,7 +54,7 @@ PODS = (
 )
 LOST = """\
 function told(kind) { if (++count[kind] <= 3) print kind, $2 }
-$1 == "asked" { print; next }
+$1 == "asked" { whole = 1; next }
 $1 == "claim" { pinned["claim:" $2] = 1; next }
 $1 != "pod" || $3 == "Succeeded" || $3 == "Failed" || $4 == "owner:DaemonSet" || $4 == "owner:Node" { next }
 {
@@ -65,7 +65,7 @@ $1 != "pod" || $3 == "Succeeded" || $3 == "Failed" || $4 == "owner:DaemonSet" ||
     if ((kind == "emptyDir" || kind == "hostPath" || kind == "local") && !seen[kind]++) told(kind)
   }
 }
-END { for (kind in count) print "count", kind, count[kind] }
+END { for (kind in count) print "count", kind, count[kind]; if (whole) print "asked" }
 """
 """Of lines of `LOCAL_CLAIMS` and `PODS`: how many pods a drain takes something from, by what, and some of each."""
 
