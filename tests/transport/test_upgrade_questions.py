@@ -4,7 +4,7 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from etcd_real import built
+from cluster_programs import of_line
 from state_folders import NOW, cluster
 
 from quorate.render import cluster_questions as asks
@@ -150,7 +150,7 @@ async def _answers(work: Path) -> dict[str, list[str]]:
     programs.mkdir()
     place.mkdir()
     for part, version in (("etcd", "3.7"), ("kubernetes", "1.37")):
-        for program in built(part, version, work / f"built-{part}").iterdir():
+        for program in of_line(part, version).iterdir():
             (programs / program.name).symlink_to(program)
     Store.beside(work / "cluster.yaml", "c").secrets(cluster(), NOW, persist=True)
     for name in ("sa.key", "sa.pub"):
