@@ -68,7 +68,7 @@ def removed_apis(world: World, host: Host) -> Verdict | None:
     wrong = [_name(each) for each in gone if not _alone(world, _row(each))]
     stored = [words[1:] for line in lines if (words := line.split())[:1] == ["stored"]]
     told = [f"was asked for {some(sorted(set(wrong)))}"] if wrong else []
-    told += [f"{count} {name} are stored, and nothing takes their place" for name, count in stored]
+    told += [f"{' '.join(reversed(each))} are stored, and nothing takes their place" for each in stored]
     if told:
         return failed("; ".join(told))
     if written := _written(world, host):
@@ -79,7 +79,8 @@ def removed_apis(world: World, host: Host) -> Verdict | None:
 
 def _written(world: World, host: Host) -> list[str]:
     lines = world.answer(host, WRITES.name).splitlines() if asks(world, host) else []
-    return [f"{what} as {api} by {who}" for what, api, who in (line.split(None, 2) for line in lines)]
+    words = (line.split(None, 2) for line in lines)
+    return [f"{each[0]} as {each[1]} by {each[2]}" for each in words if len(each) == 3]
 
 
 def _alone(world: World, row: Removed | None) -> bool:

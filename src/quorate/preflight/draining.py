@@ -62,11 +62,10 @@ def budgets(world: World, host: Host) -> Verdict | None:
         return unchecked()
     held: dict[str, list[str]] = {}
     budget = ""
-    for line in lines:
-        words = line.split()
-        if words[0] == "budget":
-            budget = words[1]
-        elif words[0] == "on":
+    for words in map(str.split, lines):
+        if words[:1] == ["budget"]:
+            budget = words[-1]
+        elif words[:1] == ["on"] and len(words) == 3:
             held.setdefault(budget, []).append(f"{words[2]} on {words[1]}")
     told = [f"{name} ({some(pods, 3)})" for name, pods in held.items()]
     return warned(f"no disruption is allowed: {some(told)}") if told else passed()
@@ -78,8 +77,8 @@ def pods(world: World, host: Host) -> Verdict | None:
         return None
     if (lines := whole(world.answer(host, PODS.name))) is None:
         return unchecked()
-    words = [line.split() for line in lines]
-    counts = {each[1]: int(each[2]) for each in words if each[0] == "count"}
+    words = [each for each in map(str.split, lines) if len(each) in (2, 3)]
+    counts = {each[1]: int(each[2]) for each in words if each[0] == "count" and each[-1].isdigit()}
     told = []
     for kind, what in TAKEN.items():
         if kind in counts:

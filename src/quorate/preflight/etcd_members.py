@@ -1,5 +1,6 @@
 """Judge of etcd's members before one is stopped: each well, none behind, none of a release that may not return."""
 
+from quorate.component.context import address
 from quorate.component.etcd import etcdctl
 from quorate.execute import members
 from quorate.execute.members import Member
@@ -17,6 +18,8 @@ def _ask(world: World, host: Host) -> str:
     return f"echo asked\n{health} && echo healthy\n{members.questions(host)['member']}"
 
 
+BEHIND = 10_000
+"""Entries of the log that a member may have to apply yet, as the questions are not asked at one moment."""
 MEMBER = Question("etcd member", _ask)
 
 
@@ -42,8 +45,19 @@ def sound(world: World, host: Host) -> Verdict | None:
         return failed("the member is a learner: it does not vote, and can't be counted on while another restarts")
     if not mine.healthy:
         return failed("the member is not healthy")
+    if (late := max(member.applied for member in every) - mine.applied) > BEHIND:
+        return failed(f"the member is {late} entries of the log behind")
+    if host == world.cluster.members[0] and (joining := _learners(world)):
+        return failed(f"a member of no host of ours is a learner: {', '.join(joining)}")
     others = {member.version for member in every if member.version} - {mine.version}
     return _flawed(world, mine.version) or _mixed(world, mine.version, others) or passed(mine.version)
+
+
+def _learners(world: World) -> list[str]:
+    """Those that no host of the file runs."""
+    ours = {host.ip for host in world.cluster.members}
+    found = (each for each in world.context.facts.members if each.learner and address(each) not in ours)
+    return [each.name or address(each) for each in found]
 
 
 def _flawed(world: World, version: str) -> Verdict | None:

@@ -23,7 +23,7 @@ def run(world: World, host: Host) -> str:
 def whole(answer: str) -> list[str] | None:
     """The lines of an answer that came to its end; None of one that did not."""
     *lines, last = answer.splitlines() or [""]
-    return lines if last == "asked" else None
+    return [line for line in lines if line.strip()] if last == "asked" else None
 
 
 def some(names: list[str], most: int = 6) -> str:

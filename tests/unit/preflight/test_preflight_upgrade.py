@@ -23,6 +23,7 @@ from quorate.preflight.runner import parse, script
 from quorate.render.cluster_questions import served as asks_served
 from quorate.report.findings import Status
 from quorate.resource.file import Binary
+from quorate.spec.facts import Member
 
 P, F, WARN, U = Status.PASSED, Status.FAILED, Status.WARNED, Status.UNCHECKED
 MASTERS = ("m1", "m2", "m3")
@@ -218,10 +219,14 @@ def test_manifests_in_a_version_that_goes_are_told_with_their_writer() -> None:
     assert "podsecuritypolicies" not in text
 
 
-def member(version: str, *errors: str, id: int = 26, healthy: bool = True, learner: bool = False) -> str:
-    status = {"header": {"member_id": id, "revision": 7}, "version": version, "leader": 26, "dbSize": 1}
+def member(
+    version: str, *errors: str, id: int = 26, healthy: bool = True, learner: bool = False, applied: int = 40_000
+) -> str:
+    status: dict[str, object] = {"header": {"member_id": id, "revision": 7}, "version": version, "leader": 26}
+    status |= {"dbSize": 1, "raftAppliedIndex": applied}
     status |= {"isLearner": True} if learner else {}
-    told = json.dumps([{"Endpoint": "x", "Status": {**status, **({"errors": list(errors)} if errors else {})}}])
+    status |= {"errors": list(errors)} if errors else {}
+    told = json.dumps([{"Endpoint": "x", "Status": status}])
     return "\n".join(["asked", *(["healthy"] if healthy else []), told])
 
 
@@ -261,6 +266,8 @@ def of_members(*said: str, **more: str) -> World:
         ((member("3.6.11", learner=True), "", ""), F, "is a learner"),
         (("asked", "", ""), F, "does not answer"),
         ((member("3.6.11", "memberID:26 alarm:NOSPACE ", healthy=False), "", ""), F, "alarm NOSPACE, raised by m1"),
+        ((member("3.6.11", applied=100), member("3.6.11"), ""), F, "39900 entries of the log behind"),
+        ((member("3.6.11", applied=31_000), member("3.6.11"), ""), P, "3.6.11"),
         ((member("3.6.11"), member("3.6.16"), ""), WARN, "other members 3.6.16: an upgrade goes on there"),
         ((member("3.6.11"), member("3.5.21"), ""), F, "other members 3.5.21, and the way begins at 3.6.11"),
         (("", "", ""), U, ""),
@@ -270,6 +277,27 @@ def test_members(said: tuple[str, ...], status: Status, words: str) -> None:
     found = judged(of_members(*said, etcd="3.6.11", to_etcd="3.6.16"), "etcd-members", "m1")
     assert found is not None
     assert (found[0], words in found[1]) == (status, True), found
+
+
+def test_a_learner_that_no_host_of_the_file_runs() -> None:
+    there = of_members(*(member("3.6.11"),) * 3)
+    facts = there.context.facts
+    listed = (Member("a", "old", "https://10.0.9.99:2380", True), Member("b", "m2", "https://10.0.9.12:2380", True))
+    hosts = {name: replace(each, members=listed) for name, each in facts.hosts.items()}
+    there = replace(there, context=replace(there.context, facts=replace(facts, hosts=hosts)))
+    assert judged(there, "etcd-members", "m1") == (F, "a member of no host of ours is a learner: old")
+    assert judged(there, "etcd-members", "m2") == (P, "3.6.11")
+
+
+@pytest.mark.parametrize(
+    "noise", ["Error executing template: x\n\n\traw data was: {}", "budget", "count\non\nused {", "stored"]
+)
+def test_noise_breaks_no_judge(noise: str) -> None:
+    there = upgrading("1.24.17", "1.25.16")
+    questions = {question.name for check in upgrade_catalog.CHECKS for question in check.asks}
+    for text in (noise, f"{noise}\nasked"):
+        told = replace(there, answers={"m1": dict.fromkeys(questions, text)})
+        assert {finding.id for finding in judge(told)} >= {check.id for check in upgrade_catalog.CHECKS}
 
 
 def test_members_of_a_bad_release_go_to_a_good_one_of_their_line_before_all_else() -> None:
