@@ -37,7 +37,8 @@ SLOW := tests/transport tests/artifact tests/cli/test_interrupt.py $(wildcard $(
 # Those that run programs which are built, and what has to do with backups: side by side with the others. On a new machine
 # they wait for the newest to be built; etcd's other lines they build themselves.
 BUILT := $(wildcard tests/transport/test_backup_*.py) $(addprefix tests/,$(addprefix transport/test_,etcd_space.py \
-  restored_etcd.py) unit/spec/test_known.py unit/resource/test_trials.py unit/component/test_etcd_disk.py)
+  restored_etcd.py upgrade_questions.py) $(addprefix unit/,spec/test_known.py resource/test_trials.py \
+  component/test_etcd_disk.py))
 FIRST := $(filter-out $(BUILT),$(filter-out tests/transport,$(SLOW)) $(wildcard tests/transport/test_*.py))
 # Stories that wait more than they compute, and bear being disturbed: they run beside the described cluster's. Those
 # first that need no binaries: on a new machine the other side builds them meanwhile.

@@ -33,8 +33,7 @@ BEGIN, END = "<!-- ladder: made by bench/ladder.py -->", "<!-- end of ladder -->
 
 def versions() -> list[str]:
     """One of each minor, the latest patch that has a lock; the oldest first."""
-    found = [folder.name.removeprefix("kubernetes-") for folder in locks.SHIPPED.glob("kubernetes-*")]
-    latest = {parts(version)[:2]: version for version in sorted(found, key=parts)}
+    latest = {parts(version)[:2]: version for version in locks.kubernetes(None)}
     return [latest[minor] for minor in sorted(latest)]
 
 

@@ -86,12 +86,18 @@ def takes(signature: inspect.Signature) -> set[str]:
     return {each.name for each in given} | (set() if many else {"no more words"})
 
 
+OPTIONS = {"to": "1.20.2"}
+"""What stands after options that a verb can't do without."""
+
+
 def words(verb: tuple[str, ...], signature: inspect.Signature) -> list[str]:
     """The verb with all that it needs, and a yes to what it would ask."""
     said = list(verb)
     for each in signature.parameters.values():
         if each.name == "yes":
             said += ["--yes"] if each.default is False else ["--yes", "tiny"]
+        elif each.default is each.empty and each.kind is each.KEYWORD_ONLY:
+            said += [f"--{each.name}", OPTIONS[each.name]]
         elif each.default is each.empty and each.kind is not each.VAR_POSITIONAL:
             said.append("master01")
     return said

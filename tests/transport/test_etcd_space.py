@@ -9,9 +9,9 @@ from etcd_cluster import NEW, OLD, QUOTA, EtcdCluster, etcd_cluster
 
 from quorate.component.etcd import etcdctl
 from quorate.core import ApplyFailed, CommandFailed, PlanError
+from quorate.execute.members import problems
 from quorate.procedure import upkeep
 from quorate.procedure.defrag import Defragmented, defrag, demand, look
-from quorate.procedure.members import problems
 from quorate.render import defrag as script
 from quorate.report.event import Event, Said
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from worlds import secrets, supply
 
-from quorate.component.context import Context
+from quorate.component.context import Context, Stop
 from quorate.plan.step import Plan, Step
 from quorate.preflight.catalog import CHECKS
 from quorate.preflight.check import Clock, World
@@ -15,7 +15,9 @@ from quorate.report.findings import Status
 from quorate.resource.resource import Resource
 from quorate.spec.cluster import Cluster, Endpoint, Host, Role, Versions
 from quorate.spec.facts import Facts, HostFacts, Resolver
+from quorate.spec.upgrade_path import way
 from quorate.spec.versions import table
+from quorate.spec.versions_data import MINORS
 
 M, E, W, L = Role.CONTROL_PLANE, Role.ETCD, Role.WORKER, Role.LOAD_BALANCER
 ROLES: Mapping[str, tuple[str, ...]] = {
@@ -78,6 +80,23 @@ def world(
     )
     known = {name: f"id-{name}" for name in ROLES} if established else {}
     return World(context, known, Plan({}, {}), lost=lost or {}, answers=answers, clocks=clocks or {})
+
+
+def upgrading(now: str = "1.35.4", goal: str = "1.36.3", *, etcd: str = "", to_etcd: str = "", **more: Any) -> World:
+    """The same cluster as it is about to get other versions; `more` as in `world`."""
+    there = world(established=True, **more)
+    releases, wanted = (
+        {"kubernetes": version, "etcd": of or table(version).etcd} for version, of in ((now, etcd), (goal, to_etcd))
+    )
+    if not to_etcd:
+        wanted["etcd"] = releases["etcd"]
+    given = there.context
+    stops = tuple(
+        Stop(move, given.cluster, given.supply, table(move.versions["kubernetes"]))
+        for move in way(releases, wanted, {minor: f"{minor}.1" for minor in MINORS})
+    )
+    brought = replace(given.supply, versions=wanted)
+    return replace(there, context=replace(given, supply=brought, minor=table(goal), releases=releases, stops=stops))
 
 
 def spoken(host: str, question: str, answer: str) -> Mapping[str, Mapping[str, str]]:

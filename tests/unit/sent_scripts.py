@@ -20,7 +20,7 @@ from unittest.mock import patch
 import backup_sets
 from hypothesis import HealthCheck, Phase, given, settings
 from past_clusters import THREE, cluster, context, member
-from preflight_world import world
+from preflight_world import upgrading, world
 from ruamel.yaml import YAML
 from staged_world import MIXED
 from verify_door import Door
@@ -223,7 +223,7 @@ def _of_preflight(given_: World) -> Scripts:
 
 def asked() -> Scripts:
     """What other verbs ask."""
-    for given_ in (world(), world(established=True)):
+    for given_ in (world(), world(established=True), upgrading(), upgrading("1.24.17", "1.25.16")):
         yield from _of_preflight(given_)
     yield "preflight", preflight.script(world(), world().cluster.hosts[0])[0]
     for name, question in support.questions(datetime.now(UTC)).items():

@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+from quorate.cli.backup import backed_up, demand_opener
 from quorate.cli.graceful import drop_closed_outputs, graceful_stop
 from quorate.cli.locked import sole_writer
 from quorate.cli.look import Looked, host_titles, look
@@ -91,11 +92,15 @@ async def walk(
             for each in filter(lambda one: one.text, said):
                 out.say((line(each.text), "bold yellow"))
         demand_passed(out, lines, report)
+        if looked.prepared.backs_up:
+            demand_opener(file)
         await _demand_new_try(out, looked, retry=retry, yes=yes)
         question = "Apply this?  Only yes applies it." if restoring is None else "Restore this?  Only yes restores it."
         if shown.lines and not yes and not await out.confirmed(question):
             what = "applied" if restoring is None else "restored"
             raise QuorateError(f"not {what}: there was no yes", "nothing was changed")
+        if looked.prepared.backs_up:
+            await _back_up(out, lines, file)
         entry = _journal_entry(planned, looked.prepared.text, looked.waived)
         done = await carry_out(
             looked,
@@ -121,6 +126,21 @@ async def walk(
     if not ended.ok and not ended.stopped:
         return ApplyFailed.exit_code
     return 130 if not ended.ok else TransportError.exit_code if looked.prepared.left_alone else 0
+
+
+async def _back_up(out: Output, lines: Emit | None, file: Path) -> None:
+    """Take a backup, as what leads back later. Raises QuorateError where it is not proved; nothing was changed then."""
+    done = await backed_up(out, file, None, json=lines is not None)
+    if not (done.taken.proof and done.taken.proof.level):
+        raise QuorateError(
+            f"{done.taken.path} could not be proved on {done.taken.manifest.host}, and later only it would lead back",
+            "nothing was changed; make room there, as the journal says, and try again",
+        )
+    told = f"backed up before there is no way back by an edit: {done.taken.path}"
+    if lines:
+        lines(Said(told))
+    else:
+        out.say(told)
 
 
 def _looker(

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -33,8 +34,37 @@ FAILED = 1
 """Exit code when a backup is not at all places."""
 
 
+@dataclass(frozen=True)
+class Everywhere:
+    """A backup that was taken, and what became of it at its places."""
+
+    taken: Taken
+    lost: Mapping[str, str]
+    """Places that did not take it, with the reason."""
+    gone: Mapping[str, list[str]]
+    """Sets that went for it, by place."""
+    warnings: Sequence[str]
+
+
 async def take_one(out: Output, file: Path, to: Path | None, *, json: bool) -> int:
     """Take one, bring it to all places, and tell; the exit code."""
+    done = await backed_up(out, file, to, json=json)
+    if json:
+        told = {"not_at": done.lost, "removed": done.gone, "warnings": done.warnings}
+        print_json({**_as_dict(done.taken), **told})
+    else:
+        _tell(out, done)
+    return FAILED if done.lost else 0
+
+
+def demand_opener(file: Path) -> None:
+    """Raise PlanError when nobody could open a backup of the file's cluster."""
+    cluster = load(file)
+    recipients(cluster, Store.beside(file, cluster.name))
+
+
+async def backed_up(out: Output, file: Path, to: Path | None, *, json: bool) -> Everywhere:
+    """Take one, and bring it to all places. Raises QuorateError where none could be taken."""
     cluster = load(file)
     store = Store.beside(file, cluster.name)
     past = Past(store, file, cluster)
@@ -57,11 +87,7 @@ async def take_one(out: Output, file: Path, to: Path | None, *, json: bool) -> i
                 gone, warnings = await _tidied(short, cluster)
                 warnings += await _undelivered(cluster, file, taken.manifest)
         run.end(ok=not lost, name=taken.path.name, failures=lost, removed=gone)
-    if json:
-        print_json({**_as_dict(taken), "not_at": lost, "removed": gone, "warnings": warnings})
-    else:
-        _tell(out, taken, lost, gone, warnings)
-    return FAILED if lost else 0
+    return Everywhere(taken, lost, gone, warnings)
 
 
 async def _everywhere(taken: Taken, others: Sequence[Place]) -> dict[str, str]:
@@ -124,10 +150,8 @@ def _as_dict(taken: Taken) -> dict[str, object]:
     }
 
 
-def _tell(
-    out: Output, taken: Taken, lost: Mapping[str, str], gone: Mapping[str, Sequence[str]], warnings: Sequence[str]
-) -> None:
-    told, etcd = taken.manifest, taken.manifest.etcd
+def _tell(out: Output, done: Everywhere) -> None:
+    taken, told, etcd = done.taken, done.taken.manifest, done.taken.manifest.etcd
     out.say((f"{told.cluster}: ", NAME), ("backed up", f"bold {GOOD}"), f" from {told.host}, revision {etcd.revision}")
     out.say((f"{'file':<10}", QUIET), str(taken.path), (f"  {size(taken.size)}", QUIET))
     level = taken.proof.level if taken.proof else 0
@@ -138,9 +162,9 @@ def _tell(
         out.say((f"{'not in it' if not number else '':<10}", QUIET), each)
     if told.degraded:
         out.say((f"etcd was not well: {told.degraded}", WARN))
-    for place, names in gone.items():
+    for place, names in done.gone.items():
         out.say((f"{'removed':<10}", QUIET), f"{', '.join(names)} at {place} (backup.keep)")
-    for place, why in lost.items():
+    for place, why in done.lost.items():
         out.say((f"not at {place}: {why}", BAD))
-    for each in warnings:
+    for each in done.warnings:
         out.say((each, WARN))

@@ -9,10 +9,10 @@ from quorate.cli.connect import present_cluster
 from quorate.cli.locked import sole_writer
 from quorate.cli.output import Output, busy, print_json
 from quorate.core import QuorateError
+from quorate.execute.members import Member, amount
 from quorate.procedure import upkeep
 from quorate.procedure.defrag import Defragmented, demand, look
 from quorate.procedure.defrag import defrag as write_anew
-from quorate.procedure.members import Member, amount
 from quorate.procedure.upkeep import Look
 from quorate.report.console import NAME, QUIET
 from quorate.spec.cluster import Cluster

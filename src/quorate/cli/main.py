@@ -27,6 +27,7 @@ VERBS: dict[str, Verb] = {
     ),
     "artifacts": (supply.artifacts, "List what will be installed, or export it to a folder."),
     "plan": (hosts.plan, "Show what apply would change; changes nothing."),
+    "upgrade": (hosts.upgrade, "Write another version into the cluster file, and show the way there."),
     "preflight": (hosts.preflight, "Check all hosts for what would break an apply; changes nothing."),
     "apply": (hosts.apply, "Make the hosts what the cluster file says."),
     "status": (proof.status, "Show the cluster on one screen."),

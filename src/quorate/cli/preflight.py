@@ -10,6 +10,7 @@ from quorate.cli.output import Output, busy, print_json
 from quorate.component.context import Context
 from quorate.core import ArtifactError, PlanError, Transport
 from quorate.execute.facts import gather
+from quorate.operation import upgrade
 from quorate.plan.words import line
 from quorate.preflight.check import World
 from quorate.preflight.report import Report
@@ -90,7 +91,15 @@ def _world_of(looked: Looked) -> World:
     prepared = looked.prepared
     lost = dict.fromkeys(prepared.plan.unreachable, "did not answer")
     lost |= {name: why.removeprefix(f"{name}: ") for name, why in prepared.lost.items()}
-    return World(prepared.context, prepared.past.machines(), prepared.plan, lost=lost)
+    record = prepared.past.record
+    return World(
+        prepared.context,
+        prepared.past.machines(),
+        prepared.plan,
+        lost=lost,
+        later=tuple(each.plan for each in prepared.later),
+        begun=record is not None and record.kind == upgrade.NAME,
+    )
 
 
 async def check_before(

@@ -18,9 +18,21 @@ from quorate.spec.outward import url, variables
 from quorate.spec.restoring import Restoration
 from quorate.spec.secrets import Secrets
 from quorate.spec.supply import Supply
+from quorate.spec.upgrade_path import Move
 from quorate.spec.versions import Minor
 
 APISERVER = "kube-apiserver.service"
+
+
+@dataclass(frozen=True)
+class Stop:
+    """A place on the way of an upgrade: what moves there, and what components are asked with meanwhile."""
+
+    move: Move
+    cluster: Cluster
+    """The file's, at the versions of then."""
+    supply: Supply
+    minor: Minor
 
 
 @dataclass(frozen=True)
@@ -47,6 +59,10 @@ class Context:
     """The cluster as the last whole apply left it; None while it is being built for the first time."""
     releases: Mapping[str, str] = field(default_factory=dict)
     """The version of each part as the last whole apply left it, as far as that was noted."""
+    stops: tuple[Stop, ...] = ()
+    """The way from those to what the file asks for."""
+    astray: tuple[tuple[str, str, str], ...] = ()
+    """What no way leads to: part, why, and the fix."""
     former: tuple[Cluster, ...] = ()
     """Every cluster that an apply since then, and that one, began to build, oldest first."""
     behind: Mapping[str, tuple[Cluster, ...]] = field(default_factory=dict)

@@ -11,10 +11,11 @@ from quorate.artifact.resolve import resolve
 from quorate.component.context import Context
 from quorate.core import ArtifactError, Key, PlanError, Transport
 from quorate.execute import facts as facts_of
+from quorate.execute import upgrading
 from quorate.execute.facts import Found
 from quorate.execute.left_out import left_out, left_out_notes
 from quorate.execute.observe import look, texts
-from quorate.operation import OPERATIONS, change, restore
+from quorate.operation import OPERATIONS, change, restore, upgrade
 from quorate.operation.stage import Stage
 from quorate.plan import gone, guard
 from quorate.plan.compile import Compiled, compile_stage
@@ -59,6 +60,10 @@ class Prepared:
     """Hosts that did not answer, with the reason."""
     text: str
     """The file, less the hosts that are left out."""
+    operation: str = change.NAME
+    """What is done, as a record names it."""
+    final: frozenset[str] = frozenset()
+    """Stages from which no edit of the file leads back."""
     out: frozenset[str] = frozenset()
     """Hosts of the file that are left out of the cluster."""
 
@@ -72,6 +77,11 @@ class Prepared:
         """The names of the stages that have something to do, this one first."""
         now = (self.compiled.stage,) if self.plan.changes else ()
         return (*now, *(each.name for each in self.later if each.plan.changes))
+
+    @property
+    def backs_up(self) -> bool:
+        """Whether a backup is taken first: only it leads back later."""
+        return self.operation == upgrade.NAME and self.past.record is None and bool(self.final & {*self.todo})
 
     @property
     def everything(self) -> tuple[Resource, ...]:
@@ -127,6 +137,10 @@ async def prepare(
     restoring = _restoring(known, restoring, supply)
     if gives_up:
         restoring = _given_up(restoring)
+    releases = past.releases() if guarded and past.established else {}
+    upgrading.demand_same(known, releases, supply)
+    moves = not restoring and upgrading.differs(releases, supply)
+    stops, astray = await upgrading.find(cluster, file, releases, supply, emit, _arch(found)) if moves else ((), ())
     context = replace(
         build(cluster, store, past, supply, Facts(hosts=found), restoring),
         # Taking away needs none, and variables are not set for ever.
@@ -135,14 +149,16 @@ async def prepare(
         recipients=_recipients(store, cluster) if guarded else (),
         place_keys=_place_keys(cluster) if guarded else {},
         established=past.established,
-        releases=past.releases() if guarded else {},
+        releases=releases,
+        stops=stops,
+        astray=astray,
         former=past.former,
         behind=past.behind,
         replaced=replaced,
         absent=frozenset(lost) if guarded else frozenset(),
         met=frozenset(past.machines()) if guarded else frozenset(),
     )
-    operation = OPERATIONS[restore.NAME if restoring else change.NAME]
+    operation = OPERATIONS[restore.NAME if restoring else upgrade.NAME if moves else change.NAME]
     if guarded:
         if restoring is None:
             seal.check(store, cluster, found)
@@ -154,12 +170,15 @@ async def prepare(
     alone = tuple(host.name for host in cluster.hosts if host.name in lost)
     stages = operation.stages(context)
     final = [f"no way back from the stage `{each.name}`: {each.no_return}" for each in stages if each.no_return]
+    ends = frozenset(each.name for each in stages if each.no_return)
+    if operation is OPERATIONS[upgrade.NAME] and final and known is None:
+        final.append("a backup is taken before anything changes, and proved")
     notes = (*notes, *final)
     stages = stages[next((n for n, each in enumerate(stages) if each.name == stage), 0) :]
     # What is taken away is all that any of them names.
     compiled, plan, further = await _first(stages, via, lost=alone, notes=notes, passes=guarded, ahead=not stage)
     why = {host: str(error) for host, error in lost.items()}
-    return Prepared(context, compiled, plan, further, store, past, why, text, out)
+    return Prepared(context, compiled, plan, further, store, past, why, text, operation.NAME, ends, out)
 
 
 async def _first(

@@ -108,6 +108,7 @@ async def carry_out(
         context = prepared.context
         prepared.past.begin(
             *(prepared.text, prepared.machines, prepared.todo, context.supply),
+            kind=prepared.operation,
             out=prepared.out,
             restoring=context.restoring,
         )

@@ -176,7 +176,7 @@ def parse(wanted: tuple[str, ...], said: Mapping[str, str], more: Mapping[str, s
         services=_services(wanted, said["units"], said["health"]),
         addresses=frozenset(_address(line) for line in said["addresses"].splitlines() if " inet " in line),
         files={path: (mode.zfill(4), owner) for mode, owner, path in files},
-        certificates=tuple(_certificates(said["certificates"], said["users"])),
+        certificates=tuple(certificates(said["certificates"], said["users"])),
         servers=dict(_pairs(said["servers"])),
         etcd_servers=tuple(url for url in said["etcd"].strip().split(",") if url),
         left_out=tuple(said["upstreams"].split()),
@@ -214,8 +214,10 @@ def _time(text: str) -> datetime | None:
         return None
 
 
-def _certificates(files: str, users: str) -> list[Certificate]:
-    """What can be read; a damaged certificate is a matter of `plan`, which sees its digest differ."""
+def certificates(files: str, users: str) -> list[Certificate]:
+    """What can be read of the answers to the questions `certificates` and `users`; a damaged certificate is a matter of
+    `plan`, which sees its digest differ.
+    """
     pems: list[tuple[str, str]] = []
     for block in f"\n{files}".split("\nfile ")[1:]:
         path, _, text = block.partition("\n")

@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 
-from quorate.operation import change, restore
+from quorate.operation import change, restore, upgrade
 from quorate.operation.stage import Operation
 
-OPERATIONS: Mapping[str, Operation] = {change.NAME: change, restore.NAME: restore}
+OPERATIONS: Mapping[str, Operation] = {change.NAME: change, restore.NAME: restore, upgrade.NAME: upgrade}
 """By name, as a record names them."""

@@ -40,8 +40,8 @@ from quorate.spec.restoring import Restoration
 from quorate.spec.versions import parts
 
 NAME = "restore"
-REPLACES = frozenset({"quorum", "data", "versions"})
-"""Members have no data, or not those that count; and versions go back with data of before an upgrade."""
+REPLACES = frozenset({"quorum", "data"})
+"""Members have no data, or not those that count."""
 BRING, STOP, EXCHANGE, STORE, SERVE, NODES, CONTROL = (
     *("new data beside the old", "stop", "exchange the data"),
     *("etcd", "API servers", "nodes", "controllers"),

@@ -73,12 +73,14 @@ class Compiled:
 def compile_stage(stage: Stage) -> Compiled:
     """Ask every component about every host that answers, and add what the stage does besides and what has to go."""
     context = replace(stage.context, cluster=_ordered(stage.context.cluster))
-    parts = [part for part in _parts(context) if stage.parts is None or part.component in stage.parts]
+    parts = _parts(context)
     if stage.parts is None:
         olds = [cluster for cluster in stage.context.former if cluster != stage.context.cluster]
         parts = removals(context, olds, parts, _parts, clears=stage.clears)
     parts = [fallen_back(part) if _serves(context, part) else part for part in parts]
+    # Who rests may be of a part that is not asked.
     parts = rested(parts, lambda part: _serves(context, part))
+    parts = [part for part in parts if stage.parts is None or part.component in stage.parts]
     parts = around(context, parts, NODES, lambda part: _runs(context, part))
     return Compiled(stage.name, (*parts, *_acts(stage)), context, stage.answering)
 
@@ -145,6 +147,8 @@ def _in_turn(context: Context, lane: Lane, mine: Sequence[Part], graph: Graph) -
     joining = [parts for host, parts in hosts.items() if member and context.joins(context.cluster.host(host))]
     rest = [parts for parts in hosts.values() if parts not in joining]
     running = [parts for parts in rest if any(_runs(context, part) for part in parts)]
+    # Each leader that stops is an election, and a window without writes: it comes last, so there is one.
+    running.sort(key=lambda parts: member and context.of(context.cluster.host(parts[0].host)).etcd_leads)
     stopped = [parts for parts in rest if parts not in running]
     if running or joining:
         # A balancer that serves its own host alone is no loss to others.

@@ -112,25 +112,6 @@ def _fixed(context: Context, _machines: Mapping[str, str]) -> Iterator[Refusal]:
             )
 
 
-def _versions(context: Context, _machines: Mapping[str, str]) -> Iterator[Refusal]:
-    """Another version of anything, be it the file's or that of a newer version table, is an upgrade, which has an order
-    that no plan knows yet: servers before nodes, one minor at a time, a way back.
-    """
-    for part, was in sorted(context.releases.items()) if context.established else ():
-        now = context.supply.versions.get(part, was)
-        follows = part == "agnhost"  # a test image, of Kubernetes' version
-        if now == was or follows:
-            continue
-        written = getattr(context.cluster.versions, part, None)
-        why = "" if written else f" (what goes with Kubernetes {context.cluster.versions.kubernetes} in this quorate)"
-        yield Refusal(
-            f"versions.{part}: {was} -> {now}{why}: can't change in a running cluster, upgrades are not there yet",
-            f'write {part}: "{was}" under `versions`'
-            if part in type(context.cluster.versions).model_fields
-            else f"apply with the quorate that built it with {part} {was}",
-        )
-
-
 def _folders(context: Context, _machines: Mapping[str, str]) -> Iterator[Refusal]:
     """The folders of a host that runs pods, or began to: what is in the old one would be lost, or lie there unused."""
     now, seen = context.cluster, set()
@@ -249,7 +230,6 @@ RULES: Mapping[str, Rule] = {
     "ways": _far,
     "folders": _folders,
     "fixed": _fixed,
-    "versions": _versions,
     "identity": _identity,
     "data": _data,
     "quorum": _members,

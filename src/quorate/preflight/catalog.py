@@ -18,6 +18,7 @@ from quorate.preflight import (
     releases,
     syncs,
     sysctl,
+    upgrade_catalog,
     upgrades,
     vip,
     way_out,
@@ -276,6 +277,7 @@ CHECKS: tuple[Check, ...] = (
         "write another load_balancer.virtual_router_id",
         vip.router_id, (vip.VIP, vip.VRRP),
     ),
+    *upgrade_catalog.CHECKS,
 )  # fmt: skip
 
 QUESTIONS: tuple[Question, ...] = tuple(

@@ -37,6 +37,15 @@ class World:
     answers: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """Answers by host and name of the question."""
     clocks: Mapping[str, Clock] = field(default_factory=dict)
+    later: tuple[Plan, ...] = ()
+    """What further stages change."""
+    begun: bool = False
+    """An upgrade has begun and goes on: what it may have caused itself keeps nobody from ending it."""
+
+    @property
+    def upgrades(self) -> bool:
+        """Whether versions move."""
+        return bool(self.context.stops)
 
     @property
     def cluster(self) -> Cluster:
@@ -127,3 +136,5 @@ class Check:
     asks: tuple[Question, ...] = ()
     remote: bool = True
     """It is about a host that answers; the others are about hosts that may not."""
+    upgrade: bool = False
+    """It counts only where versions move; where an upgrade goes on that has begun, what failed is a warning."""

@@ -50,20 +50,30 @@ def places(world: World, host: Host) -> tuple[str, ...]:
 
 
 def needs(world: World, host: Host) -> Mapping[str, int]:
-    """Bytes that the plan writes on a host, by folder: what is replaced is there twice until it is renamed."""
+    """Bytes that the plan writes on a host, by folder: what is replaced is there twice until it is renamed.
+
+    Of an upgrade's stages each replaces what the one before has brought, but for images and packages.
+    """
     found: dict[str, int] = defaultdict(int)
-    for step in world.plan.changes if world.plan else ():
-        resource = step.resource
-        if step.key.host != host.name or not resource.desired:
-            continue
-        if isinstance(resource, Binary):
-            found[resource.path.rpartition("/")[0]] += resource.blob.size
-        elif isinstance(resource, Image):
-            found[world.cluster.runtime_dir(host)] += UNPACKED * resource.blob.size
-        elif isinstance(resource, Packages):
-            found["/usr"] += UNPACKED * sum(file.blob.size for file in resource.files)
-        elif isinstance(resource, File):
-            found[resource.path.rpartition("/")[0] or "/"] += max(BLOCK, len(resource.content.encode()))
+    kept: dict[str, int] = defaultdict(int)
+    for plan in (world.plan, *world.later) if world.plan else ():
+        passing: dict[str, int] = defaultdict(int)
+        for step in plan.changes:
+            resource = step.resource
+            if step.key.host != host.name or not resource.desired:
+                continue
+            if isinstance(resource, Binary):
+                passing[resource.path.rpartition("/")[0]] += resource.blob.size
+            elif isinstance(resource, Image):
+                kept[world.cluster.runtime_dir(host)] += UNPACKED * resource.blob.size
+            elif isinstance(resource, Packages):
+                kept["/usr"] += UNPACKED * sum(file.blob.size for file in resource.files)
+            elif isinstance(resource, File):
+                passing[resource.path.rpartition("/")[0] or "/"] += max(BLOCK, len(resource.content.encode()))
+        for path, count in passing.items():
+            found[path] = max(found[path], count)
+    for path, count in kept.items():
+        found[path] += count
     if world.comes(host, Role.ETCD) and not world.facts(host).etcd_member:
         found[world.cluster.etcd.data_dir] += WAL
     return found

@@ -86,13 +86,21 @@ def judge(world: World, seconds: Mapping[str, float] | None = None) -> tuple[Fin
     """
     findings = []
     for check in CHECKS:
+        if check.upgrade and not world.upgrades:
+            continue
         hosts = world.there if check.remote else world.cluster.hosts
         judged = {host.name: check.judge(world, host) for host in hosts}
+        if check.upgrade and world.begun:
+            judged = {name: verdict and _weakened(verdict) for name, verdict in judged.items()}
         verdicts = {name: verdict for name, verdict in judged.items() if verdict is not None}
         if verdicts:
             took = max(((seconds or {}).get(question.name, 0.0) for question in check.asks), default=0.0)
             findings.append(Finding(check.id, check.title, overall(verdicts), took, verdicts, check.fix))
     return tuple(findings)
+
+
+def _weakened(verdict: Verdict) -> Verdict:
+    return Verdict(Status.WARNED, verdict.detail) if verdict.status is Status.FAILED else verdict
 
 
 def waive(found: Iterable[Finding], waivers: Iterable[str]) -> tuple[Finding, ...]:

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 
 from quorate.component.etcd import HEALTH, UNIT, etcdctl
 from quorate.core import ApplyFailed, CommandFailed, PlanError, Transport, TransportError
+from quorate.execute import members
+from quorate.execute.members import Member
 from quorate.execute.survey import health, survey
-from quorate.procedure import members, upkeep
-from quorate.procedure.members import Member
+from quorate.procedure import upkeep
 from quorate.procedure.upkeep import Look
 from quorate.render import defrag as script
 from quorate.render.sh import quote

@@ -8,10 +8,11 @@ from typing import Any
 
 from quorate.component import endpoint
 from quorate.core import Transport
+from quorate.execute import members
+from quorate.execute.members import Alarm, Member
 from quorate.execute.survey import Service, View, survey
-from quorate.procedure import backups, members, rules, sysctls
+from quorate.procedure import backups, rules, sysctls
 from quorate.procedure.backups import Backups
-from quorate.procedure.members import Alarm, Member
 from quorate.procedure.sysctls import Sysctl
 from quorate.resource.kube import kubectl
 from quorate.spec.cluster import Cluster, Host, Role

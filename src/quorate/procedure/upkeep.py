@@ -4,7 +4,7 @@ import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from quorate.procedure.members import NOSPACE, Alarm, Member, alarms, amount
+from quorate.execute.members import NOSPACE, Alarm, Member, alarms, amount
 from quorate.spec.cluster import Cluster, Host, Role
 
 LITTLE = 0.1

@@ -1,5 +1,7 @@
 """The questions to a host before anything is compiled, as one script; `execute.facts` reads the answers."""
 
+from collections.abc import Mapping
+
 from quorate.render import mounts
 from quorate.render.etcd_disk import has_log, restored
 from quorate.render.routes import PROTOCOL
@@ -45,13 +47,14 @@ SSH_SOCKETS = ("ssh.socket", "sshd.socket", "dropbear.socket")
 MANAGERS = ("systemd-networkd.service", "NetworkManager.service")
 
 
-def script(cluster: Cluster, host: Host, members: str) -> str:
-    """sh that prints `name=value` lines and never fails; `members` is sh that asks etcd for its own."""
+def script(cluster: Cluster, host: Host, etcd: Mapping[str, str]) -> str:
+    """sh that prints `name=value` lines and never fails; `etcd` is by name sh that asks the host's member."""
     keys = " ".join(quote(key.replace(".", "/")) for key in sorted({*SYSCTLS, *cluster.os.sysctl}))
     units = " ".join(unit_names())
     files = " ".join(map(quote, dict.fromkeys((*resolvers.places(cluster), *resolvers.PLACES))))
     others = ("firewalld.service", *MANAGERS, *SSH_SOCKETS, *(f"{daemon}.service" for daemon in TIME_DAEMONS))
     asked = " ".join((*unit_names(), *others))
+    told = "; ".join(f"printf '{name}='; {ask} | tr -d '\\n'; echo" for name, ask in etcd.items())
     return f"""\
 if [ -r /etc/os-release ]; then . /etc/os-release; fi
 read -r id 2>/dev/null </etc/machine-id && echo "machine_id=$id"
@@ -128,7 +131,7 @@ if {has_log(cluster.etcd.data_dir)}; then echo etcd_member=yes; fi
 echo "restored=$({restored(cluster.etcd.data_dir)})"
 {mounts.script(cluster.etcd.data_dir) if host.has(Role.ETCD) else ":"}
 if [ -e {COPY}/state.age ] && read -r copy 2>/dev/null <{COPY}/last; then echo "copy=$copy"; fi
-if running etcd; then printf 'members='; {members} | tr -d '\n'; echo; fi
+if running etcd; then {told}; fi
 if running keepalived; then sed -n 's/^ *virtual_router_id /router_id=/p' {KEEPALIVED_CONF}; fi 2>/dev/null
 for u in {units}; do if running "${{u%.service}}"; then echo "running=$u"; fi; done
 exit 0

@@ -131,6 +131,8 @@ class HostFacts:
     """A mount point that the data directory should lie on, and does not."""
     members: tuple[Member, ...] = ()
     """All members of etcd, as the one on this host tells."""
+    etcd_leads: bool = False
+    """Whether the host's member leads the others."""
     copy: str = ""
     """Cluster, number and digest of the sealed copy of a state folder that the host keeps."""
     running: frozenset[str] = frozenset()

@@ -21,6 +21,7 @@ from functools import cached_property
 from pathlib import Path
 
 from quorate.core import QuorateError
+from quorate.operation import change
 from quorate.spec.cluster import Cluster
 from quorate.spec.fewer_hosts import cluster_without, text_without
 from quorate.spec.load import load_former
@@ -141,6 +142,7 @@ class Past:
         stages: tuple[str, ...] = (),
         supply: Supply | None = None,
         *,
+        kind: str = change.NAME,
         out: Collection[str] = (),
         restoring: Restoration | None = None,
     ) -> None:
@@ -173,7 +175,8 @@ class Past:
         elif stages and not goes_on:
             was = self._store.read(self._last)
             before = fingerprint(was) if was is not None else ""
-            record.write(self._store, record.begun(before, goal, stages, _releases(supply or Supply()), restoring))
+            to = _releases(supply or Supply())
+            record.write(self._store, record.begun(kind, before, goal, stages, to, restoring))
 
     def reach(self, stage: str) -> None:
         """Note that a stage of the operation begins."""

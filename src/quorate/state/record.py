@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from quorate.core import PlanError, QuorateError
-from quorate.operation import OPERATIONS, change, restore
+from quorate.operation import OPERATIONS, restore
 from quorate.spec.restoring import Restoration
 from quorate.state.store import Store
 
@@ -66,12 +66,12 @@ class Record:
 
 
 def begun(
-    was: str, goal: str, stages: tuple[str, ...], releases: Releases, restoring: Restoration | None = None
+    kind: str, was: str, goal: str, stages: tuple[str, ...], releases: Releases, restoring: Restoration | None = None
 ) -> Record:
-    """The record of a change that begins now, or of a restore."""
+    """The record of an operation that begins now."""
     now = datetime.now(UTC).isoformat(timespec="seconds")
     if restoring is None:
-        return Record(change.NAME, secrets.token_hex(4), now, was, goal, stages, releases=dict(releases))
+        return Record(kind, secrets.token_hex(4), now, was, goal, stages, releases=dict(releases))
     kept = restoring.noted()
     return Record(restore.NAME, restoring.id, now, was, goal, stages, releases=dict(releases), restoring=kept)
 

@@ -96,3 +96,11 @@ def test_a_service_that_reloads_runs() -> None:
     unit = Unit(host="b1", unit="nginx.service", loads=("/etc/quorate/nginx.conf",), reload=True)
     state = unit.parse("active=reloading\nenabled=enabled\nreload=no\nloaded=current")
     assert state == unit.desired
+
+
+def test_a_member_leads_by_its_own_word_alone() -> None:
+    lines = '{"header":{"cluster_id":"1","member_id":"7"},"version":"3.6.16","leader":"%s"}'
+    assert facts.parse(f"member={lines % 7}\n").etcd_leads
+    assert not facts.parse(f"member={lines % 8}\n").etcd_leads
+    for broken in ("", "{}", "null", "7", '{"leader":"7","header":[]}'):
+        assert not facts.parse(f"member={broken}\n").etcd_leads

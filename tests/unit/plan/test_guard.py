@@ -75,18 +75,3 @@ def test_the_member_list_as_etcd_tells_it() -> None:
     assert second == Member("91bc3c398fb3c146", "", "https://10.0.9.12:2380", True)
     for broken in ("", "{}", "null", '{"members":[{"ID":"x"}]}', "<html>"):
         assert members(broken) == ()
-
-
-def test_another_version_of_a_running_cluster_is_refused_whoever_asks_for_it() -> None:
-    """The file's and that of another version table; what was not noted, and what is added, is let pass."""
-    given = context(cluster(THREE))
-    noted = {"kubernetes": "1.20.2", "etcd": "3.4.23"}
-    given = replace(given, supply=replace(given.supply, versions=noted))
-    assert said(replace(given, releases=noted)) == ""
-    assert said(replace(given, releases={})) == ""
-    told = said(replace(given, releases=noted | {"etcd": "3.4.3"}))
-    assert "versions.etcd: 3.4.3 -> 3.4.23 (what goes with Kubernetes 1.20.2 in this quorate)" in told
-    assert 'write etcd: "3.4.3" under `versions`' in told
-    told = said(replace(given, releases={"kubernetes": "1.19.9"}))
-    assert "versions.kubernetes: 1.19.9 -> 1.20.2: can't change in a running cluster" in told
-    assert said(replace(given, releases={"kubernetes": "1.19.9"}, established=None, former=())) == ""

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
+from quorate.execute.members import Member
 from quorate.procedure import upkeep
-from quorate.procedure.members import Member
 from quorate.procedure.upkeep import Look
 from quorate.spec.cluster import Cluster
 

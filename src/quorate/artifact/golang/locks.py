@@ -51,6 +51,13 @@ class Lock:
         raise ArtifactError(f"{self.folder}: {module} is replaced by no version", "report this")
 
 
+def kubernetes(beside: Path | None) -> tuple[str, ...]:
+    """The releases of Kubernetes that have a lock, the oldest first."""
+    places = [SHIPPED, *([beside / KEPT] if beside else [])]
+    found = {folder.name.removeprefix("kubernetes-") for place in places for folder in place.glob("kubernetes-*")}
+    return tuple(sorted(found, key=parts))
+
+
 def find(part: str, version: str, beside: Path | None) -> Lock | None:
     """The lock that is shipped, or kept beside the cluster file. Raises `ArtifactError` for what is not built here."""
     part = families.family(part, version).lock or part

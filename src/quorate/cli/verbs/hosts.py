@@ -49,6 +49,7 @@ def plan(
     limit: Limit = (),
     replace: Replace = (),
     without: Without = (),
+    waive: Waive = (),
     verbose: Verbose = False,
     json: Json = False,
     svg: Svg = None,
@@ -56,16 +57,38 @@ def plan(
     """Show what apply would change; changes nothing.
 
     All stages are shown, where there are several. --only and --host show a part of the plan, --limit and --without what
-    an apply with them would do. Texts that change are shown as diffs, new ones with -v. Exit code 0: no changes, 2:
-    changes, 6: a host did not answer.
+    an apply with them would do. Texts that change are shown as diffs, new ones with -v. Of an upgrade it also says what
+    the preflight finds, without what --waive names. Exit code 0: no changes, 2: changes, 4: what was found is against
+    an upgrade, 6: a host did not answer.
     """
     from quorate.cli.output import Output, run
     from quorate.cli.plan import show_plan
 
     with Output(svg=svg, title="quorate plan") as out:
-        return run(
-            show_plan(out, file, only, host, limit, frozenset(replace), frozenset(without), verbose=verbose, json=json)
-        )
+        hosts = (only, host, limit, frozenset(replace), frozenset(without))
+        return run(show_plan(out, file, *hosts, waive, verbose=verbose, json=json))
+
+
+def upgrade(
+    *,
+    to: Annotated[str, Parameter(help="The release, as 1.37.2, or its minor: then the latest that quorate knows.")],
+    file: File = DEFAULT_FILE,
+    waive: Waive = (),
+    verbose: Verbose = False,
+    json: Json = False,
+    svg: Svg = None,
+) -> int:
+    """Write another version of Kubernetes into the cluster file, and show the plan to get there; no host is touched.
+
+    All else in the file stays as it is written. What no way leads to, and what the cluster is not well enough for, is
+    refused, and the file stays as it was; else `quorate apply` goes the way that was shown. Exit codes are
+    those of `quorate plan`.
+    """
+    from quorate.cli.output import Output, run
+    from quorate.cli.upgrade import upgrade_to
+
+    with Output(svg=svg, title="quorate upgrade") as out:
+        return run(upgrade_to(out, file, to, waive, verbose=verbose, json=json))
 
 
 def preflight(

@@ -6,9 +6,9 @@ from ipaddress import IPv4Address
 import pytest
 from host_answers import NOW
 
+from quorate.execute import members
+from quorate.execute.members import Member
 from quorate.execute.survey import Service, View
-from quorate.procedure import members
-from quorate.procedure.members import Member
 from quorate.spec.cluster import Host, Role
 from quorate.spec.outlook import Outlook
 

@@ -90,7 +90,7 @@ def answering(view: View) -> View:
 
     From 3.5 on etcdctl calls it unhealthy, though it answers reads and deletions.
     """
-    service, answer = view.services.get(UNIT), _answer(view)
+    service, answer = view.services.get(UNIT), _answer(view.more.get("member", ""))
     if service is None or service.state != "active" or not answer.get("leader"):
         return view
     if {kind for kind, _ in _known(answer)} != {NOSPACE}:
@@ -102,7 +102,13 @@ def read(host: Host, view: View | None) -> Member:
     """The member of a host, from its answers."""
     if view is None:
         return Member(host.name, healthy=False)
-    healthy, answer = answering(view).services.get(UNIT, Service("absent")).ok, _answer(view)
+    healthy = answering(view).services.get(UNIT, Service("absent")).ok
+    return told(host, view.more.get("member", ""), view.more.get("quota", ""), healthy=healthy)
+
+
+def told(host: Host, status: str, quota: str = "", *, healthy: bool) -> Member:
+    """The member of a host, from what etcdctl says of its status as JSON."""
+    answer = _answer(status)
     if not answer:
         return Member(host.name, healthy)
     header = answer["header"]
@@ -114,7 +120,7 @@ def read(host: Host, view: View | None) -> Member:
         answer.get("version", ""),
         header.get("revision", 0),
         answer.get("dbSizeInUse"),
-        _number(view.more.get("quota", "")),
+        _number(quota),
         f"{header['member_id']:x}",
         answer.get("isLearner", False),
         answer.get("raftAppliedIndex", 0),
@@ -122,10 +128,10 @@ def read(host: Host, view: View | None) -> Member:
     )
 
 
-def _answer(view: View) -> dict[str, Any]:
+def _answer(status: str) -> dict[str, Any]:
     """What a member says of itself; empty when it does not."""
     try:
-        answer: dict[str, Any] = json.loads(view.more.get("member", ""))[0]["Status"]
+        answer: dict[str, Any] = json.loads(status)[0]["Status"]
         return answer if isinstance(answer["header"]["member_id"], int) else {}
     except (ValueError, KeyError, TypeError, IndexError):
         return {}

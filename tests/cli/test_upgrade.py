@@ -1,0 +1,102 @@
+"""`plan` and `upgrade` of a cluster that is not well: all of it is told, nothing is written, waivers by name."""
+
+import json
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from fake_hosts import FACTS, Hosts
+
+from quorate.execute.batch import BEGIN
+
+Quorate = Callable[..., tuple[int, str, str]]
+RELEASES = {"kubernetes": "1.20.1", "etcd": "3.4.23"}
+ILL = {
+    "get nodes -o": "node01 False KubeletNotReady\nasked",
+    "get apiservices -o": "v1beta1.metrics.k8s.io MissingEndpoints\nasked",
+}
+
+
+def answer(script: str, said: dict[str, str]) -> str:
+    """What a host prints that gives these answers to the questions with these words in them."""
+    told = "\x02script\n"
+    for number, question in re.findall(r"printf '\x01(\d+)\\n'\n(.*?)(?=printf '\x01|\Z)", script, re.DOTALL):
+        text = next((text for word, text in said.items() if word in question), "")
+        told += f"\x01{number}\n1.00\n{text}\n1.25\n"
+    return told
+
+
+@pytest.fixture
+def ill(quorate: Quorate, hosts: Hosts, file: Path) -> Hosts:
+    """A cluster of the patch before, with a node and an extension that are down."""
+    state = file.parent / ".quorate/tiny"
+    quorate("apply", "--yes")
+    (state / "operation.json").unlink()
+    shutil.copy(file, state / "last-applied.yaml")
+    (state / "releases.json").write_text(json.dumps({part: {"version": of} for part, of in RELEASES.items()}))
+
+    def acts(host: str, script: str) -> str:
+        if "os-release" in script:
+            return f"machine_id=id-{host}\n{FACTS}{'etcd_member=yes' * (host == 'master01')}\n"
+        return answer(script, ILL) if "/proc/uptime" in script else ""
+
+    hosts.acts = acts
+    return hosts
+
+
+WAIVED = ("--waive", "nodes", "--waive", "api-services@master01")
+
+
+@pytest.mark.usefixtures("ill")
+def test_a_plan_tells_all_that_speaks_against_an_upgrade(quorate: Quorate) -> None:
+    code, out, err = quorate("plan")
+    assert code == 4
+    assert "control plane 1.20.2" in out
+    assert "nodes@master01: not Ready: node01 (KubeletNotReady). Fix: `kubectl describe node" in err
+    assert "api-services@master01: not Available: v1beta1.metrics.k8s.io (MissingEndpoints)" in err
+    assert "waive what you know better by name: --waive nodes@master01" in err
+    assert quorate("plan", *WAIVED)[0] == 2
+
+
+@pytest.mark.usefixtures("ill")
+def test_programs_get_the_findings_with_the_plan(quorate: Quorate) -> None:
+    code, out, _ = quorate("plan", "--json")
+    said = json.loads(out)
+    assert code == said["exit_code"] == 4
+    failed = {each["id"] for each in said["preflight"] if each["status"] == "failed"}
+    assert failed == {"nodes", "api-services"}
+    assert said["changes"] is True
+    code, out, _ = quorate("plan", "--json", *WAIVED)
+    assert code == json.loads(out)["exit_code"] == 2
+
+
+@pytest.mark.usefixtures("ill")
+def test_a_wish_that_is_refused_is_not_written(quorate: Quorate, file: Path) -> None:
+    before = file.read_text().replace("1.20.2", "1.20.1")
+    file.write_text(before)
+    for words in ((), ("--json",)):
+        assert quorate("upgrade", "--to", "1.20.2", *words)[0] == 4
+        assert file.read_text() == before
+        assert [path.name for path in file.parent.iterdir() if "upgrade" in path.name] == []
+    code, out, _ = quorate("upgrade", "--to", "1.20.2", *WAIVED)
+    assert code == 2
+    assert "asks for Kubernetes 1.20.2 now, before for 1.20.1" in out
+    assert '"1.20.2"' in file.read_text()
+
+
+def test_an_apply_refuses_too_and_ends_what_has_begun(quorate: Quorate, ill: Hosts, file: Path) -> None:
+    ill.scripts.clear()
+    code, _, err = quorate("apply", "--yes")
+    assert code == 4
+    assert "2 findings against it; nothing was changed" in err
+    assert not any(BEGIN in script for _, script in ill.scripts)
+    record = file.parent / ".quorate/tiny/operation.json"
+    assert not record.exists()
+    quorate("apply", "--yes", *WAIVED)
+    assert any(BEGIN in script for _, script in ill.scripts)
+    assert json.loads(record.read_text())["kind"] == "upgrade"
+    code, out, _ = quorate("plan")
+    assert code == 2
+    assert "not Ready: node01" in " ".join(out.split())
