@@ -35,8 +35,8 @@ class Taker:
     process: "subprocess.Popen[str]"
 
     @property
-    def places(self) -> list[FolderPlace]:
-        return [FolderPlace(self.home / "backups"), FolderPlace(self.home / "far/there")]
+    def places(self) -> tuple[FolderPlace, ...]:
+        return backup_taker.folders(self.home)
 
     def run(self, thread: str, *strace: str) -> int:
         """One backup from the beginning, looked at by strace from there on where a thread begins; its exit code."""

@@ -10,7 +10,8 @@ from threading import Thread
 
 import pytest
 import secret_forms
-from etcd_real import built, member
+from cluster_programs import of_line
+from etcd_real import member
 from secret_forms import Secrets
 from state_folders import SECRET, cheap
 from test_backup_taken import Site, fill
@@ -42,7 +43,7 @@ def umask(request: pytest.FixtureRequest) -> Iterator[int]:
 def test_one_that_is_taken_and_proved_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, umask: int) -> None:
     home = tmp_path / "home"
     home.mkdir()
-    programs = with_stand_ins(built("etcd", "3.7", tmp_path / "programs"), tmp_path)
+    programs = with_stand_ins(of_line("etcd", "3.7"), tmp_path)
     with member(programs, tmp_path / "member") as etcd:
         fill(etcd)
         site = Site(etcd, home, monkeypatch)
