@@ -36,7 +36,7 @@ async def test_it_is_on_every_host_and_nothing_is_left_of_it(hosts: LockHosts) -
 async def test_another_is_refused_and_told_who_holds_it(hosts: LockHosts) -> None:
     async with hosts.taken(verb="destroy") as via:
         token = hosts.holder("a")
-        with pytest.raises(LockHeld, match=r"locked by \S+@\S+, pid \d+, destroy for \d s, .* on [abc] \d s ago") as held:
+        with pytest.raises(LockHeld, match=r"locked by \S+@\S+, pid \d+, destroy for \d s, .* on \w \d s ago") as held:
             async with hosts.taken():
                 raise AssertionError
         assert held.value.token == token
