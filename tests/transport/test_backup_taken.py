@@ -174,7 +174,12 @@ def test_nothing_secret_is_where_others_read(site: Site) -> None:
     assert not [text for text in secrets if text in content or text in said]
     assert b"value 7" not in content
     assert {path.stat().st_mode & 0o777 for path in taken.path.parent.iterdir()} == {0o600}
+    assert not site.hosts.exists(), "who takes one by hand leaves nothing on the host"
+    scheduled = site.cluster.backup.model_copy(update={"schedule": "daily"})
+    site.cluster = site.cluster.model_copy(update={"backup": scheduled})
+    site.take()
     assert site.hosts.stat().st_mode & 0o777 == 0o700
+    assert left(site) == [], "the folder of one who takes them by itself stays"
 
 
 def test_a_compaction_in_between_does_not_hide_a_difference(site: Site, tmp_path: Path) -> None:

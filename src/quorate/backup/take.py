@@ -137,7 +137,8 @@ async def take(
         except OSError as error:
             raise QuorateError(f"{error.filename or path}: {error.strerror or error}", "check the disk") from None
     finally:
-        await _forget(via, host, place)
+        # Where the host takes backups by itself, the folder is wanted.
+        await _forget(via, host, place, stays=bool(cluster.backup.schedule))
 
 
 async def _on_host(cluster: Cluster, host: str, secrets: Secrets, via: Transport, say: Say) -> str:
@@ -233,9 +234,12 @@ def _drop(coming: Iterable[Incoming]) -> None:
         each.drop()
 
 
-async def _forget(via: Transport, host: str, place: str) -> None:
-    """Take away what lies on the host. If that can't be done, its next backup does."""
+async def _forget(via: Transport, host: str, place: str, *, stays: bool) -> None:
+    """Take away what lies on the host, with its folder if that is empty and need not stay. If that can't be done, the
+    host's next backup does.
+    """
+    folder = "" if stays else f"; rmdir --ignore-fail-on-non-empty -- {quote(place.rpartition('/')[0])}"
     try:
-        await via.run(host, f"rm -rf -- {quote(place)}", timeout=60)
+        await via.run(host, f"rm -rf -- {quote(place)}{folder}", timeout=60)
     except (TransportError, CommandFailed):
         return
