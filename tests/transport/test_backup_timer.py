@@ -54,7 +54,7 @@ class Host:
     @property
     def etcdctl(self) -> str:
         """etcdctl for its own member."""
-        return f"{self.root}/bin/etcdctl --endpoints={self.client}"
+        return f"ETCDCTL_API=3 {self.root}/bin/etcdctl --endpoints={self.client}"
 
     def prepare(self, **given: object) -> None:
         """What an apply brings."""

@@ -89,7 +89,7 @@ send() {{
 if [ "${{1-}}" != chosen ]; then
   # A follower has less to do: the leader lets it come first.
   if ctl endpoint status -w fields | sed -n 's/^"\\(Leader\\|MemberID\\)" : //p' | uniq -d | grep -q .; then sleep 3; fi
-  exec {etcdctl} lock --ttl={LEASE_S} -- {LOCK} timeout -k 60 {LIMIT_S} /bin/sh "$0" chosen
+  exec env {etcdctl} lock --ttl={LEASE_S} -- {LOCK} timeout -k 60 {LIMIT_S} /bin/sh "$0" chosen
 fi
 tidy
 until=$(ctl get --print-value-only {UNTIL})
