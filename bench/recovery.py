@@ -12,7 +12,8 @@ from dataclasses import asdict
 from datetime import date
 from typing import Any
 
-from losses import CASES, PASSPHRASE, Site, elsewhere, member_keys, went_through
+from course import Site, went_through
+from losses import CASES, PASSPHRASE, elsewhere, member_keys
 from stand import RESULTS, ROOT, Stand, replaced, stand, tell
 
 from quorate.core import QuorateError

@@ -5,11 +5,13 @@ import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from fake_hosts import FACTS, Hosts
 
 from quorate.execute.batch import BEGIN
+from quorate.execute.prepare import Prepared
 
 Quorate = Callable[..., tuple[int, str, str]]
 RELEASES = {"kubernetes": "1.20.1", "etcd": "3.4.23"}
@@ -100,3 +102,58 @@ def test_an_apply_refuses_too_and_ends_what_has_begun(quorate: Quorate, ill: Hos
     code, out, _ = quorate("plan")
     assert code == 2
     assert "not Ready: node01" in " ".join(out.split())
+
+
+def test_the_file_keeps_its_rights_and_its_place(quorate: Quorate, ill: Hosts, file: Path) -> None:
+    text = file.read_text().replace("1.20.2", "1.20.1")
+    place = file.parent / "kept/tiny.yaml"
+    place.parent.mkdir()
+    place.write_text(text)
+    place.chmod(0o664)
+    file.unlink()
+    file.symlink_to(place)
+    assert quorate("upgrade", "--to", "1.20.2", *WAIVED)[0] == 2
+    assert file.is_symlink()
+    assert '"1.20.2"' in place.read_text()
+    assert place.stat().st_mode & 0o777 == 0o664
+
+
+def test_what_somebody_else_writes_meanwhile_is_not_lost(quorate: Quorate, ill: Hosts, file: Path) -> None:
+    file.write_text(file.read_text().replace("1.20.2", "1.20.1"))
+    acts, theirs = ill.acts, file.read_text() + "# of another editor\n"
+
+    def edited(host: str, script: str) -> str | None:
+        file.write_text(theirs)
+        return acts(host, script)
+
+    ill.acts = edited
+    code, _, err = quorate("upgrade", "--to", "1.20.2", *WAIVED)
+    assert code == 1
+    assert "was changed while the plan was made" in err
+    assert file.read_text() == theirs
+
+
+@pytest.mark.parametrize("level", [0, 1])
+def test_where_no_edit_leads_back_a_proved_backup_comes_first(
+    quorate: Quorate, ill: Hosts, file: Path, monkeypatch: pytest.MonkeyPatch, level: int
+) -> None:
+    asked = []
+
+    async def backed_up(*_: object, **__: object) -> object:
+        asked.append([script for _, script in ill.scripts if BEGIN in script])
+        proof = SimpleNamespace(level=level) if level else None
+        return SimpleNamespace(taken=SimpleNamespace(path="a.backup", proof=proof, manifest=SimpleNamespace(host="m")))
+
+    monkeypatch.setattr(Prepared, "backs_up", property(lambda _: True))
+    monkeypatch.setattr("quorate.cli.apply.demand_opener", lambda _: None)
+    monkeypatch.setattr("quorate.cli.apply.backed_up", backed_up)
+    ill.scripts.clear()
+    code, out, err = quorate("apply", "--yes", *WAIVED)
+    assert asked == [[]], "before anything is changed"
+    if level:
+        assert "backed up before there is no way back by an edit: a.backup" in out
+        assert any(BEGIN in script for _, script in ill.scripts)
+    else:
+        assert code == 1
+        assert "could not be proved" in err
+        assert not any(BEGIN in script for _, script in ill.scripts)

@@ -6,8 +6,9 @@ from itertools import pairwise
 from pathlib import Path
 
 import secrets_search
+from course import Site, went_through
 from deployed import Deployed
-from losses import PASSPHRASE, Site, all_data, went_through
+from losses import PASSPHRASE, all_data
 from rest import rested
 from stand import Stand
 from waiting import within

@@ -15,13 +15,3 @@ def patches(cluster: Cluster, beside: Path | None) -> Mapping[str, str]:
     for version in locks.kubernetes(beside):
         latest[".".join(version.split(".")[:2])] = version
     return latest
-
-
-def one_of(cluster: Cluster, versions: Mapping[str, str], pinned: bool) -> Cluster:
-    """The cluster at other versions: of Kubernetes and etcd, and of the rest where it is `pinned` to them; else what
-    goes with them.
-    """
-    given = cluster.versions
-    fits = {"kubernetes": versions["kubernetes"], "etcd": versions["etcd"]}
-    rest = {part: versions.get(part) for part in type(given).model_fields if part not in fits}
-    return cluster.model_copy(update={"versions": given.model_copy(update={**(rest if pinned else {}), **fits})})

@@ -9,7 +9,8 @@ from typing import Self
 from quorate.cli.timed import Phase, TimedTransport
 from quorate.core import Blob, Transport
 from quorate.execute.facts import gather
-from quorate.execute.prepare import Prepared, prepare, present_texts
+from quorate.execute.observe import present_texts
+from quorate.execute.prepare import Prepared, prepare
 from quorate.plan.fallback import known_bad
 from quorate.plan.limit import limited
 from quorate.plan.show import Shown, show

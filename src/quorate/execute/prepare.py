@@ -1,6 +1,5 @@
 """From a cluster file to a plan: ask the hosts, gather supply and secrets, compile, look."""
 
-import asyncio
 from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -9,27 +8,25 @@ from pathlib import Path
 from quorate.artifact.binary import REQUIRED
 from quorate.artifact.resolve import resolve
 from quorate.component.context import Context
-from quorate.core import ArtifactError, Key, PlanError, Transport
+from quorate.core import ArtifactError, PlanError, Transport
 from quorate.execute import facts as facts_of
-from quorate.execute import upgrading
+from quorate.execute import named_files, upgrading
 from quorate.execute.facts import Found
 from quorate.execute.left_out import left_out, left_out_notes
-from quorate.execute.observe import look, texts
+from quorate.execute.observe import observe
 from quorate.operation import OPERATIONS, change, restore, upgrade
 from quorate.operation.stage import Stage
 from quorate.plan import gone, guard
 from quorate.plan.compile import Compiled, compile_stage
-from quorate.plan.staged import Later, foreseen, later
-from quorate.plan.step import Plan, Step
+from quorate.plan.staged import Later, later
+from quorate.plan.step import Plan
 from quorate.report.event import Emit, Said
-from quorate.resource.file import File
 from quorate.resource.resource import Resource
 from quorate.spec.cluster import Cluster
 from quorate.spec.facts import Facts, HostFacts
 from quorate.spec.fewer_hosts import cluster_without, text_without
 from quorate.spec.leaving import everybody
 from quorate.spec.restoring import Restoration
-from quorate.spec.rules.files import LOGIN
 from quorate.spec.secrets import ETCD_TOKEN
 from quorate.spec.supply import Supply
 from quorate.spec.versions import table
@@ -37,11 +34,6 @@ from quorate.state import seal
 from quorate.state.past import Past, fingerprint
 from quorate.state.record import Record
 from quorate.state.store import Store
-from quorate.transport.password import private, stored
-
-LOOKS, PAUSE = 5, 1.0
-"""How often, after how many seconds, what alone does not answer is asked again: a virtual IP that moves or an election
-of etcd is over by then, and no reason to call the cluster changed."""
 
 
 @dataclass(frozen=True)
@@ -137,17 +129,17 @@ async def prepare(
     restoring = _restoring(known, restoring, supply)
     if gives_up:
         restoring = _given_up(restoring)
-    releases = past.releases() if guarded and past.established else {}
+    releases = upgrading.running(past) if guarded else {}
     upgrading.demand_same(known, releases, supply)
     moves = not restoring and upgrading.differs(releases, supply)
     stops, astray = await upgrading.find(cluster, file, releases, supply, emit, _arch(found)) if moves else ((), ())
     context = replace(
         build(cluster, store, past, supply, Facts(hosts=found), restoring),
         # Taking away needs none, and variables are not set for ever.
-        logins=_logins(cluster) if guarded else {},
-        proxy_login=_proxy_login(cluster) if guarded else "",
-        recipients=_recipients(store, cluster) if guarded else (),
-        place_keys=_place_keys(cluster) if guarded else {},
+        logins=named_files.registry_logins(cluster) if guarded else {},
+        proxy_login=named_files.proxy_login(cluster) if guarded else "",
+        recipients=named_files.recipients(store, cluster) if guarded else (),
+        place_keys=named_files.place_keys(cluster) if guarded else {},
         established=past.established,
         releases=releases,
         stops=stops,
@@ -299,139 +291,6 @@ def build(
         supply,
         secrets,
         table(version),
-        _texts(cluster),
+        named_files.texts_of(cluster),
         restoring=restoring,
     )
-
-
-def _texts(cluster: Cluster) -> dict[str, str]:
-    """Files of the user's that go into the cluster as they are."""
-    found: dict[str, str] = {}
-    if cluster.apiserver.audit_policy:
-        found["audit-policy"] = _ended(cluster.apiserver.audit_policy.read_text(encoding="utf-8-sig"))
-    if cluster.network.cni == "manifest" and cluster.network.manifest:
-        source = cluster.network.manifest
-        if source.startswith(("http://", "https://")):
-            found["cni-manifest"] = _ended(_fetched(source))
-        else:
-            found["cni-manifest"] = _ended(Path(source).read_text(encoding="utf-8-sig"))
-    for server, access in cluster.runtime.registry_access.items():
-        if access.ca_file:
-            found[f"ca-of {server}"] = _ended(access.ca_file.read_text(encoding="ascii", errors="replace"))
-    for index, place in enumerate(cluster.backup.places if cluster.backup.schedule else ()):
-        if place.ssh:
-            found[f"hosts-of-place {index}"] = _ended(place.ssh.known_hosts.read_text(encoding="utf-8"))
-        elif place.s3 and place.s3.ca_file:
-            found[f"ca-of-place {index}"] = _ended(place.s3.ca_file.read_text(encoding="ascii", errors="replace"))
-    return found
-
-
-def _logins(cluster: Cluster) -> dict[str, str]:
-    """Logins by registry. Raises LocalError for a file that can't be read, and PlanError for what is no login."""
-    given = cluster.runtime.registry_access.items()
-    found = {
-        server: stored(access.login_file, f"runtime.registry_access.{server}.login_file")
-        for server, access in given
-        if access.login_file
-    }
-    for server, login in found.items():
-        if not LOGIN.fullmatch(login):
-            raise PlanError(f"the login of {server} is none", "write USER:PASSWORD into its login_file, or variable")
-    return found
-
-
-def _proxy_login(cluster: Cluster) -> str:
-    """The login of the hosts' proxy. Raises LocalError for a file that can't be read, PlanError for no login."""
-    if cluster.os.proxy is None or cluster.os.proxy.login_file is None:
-        return ""
-    login = stored(cluster.os.proxy.login_file, "os.proxy.login_file")
-    if not LOGIN.fullmatch(login):
-        raise PlanError("the login of os.proxy is none", "write USER:PASSWORD into its login_file, or variable")
-    return login
-
-
-def _recipients(store: Store, cluster: Cluster) -> tuple[str, ...]:
-    """Whom hosts seal backups for. Raises PlanError when nobody else could open them."""
-    if not cluster.backup.schedule:
-        return ()
-    if not (found := seal.backup_recipients(store, cluster)):
-        raise PlanError(
-            "backup.schedule: who has lost this machine could not open what the etcd hosts seal",
-            "run `quorate passphrase`, or write a public key into state.recipients",
-        )
-    return found
-
-
-def _place_keys(cluster: Cluster) -> dict[int, str]:
-    """What lets hosts in where they bring backups to. Raises LocalError for a file that can't be read, PlanError for
-    no login.
-    """
-    found: dict[int, str] = {}
-    for index, place in enumerate(cluster.backup.places if cluster.backup.schedule else ()):
-        where = f"backup.places[{index}]"
-        if place.ssh:
-            found[index] = private(place.ssh.key, f"{where}.ssh.key")
-        elif place.s3:
-            found[index] = stored(place.s3.login_file, f"{where}.s3.login_file") + "\n"
-            if not LOGIN.fullmatch(found[index].strip()):
-                raise PlanError(f"the login of {where}.s3 is none", "write ACCESS_KEY:SECRET_KEY into its login_file")
-    return found
-
-
-def _ended(text: str) -> str:
-    """The text with an end of line at its end: only so a here-document carries it (see `render.sh.heredoc`)."""
-    return text if text.endswith("\n") else f"{text}\n"
-
-
-def _fetched(source: str) -> str:
-    """The text at a URL. Raises ArtifactError."""
-    import httpx2
-
-    hint = "fetch it by hand and name the file in network.manifest"
-    try:
-        reply = httpx2.get(source, follow_redirects=True, timeout=30)
-    except (httpx2.HTTPError, httpx2.InvalidURL) as error:
-        raise ArtifactError(f"network.manifest: {source}: {error}", hint) from error
-    if reply.status_code != 200:
-        raise ArtifactError(f"network.manifest: {source} answers {reply.status_code}", hint)
-    return reply.text
-
-
-async def observe(
-    compiled: Compiled,
-    via: Transport,
-    rest: Sequence[Compiled] = (),
-    *,
-    lost: Sequence[str] = (),
-    notes: tuple[str, ...] = (),
-    ahead: bool = True,
-) -> tuple[Plan, tuple[Later, ...]]:
-    """Look at every resource of a stage, and `ahead` at what later ones add; hosts known to be lost are not asked
-    again.
-    """
-    stages = (compiled, *rest) if ahead else (compiled,)
-    resources = {resource.key: resource for each in stages for resource in reversed(each.resources)}
-    resources |= {resource.key: resource for resource in compiled.resources}
-    # What only waits for what others do has nothing to tell before they have.
-    asked = [each for each in resources.values() if each.host not in lost and not (each.waits and each.watches)]
-    states, more = await look(asked, via)
-    away = tuple(sorted({*lost, *more}))
-    plan, further = foreseen(compiled, rest, states)
-    plan = replace(plan, notes=notes, unreachable=away)
-    for _ in range(LOOKS):
-        if not (late := plan.late()):
-            break
-        await asyncio.sleep(PAUSE)
-        states, _ = await look(late, via)
-        plan = replace(plan, steps={**plan.steps, **{each.key: Step(each, states.get(each.key)) for each in late}})
-    return plan, further
-
-
-async def present_texts(plan: Plan, via: Transport) -> dict[Key, str]:
-    """What stands now in the text files that would change; secret ones are left out."""
-    paths = {
-        step.key: step.resource.path
-        for step in plan.changes
-        if isinstance(step.resource, File) and not step.resource.secret and step.actual
-    }
-    return await texts(paths, via)

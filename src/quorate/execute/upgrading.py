@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from quorate.artifact.between import one_of, patches
+from quorate.artifact.between import patches
 from quorate.artifact.resolve import resolve
 from quorate.component.context import Stop
 from quorate.core import PlanError
@@ -13,8 +13,9 @@ from quorate.spec import rules
 from quorate.spec.cluster import Cluster
 from quorate.spec.load import place
 from quorate.spec.supply import Supply
-from quorate.spec.upgrade_path import ETCD, NODES, faults, way
+from quorate.spec.upgrade_path import ETCD, NODES, cluster_at, faults, way
 from quorate.spec.versions import table
+from quorate.state.past import Past
 from quorate.state.record import Record
 
 WISHED = ("kubernetes", "etcd", "containerd")
@@ -23,6 +24,16 @@ Fault = tuple[str, str, str]
 """The part that no way leads to, why, and the fix."""
 FOLLOWS = frozenset({"agnhost"})
 """A test image, of Kubernetes' version: it is no reason to call anything an upgrade."""
+
+
+def running(past: Past) -> Mapping[str, str]:
+    """The versions that run, by what the last whole apply noted; nothing where none did."""
+    noted, was = past.releases(), past.established
+    if not noted or was is None:
+        return {}
+    kubernetes = was.versions.kubernetes
+    # A folder of programs may not say of all what they are; the file of then does.
+    return {"kubernetes": kubernetes, "etcd": was.versions.etcd or table(kubernetes).etcd, **noted}
 
 
 def differs(releases: Mapping[str, str], supply: Supply) -> bool:
@@ -49,7 +60,7 @@ async def find(
             # It stays what it is, and the source may not have that any more.
             versions["etcd"] = goal["etcd"]
         # Nodes that go ahead of the goal keep the runtime that they have.
-        then = cluster if _is_goal(versions, goal) else one_of(cluster, versions, pinned=move.part == NODES)
+        then = cluster if _is_goal(versions, goal) else cluster_at(cluster, versions, pinned=move.part == NODES)
         if then is not cluster:
             astray += [
                 (

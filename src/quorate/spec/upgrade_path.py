@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal
 
+from quorate.spec.cluster import Cluster
 from quorate.spec.versions import kubelet_fits, parts, table
 from quorate.spec.versions_data import MINORS
 
@@ -163,3 +164,13 @@ def _containerd(now: str | None, goal: str | None) -> Iterator[tuple[str, str, s
             f"{now} -> {goal}: from before 1.7 nobody has tried that",
             "write containerd 1.7 first, apply, and then this",
         )
+
+
+def cluster_at(cluster: Cluster, versions: Mapping[str, str], pinned: bool) -> Cluster:
+    """The cluster at other versions: of Kubernetes and etcd, and of the rest where it is `pinned` to them; else what
+    goes with them.
+    """
+    given = cluster.versions
+    fits = {"kubernetes": versions["kubernetes"], "etcd": versions["etcd"]}
+    rest = {part: versions.get(part) for part in type(given).model_fields if part not in fits}
+    return cluster.model_copy(update={"versions": given.model_copy(update={**(rest if pinned else {}), **fits})})

@@ -21,7 +21,7 @@ from staging import compile_cluster
 from quorate.component.context import Context
 from quorate.conformance.leftovers import Api
 from quorate.core import PlanError, SpecError
-from quorate.execute import batch, prepare
+from quorate.execute import batch, named_files
 from quorate.plan.discreet import hide
 from quorate.plan.step import Plan, Step
 from quorate.preflight.way_out import PROXIES
@@ -247,13 +247,13 @@ def written(folder: Path, os_: str, rest: str = "") -> Path:
 
 def test_the_login_is_read_from_its_file_or_variable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     c = load(written(tmp_path, f"{{proxy: {{url: '{URL}', login_file: login}}}}"))
-    assert prepare._proxy_login(c) == LOGIN
+    assert named_files.proxy_login(c) == LOGIN
     (tmp_path / "login").unlink()
     assert missing(c) == [("os.proxy.login_file", tmp_path / "login")]
     c = load(written(tmp_path, f"{{proxy: {{url: '{URL}', login_file: 'env:PROXY_LOGIN'}}}}"))
     monkeypatch.setenv("PROXY_LOGIN", "hunter2")
     with pytest.raises(PlanError, match=r"os\.proxy") as caught:
-        prepare._proxy_login(c)
+        named_files.proxy_login(c)
     assert "hunter2" not in f"{caught.value}{caught.value.hint}"
 
 

@@ -15,7 +15,7 @@ from quorate.component import kubelet, runtime
 from quorate.component.context import Context
 from quorate.component.settings import registry
 from quorate.core import LocalError, PlanError, SpecError
-from quorate.execute import prepare
+from quorate.execute import named_files
 from quorate.plan.step import Plan, Step
 from quorate.procedure.adopt import missing
 from quorate.resource.file import Directory, File
@@ -243,16 +243,16 @@ def written(folder: Path, runtime_: str) -> Path:
 
 def test_the_files_are_read(tmp_path: Path) -> None:
     c = load(written(tmp_path, f"{{registry_access: {{'{MIRROR}': {{ca_file: ca.pem, login_file: login}}}}}}"))
-    assert prepare._texts(c) == {f"ca-of {MIRROR}": CA}, "a here-document wants an end of line"
-    assert prepare._logins(c) == {MIRROR: LOGIN}
+    assert named_files.texts_of(c) == {f"ca-of {MIRROR}": CA}, "a here-document wants an end of line"
+    assert named_files.registry_logins(c) == {MIRROR: LOGIN}
 
 
 def test_a_variable_holds_a_login_and_is_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     c = load(written(tmp_path, f"{{registry_access: {{'{MIRROR}': {{login_file: 'env:REGISTRY_LOGIN'}}}}}}"))
     with pytest.raises(LocalError, match="REGISTRY_LOGIN is not set"):
-        prepare._logins(c)
+        named_files.registry_logins(c)
     monkeypatch.setenv("REGISTRY_LOGIN", LOGIN)
-    assert prepare._logins(c) == {MIRROR: LOGIN}
+    assert named_files.registry_logins(c) == {MIRROR: LOGIN}
     assert missing(c) == []
 
 
@@ -262,7 +262,7 @@ def test_a_variable_that_holds_no_login_is_told_without_its_value(
     c = load(written(tmp_path, f"{{registry_access: {{'{MIRROR}': {{login_file: 'env:REGISTRY_TOKEN'}}}}}}"))
     monkeypatch.setenv("REGISTRY_TOKEN", "hunter2")
     with pytest.raises(PlanError, match=MIRROR) as caught:
-        prepare._logins(c)
+        named_files.registry_logins(c)
     assert "USER:PASSWORD" in caught.value.hint
     assert "hunter2" not in f"{caught.value}{caught.value.hint}"
 

@@ -6,7 +6,6 @@ from dataclasses import replace
 from past_clusters import THREE, W, cluster, context, ids, without
 from worlds import blob
 
-from quorate.artifact.between import one_of
 from quorate.component.context import Context, Stop
 from quorate.operation import upgrade
 from quorate.plan import guard
@@ -19,7 +18,7 @@ from quorate.resource.unit import Unit
 from quorate.spec.cluster import Cluster, Network, Runtime
 from quorate.spec.facts import Facts
 from quorate.spec.supply import Supply
-from quorate.spec.upgrade_path import way
+from quorate.spec.upgrade_path import cluster_at, way
 from quorate.spec.versions import table
 
 PATCHES = {"1.35": "1.35.4", "1.36": "1.36.3"}
@@ -40,12 +39,12 @@ def brought(given: Supply, at: Mapping[str, str]) -> Supply:
 
 def upgrading(now: Mapping[str, str], goal: Mapping[str, str], was: Cluster | None = None) -> Context:
     """What is known when an upgrade begins."""
-    then = one_of(was or cluster(THREE, runtime=Runtime(kind="containerd")), goal, pinned=False)
-    given = context(then, was or one_of(then, now, pinned=False))
+    then = cluster_at(was or cluster(THREE, runtime=Runtime(kind="containerd")), goal, pinned=False)
+    given = context(then, was or cluster_at(then, now, pinned=False))
     stops = tuple(
         Stop(
             move,
-            one_of(then, move.versions, pinned=False),
+            cluster_at(then, move.versions, pinned=False),
             brought(given.supply, move.versions),
             table(move.versions["kubernetes"]),
         )
@@ -73,7 +72,7 @@ def walked(given: Context) -> list[tuple[str, Compiled, Plan]]:
 
 
 def as_of(given: Context) -> dict[str, object]:
-    before = one_of(given.cluster, given.releases, pinned=False)
+    before = cluster_at(given.cluster, given.releases, pinned=False)
     return {
         "cluster": before,
         "supply": brought(given.supply, given.releases),
