@@ -42,7 +42,7 @@ LATE = {
     ("artifact/fetch.py", "httpx2"): "what is in the cache is not fetched",
     ("backup/ssh_place.py", "asyncssh"): "few clusters have a place behind SSH",
     ("cli/main.py", "importlib.metadata"): "nothing but --version needs it",
-    ("execute/prepare.py", "httpx2"): "few clusters name a manifest by its URL",
+    ("execute/named_files.py", "httpx2"): "few clusters name a manifest by its URL",
     ("transport/ssh.py", "quorate.transport.connect"): "it brings asyncssh, which a wrong cluster file does not need",
     ("transport/ssh.py", "quorate.transport.forward"): "asyncssh",
     ("transport/ssh.py", "quorate.transport.keyring"): "asyncssh",
