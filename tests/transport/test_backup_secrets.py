@@ -66,7 +66,8 @@ def test_one_that_is_taken_and_proved_here(tmp_path: Path, monkeypatch: pytest.M
     assert {"sh", "etcd", "kube-apiserver", "kubectl"} <= here.programs()
     assert (started.told(known), here.told(known)) == ([], [])
     assert started.open_to_others(home, umask) == []
-    mine = [path for folder in ("backups", "host") for path in (home / folder, *(home / folder).rglob("*"))]
+    assert not site.hosts.exists()
+    mine = [home / "backups", *(home / "backups").rglob("*")]
     assert taken.path in mine
     assert [path for path in mine if path.stat().st_mode & 0o077] == []
 
