@@ -112,9 +112,11 @@ bench: $(READY)
 drill: $(READY)
 	@$(BIN)/python bench/drill.py --runs $(RUNS) --minutes $(MINUTES)
 
-# Every minor that can be built, one after the other; goes on where it stopped.
+# Every minor that can be built, one after the other, deployed, and as an upgrade; goes on where it stopped.
 ladder: $(READY) go
 	@$(BIN)/python bench/ladder.py
+	@$(BIN)/python bench/upgrades.py $(patsubst src/quorate/artifact/golang/locks/kubernetes-%,%,$(wildcard \
+	  $(addprefix src/quorate/artifact/golang/locks/kubernetes-1.3,4.* 5.* 6.* 7.*)))
 
 # Members of etcd, their data, all hosts lost, and the ways back, on both examples: an hour. Goes on where it stopped.
 recovery: $(READY) go

@@ -1,15 +1,18 @@
 """kube-apiserver: one on each control-plane host, at the host's own address."""
 
+import json
 from collections.abc import Iterator, Mapping
 
 from quorate.component.command import tried
 from quorate.component.context import APISERVER, Context
-from quorate.component.service import service
+from quorate.component.service import runs, service
 from quorate.component.settings import apiserver, audit, encryption
 from quorate.component.turns import Enough, Turns
 from quorate.render import journal, yaml
 from quorate.render.kubeconfig import kubeconfig
+from quorate.render.sh import quote
 from quorate.resource.file import Directory, File, Symlink
+from quorate.resource.kube import kubectl
 from quorate.resource.resource import Resource
 from quorate.resource.unit import Ready
 from quorate.spec import layout, pki_files
@@ -34,6 +37,19 @@ CERTIFICATES = (
     pki_files.APISERVER_ETCD_CLIENT,
     pki_files.APISERVER_ETCD_CLIENT_KEY,
 )
+
+
+def writes(host: Host, port: int) -> str:
+    """sh that succeeds when the API server of this host writes, which /readyz does not say: its connections to etcd for
+    that are others. An Event goes by itself, after an hour.
+    """
+    event = {
+        **{"apiVersion": "v1", "kind": "Event", "metadata": {"generateName": "quorate-"}, "type": "Normal"},
+        "involvedObject": {"apiVersion": "v1", "kind": "Namespace", "name": "default", "namespace": "default"},
+        **{"reason": "Proven", "message": f"the API server of {host.name} writes", "source": {"component": "quorate"}},
+    }
+    ask = kubectl(f"https://{host.ip}:{port}", timeout="3s")
+    return f"printf %s {quote(json.dumps(event))} | {ask} create --raw /api/v1/namespaces/default/events -f -"
 
 
 def resources(context: Context, host: Host) -> Iterator[Resource]:
@@ -81,9 +97,7 @@ def resources(context: Context, host: Host) -> Iterator[Resource]:
         # At a shutdown it ends before its way to etcd does, and can still take itself out of the list of API servers.
         after=[layout.ETCD_WAY_UNIT],
         limit_nofile=min(1048576, context.of(host).nofile_limit),
-        # Up to 1.26 open watches hold a stopping server for a minute; 10 s is enough for every request that is no
-        # watch (nodes and control loops give up on theirs after that), and clients watch again elsewhere.
-        extra={"TimeoutStartSec": "120", "TimeoutStopSec": "10"},
+        extra={"TimeoutStartSec": "120", "TimeoutStopSec": apiserver.stops_within(minor)},
     )
     yield Ready(
         host=name,
@@ -91,6 +105,7 @@ def resources(context: Context, host: Host) -> Iterator[Resource]:
         # Under the endpoint's name, so that it is proven that its certificate has that name.
         check=f"curl -gsf --noproxy '*' --connect-timeout 1 --max-time 3 --cacert {pki_files.CA} "
         f"--connect-to ::{host.ip}:{c.apiserver.port} {c.server_url}/readyz",
+        proof=f"{runs(APISERVER, 'kube-apiserver')} && {writes(host, c.apiserver.port)}",
         within=180,
         interval=0.5,
         evidence=f"curl -gsk --noproxy '*' --connect-timeout 1 --max-time 3 "

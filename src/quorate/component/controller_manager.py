@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 
 from quorate.component.context import Context
-from quorate.component.service import service
+from quorate.component.service import runs, service
 from quorate.component.settings import controller_manager, election
 from quorate.component.turns import Enough, Turns
 from quorate.render import journal
@@ -51,6 +51,7 @@ def resources(context: Context, host: Host) -> Iterator[Resource]:
         host=host.name,
         what="kube-controller-manager",
         check=f"curl -sfk --noproxy '*' --connect-timeout 1 --max-time 3 https://127.0.0.1:{controller_manager.PORT}/healthz",
+        proof=runs("kube-controller-manager.service", "kube-controller-manager"),
         within=60,
         evidence=journal.last("kube-controller-manager.service"),
     )

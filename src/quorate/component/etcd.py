@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from quorate.component import etcd_disk, membership
 from quorate.component.context import Context
-from quorate.component.service import service
+from quorate.component.service import runs, service
 from quorate.component.settings import merged
 from quorate.component.turns import Enough, Turns
 from quorate.core import Key
@@ -138,6 +138,7 @@ def resources(context: Context, host: Host) -> Iterator[Resource]:
         what="etcd",
         # What etcdctl asks, for a tenth of the cost: the member has a leader and commits.
         check=f"curl -gsf --noproxy '*' --max-time 3 {HEALTH} | grep -q '\"health\":\"true\"'",
+        proof=runs(UNIT, "etcd"),
         within=90,
         evidence=journal.last(UNIT),
         company=_company(context, host),

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from quorate.component import folder_disk
 from quorate.component.command import tried
 from quorate.component.context import Context
-from quorate.component.service import service
+from quorate.component.service import runs, service
 from quorate.component.settings import client, kubelet, registry
 from quorate.component.turns import Enough, Turns
 from quorate.render import journal, yaml
@@ -80,6 +80,7 @@ def resources(context: Context, host: Host) -> Iterator[Resource]:
         host=name,
         what="node",
         check=f"curl -sf --noproxy '*' --connect-timeout 1 --max-time 3 {kubelet.HEALTH} && {_says_ready(status)}",
+        proof=runs("kubelet.service", "kubelet"),
         within=120,
         evidence=f"{status} | tr -d '\\n' | grep -o '\"conditions\": .*' | head -c 2000; echo; "
         f"{journal.last('kubelet.service')}",

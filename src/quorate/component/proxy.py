@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from quorate.component.command import tried
 from quorate.component.context import Context
 from quorate.component.keeper import check_of, whole
-from quorate.component.service import service
+from quorate.component.service import runs, service
 from quorate.component.settings import client, proxy
 from quorate.component.turns import Enough, Turns
 from quorate.render import journal, service_rules, yaml
@@ -62,6 +62,7 @@ def resources(context: Context, host: Host) -> Iterator[Resource]:
         host=name,
         what="kube-proxy",
         check=f"curl -sf --noproxy '*' --connect-timeout 1 --max-time 3 http://{host.ip}:{proxy.HEALTH_PORT}/healthz",
+        proof=runs("kube-proxy.service", "kube-proxy"),
         within=60,
         evidence=journal.last("kube-proxy.service"),
     )

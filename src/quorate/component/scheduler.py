@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 
 from quorate.component.command import tried
 from quorate.component.context import Context
-from quorate.component.service import service
+from quorate.component.service import runs, service
 from quorate.component.settings import election, scheduler
 from quorate.component.turns import Enough, Turns
 from quorate.render import journal, yaml
@@ -56,6 +56,7 @@ def resources(context: Context, host: Host) -> Iterator[Resource]:
         host=host.name,
         what="kube-scheduler",
         check=f"curl -sfk --noproxy '*' --connect-timeout 1 --max-time 3 https://127.0.0.1:{scheduler.PORT}/healthz",
+        proof=runs("kube-scheduler.service", "kube-scheduler"),
         within=60,
         evidence=journal.last("kube-scheduler.service"),
     )

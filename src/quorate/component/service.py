@@ -22,6 +22,11 @@ SANDBOX = {
 """Of scripts beside the balancer: what they can't see or change."""
 
 
+def runs(unit: str, binary: str) -> str:
+    """sh that succeeds when what runs is the program that lies there now."""
+    return f'[ "/proc/$(systemctl show -p MainPID --value -- {unit})/exe" -ef {BIN}/{binary} ]'
+
+
 def service(
     context: Context,
     host: Host,

@@ -51,6 +51,9 @@ DISABLED, WEBHOOKS = "disable-admission-plugins", ("MutatingAdmissionWebhook", "
 OPEN = "open again"
 """The stage that takes back a restore which is given up."""
 
+STOP_S = 15
+"""Seconds for what stops in good order: API servers without etcd wait a minute for requests that nobody answers."""
+
 _CONTROLLERS = (controller_manager.NAME, scheduler.NAME, dns.NAME, metrics.NAME)
 """Components that nobody needs before nodes have reported."""
 _STORE = frozenset({system.NAME, trust.NAME, etcd.NAME})
@@ -224,7 +227,10 @@ def _stopped(groups: Groups, restoring: Restoration) -> Iterator[Resource]:
     yield from fences
     before = frozenset(fence.key for fence in fences)
     for name, hosts in groups.items():
-        group = [Stopped(host=host.name, what=f"{name} at rest", units=units, explicit=before) for host, units in hosts]
+        group = [
+            Stopped(host=host.name, what=f"{name} at rest", units=units, explicit=before, patience=STOP_S)
+            for host, units in hosts
+        ]
         yield from group
         before = frozenset(each.key for each in group) or before
 

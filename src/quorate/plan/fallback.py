@@ -31,7 +31,7 @@ def fallen_back(part: Part) -> Part:
         part=part.component,
         units=tuple(unit.unit for unit in units),
         paths=tuple(resource.path for resource in watched),
-        check="\n".join(f"( {ready.check}\n) || exit 1" for ready in proofs),
+        check="\n".join(f"{{ {ready.holds}; }} || exit 1" for ready in proofs),
         within=max(ready.within for ready in proofs),
         watches=frozenset(resource.key for resource in watched),
         digest=_digest(watched),

@@ -142,6 +142,8 @@ class Stopped(Resource):
 
     what: str
     units: tuple[str, ...]
+    patience: int = 0
+    """Seconds for each to stop in good order, before it is killed; 0: what its unit says."""
 
     @property
     def name(self) -> str:
@@ -166,7 +168,13 @@ class Stopped(Resource):
 
     def converge(self, actual: State) -> Sequence[Action]:
         """Stop them, one after the other."""
-        return [Action("\n".join(sh("systemctl", "stop", "--", unit) for unit in self.units))]
+        return [Action("\n".join(map(self._stop, self.units)))]
+
+    def _stop(self, unit: str) -> str:
+        stop = sh("systemctl", "stop", "--", unit)
+        if not self.patience:
+            return stop
+        return f"timeout {self.patience} {stop} || {{ {sh('systemctl', 'kill', '-s', 'KILL', '--', unit)}; {stop}; }}"
 
     def remove(self) -> Sequence[Action]:
         """Nothing to undo."""
@@ -183,7 +191,9 @@ class Ready(Resource):
 
     what: str
     check: str
-    """sh that succeeds when it is ready; it must end by itself within seconds."""
+    """sh that succeeds when it is ready; it must end by itself within seconds, and change nothing."""
+    proof: str = ""
+    """sh that must succeed, too, after a change; it may write."""
     within: int = 60
     """Seconds until it counts as failed."""
     evidence: str = ""
@@ -210,12 +220,17 @@ class Ready(Resource):
         """Check once."""
         return Probe("script", f"if ( {self.check}\n) >/dev/null 2>&1; then echo ready=yes; else echo ready=no; fi")
 
+    @property
+    def holds(self) -> str:
+        """sh that succeeds when a change holds."""
+        return f"( {self.check}\n) && ( {self.proof}\n)" if self.proof else f"( {self.check}\n)"
+
     def converge(self, actual: State) -> Sequence[Action]:
         """Wait."""
         return [
             Action(
                 f"end=$(( $(date +%s) + {self.within} )) n=0\n"
-                f"until {self._heard()}( {self.check}\n) >/dev/null 2>&1; do\n"
+                f"until {self._heard()}{{ {self.holds}; }} >/dev/null 2>&1; do\n"
                 # The clock is asked now and then: a process for each look would be a load of its own.
                 f'  n=$(( n + 1 )); if [ $(( n % 4 )) = 0 ] && [ "$(date +%s)" -ge "$end" ]; then '
                 f"echo 'not ready after {self.within} s' >&2; "

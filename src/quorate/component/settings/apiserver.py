@@ -32,6 +32,17 @@ WATCH_GRACE = "2s"
 fit 200 a second. Without it HTTP/2 connections with watches hold the process for the whole request timeout
 (60 s), or until systemd kills it."""
 
+
+def stops_within(minor: Minor) -> str:
+    """Seconds that systemd gives a stopping API server.
+
+    Where it ends its watches, requests have all of the 60 s that they may take. Up to 1.26 open watches hold it for a
+    minute each time; 10 s are enough there for every request that is no watch (nodes and control loops give up on
+    theirs after that), and clients watch again elsewhere.
+    """
+    return "75" if minor.watch_termination_flag else "10"
+
+
 GOAWAY_CHANCE = "0.001"
 """One HTTP/2 request of a thousand is answered with GOAWAY, so that long-lived clients spread over the
 servers again after a failover. kubernetes.io recommends 0.001 to begin with and warns of it where there is
