@@ -13,6 +13,7 @@ import recovering
 import secrets_search
 import site_registry
 import site_wishes
+import upgrading
 from deployed import Deployed
 from own_registry import MIRRORED, PROJECT, Registry, push, serving
 from rest import rested
@@ -230,3 +231,8 @@ def test_power_cut_and_back(modern: Deployed) -> None:
         fault.start(name, host)
     modern.quorate("apply", "--yes")
     modern.quorate("plan", code=0)
+
+
+def test_it_is_upgraded_while_it_is_used(modern: Deployed, tmp_path: Path) -> None:
+    """The newest pair of minors, with the etcd and the runtime that belong to each."""
+    upgrading.while_it_is_used(modern, tmp_path)

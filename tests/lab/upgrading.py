@@ -1,0 +1,43 @@
+"""A cluster of the minor before, upgraded while a client asks and writes."""
+
+import re
+from pathlib import Path
+
+from deployed import Deployed
+from losses import PASSPHRASE
+from rest import rested
+from stand import Stand
+from upgrades import stepped
+
+from quorate.artifact.golang import locks
+from quorate.spec.versions import parts
+
+
+def minor_before(version: str) -> str:
+    """The latest patch that is built here of the minor before."""
+    major, minor, *_ = parts(version)
+    return max((each for each in locks.kubernetes(None) if parts(each)[:2] == (major, minor - 1)), key=parts)
+
+
+def while_it_is_used(deployed: Deployed, folder: Path) -> None:
+    """Built anew at the minor before, then upgraded: nothing acknowledged is lost, nobody is refused or cut off,
+    and a verify proves it.
+    """
+    newest, text = deployed.cluster.versions.kubernetes, deployed.file.read_text()
+    deployed.quorate("destroy", "--yes")
+    deployed.file.write_text(re.sub(r'kubernetes: ".*"', f'kubernetes: "{minor_before(newest)}"', text))
+    deployed.quorate("artifacts", limit=3600)
+    file = folder / "passphrase"
+    file.touch(mode=0o600)
+    file.write_text(f"{PASSPHRASE}\n")
+    deployed.quorate("passphrase", "--from", str(file))
+    deployed.quorate("apply", "--yes")
+    rested()
+    found = stepped(Stand("test", deployed.file), newest)
+    assert (found["lost"], found["undone"]) == (0, 0)
+    assert found["acknowledged"] > 0
+    # Nobody has to wait either, but two cores for all hosts and clients are no proof of that.
+    for name, stream in found["streams"].items():
+        assert not {word.removeprefix("unknown-") for word in stream["failed"]} - {"timeout", "put-off"}, (name, stream)
+    assert deployed.file.read_text() == text
+    deployed.quorate("plan", code=0)
