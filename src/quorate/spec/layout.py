@@ -55,6 +55,7 @@ WRITER = "/run/quorate-writer"
 
 NEEDRESTART = "/etc/needrestart/conf.d/50-quorate.conf"
 APT_UPGRADES = "/etc/apt/apt.conf.d/52quorate-upgrades"
+UPGRADES_WAIT = "/etc/quorate/wait-for-operation"
 """What programs that upgrade by themselves are told of our services."""
 
 BALANCER_LOG = "/var/log/nginx/k8s-access.log"

@@ -11,12 +11,13 @@ from own_root import OURS, Root
 from preflight_world import judged, world
 
 from quorate.component import system
-from quorate.component.upgrades import left_out, needrestart, upgrades
+from quorate.component.upgrades import GONE_S, left_out, needrestart, upgrades, wait, waits
 from quorate.plan.step import difference
 from quorate.preflight.check import World
 from quorate.report.findings import Status
 from quorate.resource.file import File
-from quorate.spec.layout import APT_UPGRADES, NEEDRESTART
+from quorate.resource.system import Setting
+from quorate.spec.layout import APT_UPGRADES, LOCK, NEEDRESTART
 from quorate.spec.processes import unit_names
 
 
@@ -36,16 +37,46 @@ def test_who_gets_what() -> None:
 
 
 async def test_they_come_and_go_as_any_file(tmp_path: Path) -> None:
-    there, root = world(), Root(tmp_path, (*OURS, "etc/needrestart", "etc/apt/apt.conf.d"))
-    resources = [replace(resource, host="h") for resource in upgrades(there.context, there.cluster.host("b1"))]
+    there, root = (
+        world(),
+        Root(tmp_path, (*OURS, "etc/needrestart", "etc/apt/apt.conf.d", "etc/quorate", "etc/systemd")),
+    )
+    ours = upgrades(there.context, there.cluster.host("b1"))
+    resources = [replace(resource, host="h") for resource in ours if not isinstance(resource, Setting)]
     for resource in resources:
         await root.converge(resource)
         assert difference(resource.desired, await root.state_of(resource)) == {}
     assert (tmp_path / NEEDRESTART[1:]).read_text() == needrestart()
     assert [path.name for path in (tmp_path / "etc/apt/apt.conf.d").iterdir()] == ["52quorate-upgrades"]
+    drop_in = tmp_path / "etc/systemd/system/apt-daily-upgrade.service.d/50-quorate.conf"
+    assert drop_in.read_text() == waits()
     for resource in reversed(resources):
         await root.remove(resource)
+    assert not (tmp_path / "etc/systemd/system").exists()
     assert not [*(tmp_path / "etc/needrestart").iterdir(), *(tmp_path / "etc/apt/apt.conf.d").iterdir()]
+
+
+async def test_they_wait_for_whoever_changes_the_cluster(tmp_path: Path) -> None:
+    """As long as the last sign of life is young."""
+    root = Root(tmp_path)
+    script = tmp_path / "wait"
+    script.write_text(wait())
+    ask = (
+        f"mkdir -p {LOCK}; read -r up _ </proc/uptime; up=${{up%.*}}\n"
+        f"waits() {{ if timeout 1 sh {script}; then echo no; else echo yes; fi; }}\n"
+        f"waits; printf 't record\\n%s\\n' $((up - {GONE_S} - 1)) >{LOCK}/holder; waits\n"
+        f"echo $((up - 5)) >>{LOCK}/holder; waits; echo 'torn' >>{LOCK}/holder; waits"
+    )
+    assert (await root.via.run("h", ask)).split() == ["no", "no", "yes", "no"]
+
+
+def test_systemd_reads_what_makes_them_wait(tmp_path: Path) -> None:
+    unit = tmp_path / "packages.service"
+    unit.write_text("[Unit]\nDescription=upgrades\n[Service]\nType=oneshot\nExecStart=/bin/true\n")
+    (folder := tmp_path / "packages.service.d").mkdir()
+    (folder / "50-quorate.conf").write_text(waits())
+    done = subprocess.run(["systemd-analyze", "verify", str(unit)], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 @pytest.mark.skipif(not shutil.which("perl"), reason="needs perl")
