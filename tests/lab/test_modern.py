@@ -1,9 +1,12 @@
 """Today's Kubernetes with the newest of everything, built from Go modules, on three masters with haproxy."""
 
 import asyncio
+import http.client
 import json
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +24,13 @@ from rest import rested
 from quorate.artifact.resolve import resolve
 from quorate.component import kubelet, runtime
 from quorate.conformance.tests import QUICK
+from quorate.drill.probe_config import Target
 from quorate.lab import record
 from quorate.lab.up import limit
 from quorate.render.sh import heredoc
 from quorate.report.drill.report import DrillReport
+from quorate.spec.cluster import Host
+from quorate.state.store import Store
 
 pytestmark = pytest.mark.lab
 
@@ -99,6 +105,37 @@ def test_an_api_server_that_stops_in_order_cuts_nobody_off(modern: Deployed, tmp
         assert not failed - {"timeout", "put-off"}, run.felt
     for run in runs["apiserver-hung"]:
         assert run.felt["kept"].gap < run.outage, "its clients went on before it did"
+
+
+def slowly(deployed: Deployed, master: Host, seconds: int) -> int:
+    """Create an object whose text takes so long to arrive at one API server; the status that it answers."""
+    cluster = deployed.cluster
+    secrets = Store.beside(deployed.file, cluster.name).secrets(cluster, datetime.now(UTC), persist=False)
+    context = Target.of(cluster, secrets).context("http/1.1")
+    made = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"generateName": "slow-", "namespace": "default"}}
+    body = json.dumps(made).ljust(1000).encode()
+    way = http.client.HTTPSConnection(master.ip, cluster.apiserver.port, context=context, timeout=30)
+    way.putrequest("POST", "/api/v1/namespaces/default/configmaps")
+    way.putheader("Content-Type", "application/json")
+    way.putheader("Content-Length", str(len(body)))
+    way.endheaders()
+    for at in range(seconds):
+        way.send(body[at * len(body) // seconds : (at + 1) * len(body) // seconds])
+        time.sleep(1)
+    answer = way.getresponse()
+    answer.read()
+    way.close()
+    return answer.status
+
+
+def test_a_request_that_takes_its_time_ends_before_its_server_does(modern: Deployed) -> None:
+    master = modern.cluster.masters[2]
+    with ThreadPoolExecutor() as beside:
+        request = beside.submit(slowly, modern, master, 25)
+        time.sleep(2)
+        modern.run("systemctl restart kube-apiserver", master.name)
+        assert request.done(), "its server waited for it"
+    assert request.result() == http.HTTPStatus.CREATED
 
 
 def left_out(deployed: Deployed) -> object:
