@@ -97,6 +97,9 @@ class Restored(World):
                 return {"running": " ".join(on) or "none"}
             case Setting(what="data of etcd"):
                 return {"restored": self.data.get(host, "no")}
+            case Setting(what=what) if what.endswith("of before"):
+                # Of the API: whichever server was asked to do it.
+                return next((state for key, state in self.states.items() if key.name == what), {})
             case Setting(what="what the restore needed"):
                 return {"left": "some" if any(key.name.startswith(FOLDER) for key in self.states) else "nothing"}
             case Ready():

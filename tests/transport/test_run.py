@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from servers import Server
 
-from quorate.core import ArtifactError, Blob, CommandFailed, Transport
+from quorate.core import ArtifactError, Blob, CommandFailed, ReadsBytes, Transport
 from quorate.spec.ssh import ResolvedSsh
 from quorate.transport.local import LocalTransport
 from quorate.transport.ssh import SshTransport
@@ -73,6 +73,10 @@ async def test_nul_is_refused(door: Transport) -> None:
 async def test_output_is_binary_safe(door: Transport) -> None:
     out = await door.run("a", r"printf '\377\000\001\r\n\303'")
     assert out.encode("utf-8", "surrogateescape") == b"\xff\x00\x01\r\n\xc3"
+    assert isinstance(door, ReadsBytes)
+    assert await door.read("a", r"printf '\377\000\001\r\n\303'") == b"\xff\x00\x01\r\n\xc3"
+    with pytest.raises(CommandFailed):
+        await door.read("a", "false")
 
 
 async def test_large_output(door: Transport) -> None:

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 
-from quorate.core import Blob, Transport
+from quorate.core import Blob, Transport, read
 
 Phase = tuple[str, float, float]
 
@@ -36,6 +36,10 @@ class TimedTransport:
             return await self._inner.run(host, script, blob=blob, on_line=on_line, timeout=timeout)
         finally:
             span[1] = self._now()
+
+    async def read(self, host: str, script: str) -> bytes:
+        """See `core.ReadsBytes`."""
+        return await read(self._inner, host, script)
 
     def forward(self, host: str, port: int) -> AbstractAsyncContextManager[int]:
         """See `core.Transport`."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from quorate import atomic
-from quorate.core import CommandFailed, QuorateError, Transport
+from quorate.core import CommandFailed, QuorateError, Transport, read
 from quorate.render.sh import quote
 
 PIECE = 8 * 1024 * 1024
@@ -83,9 +83,7 @@ def _begun(part: Path, size: int) -> "tuple[hashlib._Hash, int]":
 async def pieces(via: Transport, host: str, path: str, at: int, end: int) -> AsyncIterator[bytes]:
     """The bytes of a host's file from `at` on, up to `end` or its own end, whichever comes first."""
     while at < end:
-        text = await via.run(host, f"tail -c +{at + 1} -- {quote(path)} | head -c {min(PIECE, end - at)}")
-        # A script's output is text here; what is none of UTF-8 comes back so.
-        piece = text.encode("utf-8", "surrogateescape")
+        piece = await read(via, host, f"tail -c +{at + 1} -- {quote(path)} | head -c {min(PIECE, end - at)}")
         if not piece:
             return
         at += len(piece)

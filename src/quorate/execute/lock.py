@@ -10,8 +10,20 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass, replace
+from functools import partial
+from typing import TypeVar
 
-from quorate.core import Blob, CommandFailed, LockHeld, LockLost, PlanError, QuorateError, Transport, TransportError
+from quorate.core import (
+    Blob,
+    CommandFailed,
+    LockHeld,
+    LockLost,
+    PlanError,
+    QuorateError,
+    Transport,
+    TransportError,
+    read,
+)
 from quorate.plan.words import clean
 from quorate.render import lock_script
 from quorate.render.lock_script import PROGRAMS_END_WITHIN_S, REFUSED, SAYS
@@ -19,6 +31,7 @@ from quorate.report.event import Emit, Said
 from quorate.state.holder import Holder
 from quorate.transport.ssh import SESSIONS
 
+T = TypeVar("T")
 RENEW = 10.0
 """Seconds between two signs of life."""
 STALE = 40
@@ -104,7 +117,12 @@ class Locked:
         for every host.
         """
         async with self._room[host]:
-            return await self._fenced(host, script, blob=blob, on_line=on_line, timeout=timeout)
+            return await self._fenced(host, script, partial(self._via.run, blob=blob, on_line=on_line, timeout=timeout))
+
+    async def read(self, host: str, script: str) -> bytes:
+        """See `core.ReadsBytes`, and `run`."""
+        async with self._room[host]:
+            return await self._fenced(host, script, partial(read, self._via))
 
     def forward(self, host: str, port: int) -> AbstractAsyncContextManager[int]:
         """Nothing is changed by it; see `core.Transport`."""
@@ -114,20 +132,12 @@ class Locked:
         """Close the transport that this one goes by."""
         await self._via.close()
 
-    async def _fenced(
-        self,
-        host: str,
-        script: str,
-        *,
-        blob: Blob | None = None,
-        on_line: Callable[[str], None] | None = None,
-        timeout: float | None = None,
-    ) -> str:
+    async def _fenced(self, host: str, script: str, run: Callable[[str, str], Awaitable[T]]) -> T:
         again = True
         while True:
             self._demand(host)
             try:
-                return await self._via.run(host, self._fence + script, blob=blob, on_line=on_line, timeout=timeout)
+                return await run(host, self._fence + script)
             except CommandFailed as error:
                 if error.code != REFUSED or SAYS not in error.stdout:
                     raise
@@ -250,7 +260,7 @@ class Locked:
         while not self.lost:
             await asyncio.sleep(RENEW)
             with suppress(QuorateError):
-                await self._fenced(host, ":", timeout=2 * RENEW)
+                await self._fenced(host, ":", partial(self._via.run, timeout=2 * RENEW))
 
     async def release(self) -> None:
         """Give back what is ours, as far as the hosts answer in time."""

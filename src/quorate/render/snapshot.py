@@ -51,6 +51,8 @@ def take(t: Taking) -> str:
     return f"""\
 {throwaway.functions(t.programs, t.restorers, t.quota)}
 q_ask() {{ {t.ask} "$@"; }}
+# openssl uses what the processor has for it, and is four times as fast.
+q_sum() {{ if command -v openssl >/dev/null; then openssl dgst -sha256 -r; else sha256sum; fi; }}
 q_plain() {{ tr -d '"\\\\' | tr '\\n' ' ' | cut -c1-300 | sed 's/ *$//'; }}
 q_take() (
 set -eu; umask 077; cd "$1"
@@ -113,7 +115,7 @@ live_total=$(q_ask get '' --from-key --limit=1 --keys-only --consistency=s --rev
   sed -n 's/^"Count" : //p')
 bytes=$(stat -c %s snapshot.db)
 # Meanwhile it is proved.
-sha256sum <snapshot.db >sum & summing=$!
+q_sum <snapshot.db >sum & summing=$!
 """
 
 

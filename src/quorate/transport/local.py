@@ -39,6 +39,20 @@ class LocalTransport:
         timeout: float | None = None,
     ) -> str:
         """Run a script; see `core.Transport` and `SshTransport.run`."""
+        return (await self._run(host, script, blob, on_line, timeout)).stdout()
+
+    async def read(self, host: str, script: str) -> bytes:
+        """See `core.ReadsBytes`."""
+        return (await self._run(host, script)).content()
+
+    async def _run(
+        self,
+        host: str,
+        script: str,
+        blob: Blob | None = None,
+        on_line: Callable[[str], None] | None = None,
+        timeout: float | None = None,
+    ) -> Output:
         data = bootstrap.body(script)
         output = Output(on_line)
         argv = (*self._prefixes.get(host, ()), "/bin/sh", "-c", bootstrap.boot(len(data)))
@@ -63,7 +77,7 @@ class LocalTransport:
         code = child.process.returncode or 0
         if code != 0:
             raise output.failed(host, code if code > 0 else 128 - code)
-        return output.stdout()
+        return output
 
     @asynccontextmanager
     async def forward(self, host: str, port: int) -> AsyncIterator[int]:

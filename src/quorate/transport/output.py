@@ -76,9 +76,13 @@ class Output:
         if self._line and self._on_line is not None:
             self._tell(b"\n")
 
+    def content(self) -> bytes:
+        """All of stdout."""
+        return b"".join(self._chunks)
+
     def stdout(self) -> str:
-        """All of stdout; bytes that are not UTF-8 come back with `.encode("utf-8", "surrogateescape")`."""
-        return b"".join(self._chunks).decode("utf-8", "surrogateescape")
+        """The same as text; bytes that are not UTF-8 come back with `.encode("utf-8", "surrogateescape")`."""
+        return self.content().decode("utf-8", "surrogateescape")
 
     def stderr(self) -> str:
         """The end of stderr, without sudo's questions."""

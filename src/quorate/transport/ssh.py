@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from quorate.transport.keyring import Keyring
     from quorate.transport.link import Link
+    from quorate.transport.output import Output
     from quorate.transport.session import Session
 
 OnLine = Callable[[str], None] | None
@@ -83,6 +84,20 @@ class SshTransport:
         Raises ArtifactError when the blob can't be read, ValueError for a NUL in the script, and LocalError, before
         any host is asked, for what is wrong on this machine.
         """
+        return (await self._run(host, script, blob, on_line, timeout)).stdout()
+
+    async def read(self, host: str, script: str) -> bytes:
+        """See `core.ReadsBytes`."""
+        return (await self._run(host, script)).content()
+
+    async def _run(
+        self,
+        host: str,
+        script: str,
+        blob: Blob | None = None,
+        on_line: OnLine = None,
+        timeout: float | None = None,
+    ) -> "Output":
         await self._demand_access()
         ssh = self._targets[host]
         link = self._link(host)
@@ -144,7 +159,7 @@ class SshTransport:
 
     async def _converse(
         self, link: "Link", ssh: ResolvedSsh, session: "Session", data: bytes, blob: Blob | None, timeout: float | None
-    ) -> str:
+    ) -> "Output":
         try:
             await self._talk(link, session, data, blob, timeout)
         except asyncio.CancelledError:
@@ -173,7 +188,7 @@ class SshTransport:
             reason = session.failure.strerror or "unreadable"
             raise ArtifactError(f"{blob.path}: {reason}", "Run again: it is made anew.") from session.failure
 
-    def _result(self, link: "Link", ssh: ResolvedSsh, session: "Session") -> str:
+    def _result(self, link: "Link", ssh: ResolvedSsh, session: "Session") -> "Output":
         output = session.output
         if output.broken is not None:
             raise output.broken
@@ -189,7 +204,7 @@ class SshTransport:
         link.proven = True
         if session.code != 0:
             raise output.failed(link.host, session.code)
-        return output.stdout()
+        return output
 
     async def _unlock(self, link: "Link", ssh: ResolvedSsh, session: "Session", password: str) -> None:
         """Give sudo its password, once; a refused one is never tried again on this host."""

@@ -26,12 +26,19 @@ class Way(LocalTransport):
         self.before: Callable[[str], None] = lambda _script: None
 
     async def run(self, host: str, script: str, **more: Any) -> str:
+        self._begin(host, script)
+        return await super().run(host, script, **more)
+
+    async def read(self, host: str, script: str) -> bytes:
+        self._begin(host, script)
+        return await super().read(host, script)
+
+    def _begin(self, host: str, script: str) -> None:
         if not self.left:
             raise TransportError("lost", host=host)
         self.left -= 1
         self.before(script)
         self.scripts.append(script)
-        return await super().run(host, script, **more)
 
     @property
     def pieces(self) -> int:
