@@ -1,17 +1,50 @@
-"""Releases of Kubernetes at which an upgrade stops on its way: one of each minor, as far as the source can have it."""
+"""What a source has to stop at on the way of an upgrade: releases of Kubernetes, and what it lacks for one."""
 
 from collections.abc import Mapping
 from pathlib import Path
 
+from quorate.artifact import directory, kubernetes, modules
 from quorate.artifact.golang import locks
+from quorate.artifact.wanted import wanted_versions
 from quorate.spec.cluster import Cluster
 
 
+def releases(cluster: Cluster, beside: Path | None) -> tuple[str, ...]:
+    """The releases of Kubernetes that the source has, the oldest first: those in the folder, Debian's one, and else
+    those that quorate knows.
+
+    `beside` is the cluster file's folder. Raises `ArtifactError` for a folder that is not clear.
+    """
+    if cluster.artifacts.directory is not None:
+        return directory.kubernetes(cluster.artifacts.directory)
+    if cluster.artifacts.source == "debian":
+        return (kubernetes.VERSION,)
+    return locks.kubernetes(beside)
+
+
 def patches(cluster: Cluster, beside: Path | None) -> Mapping[str, str]:
-    """The latest release of each minor that quorate knows; a folder, or Debian, has one version alone."""
-    if cluster.artifacts.source == "debian" or cluster.artifacts.directory is not None:
-        return {}
-    latest: dict[str, str] = {}
-    for version in locks.kubernetes(beside):
-        latest[".".join(version.split(".")[:2])] = version
-    return latest
+    """The latest of these releases by minor."""
+    return {version.rpartition(".")[0]: version for version in releases(cluster, beside)}
+
+
+def versions(cluster: Cluster) -> Mapping[str, str]:
+    """The version of each part that the source will deliver, as far as can be told without it. Raises
+    `ArtifactError`.
+    """
+    return directory.versions_of(cluster) if cluster.artifacts.directory is not None else wanted_versions(cluster)
+
+
+def lacks(cluster: Cluster, beside: Path | None) -> str:
+    """What keeps the source from delivering this, as far as can be told without any network; empty when nothing does.
+
+    Raises `ArtifactError` for a folder that is not clear.
+    """
+    if cluster.artifacts.directory is not None:
+        return directory.lacks(cluster)
+    version = cluster.versions.kubernetes
+    match cluster.artifacts.source:
+        case "modules":
+            return modules.lacks(cluster, beside)
+        case "debian" if version != kubernetes.VERSION:
+            return f"Debian has Kubernetes {kubernetes.VERSION} alone"
+    return ""
