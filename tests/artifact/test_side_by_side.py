@@ -10,10 +10,10 @@ from bundles import image, version_folder
 from small_upstream import elf, resum
 
 from quorate.artifact import side_by_side
-from quorate.artifact.between import lacks, patches, releases
 from quorate.artifact.cache import Cache
 from quorate.artifact.export_path import export_path
 from quorate.artifact.resolve import resolve
+from quorate.artifact.source import lacks, patches, releases
 from quorate.core import ArtifactError
 from quorate.spec.cluster import Cluster
 from quorate.spec.rules import files

@@ -124,12 +124,13 @@ async def prepare(
     out = left_out(cluster, past, without, lost) if guarded else frozenset[str]()
     cluster, text = cluster_without(cluster, out), text_without(file.read_text(encoding="utf-8"), out)
     found = _with_interfaces(cluster, found, guarded=guarded)
+    known, releases = (past.record, upgrading.running(past)) if guarded else (None, {})
+    if releases and restoring is None and not (known and known.restoring):
+        upgrading.demand_source(cluster, file, releases)
     supply = await _supply(cluster, file, emit, _arch(found), guarded=guarded)
-    known = past.record if guarded else None
     restoring = _restoring(known, restoring, supply)
     if gives_up:
         restoring = _given_up(restoring)
-    releases = upgrading.running(past) if guarded else {}
     upgrading.demand_same(known, releases, supply)
     moves = not restoring and upgrading.differs(releases, supply)
     stops, astray = await upgrading.find(cluster, file, releases, supply, emit, _arch(found)) if moves else ((), ())

@@ -9,6 +9,12 @@ from quorate.artifact.wanted import wanted_versions
 from quorate.spec.cluster import Cluster
 
 
+def name(cluster: Cluster) -> str:
+    """What a reader calls it."""
+    given = cluster.artifacts
+    return f"the folder {given.directory}" if given.directory is not None else f"the source {given.source}"
+
+
 def releases(cluster: Cluster, beside: Path | None) -> tuple[str, ...]:
     """The releases of Kubernetes that the source has, the oldest first: those in the folder, Debian's one, and else
     those that quorate knows.
