@@ -1,6 +1,5 @@
 """Verbs about programs, packages and images: what will be installed."""
 
-import re
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -8,7 +7,6 @@ from cyclopts import Parameter
 
 from quorate.cli.verbs.options import DEFAULT_FILE, File, Json
 from quorate.core import UsageError
-from quorate.spec.words import VERSION
 
 Version = Annotated[str, Parameter(help="Kubernetes version, such as 1.37.2; what goes with it follows.")]
 Arch = Annotated[Literal["amd64", "arm64"], Parameter(name="--arch", help="Architecture of the hosts.")]
@@ -55,8 +53,6 @@ def artifacts(
         raise UsageError("--path writes a folder, and none is named", "add --export FOLDER")
     if start is not None and not path:
         raise UsageError(f"--from {start} begins a way, and none is asked for", "add --path")
-    if start is not None and not re.fullmatch(VERSION.pattern, start):
-        raise UsageError(f"--from {start} is no whole version", VERSION.fix)
     if export is not None and path:
         return run(export_way(Output(), file, export, start, json=json))
     return run(list_artifacts(Output(), file, export, json=json))
