@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from quorate.artifact import source
-from quorate.artifact.resolve import resolve
+from quorate.artifact.resolve import at_hand, resolve
 from quorate.component.context import Stop
 from quorate.core import ArtifactError, PlanError
 from quorate.operation import upgrade
@@ -12,7 +12,7 @@ from quorate.report.event import Emit, Said
 from quorate.spec import rules
 from quorate.spec.cluster import Cluster
 from quorate.spec.load import place
-from quorate.spec.supply import Supply
+from quorate.spec.supply import Supply, promised
 from quorate.spec.upgrade_path import ETCD, NODES, Move, between, cluster_at, faults, way
 from quorate.spec.versions import table
 from quorate.state.past import Past
@@ -80,11 +80,19 @@ def _fix(cluster: Cluster, was: str, lost: Sequence[str]) -> str:
 
 
 async def find(
-    cluster: Cluster, file: Path, releases: Mapping[str, str], supply: Supply, emit: Emit, arch: str
+    cluster: Cluster,
+    file: Path,
+    releases: Mapping[str, str],
+    supply: Supply,
+    emit: Emit,
+    arch: str,
+    *,
+    fetches: bool = True,
 ) -> tuple[tuple[Stop, ...], tuple[Fault, ...]]:
     """The stops, or what no way leads to. `releases` are the versions that run, `supply` is what the file asks for.
 
-    Raises ArtifactError where the source can't deliver what a stop needs.
+    Unless it `fetches`, programs of control planes and etcd that have to be fetched or built are promised. Raises
+    ArtifactError where the source can't deliver what a stop needs.
     """
     beside = file.absolute().parent
     patches = source.patches(cluster, beside)
@@ -96,15 +104,23 @@ async def find(
         return (), astray
     stops = []
     for move, then in moves:
-        brought = supply
-        if then is not cluster:
-            try:
-                brought = await resolve(then, lambda text: emit(Said(text)), beside=beside, arch=arch)
-            except ArtifactError as error:
-                error.message = f"{move.part} {move.version}, on the way to {goal['kubernetes']}: {error.message}"
-                raise
+        if then is cluster:
+            brought = supply
+        elif fetches or move.part == NODES or at_hand(then, beside=beside, arch=arch):
+            brought = await _fetched(move, then, beside, emit, arch)
+        else:
+            of = then.versions
+            brought = promised(supply, {"kubernetes": of.kubernetes, "etcd": of.etcd or goal["etcd"]})
         stops.append(Stop(move, then, brought, table(move.versions["kubernetes"])))
     return tuple(stops), ()
+
+
+async def _fetched(move: Move, then: Cluster, beside: Path, emit: Emit, arch: str) -> Supply:
+    try:
+        return await resolve(then, lambda text: emit(Said(text)), beside=beside, arch=arch)
+    except ArtifactError as error:
+        error.message = f"{move.part} {move.version} is on the way: {error.message}"
+        raise
 
 
 def _clusters(

@@ -9,12 +9,15 @@ from typing import cast
 
 import pytest
 from past_clusters import THREE, cluster, context, without
+from worlds import supply
 
+from quorate.cli.look import size_on_wire
 from quorate.core import ArtifactError, Key, PlanError, State, Transport
 from quorate.execute import observe, upgrading
-from quorate.operation import change
+from quorate.operation import change, upgrade
 from quorate.plan.compile import compile_stage
 from quorate.plan.staged import later
+from quorate.resource.file import Binary
 from quorate.resource.resource import Resource
 from quorate.spec.cluster import Artifacts, Cluster
 from quorate.spec.supply import Supply
@@ -123,6 +126,48 @@ def test_other_sources_say_what_they_know(source: str, now: str, goal: str, said
     told = undelivered(wished(goal, etcd, source=source), {"kubernetes": now, "etcd": etcd})
     assert said in told
     assert bool(told) is bool(said)
+
+
+@pytest.mark.parametrize("fetches", [True, False])
+@pytest.mark.parametrize("at_hand", [True, False])
+async def test_a_plan_promises_what_is_not_at_hand_and_an_apply_fetches_it(
+    monkeypatch: pytest.MonkeyPatch, fetches: bool, at_hand: bool
+) -> None:
+    asked = []
+
+    async def resolve(then: Cluster, *_: object, **__: object) -> Supply:
+        asked.append(then.versions.kubernetes)
+        return made
+
+    made = replace(supply("1.36.3", "containerd", images=False), versions={"of": "stop"})
+    monkeypatch.setattr(upgrading, "resolve", resolve)
+    monkeypatch.setattr(upgrading, "at_hand", lambda *_, **__: at_hand)
+    goal = supply("1.37.2", "containerd", images=False)
+    goal = replace(goal, versions=WAS | {"kubernetes": "1.37.2"}, parts={"kubernetes": ("kubelet", "kube-apiserver")})
+    wish = wished("1.37.2", source="modules")
+    file = Path("/nowhere/cluster.yaml")
+    stops, _ = await upgrading.find(wish, file, WAS, goal, lambda _: None, "amd64", fetches=fetches)
+    first, *rest = stops
+    assert [each.move.version for each in stops] == ["1.36.3", "1.37.2", "1.37.2"]
+    assert all(each.supply is goal for each in rest)
+    if fetches or at_hand:
+        assert asked == ["1.36.3"]
+        assert first.supply is made
+        return
+    assert asked == []
+    assert first.supply.promises
+    assert first.supply.versions["kubernetes"] == "1.36.3"
+    promise = first.supply.binaries["kube-apiserver"]
+    assert promise.sha256 == "yet unknown: kube-apiserver 1.36.3"
+    assert not promise.path.exists(), "nothing could be sent"
+    assert first.supply.binaries["etcd"] == goal.binaries["etcd"], "what stays is known"
+    now = replace(context(wish), supply=goal, minor=table("1.37.2"), releases=WAS, stops=stops)
+    climb = compile_stage(upgrade.stages(now)[0])
+    programs = {each.path.rpartition("/")[2]: each for each in climb.resources if isinstance(each, Binary)}
+    assert programs["kube-apiserver"].desired["sha256"] == promise.sha256
+    (sent,) = programs["kube-apiserver"].converge({"sha256": "of now"})
+    assert sent.blob is not None
+    assert size_on_wire(sent.blob) == goal.binaries["kube-apiserver"].size
 
 
 @pytest.mark.parametrize("ahead", [True, False])
