@@ -1,12 +1,10 @@
 """The source `directory`, with each thing that can be wrong with a folder, and the way there and back."""
 
-import io
-import json
-import tarfile
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from bundles import image
 from small_upstream import elf, resum
 
 from quorate.artifact.binary import REQUIRED
@@ -22,16 +20,6 @@ Make = Callable[..., Cluster]
 
 def quiet(_: str) -> None:
     """Say nothing."""
-
-
-def image(path: Path, *tags: str) -> Path:
-    """A `docker save` archive with nothing but names."""
-    manifest = json.dumps([{"Config": "x.json", "RepoTags": list(tags), "Layers": []}]).encode()
-    with tarfile.open(path, "w") as tar:
-        entry = tarfile.TarInfo("manifest.json")
-        entry.size = len(manifest)
-        tar.addfile(entry, io.BytesIO(manifest))
-    return path
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import pytest
 from small_upstream import VERSIONS, Upstream, elf, tgz
 
 from quorate.artifact.binary import REQUIRED
-from quorate.artifact.resolve import resolve
+from quorate.artifact.resolve import at_hand, resolve
 from quorate.core import ArtifactError
 from quorate.spec.cluster import Cluster
 from quorate.spec.sections import Backup
@@ -267,3 +267,11 @@ async def test_auto_tells_why_nothing_fits(cluster: Make, tmp_path: Path) -> Non
         "no lock of kubernetes 1.30.0",
     ):
         assert word in str(error)
+
+
+async def test_what_was_fetched_once_is_at_hand(cluster: Make, tmp_path: Path) -> None:
+    given = cluster(cache=str(tmp_path / "cache"))
+    assert not at_hand(given, beside=None, arch="amd64")
+    await resolve(given, lambda _: None)
+    assert at_hand(given, beside=None, arch="amd64")
+    assert not at_hand(given, beside=None, arch="arm64")

@@ -12,6 +12,7 @@ from fake_hosts import FACTS, Hosts
 
 from quorate.execute.batch import BEGIN
 from quorate.execute.prepare import Prepared
+from quorate.spec.versions import table
 
 Quorate = Callable[..., tuple[int, str, str]]
 RELEASES = {"kubernetes": "1.20.1", "etcd": "3.4.23"}
@@ -157,3 +158,32 @@ def test_where_no_edit_leads_back_a_proved_backup_comes_first(
         assert code == 1
         assert "could not be proved" in err
         assert not any(BEGIN in script for _, script in ill.scripts)
+
+
+@pytest.mark.usefixtures("ill")
+def test_of_a_minor_the_newest_release_that_the_source_has(quorate: Quorate, file: Path) -> None:
+    for version in ("1.20.1", "1.20.2", "1.21.1"):
+        (file.parent / f"bundle/kubernetes-{version}").mkdir(parents=True)
+        (file.parent / f"bundle/kubernetes-{version}/SHA256SUMS").touch()
+    minor = table("1.20.2")
+    for part in ("etcd", "containerd", "runc", "cni_plugins"):
+        (file.parent / f"bundle/{part}-{getattr(minor, part)}").mkdir()
+        (file.parent / f"bundle/{part}-{getattr(minor, part)}/SHA256SUMS").touch()
+    file.write_text(
+        file.read_text().replace("1.20.2", "1.20.1") + "artifacts: {source: directory, directory: bundle}\n"
+    )
+    before = file.read_text()
+    code, out, _ = quorate("upgrade", "--to", "1.20", *WAIVED)
+    assert code == 2
+    assert "1.20 is 1.20.2: the newest release of it that the folder" in " ".join(out.split())
+    assert '"1.20.2"' in file.read_text()
+    file.write_text(before)
+    for wish, told in (
+        ("1.22", "has no release of it; it has 1.20.1, 1.20.2, 1.21.1"),
+        ("1.22.1", "control plane 1.22.1: "),
+        ("1.20.9", "has no kubernetes 1.20.9; it has kubernetes 1.20.1 and 1.20.2 and 1.21.1"),
+    ):
+        code, _, err = quorate("upgrade", "--to", wish, *WAIVED)
+        assert code in (5, 64)
+        assert told in " ".join(err.split())
+        assert file.read_text() == before

@@ -36,27 +36,33 @@ _VERSION = re.compile(r"(?<![\d.])(\d+\.\d+\.\d+(?:-(?:alpha|beta|rc)[\w.]*)?)(?
 _OWN = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
-async def prove(supply: Supply, asked: Mapping[str, str], cache: Cache, arch: str) -> None:
+async def prove(
+    supply: Supply, asked: Mapping[str, str], cache: Cache, arch: str, places: Mapping[str, Path] | None = None
+) -> None:
     """Raise `ArtifactError` with every program of another version than `asked`, or than its supply says it is.
 
-    `asked` has the versions that the cluster file names, by part. A program for another processor than this
-    machine's can't be asked: it must have the version somewhere in it.
+    `asked` has the versions that the cluster file names, by part; `places` is where programs lie, in folders of their
+    versions. A program for another processor than this machine's can't be asked: it must have the version somewhere
+    in it.
     """
     wrong: list[str] = []
     for part, name, blob in _all(supply):
         want = asked.get(part) or supply.versions.get(part)
         if want is None:
             continue
+        shown = (places or {}).get(name, name)
         if _OWN.get(platform.machine()) == arch:
             said = await _says(name, blob, cache)
             if said != want:
-                wrong.append(f"{name} says {said or 'nothing'}, not {want}")
+                wrong.append(f"{shown} says {said or 'nothing'}, not {want}")
         elif not await asyncio.to_thread(_mentions, blob, want):
-            wrong.append(f"{name} does not mention {want}")
+            wrong.append(f"{shown} does not mention {want}")
     if wrong:
         raise ArtifactError(
             f"programs are not the version that they are taken for: {'; '.join(wrong)}",
-            "name the versions that they are in the cluster file, or let the artifact source bring the right ones",
+            "move each into the folder of its version, or copy the folder again"
+            if places
+            else "name the versions that they are in the cluster file, or let the artifact source bring the right ones",
         )
 
 

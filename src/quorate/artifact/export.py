@@ -1,6 +1,7 @@
 """A supply as a folder that the source `directory` reads, to carry to a site without network; and as rows."""
 
 import asyncio
+import hashlib
 import json
 import os
 import shutil
@@ -9,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from quorate.artifact.cache import file_digest, unpacked
-from quorate.artifact.directory import FACTS, SUMS
+from quorate.artifact.sums import FACTS, SUMS, read_sums
 from quorate.core import ArtifactError, Blob
 from quorate.spec.supply import Supply
 
@@ -44,39 +45,60 @@ async def export(supply: Supply, folder: Path) -> None:
     """Write a new folder with everything in it; it is complete when it exists. Raises `ArtifactError`."""
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise ArtifactError(f"{folder} is there already", "name a new folder, or remove it first")
-    part = folder.with_name(f"{folder.name}.part-{os.getpid()}")
+    await asyncio.to_thread(write, supply, folder)
+
+
+def write(supply: Supply, folder: Path) -> None:
+    """Write everything into a folder, in the place of what is there. It is whole or not there, also when this is
+    killed. Raises `ArtifactError`.
+    """
+    part, old = (folder.with_name(f"{folder.name}.part-{os.getpid()}{more}") for more in ("", "-old"))
     try:
         _sweep(folder)
-        await asyncio.to_thread(_fill, supply, part)
+        _fill(supply, part)
         if folder.exists():
-            folder.rmdir()
+            folder.rename(old)
         part.rename(folder)
     except OSError as error:
         raise ArtifactError(f"{folder}: {error.strerror}", "free some space, or name another folder") from error
     finally:
-        shutil.rmtree(part, ignore_errors=True)
+        for left in (part, old):
+            shutil.rmtree(left, ignore_errors=True)
+
+
+def holds(folder: Path, supply: Supply) -> bool:
+    """Whether a folder that was written before has exactly this."""
+    try:
+        sums = read_sums(folder)
+        return sums == _sums(supply) and all(file_digest(folder / name) == digest for name, digest in sums.items())
+    except (ArtifactError, OSError):
+        return False
 
 
 def _sweep(folder: Path) -> None:
     """Remove what exports that were killed have left."""
     for left in folder.parent.glob("*.part-*"):
         name, _, writer = left.name.rpartition(".part-")
+        writer = writer.removesuffix("-old")
         if name == folder.name and writer.isdecimal() and not Path("/proc", writer).exists():
             shutil.rmtree(left)
 
 
 def _fill(supply: Supply, part: Path) -> None:
-    for folder in (part, part / "packages", part / "images"):
-        folder.mkdir(parents=True)
-    sums: dict[str, str] = {}
+    part.mkdir(parents=True)
     for name, blob, mode in _files(supply):
+        (part / name).parent.mkdir(exist_ok=True)
         with (part / name).open("wb") as file:
             file.writelines(unpacked(blob))
         (part / name).chmod(mode)
-        sums[name] = blob.sha256
-    (part / FACTS).write_text(json.dumps(_facts(supply), indent=1, sort_keys=True) + "\n")
-    sums[FACTS] = file_digest(part / FACTS)
-    (part / SUMS).write_text("".join(f"{digest}  {name}\n" for name, digest in sorted(sums.items())))
+    (part / FACTS).write_text(_facts(supply))
+    (part / SUMS).write_text("".join(f"{digest}  {name}\n" for name, digest in sorted(_sums(supply).items())))
+
+
+def _sums(supply: Supply) -> dict[str, str]:
+    """SHA-256 by name of every file."""
+    sums = {name: blob.sha256 for name, blob, _ in _files(supply)}
+    return {**sums, FACTS: hashlib.sha256(_facts(supply).encode()).hexdigest()}
 
 
 def _files(supply: Supply) -> Iterator[tuple[str, Blob, int]]:
@@ -93,8 +115,8 @@ def _files(supply: Supply) -> Iterator[tuple[str, Blob, int]]:
         yield f"images/{plain}-{digest[:8]}.tar", blob, 0o644
 
 
-def _facts(supply: Supply) -> dict[str, object]:
-    return {
+def _facts(supply: Supply) -> str:
+    facts = {
         "versions": dict(supply.versions),
         "parts": {part: list(names) for part, names in supply.parts.items()},
         "libraries": {part: list(names) for part, names in supply.libraries.items()},
@@ -103,3 +125,4 @@ def _facts(supply: Supply) -> dict[str, object]:
         "coredns_image": supply.coredns_image,
         "metrics_server_image": supply.metrics_server_image,
     }
+    return json.dumps(facts, indent=1, sort_keys=True) + "\n"

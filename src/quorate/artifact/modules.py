@@ -20,7 +20,7 @@ from quorate.artifact.golang.locks import Lock
 from quorate.artifact.golang.toolchain import Go
 from quorate.artifact.oci import FORM
 from quorate.artifact.pod_images import pod_images, reference, with_shell
-from quorate.artifact.release import wanted_versions
+from quorate.artifact.wanted import newest, spare_versions, wanted_versions
 from quorate.core import ArtifactError, Blob
 from quorate.spec.cluster import Cluster
 from quorate.spec.supply import Supply
@@ -73,15 +73,10 @@ def wanted(cluster: Cluster) -> dict[str, str]:
             f"Kubernetes {kubernetes} is not built from modules, 1.29 and later are",
             "name a later version, or set artifacts.source: debian (1.20.2), release or directory",
         )
-    found = wanted_versions(cluster) | newest(kubernetes, "crictl")
-    if cluster.workers and cluster.dns.enabled and cluster.dns.image is None:
-        found |= newest(kubernetes, "coredns")
-    if cluster.workers and cluster.metrics.enabled and cluster.metrics.image is None:
-        found |= newest(kubernetes, "metrics_server")
+    found = wanted_versions(cluster) | spare_versions(cluster)
     if cluster.workers and cluster.artifacts.packages == "bundle":
         found["agnhost"] = kubernetes
-    asked = cluster.versions.model_dump(exclude_none=True)
-    return {part: asked.get(part, version) for part, version in found.items()}
+    return found
 
 
 def lacks(cluster: Cluster, beside: Path | None) -> str:
@@ -105,12 +100,6 @@ def cached(cluster: Cluster, cache: Cache, arch: str, beside: Path | None) -> bo
         if lock is None or cache.find(_key(shop, part, version, lock, toolchain.find(lock.folder))) is None:
             return False
     return True
-
-
-def newest(kubernetes: str, *names: str) -> dict[str, str]:
-    """The table's versions of what goes with Kubernetes, as far as there is something that fits."""
-    minor = table(kubernetes)
-    return {part: version for part in names if (version := getattr(minor, part)) is not None}
 
 
 def all_of(kubernetes: str) -> dict[str, str]:

@@ -8,14 +8,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from quorate.artifact.binary import REQUIRED, elf_fault, wanted_parts
+from quorate.artifact.binary import REQUIRED, elf_fault
 from quorate.artifact.cache import Cache, Entry
 from quorate.artifact.fetch import Fetcher
 from quorate.artifact.lock import pin, pinned
+from quorate.artifact.wanted import wanted_versions
 from quorate.core import ArtifactError
 from quorate.spec.cluster import Cluster
 from quorate.spec.supply import Supply
-from quorate.spec.versions import containerd_static, table
+from quorate.spec.versions import containerd_static
 
 Say = Callable[[str], None]
 
@@ -65,21 +66,6 @@ class Download:
     def key(self, arch: str) -> str:
         """Its key in the cache."""
         return f"release {arch} {self.url}"
-
-
-def wanted_versions(cluster: Cluster) -> dict[str, str]:
-    """The version of each part that the cluster needs: as written, else the version table's."""
-    minor = table(cluster.versions.kubernetes)
-    found: dict[str, str] = {}
-    for part in wanted_parts(cluster):
-        version = getattr(cluster.versions, part) or getattr(minor, part)
-        if not version:
-            raise ArtifactError(
-                f"no {part} goes with Kubernetes {cluster.versions.kubernetes}",
-                "set runtime.kind: containerd",
-            )
-        found[part] = version
-    return found
 
 
 def downloads(cluster: Cluster, arch: str) -> list[Download]:

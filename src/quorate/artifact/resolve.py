@@ -32,7 +32,7 @@ async def resolve(
     `packages` overrides `artifacts.packages`: whether package files are delivered. Raises `ArtifactError`,
     naming what was expected, what was got and what to do.
     """
-    root = cache or cluster.artifacts.cache or default_cache() / "artifacts"
+    root = _root(cluster, cache)
     try:
         return await _resolve(cluster, root, say, beside, arch, packages)
     except OSError as error:
@@ -40,6 +40,21 @@ async def resolve(
             f"{error.filename or root}: can't be used as a place for artifacts: {error.strerror}",
             "let QUORATE_CACHE or artifacts.cache name a folder that you can write to, with room in it",
         ) from error
+
+
+def at_hand(cluster: Cluster, *, beside: Path | None, arch: str) -> bool:
+    """Whether nothing has to be fetched or built for it: the folder has it, or the cache."""
+    given, store = cluster.artifacts, Cache(_root(cluster, None))
+    if given.directory is not None or given.source == "debian":
+        return True
+    if given.source != "modules" and release.recall(cluster, store, arch):
+        return True
+    built_here = given.source != "release" and not modules.lacks(cluster, beside)
+    return built_here and modules.cached(cluster, store, arch, beside)
+
+
+def _root(cluster: Cluster, cache: Path | None) -> Path:
+    return cache or cluster.artifacts.cache or default_cache() / "artifacts"
 
 
 async def _resolve(

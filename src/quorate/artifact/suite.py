@@ -16,6 +16,7 @@ from quorate.artifact.image import ARCHITECTURES
 from quorate.artifact.modules import Workshop
 from quorate.artifact.oci import layers_of
 from quorate.artifact.root import default_cache, ensure_root
+from quorate.artifact.wanted import newest
 from quorate.core import ArtifactError, Blob
 from quorate.spec.versions import table
 
@@ -80,7 +81,7 @@ async def _in_images(shop: Workshop, version: str) -> dict[str, Blob]:
     lock = locks.find("kubernetes", version, shop.beside)
     assert lock is not None, "agnhost was built by it"
     sample = lock.replaced("k8s.io/sample-apiserver")
-    beside = modules.newest(version, "etcd", "coredns")
+    beside = newest(version, "etcd", "coredns")
     for part, one in {"test_programs": version, "sample_apiserver": sample, **beside}.items():
         found |= (await modules.built(shop, part, one)).blobs
     return found

@@ -68,12 +68,13 @@ async def look(
     stage: str = "",
     restoring: Restoration | None = None,
     gives_up: bool = False,
+    fetches: bool = True,
 ) -> Looked:
     """The plan with all that its readers see; nothing is changed anywhere. `on_event` hears what is being done.
 
     `replaced` are hosts that are new machines in the place of others, `without` dead ones that shall be left out;
     `stage` is the one to begin with, `restoring` what a restore restores; or somebody `gives_up` the one
-    that has begun.
+    that has begun. Unless it `fetches`, programs that lie on the way of an upgrade may be promised.
     """
     timed = TimedTransport(via, on_phase=lambda text: on_event(Said(text)))
     past = Past(Store.beside(file, cluster.name), file, cluster)
@@ -86,6 +87,7 @@ async def look(
         stage=stage,
         restoring=restoring,
         gives_up=gives_up,
+        fetches=fetches,
     )
     phases = timed.phases()
     present = await present_texts(prepared.plan, timed)

@@ -42,7 +42,9 @@ async def show_plan(
     async with connected(cluster, file, asks=not json) as via:
         with busy(None if json else out, "reading artifacts") as emit:
             on_event = emit if out.lively else lambda _event: None
-            looked = await look(cluster, file, via, emit, replaced=replaced, without=without, on_event=on_event)
+            looked = await look(
+                *(cluster, file, via, emit), replaced=replaced, without=without, on_event=on_event, fetches=False
+            )
             report = Report()
             if looked.prepared.operation == upgrade.NAME:
                 looked, report = await check_before(out, None, looked, via, waivers)

@@ -4,7 +4,7 @@ import stat
 from pathlib import Path
 
 from quorate import atomic
-from quorate.artifact.between import patches
+from quorate.artifact import source
 from quorate.cli.output import Output
 from quorate.cli.plan import show_plan
 from quorate.core import LocalError, PlanError, SpecError, UsageError
@@ -20,6 +20,8 @@ async def upgrade_to(
     """Show the plan of the file as it would be, and write it; a plan that is refused leaves the file as it is."""
     cluster = load(file)
     version = _release(to, cluster, file)
+    if version != to.removeprefix("v") and not json:
+        out.say(f"{to} is {version}: the newest release of it that {source.name(cluster)} has")
     content = file.read_bytes()
     # Beside the file, for what it names lies there.
     trial = file.with_name(f".{file.name}.upgrade")
@@ -53,10 +55,14 @@ def _exchange(file: Path, known: bytes, content: bytes) -> None:
 
 def _release(to: str, cluster: Cluster, file: Path) -> str:
     """The release that is meant: of a minor the latest that the source is known to have. Raises UsageError."""
-    count = len(parts(to))
+    count, beside = len(parts(to)), file.absolute().parent
     if count == 3:
         return to.removeprefix("v")
     minor = ".".join(map(str, parts(to)))
-    if count != 2 or minor not in (known := patches(cluster, file.absolute().parent)):
-        raise UsageError(f"--to {to}: no release of it is known", "name one with its patch, such as 1.36.3")
+    if count != 2 or minor not in (known := source.patches(cluster, beside)):
+        has = ", ".join(source.releases(cluster, beside)) or "none that it tells of"
+        raise UsageError(
+            f"--to {to}: {source.name(cluster)} has no release of it; it has {has}",
+            "name one of these, or a release with its patch, such as 1.36.3, that it gets",
+        )
     return known[minor]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from quorate.artifact.binary import REQUIRED
 from quorate.artifact.resolve import resolve
-from quorate.component.context import Context
+from quorate.component.context import Context, Stop
 from quorate.core import ArtifactError, PlanError, Transport
 from quorate.execute import facts as facts_of
 from quorate.execute import named_files, upgrading
@@ -103,6 +103,7 @@ async def prepare(
     stage: str = "",
     restoring: Restoration | None = None,
     gives_up: bool = False,
+    fetches: bool = True,
 ) -> Prepared:
     """The plan for a cluster. Nothing is changed, neither on a host nor here.
 
@@ -110,8 +111,9 @@ async def prepare(
     `guarded` False is for taking everything away.
     `asked` are the facts, where somebody asked for them already. `stage` is the one to begin with, the operation's
     first by default; those that have nothing to do are passed over. `restoring` is what a restore restores; one that
-    has begun is gone on with in any case, or taken back if somebody `gives_up`. Raises PlanError when the guard
-    refuses.
+    has begun is gone on with in any case, or taken back if somebody `gives_up`. Unless it `fetches`, what an upgrade
+    that has not begun needs on its way may be promised: such a plan is shown, and not walked. Raises PlanError when the
+    guard refuses.
     """
     store = Store.beside(file, cluster.name)
     past = Past(store, file, cluster)
@@ -124,15 +126,20 @@ async def prepare(
     out = left_out(cluster, past, without, lost) if guarded else frozenset[str]()
     cluster, text = cluster_without(cluster, out), text_without(file.read_text(encoding="utf-8"), out)
     found = _with_interfaces(cluster, found, guarded=guarded)
+    known, releases = (past.record, upgrading.running(past)) if guarded else (None, {})
+    if releases and restoring is None and not (known and known.restoring):
+        upgrading.demand_source(cluster, file, releases)
     supply = await _supply(cluster, file, emit, _arch(found), guarded=guarded)
-    known = past.record if guarded else None
     restoring = _restoring(known, restoring, supply)
     if gives_up:
         restoring = _given_up(restoring)
-    releases = upgrading.running(past) if guarded else {}
     upgrading.demand_same(known, releases, supply)
     moves = not restoring and upgrading.differs(releases, supply)
-    stops, astray = await upgrading.find(cluster, file, releases, supply, emit, _arch(found)) if moves else ((), ())
+    stops, astray = tuple[Stop, ...](), tuple[upgrading.Fault, ...]()
+    if moves:
+        # How far one has come is told by digests: then they are needed.
+        fetches = fetches or known is not None
+        stops, astray = await upgrading.find(cluster, file, releases, supply, emit, _arch(found), fetches=fetches)
     context = replace(
         build(cluster, store, past, supply, Facts(hosts=found), restoring),
         # Taking away needs none, and variables are not set for ever.
@@ -165,6 +172,10 @@ async def prepare(
     ends = frozenset(each.name for each in stages if each.no_return)
     if operation is OPERATIONS[upgrade.NAME] and final and known is None:
         final.append("a backup is taken before anything changes, and proved")
+    if to_come := [f"{stop.move.part} {stop.move.version}" for stop in stops if stop.supply.promises]:
+        final.append(
+            f"not fetched or built yet: {', '.join(to_come)}; `quorate apply` does so before it changes anything"
+        )
     notes = (*notes, *final)
     stages = stages[next((n for n, each in enumerate(stages) if each.name == stage), 0) :]
     # What is taken away is all that any of them names.

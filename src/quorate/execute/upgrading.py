@@ -1,19 +1,19 @@
 """The way of an upgrade, with what is installed at each stop of it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from quorate.artifact.between import patches
-from quorate.artifact.resolve import resolve
+from quorate.artifact import source
+from quorate.artifact.resolve import at_hand, resolve
 from quorate.component.context import Stop
-from quorate.core import PlanError
+from quorate.core import ArtifactError, PlanError
 from quorate.operation import upgrade
 from quorate.report.event import Emit, Said
 from quorate.spec import rules
 from quorate.spec.cluster import Cluster
 from quorate.spec.load import place
-from quorate.spec.supply import Supply
-from quorate.spec.upgrade_path import ETCD, NODES, cluster_at, faults, way
+from quorate.spec.supply import Supply, promised
+from quorate.spec.upgrade_path import ETCD, NODES, Move, between, cluster_at, faults, way
 from quorate.spec.versions import table
 from quorate.state.past import Past
 from quorate.state.record import Record
@@ -41,42 +41,114 @@ def differs(releases: Mapping[str, str], supply: Supply) -> bool:
     return any(supply.versions.get(part, was) != was for part, was in releases.items() if part not in FOLLOWS)
 
 
+def demand_source(cluster: Cluster, file: Path, releases: Mapping[str, str]) -> None:
+    """Refuse a way that the artifact source can't deliver, as far as that can be told before anything is fetched.
+
+    Raises ArtifactError with what is missing of each stop, and the releases that the source has.
+    """
+    beside = file.absolute().parent
+    goal = {**releases, **source.versions(cluster)}
+    if not differs(releases, Supply(versions=goal)):
+        return
+    was, wanted = releases["kubernetes"], goal["kubernetes"]
+    patches = source.patches(cluster, beside)
+    lost = [minor for minor in between(was, wanted) if minor not in patches]
+    if not lost and any(faults(releases, goal, patches)):
+        return
+    told = {f"has no release of {minor}": f"Kubernetes {minor}" for minor in lost}
+    for move, then in _clusters(cluster, releases, goal, patches):
+        if why := source.lacks(then, beside):
+            told.setdefault(why, f"{move.part} {move.version}")
+    if told:
+        missing = "\n".join(f"  {stop}: {why}" for why, stop in told.items())
+        has = ", ".join(source.releases(cluster, beside)) or "no release that it tells of"
+        raise ArtifactError(
+            f"{source.name(cluster)} can't deliver the way from {was} to {wanted}:\n{missing}\n  it has {has}",
+            _fix(cluster, was, lost),
+        )
+
+
+def _fix(cluster: Cluster, was: str, lost: Sequence[str]) -> str:
+    if (folder := cluster.artifacts.directory) is not None:
+        return (
+            f"`quorate artifacts --export FOLDER --path --from {was}` writes all of it where there is a network: carry "
+            f"what it wrote into {folder}"
+        )
+    if lost:
+        return f"go there minor by minor, by releases that you name: `quorate upgrade --to {lost[0]}.N` first"
+    return "bring what is missing, or name a version that lies nearer"
+
+
 async def find(
-    cluster: Cluster, file: Path, releases: Mapping[str, str], supply: Supply, emit: Emit, arch: str
+    cluster: Cluster,
+    file: Path,
+    releases: Mapping[str, str],
+    supply: Supply,
+    emit: Emit,
+    arch: str,
+    *,
+    fetches: bool = True,
 ) -> tuple[tuple[Stop, ...], tuple[Fault, ...]]:
     """The stops, or what no way leads to. `releases` are the versions that run, `supply` is what the file asks for.
 
-    Raises ArtifactError where the source can't deliver what a stop needs.
+    Unless it `fetches`, programs of control planes and etcd that have to be fetched or built are promised. Raises
+    ArtifactError where the source can't deliver what a stop needs.
     """
     beside = file.absolute().parent
-    between = patches(cluster, beside)
+    patches = source.patches(cluster, beside)
     goal = {**releases, **supply.versions}
-    if lost := tuple(faults(releases, goal, between)):
+    if lost := tuple(faults(releases, goal, patches)):
         return (), lost
-    stops, astray = list[Stop](), list[Fault]()
-    for move in way(releases, goal, between):
+    moves = tuple(_clusters(cluster, releases, goal, patches))
+    if astray := tuple(_astray(cluster, moves)):
+        return (), astray
+    stops = []
+    for move, then in moves:
+        if then is cluster:
+            brought = supply
+        elif fetches or move.part == NODES or at_hand(then, beside=beside, arch=arch):
+            brought = await _fetched(move, then, beside, emit, arch)
+        else:
+            of = then.versions
+            brought = promised(supply, {"kubernetes": of.kubernetes, "etcd": of.etcd or goal["etcd"]})
+        stops.append(Stop(move, then, brought, table(move.versions["kubernetes"])))
+    return tuple(stops), ()
+
+
+async def _fetched(move: Move, then: Cluster, beside: Path, emit: Emit, arch: str) -> Supply:
+    try:
+        return await resolve(then, lambda text: emit(Said(text)), beside=beside, arch=arch)
+    except ArtifactError as error:
+        error.message = f"{move.part} {move.version} is on the way: {error.message}"
+        raise
+
+
+def _clusters(
+    cluster: Cluster, releases: Mapping[str, str], goal: Mapping[str, str], patches: Mapping[str, str]
+) -> Iterator[tuple[Move, Cluster]]:
+    """All moves, each with the cluster at the versions of then: the file's own where they are the goal."""
+    for move in way(releases, goal, patches):
         versions = dict(move.versions)
         if move.part != ETCD and goal["etcd"] in table(versions["kubernetes"]).etcd_range:
             # It stays what it is, and the source may not have that any more.
             versions["etcd"] = goal["etcd"]
         # Nodes that go ahead of the goal keep the runtime that they have.
-        then = cluster if _is_goal(versions, goal) else cluster_at(cluster, versions, pinned=move.part == NODES)
-        if then is not cluster:
-            astray += [
-                (
-                    "kubernetes",
-                    f"{place(fault.where)} {fault.rule}, and {move.part} {move.version} is on the way",
-                    fault.fix,
-                )
-                for fault in rules.check(then, runs=True, offline=True)
-            ]
-        if astray:
+        is_goal = _is_goal(versions, goal)
+        yield move, cluster if is_goal else cluster_at(cluster, versions, pinned=move.part == NODES)
+
+
+def _astray(cluster: Cluster, moves: Sequence[tuple[Move, Cluster]]) -> Iterator[Fault]:
+    """What the file says that a release on the way does not know, each once."""
+    seen = set[Fault]()
+    for move, then in moves:
+        if then is cluster:
             continue
-        brought = supply
-        if then is not cluster:
-            brought = await resolve(then, lambda text: emit(Said(text)), beside=beside, arch=arch)
-        stops.append(Stop(move, then, brought, table(move.versions["kubernetes"])))
-    return tuple(stops), tuple(dict.fromkeys(astray))
+        for fault in rules.check(then, runs=True, offline=True):
+            why = f"{place(fault.where)} {fault.rule}, and {move.part} {move.version} is on the way"
+            found = ("kubernetes", why, fault.fix)
+            if found not in seen:
+                seen.add(found)
+                yield found
 
 
 def _is_goal(versions: Mapping[str, str], goal: Mapping[str, str]) -> bool:

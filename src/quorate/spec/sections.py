@@ -324,7 +324,7 @@ class Artifacts(Model):
     """`release`: upstream's; `directory`: a folder; `debian`: Debian packages; `modules`: built here from Go modules;
     `auto`: the first of them that can deliver all."""
     directory: File | None = None
-    """Folder of binaries with a SHA256SUMS file, for `directory`."""
+    """Folder of binaries with a SHA256SUMS file, or of such folders for each version, for `directory`."""
     mirrors: dict[Part, Url] = Field(default_factory=dict)
     """URL prefixes instead of upstream's, for `release`."""
     cache: File | None = None

@@ -1,7 +1,8 @@
 """What the artifact source delivers, as a frozen value: `artifact` makes it, components read it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from quorate.core import Blob
 
@@ -38,3 +39,19 @@ class Supply:
     """CoreDNS image that the source delivers, if it does."""
     metrics_server_image: str | None = None
     """metrics-server image that the source delivers, if it does."""
+    promises: bool = False
+    """Some programs are only promised; see `promised`."""
+
+
+def promised(supply: Supply, versions: Mapping[str, str]) -> Supply:
+    """The same with parts of other versions that nobody has fetched yet: good for a plan, and nothing to send.
+
+    Digests say so; sizes are guessed by those of the programs that are there.
+    """
+    binaries = dict(supply.binaries)
+    for part, version in versions.items():
+        if version != supply.versions.get(part):
+            for name in supply.parts.get(part, ()):
+                to_come = f"yet unknown: {name} {version}"
+                binaries[name] = Blob(Path("/nonexistent", to_come), to_come, supply.binaries[name].size)
+    return replace(supply, versions={**supply.versions, **versions}, binaries=binaries, promises=True)

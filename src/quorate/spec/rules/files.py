@@ -181,11 +181,12 @@ def artifacts(cluster: Cluster) -> Iterator[Fault]:
     if given.source == "directory" and given.directory is None:
         yield Fault(where, "is missing for source: directory", "write the folder of binaries")
     if given.directory is not None:
-        if given.source in ("release", "debian"):
+        if given.source in ("release", "debian", "modules"):
             yield Fault(where, f"has no effect with source: {given.source}", "write `source: directory`, or remove it")
         wrong = list(_missing(given.directory, where, folder=True))
         yield from wrong
-        if not wrong and not (given.directory / "SHA256SUMS").is_file():
+        # One version at its top, or a folder for each.
+        if not wrong and not any(any(given.directory.glob(each)) for each in ("SHA256SUMS", "kubernetes-*/SHA256SUMS")):
             run = "find . -type f ! -name SHA256SUMS -exec sha256sum {} + > SHA256SUMS"
             fix = f"where you trust the binaries, run there `{run}`"
             yield Fault(where, f"{given.directory} has no SHA256SUMS file: nothing proves its binaries", fix)
