@@ -1,4 +1,4 @@
-# `make check`: everything that needs no host, in some minutes.   `make test`: that, then simulated hosts.
+# `make check`: what needs no host, in some minutes.   `make test`: everything, with simulated hosts.
 # `make lab`: the described topology, deployed and proven, left up for you.   Needs Debian and, for labs, root.
 # `make lab KUBERNETES=1.37.2`: today's, built from Go modules, on three masters; any version from 1.30 on.
 # `make drill`: every fault RUNS times (30) on both examples, with quorate's and with other tools' settings, then
@@ -10,7 +10,7 @@
 
 SHELL := /bin/sh
 .DELETE_ON_ERROR:
-.PHONY: go check static unit rest test soak lab lab-down bench drill ladder recovery conformance versions lock clean
+.PHONY: go check programs static unit rest test soak lab lab-down bench drill ladder recovery conformance versions lock clean
 MAKEFLAGS += --no-print-directory
 
 PYTHON ?= $(shell command -v python3.11 || echo python3)
@@ -36,7 +36,8 @@ MINUTES := 10
 # Tests that wait for real programs more than they compute: sshd, HTTP servers with faults, sh in a root of its own.
 UNIT := tests/unit tests/property
 SLOW := tests/transport tests/artifact tests/cli/test_interrupt.py $(wildcard $(addprefix tests/unit/*/test_,kinds.py \
-  lock.py lock_leftovers.py walk_lost.py killed_scripts.py disk_full.py once.py fallback.py job.py))
+  lock.py lock_leftovers.py walk_lost.py killed_scripts.py disk_full.py once.py fallback.py job.py drill_kubelet.py \
+  drill_runner.py probe.py probe_http2.py))
 # Those that run programs which are built, and what has to do with backups. They come last, for by then a new machine has
 # built the newest; etcd's other lines they build themselves. In a lane of their own the drills beside them would suffer.
 BUILT := $(wildcard tests/transport/test_backup_*.py) $(addprefix tests/,$(addprefix transport/test_,etcd_space.py \
@@ -46,7 +47,8 @@ FIRST := $(filter-out $(BUILT),$(filter-out tests/transport,$(SLOW)) $(wildcard 
 # Stories that wait more than they compute, and bear being disturbed: they run beside the described cluster's. Those
 # first that need no binaries: on a new machine the other side builds them meanwhile.
 LIGHT := $(addprefix tests/lab/test_,hosts.py logins.py balancing.py sessions.py)
-# What a client feels is measured here, or two cores are busy with one deployment: nothing runs beside them.
+# What a client feels is measured here, or two cores are busy with one deployment: nothing runs beside them that does not
+# give way at once.
 ALONE := $(wildcard $(addprefix tests/lab/test_,crashes.py modern.py stages.py))
 # No run of lab tests takes longer than this, whatever hangs; INT lets pytest tear labs down and sum up.
 LAB_LIMIT := timeout --foreground --signal=INT --kill-after=120 80m
@@ -63,25 +65,31 @@ static: $(READY)
 	@$(BIN)/lint-imports > $(VENV)/imports.log || { cat $(VENV)/imports.log; exit 1; }
 
 # All at once, the tests in two halves; `static` says nothing when all is well, so pytest has the last word.
-check: $(READY)
-	@.ci/need openssl shellcheck iptables ip:iproute2 nft:nftables systemd-analyze:systemd rpmbuild:rpm
-	@tests/transport/get_programs.sh > /dev/null
+check: programs
 	@$(MAKE) -j2 --output-sync=target unit rest static
 
+programs: $(READY)
+	@.ci/need openssl shellcheck iptables ip:iproute2 nft:nftables systemd-analyze:systemd rpmbuild:rpm
+	@tests/transport/get_programs.sh > /dev/null
+
+UNIT_TEST := $(PYTEST) -q --no-header $(UNIT) $(addprefix --ignore=,$(SLOW))
+REST_TEST := $(PYTEST) -q --no-header tests $(addprefix --ignore=,$(UNIT) $(SLOW))
+
 unit: $(READY)
-	@$(PYTEST) -q --no-header $(UNIT) $(addprefix --ignore=,$(SLOW))
+	@$(UNIT_TEST)
 
 rest: $(READY)
-	@$(PYTEST) -q --no-header tests $(addprefix --ignore=,$(UNIT) $(SLOW))
+	@$(REST_TEST)
 
-# On a new machine the newest and the minor before are built while others wait, with what they leave of the cores
-# (sessions share alike, whatever the nice values in them: hence autogroup); their own tests wait for them.
-test: check go
+# On a new machine the newest and the minor before are built while others wait, with what they leave of the cores; their
+# own tests wait for them. What needs no host runs the same way, beside labs that wait more than they compute.
+test: static programs go
 	@.ci/need curl ssh-agent:openssh-client strace debootstrap systemd-nspawn:systemd-container
-	@setsid sh -c 'echo 19 > /proc/self/autogroup; nice -n 19 $(QUORATE) build --tests $(NEWEST); \
-	  nice -n 19 $(QUORATE) build $(BEFORE)' > $(VENV)/build.log 2>&1 & build=$$!; \
+	@setsid sh -c '.ci/low $(QUORATE) build --tests $(NEWEST); .ci/low $(QUORATE) build $(BEFORE)' \
+	  > $(VENV)/build.log 2>&1 & build=$$!; \
 	$(LAB_LIMIT) .ci/lanes '$(LAB_TEST) tests/lab/test_described.py' '$(LAB_TEST) $(FIRST) $(LIGHT) $(BUILT)' \
-	  -- '$(LAB_TEST) $(ALONE)'; code=$$?; kill -- -$$build 2> /dev/null; exit $$code
+	  -- '$(LAB_TEST) $(ALONE)' '.ci/low $(UNIT_TEST) -x' '.ci/low $(REST_TEST) -x'; \
+	code=$$?; kill -- -$$build 2> /dev/null; exit $$code
 
 # 100 crashes of each kind, and one between any two steps of a deployment: an hour or two.
 soak: $(READY)

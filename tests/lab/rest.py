@@ -8,9 +8,12 @@ SHARE, LONGEST = 0.5, 60.0
 
 
 def _ticks() -> tuple[int, int]:
-    """Hundredths of a second of all cores since the boot: idle ones, and all (proc(5), /proc/stat)."""
+    """Hundredths of a second of all cores since the boot: those that are free to take, and all (proc(5), /proc/stat).
+
+    What runs with a nice value gives way.
+    """
     told = [int(word) for word in Path("/proc/stat").read_text().partition("\n")[0].split()[1:9]]
-    return told[3], sum(told)
+    return told[3] + told[1], sum(told)
 
 
 def rested() -> None:
