@@ -34,8 +34,8 @@ EXAMPLES = {name: ROOT / f"examples/{name}.yaml" for name in ("modern", "describ
 KEPT = RESULTS / "upgrades.json"
 TABLE = ROOT / "docs/tasks/upgrade.md"
 BEGIN, END = "<!-- upgrades: made by bench/upgrades.py -->", "<!-- end of upgrades -->"
-PACE = Pace(timeout=3.0)
-"""An answer that comes after 3 s is none."""
+PACE = Pace(timeout=1.0)
+"""An answer that comes after a second is none; who writes one after the other goes on then."""
 VOID_S = 0.5
 """A run in which the client stood still for longer says nothing about the cluster."""
 WAITS = ("drained", "uncordoned")
