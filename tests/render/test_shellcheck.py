@@ -26,7 +26,7 @@ MEANT = {
 """Lines of which one is right."""
 SOURCE = Path(__file__).parents[2] / "src/quorate"
 FOR_PEOPLE = {
-    "artifact/directory.py": "commands that make an archive",
+    "artifact/sums.py": "commands that make sums, or a folder, anew",
     "artifact/root.py": "argv of programs in a row",
     "cli": "commands for another terminal",
     "preflight/catalog.py": "what mends what a check finds",
