@@ -13,15 +13,16 @@ from quorate.cli.output import Output, busy
 from quorate.cli.preflight import check_before, demand_passed
 from quorate.cli.sink import begins, sink
 from quorate.cli.verbs.options import file_flag
-from quorate.core import ApplyFailed, PlanError, QuorateError, Transport, TransportError, UsageError
+from quorate.core import ApplyFailed, PlanError, Postponed, QuorateError, Transport, TransportError, UsageError
 from quorate.execute.prepare import Prepared
 from quorate.execute.protocol import Again, Applied, ApplyRequest, carry_out, demand
+from quorate.execute.window import Window
 from quorate.plan.fallback import known_bad
 from quorate.plan.show import Sort
 from quorate.plan.words import line
 from quorate.report import jsonl, result
 from quorate.report import plan as plan_text
-from quorate.report.event import Emit, Foretold, Planned, Said
+from quorate.report.event import Emit, Ended, Foretold, Planned, Said
 from quorate.spec.cluster import Cluster
 from quorate.spec.load import load
 from quorate.spec.restoring import Restoration
@@ -42,6 +43,7 @@ async def walk(
     through: str,
     limit: tuple[str, ...],
     *,
+    window: Window | None = None,
     retry: bool,
     yes: bool,
     breaks: bool,
@@ -54,7 +56,7 @@ async def walk(
 ) -> int:
     """Show, ask, and walk all stages of an apply, or of a restore; a run that stopped before its end goes on.
 
-    `preview` says what else a reader has to know.
+    `preview` says what else a reader has to know; what does not end in the `window` is not begun.
     """
     cluster, text = load(file), file.read_text(encoding="utf-8")
     demand_known(cluster, tuple(sorted(replaced | without)), ())
@@ -82,15 +84,17 @@ async def walk(
         restarts = shown.count(Sort.RESTART, Sort.RELOAD)
         create, change, remove = (shown.count(sort) for sort in (Sort.CREATE, Sort.CHANGE, Sort.REMOVE))
         planned = Planned(cluster.name, create, change, remove, restarts, shown.send)
-        said = await preview(looked.prepared, via) if preview else []
+        said: list[Foretold | Said] = [*(await preview(looked.prepared, via) if preview else ())]
+        if window and shown.lines:
+            said.append(Said(window.told(looked.prepared.plan)))
         if lines:
             lines(planned)
             for each in said:
                 lines(each)
         else:
             _print_plan(out, cluster, looked, verbose=verbose)
-            for each in filter(lambda one: one.text, said):
-                out.say((line(each.text), "bold yellow"))
+            for text in filter(None, (each.text for each in said)):
+                out.say((line(text), "bold yellow"))
         demand_passed(out, lines, report)
         if looked.prepared.backs_up:
             demand_opener(file)
@@ -105,7 +109,7 @@ async def walk(
         done = await carry_out(
             looked,
             via,
-            ApplyRequest(file, text, through, bool(only_hosts), entry, verb),
+            ApplyRequest(file, text, through, bool(only_hosts), entry, verb, window),
             sink=sink(out, lines, verbose=verbose),
             again=_looker(out, looked, cluster, file, via, lines, retry=retry, restoring=restoring, gives_up=gives_up),
             emit=begins(out, lines),
@@ -123,9 +127,15 @@ async def walk(
             out.say((f"{name} did not answer and was left as it is; the next apply goes on with it", "yellow"))
         for warning in done.warnings:
             out.say((warning, "yellow"))
-    if not ended.ok and not ended.stopped:
-        return ApplyFailed.exit_code
-    return 130 if not ended.ok else TransportError.exit_code if looked.prepared.left_alone else 0
+    return _exit_code(ended, away=bool(looked.prepared.left_alone))
+
+
+def _exit_code(ended: Ended, *, away: bool) -> int:
+    if ended.ok:
+        return TransportError.exit_code if away else 0
+    if ended.stopped:
+        return 130
+    return Postponed.exit_code if ended.postponed and not ended.failed else ApplyFailed.exit_code
 
 
 async def _back_up(out: Output, lines: Emit | None, file: Path) -> None:
@@ -236,4 +246,9 @@ def _print_result(out: Output, file: Path, cluster: Cluster, done: Applied) -> N
         ]
         result.ready(out.console, cluster.name, cluster.server_url, nodes, next_commands)
     else:
+        if ended.postponed:
+            out.say(
+                ("postponed ", "yellow"),
+                f"not begun, for it would not have ended in time: {', '.join(ended.postponed)}",
+            )
         out.say(("next      ", "bright_black"), f"quorate apply{flag} goes on where this stopped")

@@ -65,7 +65,8 @@ def _after(context: Context, host: Host) -> list[Resource]:
     if rollout.after:
         found.append(Hook(host=host.name, what="after the change", script=quote(rollout.after)))
     if rollout.pause_seconds:
-        found.append(Hook(host=host.name, what="pause", script=f"sleep {rollout.pause_seconds}"))
+        seconds = rollout.pause_seconds
+        found.append(Hook(host=host.name, what="pause", script=f"sleep {seconds}", seconds=seconds))
     return found
 
 

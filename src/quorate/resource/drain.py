@@ -34,6 +34,11 @@ class Drained(Resource):
         return self.node
 
     @property
+    def may_take(self) -> int:
+        """The time that pods have."""
+        return self.seconds
+
+    @property
     def desired(self) -> State:
         """It takes no pods."""
         return {"drained": "yes"}

@@ -155,6 +155,13 @@ class Hook(Setting):
 
     want: tuple[tuple[str, str], ...] = (("done", "yes"),)
     check: str = "echo done=yes"
+    seconds: int = 0
+    """Of a pause."""
+
+    @property
+    def may_take(self) -> int:
+        """The pause; nobody knows how long a program runs."""
+        return self.seconds
 
 
 def sysctl(host: str, key: str, value: str) -> Setting:

@@ -50,11 +50,13 @@ class JournalRun:
 
     @property
     def result(self) -> str:
-        """done, failed, stopped, under way, or cut off."""
+        """done, failed, stopped, postponed, under way, or cut off."""
         if not self.end:
             return "under way" if self._lives() else "cut off"
         if self.end.get("stopped"):
             return "stopped"
+        if self.end.get("postponed") and not self.end.get("failed"):
+            return "postponed"
         whole = self.end.get("ok", not (self.end.get("lost") or self.end.get("failures")))
         return "done" if whole else "failed"
 
