@@ -14,9 +14,11 @@ from quorate.cli.preflight import check_before, demand_passed
 from quorate.cli.sink import begins, sink
 from quorate.cli.verbs.options import file_flag
 from quorate.core import ApplyFailed, PlanError, Postponed, QuorateError, Transport, TransportError, UsageError
+from quorate.execute import upgrading
 from quorate.execute.prepare import Prepared
 from quorate.execute.protocol import Again, Applied, ApplyRequest, carry_out, demand
 from quorate.execute.window import Window
+from quorate.operation import upgrade
 from quorate.plan.fallback import known_bad
 from quorate.plan.show import Sort
 from quorate.plan.words import line
@@ -105,7 +107,7 @@ async def walk(
             raise QuorateError(f"not {what}: there was no yes", "nothing was changed")
         if looked.prepared.backs_up:
             await _back_up(out, lines, file)
-        entry = _journal_entry(planned, looked.prepared.text, looked.waived)
+        entry = _journal_entry(planned, looked.prepared, looked.waived)
         done = await carry_out(
             looked,
             via,
@@ -218,10 +220,15 @@ def _print_plan(out: Output, cluster: Cluster, looked: Looked, *, verbose: bool)
         out.say(("`quorate plan` shows every line.", "bright_black"))
 
 
-def _journal_entry(planned: Planned, text: str, waived: tuple[str, ...]) -> dict[str, object]:
+def _journal_entry(planned: Planned, prepared: Prepared, waived: tuple[str, ...]) -> dict[str, object]:
     """What the journal tells of a run at its beginning."""
     counts = {name: value for name, value in jsonl.as_dict(planned).items() if name not in ("event", "cluster")}
-    entry: dict[str, object] = {**counts, "file": hashlib.sha256(text.encode()).hexdigest()[:16]}
+    entry: dict[str, object] = {**counts, "file": hashlib.sha256(prepared.text.encode()).hexdigest()[:16]}
+    if prepared.operation == upgrade.NAME:
+        moves = upgrading.moves(prepared.context.releases, prepared.context.supply)
+        entry |= {"operation": upgrade.NAME, "stages": prepared.todo}
+        entry |= {"from": {part: was for part, (was, _) in moves.items()}}
+        entry |= {"to": {part: goal for part, (_, goal) in moves.items()}}
     return {**entry, "waived": waived} if waived else entry
 
 
