@@ -197,6 +197,13 @@ class TransportError(QuorateError):
 
 
 @dataclass(eq=False)
+class Postponed(QuorateError):
+    """What is left would not have ended in time, and was not begun."""
+
+    exit_code = 75
+
+
+@dataclass(eq=False)
 class CommandFailed(QuorateError):
     """A script ended with an exit code other than 0; carries the full evidence."""
 
@@ -258,6 +265,9 @@ EXIT_CODES: Mapping[int, str] = {
     10: "another run holds the cluster's lock",
     64: "the command line is wrong: a verb, an option, an argument or its value; nothing was done",
     70: "a bug",
+    75: "postponed: what is left would not have ended by `--until`; the same command goes on",
     130: "interrupted",
 }
-"""What the program's exit codes mean; 64 and 70 are EX_USAGE and EX_SOFTWARE of sysexits.h, 130 is 128 + SIGINT."""
+"""What the program's exit codes mean; 64, 70 and 75 are EX_USAGE, EX_SOFTWARE and EX_TEMPFAIL of sysexits.h, 130 is
+128 + SIGINT.
+"""

@@ -5,6 +5,7 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -19,12 +20,14 @@ from quorate.execute.apply import Outcome
 from quorate.execute.observe import look
 from quorate.execute.prepare import Prepared
 from quorate.execute.protocol import Applied, ApplyRequest, Wishes, carry_out, demand
+from quorate.execute.window import Window
 from quorate.plan.compile import Compiled
 from quorate.plan.graph import Part
 from quorate.plan.show import show
 from quorate.plan.staged import foreseen, later
-from quorate.report.event import Ended, Event
+from quorate.report.event import Ended, Event, Said
 from quorate.resource.resource import Resource
+from quorate.state.history import read
 from quorate.state.past import Past
 from quorate.state.store import Store
 
@@ -69,7 +72,7 @@ class Site:
     def _parts(self, things: list[Thing]) -> tuple[Part, ...]:
         return tuple(Part("system", thing.host, (thing,)) for thing in things)
 
-    def apply(self, through: str = "") -> tuple[Ended, Outcome, tuple[str, ...]]:
+    def apply(self, through: str = "", window: Window | None = None) -> tuple[Ended, Outcome, tuple[str, ...]]:
         @contextmanager
         def listening() -> Iterator[Wishes]:
             self.wishes = Wishes()
@@ -80,7 +83,7 @@ class Site:
                 return await carry_out(
                     await self.look(),
                     self.hosts,
-                    ApplyRequest(self.file, self.file.read_text(), through),
+                    ApplyRequest(self.file, self.file.read_text(), through, window=window),
                     sink=sink(out, self.events.append, verbose=False),
                     again=self.look,
                     emit=begins(out, self.events.append),
@@ -137,6 +140,30 @@ def test_all_of_them_are_shown_before_anything_runs(site: Callable[..., Site]) -
     ]
     assert [line["stage"] for line in told["lines"]] == ["join", "join", "leave"]
     assert made.ran == []
+
+
+def test_no_stage_begins_when_the_time_is_over(site: Callable[..., Site]) -> None:
+    made = site(**BOTH)
+    now = [0.0]
+    window = Window(datetime.fromtimestamp(100, UTC), lambda: now[0])
+    made.hosts.on_order = lambda _host, order: now.__setitem__(0, 101.0 if "node" in order else now[0])
+    ended, outcome, rest = made.apply(window=window)
+    assert made.ran == ["@set door both", "@set node new"]
+    assert (ended.ok, ended.word, ended.postponed, ended.left) == (False, "postponed", ("stage leave",), 1)
+    assert (outcome.postponed, rest) == (["stage leave"], ())
+    (run,) = read(made.store.path / "journal.jsonl")
+    assert (run.result, run.stages) == ("postponed", ["join"])
+    begun = [each.text for each in made.events if isinstance(each, Said)]
+    assert begun == []
+    made.stages = {"leave": BOTH["leave"]}
+    assert made.apply()[0].ok
+    assert made.ran[2:] == ["@set door new"]
+
+
+def test_the_time_may_be_over_before_the_yes(site: Callable[..., Site]) -> None:
+    made = site(**BOTH)
+    ended, _, rest = made.apply(window=Window(datetime.fromtimestamp(100, UTC), lambda: 101.0))
+    assert (made.ran, ended.word, ended.postponed, rest) == ([], "postponed", ("stage join",), ("leave",))
 
 
 def test_through_ends_after_a_stage_and_the_next_apply_goes_on(site: Callable[..., Site]) -> None:

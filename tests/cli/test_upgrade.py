@@ -187,3 +187,12 @@ def test_of_a_minor_the_newest_release_that_the_source_has(quorate: Quorate, fil
         assert code in (5, 64)
         assert told in " ".join(err.split())
         assert file.read_text() == before
+
+
+@pytest.mark.usefixtures("ill")
+def test_the_journal_says_from_which_version_to_which(quorate: Quorate) -> None:
+    quorate("apply", "--yes", *WAIVED)
+    run = json.loads(quorate("history", "--json")[1])["runs"][-1]
+    assert (run["operation"], run["from"], run["to"]) == ("upgrade", {"kubernetes": "1.20.1"}, {"kubernetes": "1.20.2"})
+    assert "control plane 1.20.2" in run["ways"]
+    assert "upgrade kubernetes 1.20.1 to 1.20.2" in " ".join(quorate("history")[1].split())

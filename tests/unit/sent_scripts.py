@@ -116,11 +116,20 @@ def at_once(work: Coroutine[Any, Any, T]) -> T:
         return run.run(work)
 
 
+def running(given: Context) -> Context:
+    """The same, where kubelets run as well."""
+    hosts = {
+        name: replace(facts, running=facts.running | {"kubelet.service"}) for name, facts in given.facts.hosts.items()
+    }
+    return replace(given, facts=replace(given.facts, hosts=hosts))
+
+
 def contexts() -> Iterator[Context]:
     """First builds and changes, with everything that has scripts of its own; then any."""
-    around = Rollout(drain=True, before="/usr/local/bin/before", after="/usr/local/bin/after", pause_seconds=1)
+    programs = {when: f"/usr/local/bin/{when}" for when in ("before", "before_uncordon", "after")}
+    around = Rollout(drain=True, pause_seconds=1, **programs)
     haproxy = LoadBalancer(kind="haproxy")
-    yield context(cluster(THREE, rollout=around), cluster({**THREE, "n3": THREE["n1"]}))
+    yield running(context(cluster(THREE, rollout=around), cluster({**THREE, "n3": THREE["n1"]})))
     yield context(cluster(MIXED, endpoint=Endpoint(local=True), load_balancer=haproxy), cluster(MIXED))
     yield context(cluster({name: roles for name, roles in THREE.items() if name != "m3"}), cluster(THREE))
     yield context(cluster(THREE), empty=frozenset({"m2"}), replaced=frozenset({"n1"}))

@@ -13,15 +13,18 @@ from quorate.cli.output import Output, busy
 from quorate.cli.preflight import check_before, demand_passed
 from quorate.cli.sink import begins, sink
 from quorate.cli.verbs.options import file_flag
-from quorate.core import ApplyFailed, PlanError, QuorateError, Transport, TransportError, UsageError
+from quorate.core import ApplyFailed, PlanError, Postponed, QuorateError, Transport, TransportError, UsageError
+from quorate.execute import upgrading
 from quorate.execute.prepare import Prepared
 from quorate.execute.protocol import Again, Applied, ApplyRequest, carry_out, demand
+from quorate.execute.window import Window
+from quorate.operation import upgrade
 from quorate.plan.fallback import known_bad
 from quorate.plan.show import Sort
 from quorate.plan.words import line
 from quorate.report import jsonl, result
 from quorate.report import plan as plan_text
-from quorate.report.event import Emit, Foretold, Planned, Said
+from quorate.report.event import Emit, Ended, Foretold, Planned, Said
 from quorate.spec.cluster import Cluster
 from quorate.spec.load import load
 from quorate.spec.restoring import Restoration
@@ -42,6 +45,7 @@ async def walk(
     through: str,
     limit: tuple[str, ...],
     *,
+    window: Window | None = None,
     retry: bool,
     yes: bool,
     breaks: bool,
@@ -54,7 +58,7 @@ async def walk(
 ) -> int:
     """Show, ask, and walk all stages of an apply, or of a restore; a run that stopped before its end goes on.
 
-    `preview` says what else a reader has to know.
+    `preview` says what else a reader has to know; what does not end in the `window` is not begun.
     """
     cluster, text = load(file), file.read_text(encoding="utf-8")
     demand_known(cluster, tuple(sorted(replaced | without)), ())
@@ -82,15 +86,17 @@ async def walk(
         restarts = shown.count(Sort.RESTART, Sort.RELOAD)
         create, change, remove = (shown.count(sort) for sort in (Sort.CREATE, Sort.CHANGE, Sort.REMOVE))
         planned = Planned(cluster.name, create, change, remove, restarts, shown.send)
-        said = await preview(looked.prepared, via) if preview else []
+        said: list[Foretold | Said] = [*(await preview(looked.prepared, via) if preview else ())]
+        if window and shown.lines:
+            said.append(Said(window.told(looked.prepared.plan)))
         if lines:
             lines(planned)
             for each in said:
                 lines(each)
         else:
             _print_plan(out, cluster, looked, verbose=verbose)
-            for each in filter(lambda one: one.text, said):
-                out.say((line(each.text), "bold yellow"))
+            for text in filter(None, (each.text for each in said)):
+                out.say((line(text), "bold yellow"))
         demand_passed(out, lines, report)
         if looked.prepared.backs_up:
             demand_opener(file)
@@ -101,11 +107,11 @@ async def walk(
             raise QuorateError(f"not {what}: there was no yes", "nothing was changed")
         if looked.prepared.backs_up:
             await _back_up(out, lines, file)
-        entry = _journal_entry(planned, looked.prepared.text, looked.waived)
+        entry = _journal_entry(planned, looked.prepared, looked.waived)
         done = await carry_out(
             looked,
             via,
-            ApplyRequest(file, text, through, bool(only_hosts), entry, verb),
+            ApplyRequest(file, text, through, bool(only_hosts), entry, verb, window),
             sink=sink(out, lines, verbose=verbose),
             again=_looker(out, looked, cluster, file, via, lines, retry=retry, restoring=restoring, gives_up=gives_up),
             emit=begins(out, lines),
@@ -123,9 +129,15 @@ async def walk(
             out.say((f"{name} did not answer and was left as it is; the next apply goes on with it", "yellow"))
         for warning in done.warnings:
             out.say((warning, "yellow"))
-    if not ended.ok and not ended.stopped:
-        return ApplyFailed.exit_code
-    return 130 if not ended.ok else TransportError.exit_code if looked.prepared.left_alone else 0
+    return _exit_code(ended, away=bool(looked.prepared.left_alone))
+
+
+def _exit_code(ended: Ended, *, away: bool) -> int:
+    if ended.ok:
+        return TransportError.exit_code if away else 0
+    if ended.stopped:
+        return 130
+    return Postponed.exit_code if ended.postponed and not ended.failed else ApplyFailed.exit_code
 
 
 async def _back_up(out: Output, lines: Emit | None, file: Path) -> None:
@@ -208,10 +220,15 @@ def _print_plan(out: Output, cluster: Cluster, looked: Looked, *, verbose: bool)
         out.say(("`quorate plan` shows every line.", "bright_black"))
 
 
-def _journal_entry(planned: Planned, text: str, waived: tuple[str, ...]) -> dict[str, object]:
+def _journal_entry(planned: Planned, prepared: Prepared, waived: tuple[str, ...]) -> dict[str, object]:
     """What the journal tells of a run at its beginning."""
     counts = {name: value for name, value in jsonl.as_dict(planned).items() if name not in ("event", "cluster")}
-    entry: dict[str, object] = {**counts, "file": hashlib.sha256(text.encode()).hexdigest()[:16]}
+    entry: dict[str, object] = {**counts, "file": hashlib.sha256(prepared.text.encode()).hexdigest()[:16]}
+    if prepared.operation == upgrade.NAME:
+        moves = upgrading.moves(prepared.context.releases, prepared.context.supply)
+        entry |= {"operation": upgrade.NAME, "stages": prepared.todo}
+        entry |= {"from": {part: was for part, (was, _) in moves.items()}}
+        entry |= {"to": {part: goal for part, (_, goal) in moves.items()}}
     return {**entry, "waived": waived} if waived else entry
 
 
@@ -236,4 +253,9 @@ def _print_result(out: Output, file: Path, cluster: Cluster, done: Applied) -> N
         ]
         result.ready(out.console, cluster.name, cluster.server_url, nodes, next_commands)
     else:
+        if ended.postponed:
+            out.say(
+                ("postponed ", "yellow"),
+                f"not begun, for it would not have ended in time: {', '.join(ended.postponed)}",
+            )
         out.say(("next      ", "bright_black"), f"quorate apply{flag} goes on where this stopped")

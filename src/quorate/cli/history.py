@@ -9,6 +9,7 @@ from rich.text import Text
 from quorate.cli.output import Output, print_json
 from quorate.core import UsageError
 from quorate.plan.words import line
+from quorate.render.fallback import BACK, SILENT
 from quorate.report.console import BAD, GOOD, NAME, QUIET, WARN
 from quorate.spec.load import load
 from quorate.state.history import JournalRun, read
@@ -46,6 +47,8 @@ def print_runs(out: Output, runs: Sequence[JournalRun]) -> None:
         table.add_column(title, no_wrap=True, justify="right" if title == "run" else "left")
     for title in ("changed", "failed", "seconds"):
         table.add_column(title, no_wrap=True, justify="right")
+    if any(each.operation for each in runs):
+        table.add_column("what")
     for each in runs:
         seconds = "" if each.seconds is None else f"{each.seconds:.1f}"
         table.add_row(
@@ -55,8 +58,15 @@ def print_runs(out: Output, runs: Sequence[JournalRun]) -> None:
             _result_text(each.result),
             *(str(each.count(word) or "") for word in ("changed", "failed")),
             seconds,
+            *([Text(_what(each), QUIET)] if any(one.operation for one in runs) else ()),
         )
     out.console.print(table)
+
+
+def _what(run: JournalRun) -> str:
+    """The operation in a line: `upgrade kubernetes 1.36.3 to 1.37.2`."""
+    moves = ", ".join(f"{part} {was} to {goal}" for part, (was, goal) in run.moves.items())
+    return line(f"{run.operation} {moves}".strip())
 
 
 def _result_text(result: str) -> Text:
@@ -69,6 +79,14 @@ def _print_steps(out: Output, run: JournalRun) -> None:
     out.say((f"run {run.number}  ", NAME), f"{run.time}{by}  {run.verb}  {run.result}")
     for waived in run.begin.get("waived", ()):
         out.say(("waived  ", WARN), line(str(waived), 300))
+    if run.operation:
+        out.say((_what(run), NAME))
+        for name, became in run.ways.items():
+            out.say((f"{became:<10}", QUIET), f"stage {line(name, 40)}")
+    for key, back in run.went_back.items():
+        out.say(("went back  ", WARN), line(f"{key}: {BACK if back else SILENT}", 300))
+    for each in run.postponed:
+        out.say(("postponed  ", WARN), line(each, 300))
     stage = ""
     for step in run.steps:
         if (now := str(step.get("stage", ""))) != stage:

@@ -36,12 +36,14 @@ def sink(out: Output, lines: Emit | None, *, verbose: bool) -> Sink[Looked]:
 
 
 def begins(out: Output, lines: Emit | None) -> Emit:
-    """What hears that a stage begins."""
+    """What hears that a stage begins, and what is expected of it."""
 
     def tell(event: Event) -> None:
         if lines:
             lines(event)
         elif isinstance(event, StageBegun):
             out.say((f"stage {event.number} of {event.of}: {event.name}", "bold underline"))
+        elif isinstance(event, Said):
+            out.say((event.text, "bright_black"))
 
     return tell

@@ -1,5 +1,6 @@
 """`quorate status`: the cluster on one screen."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from rich.table import Table
@@ -8,6 +9,7 @@ from rich.text import Text
 from quorate.cli.connect import connected
 from quorate.cli.output import Output, busy, print_json
 from quorate.core import TransportError
+from quorate.procedure import running
 from quorate.procedure.status import Status
 from quorate.procedure.status import status as ask_status
 from quorate.report.console import BAD, GOOD, NAME, QUIET, WARN
@@ -30,8 +32,9 @@ async def show_status(out: Output, file: Path, *, json: bool) -> int:
             state = await ask_status(cluster, via)
     record = past.record
     operation = record.told(fingerprint(past.text.encode())) if record else ""
+    leads_to = {part: str(release["version"]) for part, release in record.releases.items()} if record else {}
     if json:
-        extra = {"operation": operation, "left_out": left_out}
+        extra = {"operation": operation, "leads_to": leads_to, "left_out": left_out}
         print_json({**state.as_dict(), **{name: value for name, value in extra.items() if value}})
     elif not state.anything and not past.former:
         out.say((cluster.name, NAME), " was never built: nothing of it runs on its hosts. `quorate apply` builds it.")
@@ -40,14 +43,14 @@ async def show_status(out: Output, file: Path, *, json: bool) -> int:
             out.say((operation, WARN))
         for name in left_out:
             out.say((f"{name} is left out of the cluster; `quorate apply` takes it in when it answers again", WARN))
-        print_status(out, cluster, state)
+        print_status(out, cluster, state, leads_to)
     if len(state.unreachable) == len(cluster.hosts):
         return TransportError.exit_code
     return 0 if state.ok else EXIT_NOT_WELL
 
 
-def print_status(out: Output, cluster: Cluster, state: Status) -> None:
-    """Print it on one screen."""
+def print_status(out: Output, cluster: Cluster, state: Status, leads_to: Mapping[str, str]) -> None:
+    """Print it on one screen; `leads_to` are the versions of the operation that has not ended."""
     verdict = (" is well", f"bold {GOOD}") if state.ok else (f": {len(state.problems)} problems", BAD)
     if len(state.problems) == 1:
         verdict = (": 1 problem", BAD)
@@ -70,6 +73,7 @@ def print_status(out: Output, cluster: Cluster, state: Status) -> None:
     if state.nodes:
         versions = ", ".join(sorted({node.version for node in state.nodes}))
         out.say((f"{'nodes':<20}", QUIET), f"{len(ready)} of {len(state.nodes)} Ready, {versions}")
+    _print_versions(out, state, leads_to)
     if state.backups:
         out.say((f"{'newest backup':<20}", QUIET), state.backups.text)
     if state.outlook:
@@ -81,6 +85,16 @@ def print_status(out: Output, cluster: Cluster, state: Status) -> None:
         out.say(("! ", BAD), problem)
     for warning in state.warnings:
         out.say(("! ", WARN), warning)
+
+
+def _print_versions(out: Output, state: Status, leads_to: Mapping[str, str]) -> None:
+    """What runs, by hosts; and what of it is mixed, with where that leads."""
+    for number, (hosts, versions) in enumerate(running.alike(state.versions).items()):
+        out.say((f"{'' if number else 'versions':<20}", QUIET), f"{hosts}: {versions}")
+    for part, of in running.mixed(state.versions).items():
+        goal = f"; the operation that has not ended leads to {leads_to[part]}" if part in leads_to else ""
+        end = goal or "; no operation is under way that changes it, `quorate plan` tells what would"
+        out.say((f"{'mixed':<20}", QUIET), (f"{running.told(part, of)}{end}", WARN))
 
 
 def _host_table(cluster: Cluster, state: Status) -> Table:

@@ -98,7 +98,7 @@ def _texts(
     """All texts by their names in the archive."""
     texts = {"cluster.yaml": file.read_text(encoding="utf-8", errors="replace"), "versions.txt": _versions(hosts)}
     if cluster_status is not None:
-        texts["status.txt"] = _text_of(lambda out: print_status(out, cluster, cluster_status))
+        texts["status.txt"] = _text_of(lambda out: print_status(out, cluster, cluster_status, {}))
         texts["status.json"] = json_text.dumps(cluster_status.as_dict(), indent=2, default=str)
     if plan is not None:
         texts["plan.txt"] = _text_of(lambda out: _print_plan(out, cluster, plan))

@@ -15,6 +15,7 @@ from quorate.execute.once import Scripts, once
 from quorate.execute.outcome import Outcome
 from quorate.execute.regain import BACK_WITHIN_S, regain
 from quorate.execute.schedule import Schedule
+from quorate.execute.window import Turns, Window
 from quorate.plan.discreet import hide
 from quorate.plan.step import Plan, Step, difference
 from quorate.render import journal
@@ -39,9 +40,12 @@ _POINTS = re.compile(r'\s*See "systemctl status [^\n]* for details\.')
 class Executor:
     """One walk through one plan."""
 
-    def __init__(self, plan: Plan, via: Transport, emit: Emit, proof: Proof | None = None) -> None:
+    def __init__(
+        self, plan: Plan, via: Transport, emit: Emit, proof: Proof | None = None, window: Window | None = None
+    ) -> None:
         self._plan, self._via, self._emit, self._proof = plan, via, emit, proof
-        self._schedule = Schedule(plan)
+        self._turns = Turns(plan, window) if window else None
+        self._schedule = Schedule(plan, self._turns.hold) if self._turns else Schedule(plan)
         self._running: dict[asyncio.Task[None], tuple[str, str]] = {}
         self._tries: dict[Key, int] = {}
         self._began: dict[Key, float] = {}
@@ -100,11 +104,15 @@ class Executor:
         self.outcome.unchanged += self._schedule.untouched
         if self.outcome.stopped:
             self.outcome.left = rest
-        else:
-            for key in rest:
-                cause = self._schedule.cause(key)
-                self.outcome.skipped[key] = cause
-                self._emit(StepSkipped(key, self._component(key), cause))
+        elif self._turns:
+            # What neither failed nor needs what failed waits for another day.
+            self.outcome.left = [key for key in rest if self._schedule.cause(key) == key]
+            self.outcome.postponed = self._turns.names(self.outcome.left)
+        left = {*self.outcome.left}
+        for key in (key for key in rest if key not in left):
+            cause = self._schedule.cause(key)
+            self.outcome.skipped[key] = cause
+            self._emit(StepSkipped(key, self._component(key), cause))
         self.outcome.seconds = time.monotonic() - self._zero
 
     def _proceed(self) -> bool:
@@ -114,6 +122,8 @@ class Executor:
         return bool(self._running)
 
     def _dispatch(self) -> None:
+        if self._turns:
+            self._turns.admit(self._schedule)
         self._dispatch_uploads()
         for host in self._schedule.ready:
             small = []

@@ -17,6 +17,8 @@ class Outcome:
     unchanged: int = 0
     seconds: float = 0.0
     stopped: bool = False
+    postponed: list[str] = field(default_factory=list)
+    """Whose turn was not begun, for it would not have ended in time; or the stage that was not."""
     spans: dict[str, tuple[float, float]] = field(default_factory=dict)
     """First begin and last end of each component's steps, in seconds from the start."""
     sent: dict[str, int] = field(default_factory=dict)
@@ -35,6 +37,7 @@ class Outcome:
             self.unchanged + other.unchanged,
             self.seconds + other.seconds,
             self.stopped or other.stopped,
+            [*self.postponed, *other.postponed],
             spans,
             {host: self.sent.get(host, 0) + other.sent.get(host, 0) for host in {**self.sent, **other.sent}},
         )
@@ -42,4 +45,4 @@ class Outcome:
     @property
     def ok(self) -> bool:
         """Whether everything is as it should be."""
-        return not self.failed and not self.skipped and not self.stopped
+        return not (self.failed or self.skipped or self.stopped or self.postponed)

@@ -15,9 +15,10 @@ from quorate.core import Transport, TransportError
 from quorate.execute.apply import Executor, Outcome
 from quorate.execute.held import proof
 from quorate.execute.prepare import Prepared
+from quorate.execute.window import Window
 from quorate.plan.words import line
 from quorate.report import jsonl
-from quorate.report.event import Emit, Ended, StageBegun
+from quorate.report.event import Emit, Ended, Said, StageBegun
 from quorate.state import journal
 from quorate.state.journal import Run
 from quorate.state.seal import Copies
@@ -86,6 +87,8 @@ class ApplyRequest:
     """What the journal says at the beginning."""
     verb: str = "apply"
     """What was asked for, for the journal."""
+    window: Window | None = None
+    """What does not end in it is not begun."""
 
 
 async def carry_out(
@@ -115,7 +118,7 @@ async def carry_out(
         copies = Copies(prepared.store, prepared.context, request.file, request.text, via)
         await copies.begin()
         with listening() as wishes:
-            stages = _Stages(via, run, sink, again, emit, wishes)
+            stages = _Stages(via, run, sink, again, emit, wishes, request.window)
             ended, outcome, rest = await stages.walk(seen, request.through)
             _remember(prepared, run, ended, outcome, whole=not (rest or request.limited))
             await copies.end(changed=bool(outcome.changed))
@@ -143,6 +146,7 @@ class _Stages(Generic[S]):
     again: Again[S]
     emit: Emit
     wishes: Wishes
+    window: Window | None = None
 
     async def walk(self, seen: S, through: str) -> tuple[Ended, Outcome, tuple[str, ...]]:
         """How it ended, what became of every step, and the stages still to come. Who interrupts between two stages has
@@ -152,12 +156,13 @@ class _Stages(Generic[S]):
         ended, outcome = None, None
         while True:
             stage, rest = seen.prepared.compiled.stage, seen.prepared.todo[1:]
-            if len(names) > 1:
-                seen.prepared.past.reach(stage)
-                begun = StageBegun(stage, len(names) - len(rest), len(names))
-                self.run.take(begun)
-                self.emit(begun)
-            one, result = await self._stage(seen)
+            if self.window and self.window.over and seen.prepared.plan.changes:
+                result = Outcome(postponed=[f"stage {stage}"], left=[step.key for step in seen.prepared.plan.changes])
+                one = _ended(seen, result)
+            else:
+                if len(names) > 1:
+                    self._begin(seen, StageBegun(stage, len(names) - len(rest), len(names)))
+                one, result = await self._stage(seen)
             ended, outcome = ended.then(one) if ended else one, outcome.then(result) if outcome else result
             if not one.ok or not rest or stage == through:
                 return ended, outcome, rest
@@ -171,6 +176,14 @@ class _Stages(Generic[S]):
             if not seen.prepared.todo:
                 return ended, outcome, ()
 
+    def _begin(self, seen: S, begun: StageBegun) -> None:
+        """Note one of several, and tell what of it is expected."""
+        seen.prepared.past.reach(begun.name)
+        self.run.take(begun)
+        self.emit(begun)
+        if self.window and begun.number > 1:
+            self.emit(Said(self.window.told(seen.prepared.plan)))
+
     async def _stage(self, seen: S) -> tuple[Ended, Outcome]:
         """Walk the plan of one."""
         plan = seen.prepared.plan
@@ -178,7 +191,7 @@ class _Stages(Generic[S]):
             asked = {part.component for part in seen.prepared.compiled.parts}
             # Where balancers are not asked to run, nobody has to hold the virtual IP.
             holder = proof(seen.prepared.context, self.via) if virtual_ip.NAME in asked else None
-            walk = Executor(plan, self.via, self.run.also(emit), holder)
+            walk = Executor(plan, self.via, self.run.also(emit), holder, self.window)
 
             def stop() -> None:
                 stopping()
@@ -210,6 +223,7 @@ def _ended(seen: Seen, outcome: Outcome) -> Ended:
         failed=len(outcome.failed),
         skipped=len(outcome.skipped),
         left=len(outcome.left),
+        postponed=tuple(outcome.postponed),
         stopped=outcome.stopped,
         seconds=before + outcome.seconds,
         phases=(*seen.phases, *sorted(spans, key=lambda span: span[1])),

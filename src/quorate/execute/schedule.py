@@ -1,7 +1,7 @@
 """What may run when: steps whose needs are met, the runs of steps that fit one script, and why one never ran."""
 
 from collections import Counter, deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from quorate.core import Key
@@ -21,8 +21,9 @@ class ReadyStep(NamedTuple):
 class Schedule:
     """The steps of a plan that are still to be done, and the gates between them. No IO, and no clock."""
 
-    def __init__(self, plan: Plan) -> None:
-        self._plan = plan
+    def __init__(self, plan: Plan, held: Callable[[Key], bool] = lambda _key: False) -> None:
+        """`held` says of what is ready that it must not begin now all the same."""
+        self._plan, self._held = plan, held
         self.open: dict[Key, set[Key]] = {key: set(plan.needs.get(key, ())) for key in (*plan.steps, *plan.gates)}
         """What is not done, and what of its needs is not."""
         self.ready: dict[str, dict[Key, None]] = {}
@@ -60,13 +61,13 @@ class Schedule:
 
     def waiting(self, host: str) -> Iterator[ReadyStep]:
         """The host's ready steps."""
-        for key in list(self.ready[host]):
+        for key in [key for key in self.ready[host] if not self._held(key)]:
             resource = self._plan.steps[key].resource
             yield ReadyStep(key, resource.waits, self.large(key))
 
     def uploads(self) -> list[Key]:
         """The ready steps with large files, what others wait for first."""
-        found = [key for ready in self.ready.values() for key in ready if self.large(key)]
+        found = [key for ready in self.ready.values() for key in ready if self.large(key) and not self._held(key)]
         return sorted(found, key=lambda key: self._rank[key])
 
     def large(self, key: Key) -> bool:
@@ -199,6 +200,6 @@ class Schedule:
         if key in self._plan.gates:
             return True
         resource = self._plan.steps[key].resource
-        if key.host != host or resource.waits or self.large(key):
+        if key.host != host or resource.waits or self.large(key) or self._held(key):
             return False
         return bool(self._plan.steps[key].diff) or isinstance(resource, Unit | Ready)

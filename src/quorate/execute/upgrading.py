@@ -38,7 +38,13 @@ def running(past: Past) -> Mapping[str, str]:
 
 def differs(releases: Mapping[str, str], supply: Supply) -> bool:
     """Whether something that runs is of another version than what is wanted."""
-    return any(supply.versions.get(part, was) != was for part, was in releases.items() if part not in FOLLOWS)
+    return bool(moves(releases, supply))
+
+
+def moves(releases: Mapping[str, str], supply: Supply) -> Mapping[str, tuple[str, str]]:
+    """What runs in another version than what is wanted: from which to which, by part."""
+    goals = {part: supply.versions.get(part, was) for part, was in releases.items() if part not in FOLLOWS}
+    return {part: (releases[part], goal) for part, goal in goals.items() if goal != releases[part]}
 
 
 def demand_source(cluster: Cluster, file: Path, releases: Mapping[str, str]) -> None:

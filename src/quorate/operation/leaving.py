@@ -65,6 +65,7 @@ def _drained(context: Context, each: Leaving) -> Setting:
         f'left=$({kinds} | grep -vcx DaemonSet) || :; if [ "$left" = 0 ]; then echo pods=none; '
         "else echo pods=some; fi",
         script=drain(patient, each.host.node, c.kubelet.drain_seconds),
+        seconds=c.kubelet.drain_seconds,
         removes=True,
     )
 

@@ -20,7 +20,7 @@ NAME = "rollout"
 
 def around(context: Context, parts: Sequence[Part], lane: Collection[str], runs: Callable[[Part], bool]) -> list[Part]:
     """The parts, and of each worker that `runs` what the file wants around the change of its `lane`: a hook, a drain;
-    the node that takes pods again, a hook, a pause.
+    a hook, the node that takes pods again, a hook, a pause.
     """
     rollout = context.cluster.rollout
     if not (rollout.drain or rollout.before or rollout.after or rollout.pause_seconds):
@@ -61,12 +61,24 @@ def _before(context: Context, host: Host) -> list[Resource]:
 def _after(context: Context, host: Host) -> list[Resource]:
     rollout, found = context.cluster.rollout, list[Resource]()
     if rollout.drain:
-        found.append(Uncordoned(host=context.api_host.name, node=host.node, run=kubectl(_url(context))))
+        back = Uncordoned(host=context.api_host.name, node=host.node, run=kubectl(_url(context)))
+        if rollout.before_uncordon:
+            found.append(_checked(rollout.before_uncordon, host, back))
+        found.append(back)
     if rollout.after:
         found.append(Hook(host=host.name, what="after the change", script=quote(rollout.after)))
     if rollout.pause_seconds:
-        found.append(Hook(host=host.name, what="pause", script=f"sleep {rollout.pause_seconds}"))
+        seconds = rollout.pause_seconds
+        found.append(Hook(host=host.name, what="pause", script=f"sleep {seconds}", seconds=seconds))
     return found
+
+
+def _checked(program: str, host: Host, back: Uncordoned) -> Hook:
+    """The site's word before a node takes pods again; asked again by the apply that finds the node as we left it."""
+    refused = f"{program} failed (exit $rc): node {host.node} stays cordoned until an apply in which it succeeds"
+    script = f'rc=0; {quote(program)} || rc=$?\n[ $rc = 0 ] || {{ echo "{refused}"; exit $rc; }}'
+    what, watches = "before it takes pods again", frozenset({back.key})
+    return Hook(host=host.name, what=what, script=script, program=program, watches=watches)
 
 
 def _url(context: Context) -> str:
@@ -78,7 +90,7 @@ def _chain(resources: Iterable[Resource], before: frozenset[Key], watches: froze
     """One after the other, all after `before`."""
     found: list[Resource] = []
     for resource in resources:
-        found.append(replace(resource, explicit=resource.explicit | before, watches=watches))
+        found.append(replace(resource, explicit=resource.explicit | before, watches=resource.watches | watches))
         before = frozenset({resource.key})
     return found
 

@@ -14,7 +14,7 @@ from quorate.plan.around import NAME as AROUND
 from quorate.plan.around import around
 from quorate.plan.dependants import rested
 from quorate.plan.fallback import fallen_back
-from quorate.plan.gate import Gate
+from quorate.plan.gate import Gate, Turn
 from quorate.plan.gone import removals
 from quorate.plan.graph import After, Graph, Lane, Part, ahead, edges, in_turn, topological_order
 from quorate.resource.removal import Removal
@@ -59,6 +59,11 @@ class Compiled:
     def gates(self) -> Mapping[Key, Gate]:
         """What of `needs` is no thing."""
         return self._graph.gates
+
+    @property
+    def turns(self) -> Mapping[Key, Turn]:
+        """Whose turn it is, of what waits for that."""
+        return self._graph.turns
 
     @cached_property
     def component_of(self) -> Mapping[Key, str]:

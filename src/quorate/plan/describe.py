@@ -63,7 +63,7 @@ def detail(step: Step, wire: int = 0) -> str:
         case Ready():
             return "wait until it answers"
         case Hook():
-            return line(resource.script)
+            return line(resource.program or resource.script)
         case Drained():
             return "pods move away for the change, and may come back"
         case Uncordoned():

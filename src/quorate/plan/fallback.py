@@ -7,7 +7,7 @@ from quorate.core import Key
 from quorate.plan.graph import Part
 from quorate.plan.step import Plan
 from quorate.plan.words import line
-from quorate.render.fallback import decided, forsaking, heard
+from quorate.render.fallback import BACK, SILENT, decided, forsaking, heard
 from quorate.resource.fallback import LATER_S, Fallback, Settled
 from quorate.resource.file import Binary, File
 from quorate.resource.resource import Resource
@@ -64,7 +64,7 @@ def known_bad(plan: Plan) -> dict[Key, str]:
     for key, step in plan.steps.items():
         resource, said = step.resource, step.actual or {}
         if isinstance(resource, Fallback) and step.diff and said.get("failed") == resource.digest:
-            then = "what ran before is back" if said.get("back") == "yes" else "what ran before did not answer either"
+            then = BACK if said.get("back") == "yes" else SILENT
             why = "; ".join(filter(None, (said.get("why"), said.get("said"))))
             found[key] = line(
                 f"{key.host}: this change of {resource.part} was tried at {said.get('when')}: {why}; {then}"

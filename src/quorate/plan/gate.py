@@ -1,6 +1,7 @@
-"""Gates: places in the graph that are no thing on a host, where many wait for many."""
+"""Gates: places in the graph that are no thing on a host, where many wait for many; and whose turn it is."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from quorate.core import Key
 
@@ -20,6 +21,15 @@ class Gate:
     standing: frozenset[Key] = frozenset()
     """Which of its needs are of services that run already: one that is not touched because another host failed is as
     good as done, for it runs on as it was."""
+
+
+class Turn(NamedTuple):
+    """All that a host changes in a lane: begun with the first of it, over with the last."""
+
+    lane: str
+    host: str
+    strict: bool = False
+    """Of control plane, members and balancers."""
 
 
 def gate(name: str, host: str = "") -> Key:

@@ -8,7 +8,7 @@ from graphlib import CycleError, TopologicalSorter
 from itertools import pairwise
 
 from quorate.core import Key, PlanError
-from quorate.plan.gate import Gate, gate
+from quorate.plan.gate import Gate, Turn, gate
 from quorate.resource.block import Block
 from quorate.resource.file import Binary, Directory, File, Symlink
 from quorate.resource.package import Packages
@@ -70,6 +70,8 @@ class Graph:
 
     needs: dict[Key, set[Key]] = field(default_factory=dict)
     gates: dict[Key, Gate] = field(default_factory=dict)
+    turns: dict[Key, Turn] = field(default_factory=dict)
+    """Of what has to wait for its turn: which one that is."""
 
     def open(
         self, key: Key, needs: Iterable[Key], enough: int | None = None, *, followed: bool = False, turn: bool = False
@@ -244,11 +246,13 @@ def in_turn(
     for number, parts in enumerate((*running, *joining)):
         ahead = number - (1 if number < lane.canaries else lane.width)
         canaries = () if lane.strict else overs[: lane.canaries]
+        mine = Turn(lane.name, parts[0].host, lane.strict)
         turns = {*canaries, *(before if not overs else ()), *(overs[ahead : ahead + 1] if ahead >= 0 else ())}
         for resource in (resource for part in parts for resource in part.resources):
             # A user is nothing that a service reads anew, and other parts of the host own files as him.
             if (number < len(running) and not isinstance(resource, User)) or not resource.passive:
                 graph.needs[resource.key] |= turns
+                graph.turns[resource.key] = mine
         acts = {key for part in parts for key in part.acts}
         enough = None if lane.strict or number < lane.canaries else 0
         overs.append(graph.open(gate(f"{lane.name} is over", parts[0].host), acts, enough, turn=True))

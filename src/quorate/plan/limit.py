@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from quorate.core import Key, PlanError
 from quorate.plan.gate import Gate
-from quorate.plan.step import Plan, Step
+from quorate.plan.step import Plan
 
 NAMED = 3
 """How many of the things that wait are named."""
@@ -17,7 +17,7 @@ def limited(plan: Plan, hosts: Collection[str]) -> Plan:
     Raises PlanError when something on these hosts waits for a change on others: done without it, it would point at
     what is not there, or join what does not run.
     """
-    kept = {key: step for key, step in plan.steps.items() if _is_about(step, hosts)}
+    kept = {key: step for key, step in plan.steps.items() if _whose(plan, key) in hosts}
     pending = {key for key, step in plan.steps.items() if key not in kept and step.diff}
     if waits := _waiting(plan, kept.keys(), pending):
         told = [f"  {key} waits for {need}" for key, need in waits.items()]
@@ -33,10 +33,10 @@ def limited(plan: Plan, hosts: Collection[str]) -> Plan:
     return replace(plan, steps=kept, needs=needs, gates=gates)
 
 
-def _is_about(step: Step, hosts: Collection[str]) -> bool:
-    """Whether a step is about one of the hosts, be it done elsewhere: a node is drained through an API server."""
-    watches = step.resource.watches
-    return all(key.host in hosts for key in watches) if watches else step.key.host in hosts
+def _whose(plan: Plan, key: Key) -> str:
+    """The host that a step is about, be it done elsewhere: a node is drained through an API server."""
+    turn = plan.turns.get(key)
+    return turn.host if turn else key.host
 
 
 def _gate(plan: Plan, key: Key, gate: Gate, kept: Collection[Key]) -> Gate:

@@ -65,7 +65,7 @@ def foreseen(
     if any(step.diff for step in steps.values()):
         # Only now somebody asks for the order.
         steps = {resource.key: steps[resource.key] for resource in now.ordered}
-        plan = Plan(steps, now.needs, component_of=now.component_of, gates=now.gates)
+        plan = Plan(steps, now.needs, component_of=now.component_of, gates=now.gates, turns=now.turns)
     else:
         plan = Plan(steps, {}, component_of=now.component_of)
     found = []

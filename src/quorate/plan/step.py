@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from quorate.core import Key, State
-from quorate.plan.gate import Gate
+from quorate.plan.gate import Gate, Turn
 from quorate.resource.resource import Resource
 from quorate.resource.unit import Ready
 
@@ -46,6 +46,8 @@ class Plan:
     component_of: Mapping[Key, str] = field(default_factory=dict)
     gates: Mapping[Key, Gate] = field(default_factory=dict)
     """What of `needs` is no step."""
+    turns: Mapping[Key, Turn] = field(default_factory=dict)
+    """Whose turn it is, of what waits for that."""
 
     @property
     def changes(self) -> tuple[Step, ...]:

@@ -1,7 +1,7 @@
 """How the cluster is right now: one look at every host, nothing changed."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -11,9 +11,11 @@ from quorate.core import Transport
 from quorate.execute import members
 from quorate.execute.members import Alarm, Member
 from quorate.execute.survey import Service, View, survey
-from quorate.procedure import backups, rules, sysctls
+from quorate.procedure import backups, rules, running, sysctls
 from quorate.procedure.backups import Backups
+from quorate.procedure.running import Versions
 from quorate.procedure.sysctls import Sysctl
+from quorate.render.drain import MARK
 from quorate.resource.kube import kubectl
 from quorate.spec.cluster import Cluster, Host, Role
 from quorate.spec.outlook import Outlook, outlook
@@ -33,6 +35,8 @@ class Node:
     ready: bool
     version: str = ""
     schedulable: bool = True
+    cordoned_by_us: bool = False
+    """A change has not ended there, or the site's program did not let it go."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +74,8 @@ class Status:
     """By host, what is missing of the rules and routes that the cluster needs there."""
     left_out: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """By balancer, the API servers that it does not use at the moment."""
+    versions: Versions = field(default_factory=dict)
+    """By host and service, what runs."""
     without_endpoint: tuple[str, ...] = ()
     """Hosts that use the endpoint and can't connect to it."""
     unreachable: Mapping[str, str] = field(default_factory=dict)
@@ -141,6 +147,8 @@ class Status:
             "etcd": [vars(member) for member in self.members],
             "etcd_alarms": {alarm.kind: list(alarm.hosts) for alarm in self.alarms},
             "backups": self.backups.as_dict() if self.backups else None,
+            "versions": {host: dict(each) for host, each in self.versions.items()},
+            "mixed": running.mixed(self.versions),
             "leases": dict(self.leases),
             "vip": {"address": self.vip, "owners": list(self.vip_owners)},
             "sysctls": {host: [vars(each) for each in found] for host, found in self.sysctls.items()},
@@ -163,7 +171,7 @@ async def status(cluster: Cluster, via: Transport) -> Status:
 
 
 def _questions(cluster: Cluster, host: Host) -> dict[str, str]:
-    asked = {"sysctl": sysctls.ASK, "rules": rules.ASK}
+    asked = {"sysctl": sysctls.ASK, "rules": rules.ASK, "running": running.ASK}
     if endpoint.asks(host):
         asked["endpoint"] = endpoint.reaches(cluster)
     if host.has(Role.ETCD):
@@ -185,6 +193,7 @@ def judge(cluster: Cluster, views: Mapping[str, View], lost: Mapping[str, str]) 
     kept = backups.read(cluster, views)
     ahead = members.foreseen(outlook(cluster, gone(cluster, views)), found_members)
     well = sum(member.healthy for member in found_members)
+    nodes = tuple(_node(item) for item in _first(order, views, "nodes"))
     found = Status(
         cluster=cluster.name,
         endpoint=cluster.server_url,
@@ -194,7 +203,7 @@ def judge(cluster: Cluster, views: Mapping[str, View], lost: Mapping[str, str]) 
         leases=_leases(cluster, _first(order, views, "leases")),
         vip=vip,
         vip_owners=tuple(host.name for host in order if vip and vip in views[host.name].addresses),
-        nodes=tuple(_node(item) for item in _first(order, views, "nodes")),
+        nodes=nodes,
         certificates={host.name: expiry for host in order if (expiry := _expiry(views[host.name]))},
         sysctls={
             host.name: found for host in order if (found := sysctls.parse(views[host.name].more.get("sysctl", "")))
@@ -202,10 +211,11 @@ def judge(cluster: Cluster, views: Mapping[str, View], lost: Mapping[str, str]) 
         ports={host.name: tuple(each.told() for each in openings(cluster, host)) for host in order if opened},
         rules={host.name: lack for host in order if (lack := rules.parse(views[host.name].more.get("rules", "")))},
         left_out={host.name: views[host.name].left_out for host in order if views[host.name].left_out},
+        versions={host.name: running.parse(views[host.name].more.get("running", "")) for host in order},
         without_endpoint=tuple(host.name for host in order if "silent" in views[host.name].more.get("endpoint", "")),
         unreachable=dict(lost),
         backups=kept,
-        warnings=tuple(backups.warnings(cluster, kept)),
+        warnings=(*backups.warnings(cluster, kept), *_cordoned(nodes)),
         outlook=backups.foreseen(ahead, cluster, well, kept),
     )
     return Status(**{**vars(found), "problems": tuple(_problems(cluster, found))})
@@ -291,7 +301,15 @@ def _node(item: dict[str, Any]) -> Node:
     state = item.get("status", {})
     ready = any(each["type"] == "Ready" and each["status"] == "True" for each in state.get("conditions", []))
     version = state.get("nodeInfo", {}).get("kubeletVersion", "")
-    return Node(item["metadata"]["name"], ready, version, not item.get("spec", {}).get("unschedulable", False))
+    schedulable = not item.get("spec", {}).get("unschedulable", False)
+    ours = MARK in item["metadata"].get("annotations", {})
+    return Node(item["metadata"]["name"], ready, version, schedulable, ours)
+
+
+def _cordoned(nodes: Iterable[Node]) -> Iterator[str]:
+    for node in nodes:
+        if node.cordoned_by_us:
+            yield f"node {node.name} takes no pods since quorate cordoned it: `quorate apply` goes on with it"
 
 
 def _expiry(view: View) -> Expiry | None:

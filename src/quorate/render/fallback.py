@@ -9,6 +9,8 @@ from quorate.render import token
 from quorate.render.sh import PATH, heredoc, quote
 from quorate.spec.layout import LOADED, STATE, UNITS, WANTS
 
+BACK, SILENT = "what ran before is back", "what ran before does not answer either"
+"""What became of a change that did not hold, as it is said in errors."""
 PLACE = f"{STATE}/fallback"
 """`<part>/`: while a change of a part is judged, what ran before; `<part>.failed`: what did not hold, and why."""
 HOLDS = 3
@@ -57,12 +59,17 @@ def heard(part: str, digest: str) -> str:
 if grep -qxF digest={digest} {failed} 2>/dev/null; then
   n=0; while [ $n -lt 300 ] && ! grep -q ^back= {failed}; do n=$(( n + 1 )); sleep 1; done
   case $(sed -n 's/^back=//p' {failed}) in
-  yes) echo "it did not hold, and what ran before is back:" >&2;;
-  *) echo "it did not hold, and what ran before does not answer either:" >&2;;
+  yes) echo "it did not hold, and {BACK}:" >&2;;
+  *) echo "it did not hold, and {SILENT}:" >&2;;
   esac
   sed -n 's/^\\(why\\|said\\)=//p' {failed} >&2
   exit 1
 fi"""
+
+
+def went_back(error: str) -> bool | None:
+    """What an error says of that: whether what ran before is back; None where nothing was put back."""
+    return True if BACK in error else False if SILENT in error else None
 
 
 def decided(part: str, digest: str) -> str:

@@ -148,7 +148,16 @@ class Ended(Event):
     """Hosts on which something changed."""
     hosts: int = 0
     left: int = 0
-    """Steps that were not done because the run was stopped."""
+    """Steps that were not done because the run was stopped, or its time was over."""
+    postponed: tuple[str, ...] = ()
+    """Whose turn, or which stage, was not begun, for it would not have ended in time."""
+
+    @property
+    def word(self) -> str:
+        """How it ended: done, stopped, postponed, failed."""
+        if self.ok:
+            return "done"
+        return "stopped" if self.stopped else "postponed" if self.postponed and not self.failed else "failed"
 
     def then(self, other: "Ended") -> "Ended":
         """Both, the other one after this; of what was touched and is there, the most of both."""
@@ -169,6 +178,7 @@ class Ended(Event):
             touched=max(self.touched, other.touched),
             hosts=max(self.hosts, other.hosts),
             left=self.left + other.left,
+            postponed=(*self.postponed, *other.postponed),
         )
 
 

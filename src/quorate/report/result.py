@@ -70,7 +70,8 @@ def totals(console: Console, ended: Ended) -> None:
     parts += [f"{ended.left} not done"] * bool(ended.left)
     parts += [f"{ended.touched} of {many(ended.hosts, 'host')} touched"] * bool(ended.changed)
     parts += [f"{size(sent)} sent"] * bool(sent) + [f"{ended.seconds:.1f} s"]
-    word, style = ("done", f"bold {GOOD}") if ended.ok else ("stopped", WARN) if ended.stopped else ("failed", BAD)
+    word = ended.word
+    style = {"done": f"bold {GOOD}", "failed": BAD}.get(word, WARN)
     say(console, (word, style), "  ", ", ".join(parts))
 
 

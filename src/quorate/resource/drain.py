@@ -5,13 +5,9 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from quorate.core import Action, Probe, State
-from quorate.render.drain import drain
+from quorate.render.drain import emptied, mark, uncordon
 from quorate.render.sh import quote
 from quorate.resource.resource import Resource
-
-MARK = "quorate.io/cordoned"
-"""Annotation of a node that we cordoned: what somebody else has cordoned stays so."""
-_ANNOTATION = MARK.replace(".", "\\.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +30,11 @@ class Drained(Resource):
         return self.node
 
     @property
+    def may_take(self) -> int:
+        """The time that pods have."""
+        return self.seconds
+
+    @property
     def desired(self) -> State:
         """It takes no pods."""
         return {"drained": "yes"}
@@ -49,16 +50,10 @@ class Drained(Resource):
         )
 
     def converge(self, actual: State) -> Sequence[Action]:
-        """Mark it if it takes pods, then cordon and drain it."""
+        """Mark it if it takes pods, then cordon and drain it; what does not empty takes pods again."""
         node = quote(self.node)
-        return [
-            Action(
-                f'on=$({self.run} get node {node} --ignore-not-found -o name); [ -n "$on" ] || exit 0\n'
-                f"case $({self.run} get node {node} -o 'jsonpath={{.spec.unschedulable}}') in true) ;;\n"
-                f"*) {self.run} annotate node {node} {MARK}=yes --overwrite >/dev/null;; esac\n"
-                + drain(self.run, self.node, self.seconds)
-            )
-        ]
+        there = f'on=$({self.run} get node {node} --ignore-not-found -o name); [ -n "$on" ] || exit 0\n'
+        return [Action(there + emptied(self.run, self.node, self.seconds))]
 
     def remove(self) -> Sequence[Action]:
         """Nothing to undo: with the cluster goes the node."""
@@ -89,24 +84,13 @@ class Uncordoned(Resource):
 
     def probe(self) -> Probe:
         """Ask for the mark."""
-        return Probe(
-            "script",
-            f"mark=$({self.run} get node {quote(self.node)} --ignore-not-found "
-            f"-o {quote(f'jsonpath={{.metadata.annotations.{_ANNOTATION}}}')}) || exit 0\n"
-            '[ -n "$mark" ] && echo cordon=ours || echo "cordon=none of ours"',
-        )
+        told = '[ -n "$mark" ] && echo cordon=ours || echo "cordon=none of ours"'
+        return Probe("script", f"{mark(self.run, self.node)} || exit 0\n{told}")
 
     def converge(self, actual: State) -> Sequence[Action]:
         """Where our mark is: uncordon it, and take the mark away."""
-        node = quote(self.node)
-        return [
-            Action(
-                f"mark=$({self.run} get node {node} --ignore-not-found "
-                f"-o {quote(f'jsonpath={{.metadata.annotations.{_ANNOTATION}}}')})\n"
-                f'[ -n "$mark" ] || exit 0\n'
-                f"{self.run} uncordon {node} >/dev/null; {self.run} annotate node {node} {MARK}- >/dev/null"
-            )
-        ]
+        ours = f'{mark(self.run, self.node)}\n[ -n "$mark" ] || exit 0'
+        return [Action(f"{ours}\n{uncordon(self.run, self.node)}")]
 
     def remove(self) -> Sequence[Action]:
         """Nothing to undo."""

@@ -76,6 +76,11 @@ class Resource:
         return ""
 
     @property
+    def may_take(self) -> int:
+        """Seconds that it may take, by a limit of its own; 0 where it has none, for it is done at once."""
+        return 0
+
+    @property
     def desired(self) -> State:
         """What it should be."""
         raise NotImplementedError

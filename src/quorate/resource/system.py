@@ -76,6 +76,8 @@ class Setting(Resource):
     """The order takes something out of the cluster."""
     note: str = ""
     """Path of the host's note that exists while it is set."""
+    seconds: int = 0
+    """How long the order may take, where it has a limit."""
 
     @property
     def name(self) -> str:
@@ -86,6 +88,11 @@ class Setting(Resource):
     def traces(self) -> tuple[str, ...]:
         """The note."""
         return (self.note,) if self.note else ()
+
+    @property
+    def may_take(self) -> int:
+        """The limit of the order."""
+        return self.seconds
 
     @property
     def desired(self) -> State:
@@ -155,6 +162,8 @@ class Hook(Setting):
 
     want: tuple[tuple[str, str], ...] = (("done", "yes"),)
     check: str = "echo done=yes"
+    program: str = ""
+    """What is run, for a reader, where the order has more."""
 
 
 def sysctl(host: str, key: str, value: str) -> Setting:

@@ -212,6 +212,11 @@ class Ready(Resource):
         return self.what
 
     @property
+    def may_take(self) -> int:
+        """Until it counts as failed."""
+        return self.within
+
+    @property
     def desired(self) -> State:
         """Ready."""
         return {"ready": "yes"}

@@ -259,8 +259,11 @@ class Rollout(Model):
     `kubelet.drain_seconds`; afterwards it takes pods again, unless somebody else had cordoned it."""
     before: Program | None = None
     """A program on the worker that runs, as root, before it changes; if it fails, the worker is not touched."""
+    before_uncordon: Program | None = None
+    """The same, when a worker that was drained has changed and is proven, before it takes pods again. If it fails, the
+    worker stays cordoned, and the next apply runs it again."""
     after: Program | None = None
-    """The same, when it has changed and is proven."""
+    """The same, when it has changed, is proven, and takes pods."""
     pause_seconds: Annotated[int, Field(ge=0, le=86400)] = 0
     """Seconds between a worker that has changed and the next."""
 

@@ -33,6 +33,36 @@ class JournalRun:
         return str(self.begin.get("verb") or self.end.get("verb") or "")
 
     @property
+    def operation(self) -> str:
+        """What was done, where it was no plain change."""
+        return str(self.begin.get("operation", ""))
+
+    @property
+    def moves(self) -> dict[str, tuple[str, str]]:
+        """Of an upgrade: from which version to which, by part."""
+        was, goal = self.begin.get("from", {}), self.begin.get("to", {})
+        return {str(part): (str(version), str(goal.get(part, ""))) for part, version in was.items()}
+
+    @property
+    def ways(self) -> dict[str, str]:
+        """The stages as they were planned, each with what became of it."""
+        planned = [*map(str, self.begin.get("stages", self.stages))]
+        begun = self.stages or planned[:1]
+        last = begun[-1] if begun else ""
+        return {name: self.result if name == last else "done" if name in begun else "not begun" for name in planned}
+
+    @property
+    def went_back(self) -> dict[str, bool]:
+        """What did not hold, by host and name: whether what ran before runs again."""
+        failed = (step for step in self.steps if "back" in step)
+        return {f"{step.get('host')}/{step.get('kind')}/{step.get('name')}": bool(step["back"]) for step in failed}
+
+    @property
+    def postponed(self) -> list[str]:
+        """Whose turn did not come in time."""
+        return [*map(str, self.end.get("postponed", ()))]
+
+    @property
     def who(self) -> str:
         """user@machine, where it is known."""
         return str(self.begin.get("who", ""))
@@ -50,11 +80,13 @@ class JournalRun:
 
     @property
     def result(self) -> str:
-        """done, failed, stopped, under way, or cut off."""
+        """done, failed, stopped, postponed, under way, or cut off."""
         if not self.end:
             return "under way" if self._lives() else "cut off"
         if self.end.get("stopped"):
             return "stopped"
+        if self.end.get("postponed") and not self.end.get("failed"):
+            return "postponed"
         whole = self.end.get("ok", not (self.end.get("lost") or self.end.get("failures")))
         return "done" if whole else "failed"
 
@@ -81,10 +113,18 @@ class JournalRun:
             told["error"] = error
         if waived := self.begin.get("waived"):
             told["waived"] = waived
-        if self.stages:
-            told["stages"] = self.stages
+        if self.operation:
+            told["operation"] = self.operation
+            told |= {"from": {part: was for part, (was, _) in self.moves.items()}}
+            told |= {"to": {part: goal for part, (_, goal) in self.moves.items()}}
+        if self.stages or self.operation:
+            told |= {"stages": self.stages, "ways": self.ways}
+        if self.went_back:
+            told["went_back"] = self.went_back
+        if self.postponed:
+            told["postponed"] = self.postponed
         if steps:
-            listed = ("stage", "host", "kind", "name", "result", "seconds", "error", "because")
+            listed = ("stage", "host", "kind", "name", "result", "seconds", "error", "because", "back")
             told["steps"] = [{name: step[name] for name in listed if name in step} for step in self.steps]
         return told
 

@@ -19,6 +19,7 @@ from datetime import UTC, datetime
 
 from quorate.core import Key, QuorateError
 from quorate.plan.words import line
+from quorate.render.fallback import went_back
 from quorate.report.event import Emit, Event, StageBegun, StepDone, StepFailed, StepSkipped
 from quorate.state.holder import Holder
 from quorate.state.store import Store
@@ -51,7 +52,9 @@ class Run:
             case StepDone(key, _, True, seconds):
                 self._step(key, "changed", seconds)
             case StepFailed(key, _, error, seconds):
-                self._step(key, "failed", seconds, error=line(error, LONGEST))
+                back = went_back(error)
+                told = {} if back is None else {"back": back}
+                self._step(key, "failed", seconds, error=line(error, LONGEST), **told)
             case StepSkipped(key, _, because):
                 self._step(key, "skipped", 0.0, because=str(because))
 
@@ -72,7 +75,7 @@ class Run:
         if self._lost:
             raise self._lost
 
-    def _step(self, key: Key, result: str, seconds: float, **told: str) -> None:
+    def _step(self, key: Key, result: str, seconds: float, **told: object) -> None:
         place = {"host": key.host, "kind": key.kind, "name": key.name}
         self._note("step", **place, result=result, seconds=round(seconds, 3), **told)
 

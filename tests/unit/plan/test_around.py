@@ -13,9 +13,11 @@ from test_who_waits import change, first_build, in_waves, walked, workers
 
 from quorate.component.context import Context
 from quorate.core import Key, State
+from quorate.plan.limit import limited
 from quorate.plan.staged import foreseen
 from quorate.plan.step import Plan
-from quorate.resource.drain import MARK, Drained, Uncordoned
+from quorate.render.drain import MARK
+from quorate.resource.drain import Drained, Uncordoned
 from quorate.resource.system import Hook
 from quorate.resource.unit import Ready, Unit
 from quorate.spec.cluster import Rollout
@@ -109,6 +111,51 @@ def test_a_hook_that_fails_leaves_its_worker_untouched_and_it_is_the_canary() ->
     assert Key("m1", "uncordoned", "n2") in waits, "a node that is not proven takes no pods"
 
 
+CHECKED = {"drain": True, "before_uncordon": "/usr/local/sbin/check"}
+CHECK, BACK = Key("n2", "hook", "before it takes pods again"), Key("m1", "uncordoned", "n2")
+
+
+def test_the_sites_word_is_asked_for_before_a_node_takes_pods_again() -> None:
+    compiled = compile_cluster(workers(3, **CHECKED))
+    for earlier, later in pairwise([Key("n2", "ready", "node"), CHECK, BACK, Key("m1", "drained", "n3")]):
+        assert earlier in ancestors(compiled, later), f"{earlier}, then {later}"
+    undrained = compile_cluster(workers(3, before_uncordon="/usr/local/sbin/check"))
+    assert not [key for key in undrained.needs if around(key)], "nobody was cordoned"
+
+
+def test_a_node_that_it_does_not_let_go_stays_cordoned_and_the_others_go_on() -> None:
+    given = workers(4, **CHECKED)
+    _, waits = walked(compile_cluster(given), lambda key: key == CHECK)
+    assert BACK in waits
+    assert {key.host for key in waits if key.name == "kubelet.service"} == set()
+    canary = Key("n1", CHECK.kind, CHECK.name)
+    _, waits = walked(compile_cluster(given), lambda key: key == canary)
+    assert {key.host for key in waits if key.name == "kubelet.service"} == {"n2", "n3", "n4"}
+
+
+def test_the_next_apply_asks_again_and_uncordons_what_it_lets_go() -> None:
+    given = workers(3, **CHECKED)
+    again = plan(given, lambda key: False, n2={"cordon": "ours"})
+    assert [step.key for step in again.changes] == [CHECK, BACK]
+    assert CHECK in again.needs[BACK]
+    assert plan(given, lambda key: False, n2={"cordon": "none of ours"}).changes == ()
+    assert {step.key for step in limited(again, {"n2"}).changes} == {CHECK, BACK}
+    assert limited(again, {"m1"}).changes == ()
+
+
+def test_what_it_said_is_told_with_what_became_of_the_node(tmp_path: Path) -> None:
+    program = tmp_path / "check"
+    compiled = compile_cluster(workers(3, drain=True, before_uncordon=str(program)))
+    script = next(each for each in compiled.ordered if each.key == CHECK).converge({})[0].script
+    for code in (0, 7):
+        program.write_text(f"#!/bin/sh\necho 'the disk is not there'\nexit {code}\n")
+        program.chmod(0o755)
+        done = subprocess.run(["sh", "-euc", script], capture_output=True, text=True, check=False)
+        assert done.returncode == code
+        told = f"{program} failed (exit 7): node n2 stays cordoned until an apply in which it succeeds"
+        assert done.stdout.splitlines() == ["the disk is not there", *([told] if code else [])]
+
+
 def test_it_goes_with_the_width() -> None:
     assert [len(wave) for wave in in_waves(workers(7, **ALL, max_unavailable="3"))] == [1, 3, 3]
 
@@ -119,12 +166,14 @@ here=$(dirname "$0")
 echo "$*" >>"$here/asked"
 case "$*" in
 *"get node gone"*) ;;
+*"get poddisruptionbudgets"*) echo "shop db app=db,";;
+*"get pods -n shop -l app=db "*) printf '%s\n' 'on n1 db-0' 'on n2 db-1';;
 *"-o name"*) echo node/n2;;
 *unschedulable*) [ ! -e "$here/cordoned" ] || printf true;;
 *annotations*) [ ! -e "$here/mark" ] || printf yes;;
 "annotate node n2 quorate.io/cordoned=yes"*) touch "$here/mark";;
 "annotate node n2 quorate.io/cordoned-"*) rm "$here/mark";;
-"drain n2"*) touch "$here/cordoned"; [ ! -e "$here/full" ];;
+"drain n2"*) touch "$here/cordoned"; [ ! -e "$here/full" ] || { seq 9; echo 'error: timeout' >&2; exit 1; };;
 "uncordon n2") rm "$here/cordoned";;
 *) echo "what is $*" >&2; exit 9;;
 esac
@@ -178,15 +227,34 @@ def test_what_somebody_else_has_cordoned_stays_so(node: Node) -> None:
     assert (node["cordoned"], node["mark"]) == (True, False)
 
 
-def test_a_drain_that_does_not_end_is_gone_on_with_and_undone(node: Node) -> None:
+def test_a_node_that_does_not_empty_is_named_with_what_holds_it_and_takes_pods_again(node: Node) -> None:
     (node.folder / "full").touch()
-    with pytest.raises(subprocess.CalledProcessError):
+    with pytest.raises(subprocess.CalledProcessError) as failed:
         node.act(node.drained)
-    assert node.state(node.back) == {"cordon": "ours"}
+    assert failed.value.stdout.splitlines() == [
+        *("7", "8", "9", "error: timeout"),
+        "held: pod shop/db-1, by the PodDisruptionBudget shop/db that allows none to go",
+        "node n2 was not empty within 9 s: it takes pods again, and is as it was",
+    ]
+    assert (node["cordoned"], node["mark"]) == (False, False)
     (node.folder / "full").unlink()
     node.act(node.drained)
-    node.act(node.back)
-    assert (node["cordoned"], node["mark"]) == (False, False)
+    assert (node["cordoned"], node["mark"]) == (True, True)
+
+
+def test_one_that_somebody_else_had_cordoned_stays_so_when_it_does_not_empty(node: Node) -> None:
+    for name in ("full", "cordoned"):
+        (node.folder / name).touch()
+    with pytest.raises(subprocess.CalledProcessError) as failed:
+        node.act(node.drained)
+    assert failed.value.stdout.endswith("node n2 was not empty within 9 s; it stays cordoned, as it was found\n")
+    assert (node["cordoned"], node["mark"]) == (True, False)
+
+
+def test_a_worker_that_does_not_empty_is_skipped_and_the_others_go_on() -> None:
+    _, waits = walked(compile_cluster(workers(4, drain=True)), lambda key: key == Key("m1", "drained", "n2"))
+    assert {key.host for key in waits if key.name in ("kubelet.service", "containerd.service")} == {"n2"}
+    assert {key for key in waits if key.kind == Uncordoned.kind} == {BACK}
 
 
 def test_a_node_that_is_not_there_is_no_obstacle(node: Node) -> None:

@@ -21,7 +21,7 @@ def plan(given: Context, differs: Callable[[Key], bool]) -> Plan:
     steps = {
         resource.key: Step(resource, {} if differs(resource.key) else resource.desired) for resource in compiled.ordered
     }
-    return Plan(steps, compiled.needs, component_of=compiled.component_of, gates=compiled.gates)
+    return Plan(steps, compiled.needs, component_of=compiled.component_of, gates=compiled.gates, turns=compiled.turns)
 
 
 def named(*names: str) -> Callable[[Key], bool]:

@@ -3,6 +3,7 @@
 import base64
 import json
 import subprocess
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Address
 from pathlib import Path
@@ -10,12 +11,15 @@ from pathlib import Path
 import pytest
 from host_answers import NOW, said
 
+from quorate.cli.output import Output
+from quorate.cli.status import print_status
 from quorate.core import Blob, QuorateError, TransportError
 from quorate.execute.survey import Service, View, parse, survey, units
 from quorate.pki.issue import issue_ca, new_key
 from quorate.procedure import rules
 from quorate.procedure.kubeconfig import operator_kubeconfig
 from quorate.procedure.status import gone, judge
+from quorate.render.drain import MARK
 from quorate.spec.cluster import Cluster, Endpoint, Host, LoadBalancer, Role, Runtime
 from quorate.state.store import Store
 
@@ -274,3 +278,39 @@ def test_status_runs_the_checks_that_lie_on_the_host(tmp_path: Path) -> None:
     assert rules.parse(said) == ("one is missing",)
     (tmp_path / "firewall.check").unlink()
     assert rules.parse(subprocess.run(["sh", "-ec", ask], capture_output=True, text=True, check=True).stdout) == ()
+
+
+def test_versions_are_those_of_processes_and_what_is_mixed_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "200")
+    c, views = cluster(), healthy(cluster())
+    runs = {"m1": "kube-apiserver Kubernetes v1.37.2", "m2": "kube-apiserver Kubernetes v1.36.3"}
+    for name, text in runs.items():
+        views[name] = replace(views[name], more={**views[name].more, "running": text})
+    found = judge(c, views, {})
+    assert found.ok, "an upgrade that is under way is no fault"
+    plain = json.loads(json.dumps(found.as_dict()))
+    assert plain["versions"]["m1"] == {"kube-apiserver": "1.37.2"}
+    assert plain["mixed"] == {
+        "kubernetes": {"1.37.2": {"kube-apiserver": ["m1"]}, "1.36.3": {"kube-apiserver": ["m2"]}}
+    }
+    for leads_to, told in (({"kubernetes": "1.37.2"}, "leads to 1.37.2"), ({}, "no operation is under way")):
+        with Output(svg=None, title="") as out, out.console.capture() as shown:
+            print_status(out, c, found, leads_to)
+        assert "versions            m1: kubernetes 1.37.2" in shown.get()
+        assert "mixed               kubernetes 1.36.3: apiserver on m2; 1.37.2: apiserver on m1; " in shown.get()
+        assert told in shown.get()
+
+
+def test_a_node_that_we_cordoned_is_told_apart_from_one_of_somebody_else() -> None:
+    c, views = cluster(), healthy(cluster())
+    for name in ("m1", "m2"):
+        nodes = json.loads(views[name].more["nodes"])
+        for item, marks in zip(nodes["items"], ({MARK: "yes"}, {"mine": "x"}), strict=True):
+            item["spec"], item["metadata"]["annotations"] = {"unschedulable": True}, marks
+        views[name] = replace(views[name], more={**views[name].more, "nodes": json.dumps(nodes)})
+    found = judge(c, views, {})
+    assert [each for each in found.warnings if each.startswith("node ")] == [
+        "node w1 takes no pods since quorate cordoned it: `quorate apply` goes on with it"
+    ]
+    assert [node["cordoned_by_us"] for node in found.as_dict()["nodes"]] == [True, False]

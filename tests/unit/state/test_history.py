@@ -10,7 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from quorate.cli.history import _print_steps, print_runs
+from quorate.cli.output import Output
 from quorate.core import Key, QuorateError
+from quorate.render import fallback
 from quorate.report.event import Said, StageBegun, StepDone, StepFailed, StepSkipped, StepStarted
 from quorate.state import journal
 from quorate.state.history import JournalRun, read
@@ -179,3 +182,57 @@ def test_of_several_stages_each_step_has_its_own(store: Store) -> None:
     as_dict = told.as_dict(steps=True)
     assert as_dict["stages"] == ["join", "leave"]
     assert [step["stage"] for step in as_dict["steps"]] == ["join", "leave"]
+
+
+def upgraded(store: Store, *begun: str, **end: object) -> JournalRun:
+    """A run of an upgrade of three stages, of which some began; a master's change did not hold."""
+    said = {"operation": "upgrade", "stages": ["etcd 3.7.3", "control plane 1.37.2", "nodes 1.37.2"]}
+    versions = {"from": {"kubernetes": "1.36.3", "etcd": "3.6.16"}, "to": {"kubernetes": "1.37.2", "etcd": "3.7.3"}}
+    with journal.run(store, "apply", **said, **versions) as run:
+        for number, stage in enumerate(begun, 1):
+            run.take(StageBegun(stage, number, 3))
+        if end.get("failed"):
+            error = f"exit code 1\n{'x ' * 2000}\nit did not hold, and {fallback.BACK}:\nended at once"
+            run.take(StepFailed(API, "apiserver", error, 9.0))
+        run.end(**{"ok": False, **end})
+    return runs(store)[-1]
+
+
+def test_an_upgrade_is_told_with_its_versions_its_stages_and_what_went_back(store: Store) -> None:
+    told = upgraded(store, "etcd 3.7.3", "control plane 1.37.2", failed=1)
+    assert told.moves == {"kubernetes": ("1.36.3", "1.37.2"), "etcd": ("3.6.16", "3.7.3")}
+    assert told.ways == {"etcd 3.7.3": "done", "control plane 1.37.2": "failed", "nodes 1.37.2": "not begun"}
+    assert told.went_back == {str(API): True}
+    plain = json.loads(json.dumps(told.as_dict()))
+    assert (plain["operation"], plain["from"]["etcd"], plain["to"]["etcd"]) == ("upgrade", "3.6.16", "3.7.3")
+    assert plain["went_back"] == {str(API): True}
+    assert plain["ways"]["nodes 1.37.2"] == "not begun"
+
+
+def test_one_that_was_postponed_says_who_is_left(store: Store) -> None:
+    told = upgraded(store, "etcd 3.7.3", "control plane 1.37.2", "nodes 1.37.2", postponed=["n2 (node)"])
+    assert (told.result, told.ways["nodes 1.37.2"]) == ("postponed", "postponed")
+    assert told.as_dict()["postponed"] == ["n2 (node)"]
+    assert told.went_back == {}
+    assert upgraded(store, failed=1, postponed=["n2 (node)"]).result == "failed"
+
+
+def test_what_became_of_what_did_not_hold() -> None:
+    assert fallback.went_back(f"it did not hold, and {fallback.SILENT}:") is False
+    assert fallback.went_back("exit code 1") is None
+    for phrase in (fallback.BACK, fallback.SILENT):
+        assert phrase in fallback.heard("apiserver", "abc")
+
+
+def test_an_upgrade_on_the_console(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "200")
+    told = upgraded(store, "etcd 3.7.3", "control plane 1.37.2", failed=1)
+    with Output(svg=None, title="") as out, out.console.capture() as shown:
+        print_runs(out, [told])
+        _print_steps(out, told)
+    lines = [line.rstrip() for line in shown.get().splitlines()]
+    assert lines[1].endswith("upgrade kubernetes 1.36.3 to 1.37.2, etcd 3.6.16 to 3.7.3")
+    assert "failed    stage control plane 1.37.2" in lines
+    assert "not begun stage nodes 1.37.2" in lines
+    assert f"went back  {API}: what ran before is back" in lines

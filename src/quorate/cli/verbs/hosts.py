@@ -16,6 +16,7 @@ from quorate.cli.verbs.options import (
     Retry,
     Svg,
     Through,
+    Until,
     Verbose,
     Waive,
     Without,
@@ -120,6 +121,7 @@ def apply(
     without: Without = (),
     waive: Waive = (),
     through: Through = "",
+    until: Until = "",
     limit: Limit = (),
     retry: Retry = False,
     break_lock: BreakLock = False,
@@ -131,7 +133,9 @@ def apply(
 
     What takes several stages (an endpoint that moves, hosts that leave) is shown whole and walked one after the other,
     each looked at anew; --through ends after one. With --limit only some hosts are changed, where nothing else must
-    come first. Interrupted or failed, the same command goes on where it stopped.
+    come first. With --until no host's turn is begun that would not end by then, as far as can be expected; what was
+    begun is finished, and the rest is postponed (exit code 75). Interrupted, failed or postponed, the same command goes
+    on where it stopped.
     Ctrl-C once lets running steps end, twice aborts. A host that was in the cluster and does not answer is left as it
     is (exit code 6 in the end); one that is not in the file any more leaves the cluster, and so does one that --without
     names, until it answers again: its member leaves etcd, and nobody sends it anything. Who runs it at the same time is
@@ -141,7 +145,9 @@ def apply(
     """
     from quorate.cli.apply import walk
     from quorate.cli.output import Output, demand_terminal, run
+    from quorate.cli.until import window
 
+    ends = window(until)
     if not yes:
         demand_terminal("apply", "add --yes, or look first with `quorate plan`")
     with Output(svg=svg, title="quorate apply") as out:
@@ -153,6 +159,7 @@ def apply(
             waive,
             through,
             limit,
+            window=ends,
             retry=retry,
             yes=yes,
             breaks=break_lock,

@@ -47,6 +47,14 @@ Without = Annotated[
 Through = Annotated[
     str, Parameter(name="--through", help="End after this stage (`quorate plan` names them).", show_default=False)
 ]
+Until = Annotated[
+    str,
+    Parameter(
+        name="--until",
+        help="Begin nothing that would not end by then: 04:00 (its next time here), or 2026-12-24T04:00:00+01:00.",
+        show_default=False,
+    ),
+]
 Limit = Annotated[
     tuple[str, ...],
     Parameter(name="--limit", help="Change only these hosts, or those of a role.", negative=(), show_default=False),
