@@ -9,6 +9,7 @@ from typing import Literal
 
 from quorate.core import CommandFailed, Key, QuorateError, State, Transport, TransportError
 from quorate.execute import batch
+from quorate.execute.given_back import give_back
 from quorate.execute.held import Proof
 from quorate.execute.observe import look
 from quorate.execute.once import Scripts, once
@@ -84,6 +85,8 @@ class Executor:
         if self._running:
             await asyncio.wait(self._running, timeout=LEAVE)
         self._sum_up()
+        if not self.outcome.stopped:
+            await give_back(self._plan, self.outcome, self._via, self._emit)
         return self.outcome
 
     async def _prove(self, proof: Proof, aborted: asyncio.Task[Literal[True]]) -> None:
