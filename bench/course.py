@@ -24,7 +24,7 @@ from quorate.spec.load import load
 from quorate.state.store import Store
 from quorate.transport.ssh import SshTransport
 
-PACE = Pace(new=0.1, kept=0.1, writes=0.1, patience=120.0)
+PACE = Pace(new=0.1, kept=0.1, writes=0.1, timeout=1.0, patience=120.0)
 WELL_WITHIN_S = 300.0
 """Seconds for `status` to find everything as it should be, after the tool's last word."""
 FOLLOWS_WITHIN_S = 30.0
