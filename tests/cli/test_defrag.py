@@ -122,7 +122,7 @@ def _as_status(act: Callable[[str, str], str]) -> Callable[[str, str], str]:
         units, _, _, member, quota, _ = (each.partition("\n")[2] for each in said.split("\x01")[1:])
         names = ("clock", "units", "health", "addresses", "files", "certificates", "users", "servers", "etcd", "up")
         answers = dict.fromkeys(names, "") | {"units": units}
-        more = {"sysctl": "", "rules": "", "endpoint": "", "member": member, "quota": quota}
+        more = {"sysctl": "", "rules": "", "running": "", "endpoint": "", "member": member, "quota": quota}
         return "\x02script\n" + "".join(f"\x01{n}\n{each}" for n, each in enumerate((answers | more).values()))
 
     return acts
