@@ -36,14 +36,14 @@ WISHES = (
     ("containerd beside Docker", "kind: containerd\n  keep_docker: true"),
 )
 """What is asked for, one after the other."""
-PORT = 31080
+PORT = 8088
 WELL_WITHIN_S = 120.0
 """Seconds for pods to be Ready, after the tool's last word."""
 OWN = f"{BIN}/docker run -d --name own --network host"
 
 
 def main() -> None:
-    """Go there, back and there again, and keep each as it is done."""
+    """Let a node go back by itself, then go there, back and there again; each is kept as it is done."""
     with tempfile.TemporaryDirectory(prefix="quorate-runtimes-") as folder:
         example = Path(folder) / "runtimes.yaml"
         text = EXAMPLE.read_text().replace("name: described", "name: runtimes", 1)
@@ -51,16 +51,36 @@ def main() -> None:
         with stand(example) as made:
             site = Site(made)
             _deploy(site)
-            rows = []
+            _wish(site, WISHES[0][1])
+            rows = [{"to": "containerd, which does not hold on the first node", **went_back(site)}]
             for what, wish in WISHES:
                 if what == WISHES[-1][0]:
                     _run_own(site)
-                text = made.file.read_text()
-                made.file.write_text(re.sub(r"^runtime:\n(  .*\n)+", f"runtime:\n  {wish}\n", text, flags=re.M))
+                _wish(site, wish)
                 rows.append({"to": what, **changed(site)})
                 tell(json.dumps(rows[-1]))
                 KEPT.write_text(json.dumps(rows, indent=1) + "\n")
             _demand_own(site)
+
+
+def went_back(site: Site) -> Mapping[str, Any]:
+    """A kubelet that does not start for containerd: its node is as before, and the other one was never touched."""
+    first, other = (host.name for host in site.cluster.workers)
+    before = _containers(site, "docker")
+    place = "/etc/systemd/system/kubelet.service.d"
+    spoilt = '[Service]\nExecStartPre=/bin/sh -c "! grep -q container-runtime /etc/systemd/system/kubelet.service"\n'
+    site.run(f"mkdir -p {place}; printf '%s' '{spoilt}' >{place}/spoilt.conf; systemctl daemon-reload", first)
+    began = time.monotonic()
+    said = site.stand.quorate("apply", "--yes", "--waive", "drop-ins", codes=(7,))
+    seconds = round(time.monotonic() - began, 1)
+    if "what ran before is back" not in said:
+        raise QuorateError(f"nothing went back: {said[-4000:]}")
+    _ready(site)
+    now, left = _containers(site, "docker"), _containers(site, "containerd")
+    if any(left.values()) or not now[first] or now[other] < before[other]:
+        raise QuorateError(f"it is not as before: in Docker {now}, before {before}, in containerd {left}")
+    site.run(f"rm -r {place}; systemctl daemon-reload", first)
+    return {"date": date.today().isoformat(), "apply_seconds": seconds, "nodes": _runtimes(site, "docker")}
 
 
 def changed(site: Site) -> Mapping[str, Any]:
@@ -73,7 +93,7 @@ def changed(site: Site) -> Mapping[str, Any]:
 
     def act() -> float:
         began = time.monotonic()
-        site.quorate("apply", "--yes")
+        site.quorate("apply", "--yes", "--retry")
         return round(time.monotonic() - began, 1)
 
     async def run() -> Result:
@@ -106,7 +126,10 @@ def changed(site: Site) -> Mapping[str, Any]:
 def _deploy(site: Site) -> None:
     """A Deployment and two DaemonSets, Ready."""
     image, api = site.cluster.verify.image, site.cluster.masters[0].name
-    serve = f"exec nc -lk -p {PORT} -e echo here"
+    serve = (
+        f"[ ! -x /agnhost ] || exec /agnhost serve-hostname --port={PORT}; "
+        f"mkdir -p /tmp/www && hostname >/tmp/www/index.html && exec httpd -f -p {PORT} -h /tmp/www"
+    )
     some = {"containerPort": PORT}
     pods = deployment("moves", image=image, command="exec sleep 1000000", replicas=3)
     behind = deployment(
@@ -118,47 +141,58 @@ def _deploy(site: Site) -> None:
         del each["spec"]["replicas"], each["spec"]["template"]["spec"]["topologySpreadConstraints"]
     items = {"apiVersion": "v1", "kind": "List", "items": [pods, behind, beside]}
     site.run(f"kubectl apply -f - <<'END'\n{json.dumps(items)}\nEND", api)
-    _ready(site)
+    _ready(site, "deployment/moves")
 
 
-def _ready(site: Site) -> None:
+def _ready(site: Site, *what: str) -> None:
     api, waits = site.cluster.masters[0].name, f"--timeout={WELL_WITHIN_S:.0f}s"
-    for what in ("deployment/moves", "daemonset/port", "daemonset/net"):
-        site.run(f"kubectl rollout status {what} {waits}", api)
+    for each in ("daemonset/port", "daemonset/net", *what):
+        site.run(f"kubectl rollout status {each} {waits}", api)
     for host in site.cluster.workers:
-        found = site.run(
-            f"timeout 5 nc {host.ip} {PORT} </dev/null || curl -s telnet://{host.ip}:{PORT} -m 5 || :", api
-        )
-        if "here" not in found[api]:
-            raise QuorateError(f"port {PORT} of {host.name} does not lead to its pod: {found[api]!r}")
+        found = site.run(f"curl -s -m 5 http://{host.ip}:{PORT}/ || :", api)[api]
+        if not found.startswith("port-"):
+            raise QuorateError(f"port {PORT} of {host.name} does not lead to its pod: {found!r}")
 
 
 def _look(site: Site) -> Mapping[str, Any]:
     """What hosts run; raises QuorateError where something of the runtime of before is left."""
-    _ready(site)
+    _ready(site, "deployment/moves")
     kind, hosts = site.cluster.runtime.kind, [host.name for host in site.cluster.workers]
-    docker = site.run(
-        f"[ ! -x {BIN}/docker ] || {BIN}/docker ps -a --format '{{{{.Names}}}}' | grep -c ^k8s_ || :", *hosts
-    )
-    containerd = site.run(f"{BIN}/ctr -n k8s.io containers ls -q | wc -l", *hosts)
-    shims = site.run(
-        "cat /proc/[0-9]*/cmdline 2>/dev/null | tr '\\0' ' ' | grep -oc 'shim[^ ]* -namespace' || :", *hosts
-    )
-    in_docker = {name: int(text.strip() or 0) for name, text in docker.items()}
-    in_containerd = {name: int(text.strip() or 0) for name, text in containerd.items()}
+    in_docker, in_containerd = _containers(site, "docker"), _containers(site, "containerd")
+    shims = site.run("cat /proc/[0-9]*/cmdline 2>/dev/null | tr '\\0' ' ' | grep -o 'namespace moby ' | wc -l", *hosts)
     other = in_docker if kind == "containerd" else in_containerd
     if any(other.values()):
         raise QuorateError(f"containers of pods are left: {other}")
-    api = site.cluster.masters[0].name
-    asked = "jsonpath={.items[*].status.nodeInfo.containerRuntimeVersion}"
+    return {
+        "nodes": _runtimes(site, kind),
+        "containers": {"docker": in_docker, "containerd": in_containerd},
+        "shims_of_docker": {name: int(text) for name, text in shims.items()},
+    }
+
+
+def _containers(site: Site, kind: str) -> Mapping[str, int]:
+    """How many containers of pods a runtime has, by host."""
+    ask = {
+        "docker": f"[ ! -x {BIN}/docker ] || {BIN}/docker ps -a --format '{{{{.Names}}}}' | grep -c ^k8s_ || :",
+        "containerd": f"{BIN}/ctr -n k8s.io containers ls -q | wc -l",
+    }[kind]
+    found = site.run(ask, *(host.name for host in site.cluster.workers))
+    return {name: int(text.strip() or 0) for name, text in found.items()}
+
+
+def _runtimes(site: Site, kind: str) -> list[str]:
+    """What the nodes say that they run; raises QuorateError where one runs something else."""
+    api, asked = site.cluster.masters[0].name, "jsonpath={.items[*].status.nodeInfo.containerRuntimeVersion}"
     said = site.run(f"kubectl get nodes -o '{asked}'", api)[api].split()
     if not all(each.startswith(f"{kind}://") for each in said):
         raise QuorateError(f"nodes run {said}")
-    return {
-        "nodes": said,
-        "containers": {"docker": in_docker, "containerd": in_containerd},
-        "shims": {name: text.strip() for name, text in shims.items()},
-    }
+    return said
+
+
+def _wish(site: Site, wish: str) -> None:
+    """Write it into the cluster file."""
+    text = site.stand.file.read_text()
+    site.stand.file.write_text(re.sub(r"^runtime:\n(  .*\n)+", f"runtime:\n  {wish}\n", text, flags=re.M))
 
 
 def _run_own(site: Site) -> None:

@@ -12,16 +12,25 @@ full() { # the name of an image as containerd has it
 }
 """
 _IN_DOCKER = f"""\
-in_docker() {{ # images of containers of pods, by name
-  ids=$({_DOCKER} ps -aq --no-trunc --filter name=k8s_) || return 1
-  [ -z "$ids" ] || ids=$({_DOCKER} inspect -f '{{{{.Image}}}}' $ids | sort -u)
-  tags='{{{{range .RepoTags}}}}{{{{println .}}}}{{{{end}}}}'
-  [ -z "$ids" ] || {_DOCKER} inspect -f "$tags" $ids | sed '/^$/d' | sort -u
+ids() {{ # of the images of containers of pods
+  pods=$({_DOCKER} ps -aq --no-trunc --filter name=k8s_) || return 1
+  [ -z "$pods" ] || {_DOCKER} inspect -f '{{{{.Image}}}}' $pods | sort -u
+}}
+named() {{ # by a template, one name a line
+  found=$(ids) || return 1
+  [ -z "$found" ] || {_DOCKER} inspect -f "$1" $found | sed '/^$/d' | sort -u
+}}
+in_docker() {{ named '{{{{range .RepoTags}}}}{{{{println .}}}}{{{{end}}}}'; }}
+by_digest() {{ # those that have no name but a digest, which no archive of Docker's has
+  named '{{{{if not .RepoTags}}}}{{{{range .RepoDigests}}}}{{{{println .}}}}{{{{end}}}}{{{{end}}}}' |
+    while read -r each; do full "$each"; done
 }}
 """
+NAMES = f"{_FULL}{_IN_DOCKER}"
+"""sh functions: images of pods as Docker has them, and those among them that can't be carried over."""
 _IN_CONTAINERD = f"""\
 in_containerd() {{ {_CTR} containers ls | sed 1d | while read -r id name rest; do echo "$name"; done |
-  grep -v '^sha256:' | sort -u; }}
+  grep -vE '^sha256:|@' | sort -u; }}
 """
 
 
@@ -30,7 +39,7 @@ def missing(kind: str) -> str:
     is not there or does not answer.
     """
     if kind == "containerd":
-        return f"""{_FULL}{_IN_DOCKER}
+        return f"""{NAMES}
 [ -x {_DOCKER} ] || {{ echo missing=none; exit 0; }}
 names=$(in_docker) && there=$({_CTR} images ls -q) || exit 0
 lacks=; for name in $names; do echo "$there" | grep -qxF "$(full "$name")" || lacks="$lacks $name"; done
@@ -44,7 +53,7 @@ lacks=${{lacks# }}; echo "missing=${{lacks:-none}}\""""
 def carry(kind: str) -> str:
     """sh that brings them there."""
     if kind == "containerd":
-        return f"""{_FULL}{_IN_DOCKER}
+        return f"""{NAMES}
 there=$({_CTR} images ls -q)
 for name in $(in_docker); do
   echo "$there" | grep -qxF "$(full "$name")" || {_DOCKER} save "$name" | {_CTR} images import - >/dev/null
