@@ -6,14 +6,15 @@ from dataclasses import dataclass, field, replace
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from past_clusters import THREE, E, M, W, cluster
+from past_clusters import THREE, E, M, W, cluster, context, ids
 from staged_world import Stopped, World, at_goal, stopped
 from worlds import DOCKER, supply
 
 from quorate.component.context import Context
 from quorate.core import Key, State
-from quorate.operation import change, runtimes
+from quorate.operation import change, runtimes, upgrade
 from quorate.operation.stage import Stage
+from quorate.plan import guard
 from quorate.plan.step import Step
 from quorate.resource.drain import Drained, Uncordoned
 from quorate.resource.file import File
@@ -191,3 +192,43 @@ def test_one_node_goes_over_before_the_next_is_drained() -> None:
     world.before = only_one
     world.apply()
     gone_over(world)
+
+
+def said(now: Cluster, was: Cluster, **more: object) -> str:
+    given = replace(built_of(was), cluster=now, **more)  # type: ignore[arg-type]
+    assert runtimes.former(given) == was.runtime.kind
+    return "\n".join(str(each) for each in guard.refusals(given, ids(now), runtimes))
+
+
+def built_of(was: Cluster) -> Context:
+    given = context(was)
+    return replace(given, established=was, former=(was,))
+
+
+def test_what_is_refused() -> None:
+    was = of("docker")
+    assert said(of("containerd"), was) == ""
+    assert said(of("docker"), of("containerd")) == ""
+    more = cluster({**THREE, "n3": (W,)}, runtime=Runtime())
+    assert "another hosts: a change of runtime changes nothing else" in said(more, was)
+    chosen = cluster(THREE, runtime=Runtime(data_dir="/data/c"))
+    assert "containerd's folder is /data/c, and below Docker /var/lib/containerd" in said(chosen, was)
+    assert "it can't be exchanged" in said(of("docker"), chosen)
+    data = cluster(THREE, runtime=Runtime(kind="docker", data_dir="/data/d"))
+    assert said(of("containerd"), data) == ""
+
+
+def test_in_the_middle_of_something_else_it_is_refused() -> None:
+    given = replace(built_of(of("docker")), cluster=of("containerd"))
+    for operation, words in ((change, "not in the middle of something else"), (upgrade, "change the runtime first")):
+        told = "\n".join(str(each) for each in guard.refusals(given, ids(given.cluster), operation))
+        assert words in told
+
+
+def test_readers_are_told_what_changes_for_users() -> None:
+    given = replace(built_of(of("docker")), cluster=of("containerd"))
+    told = "\n".join(runtimes.told(given))
+    for words in ("`docker ps` shows no pods", "no JSON lines", "/var/run/docker.sock", "Docker goes with its images"):
+        assert words in told
+    stays = replace(given, cluster=cluster(THREE, runtime=Runtime(keep_docker=True)))
+    assert "Docker stays on its hosts as it is" in "\n".join(runtimes.told(stays))
