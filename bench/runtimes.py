@@ -66,7 +66,8 @@ def main() -> None:
 def went_back(site: Site) -> Mapping[str, Any]:
     """A kubelet that does not start for containerd: its node is as before, and the other one was never touched."""
     first, other = (host.name for host in site.cluster.workers)
-    before = _containers(site, "docker")
+    of_daemons = f"{BIN}/docker ps -q --no-trunc --filter name=k8s_POD_net- --filter name=k8s_POD_port- | sort"
+    before = site.run(of_daemons, first, other)
     place = "/etc/systemd/system/kubelet.service.d"
     spoilt = '[Service]\nExecStartPre=/bin/sh -c "! grep -q container-runtime /etc/systemd/system/kubelet.service"\n'
     site.run(f"mkdir -p {place}; printf '%s' '{spoilt}' >{place}/spoilt.conf; systemctl daemon-reload", first)
@@ -76,8 +77,8 @@ def went_back(site: Site) -> Mapping[str, Any]:
     if "what ran before is back" not in said:
         raise QuorateError(f"nothing went back: {said[-4000:]}")
     _ready(site)
-    now, left = _containers(site, "docker"), _containers(site, "containerd")
-    if any(left.values()) or not now[first] or now[other] < before[other]:
+    now, left = site.run(of_daemons, first, other), _containers(site, "containerd")
+    if any(left.values()) or len(now[first].split()) != 2 or now[other] != before[other]:
         raise QuorateError(f"it is not as before: in Docker {now}, before {before}, in containerd {left}")
     site.run(f"rm -r {place}; systemctl daemon-reload", first)
     return {"date": date.today().isoformat(), "apply_seconds": seconds, "nodes": _runtimes(site, "docker")}

@@ -55,7 +55,8 @@ if [ "$all" ]; then
       {_CTR} tasks delete -f "$id" >/dev/null 2>&1 || :; {_CTR} containers delete "$id" >/dev/null 2>&1 || :
     done;;
   *)
-    {BIN}/docker stop -t {BETWEEN_S} $(in_docker '' | grep -vxF "$(in_docker POD_)") >/dev/null 2>&1 || :
+    busy=$(in_docker '' | grep -vxF "$(in_docker POD_)")
+    {BIN}/docker stop -t {BETWEEN_S} $busy >/dev/null 2>&1 || :
     {BIN}/docker rm -f -v $all >/dev/null 2>&1 || :
     rm -rf /var/lib/dockershim/sandbox;;
   esac
