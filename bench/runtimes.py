@@ -24,6 +24,7 @@ from quorate.drill.probe import Probe
 from quorate.drill.probe_config import Target
 from quorate.drill.record import Result
 from quorate.lab.up import limit
+from quorate.render.one_runtime import READY_PODS
 from quorate.render.workload import deployment
 from quorate.spec.layout import BIN
 from quorate.state.store import Store
@@ -37,6 +38,7 @@ WISHES = (
 )
 """What is asked for, one after the other."""
 PORT = 8088
+DAEMONS = ("daemonset/port", "daemonset/net")
 WELL_WITHIN_S = 120.0
 """Seconds for pods to be Ready, after the tool's last word."""
 OWN = f"{BIN}/docker run -d --name own --network host"
@@ -147,7 +149,7 @@ def _deploy(site: Site) -> None:
 
 def _ready(site: Site, *what: str) -> None:
     api, waits = site.cluster.masters[0].name, f"--timeout={WELL_WITHIN_S:.0f}s"
-    for each in ("daemonset/port", "daemonset/net", *what):
+    for each in (*DAEMONS, *what):
         site.run(f"kubectl rollout status {each} {waits}", api)
     for host in site.cluster.workers:
         found = site.run(f"curl -s -m 5 http://{host.ip}:{PORT}/ || :", api)[api]
@@ -160,15 +162,20 @@ def _look(site: Site) -> Mapping[str, Any]:
     _ready(site, "deployment/moves")
     kind, hosts = site.cluster.runtime.kind, [host.name for host in site.cluster.workers]
     in_docker, in_containerd = _containers(site, "docker"), _containers(site, "containerd")
-    shims = site.run("cat /proc/[0-9]*/cmdline 2>/dev/null | tr '\\0' ' ' | grep -o 'namespace moby ' | wc -l", *hosts)
+    shims = site.run(
+        "cat /proc/[0-9]*/cmdline 2>/dev/null | tr '\\0' ' ' | grep -o '[n]amespace moby ' | wc -l", *hosts
+    )
     other = in_docker if kind == "containerd" else in_containerd
     if any(other.values()):
         raise QuorateError(f"containers of pods are left: {other}")
-    return {
-        "nodes": _runtimes(site, kind),
-        "containers": {"docker": in_docker, "containerd": in_containerd},
-        "shims_of_docker": {name: int(text) for name, text in shims.items()},
-    }
+    own = int(site.cluster.runtime.keep_docker)
+    of_docker = {name: int(text) for name, text in shims.items()}
+    if kind == "containerd" and any(count != own for count in of_docker.values()):
+        raise QuorateError(f"processes of Docker's are left: {of_docker}, and {own} are not Kubernetes'")
+    noted = site.run(f"cat {READY_PODS}", *hosts)
+    if any(int(text) < len(DAEMONS) for text in noted.values()):
+        raise QuorateError(f"DaemonSet pods were not counted before: {noted}")
+    return {"nodes": _runtimes(site, kind), "containers": {"docker": in_docker, "containerd": in_containerd}}
 
 
 def _containers(site: Site, kind: str) -> Mapping[str, int]:

@@ -6,6 +6,7 @@ from quorate.preflight.running import some, whole
 from quorate.render import docker_questions
 from quorate.report.findings import Verdict, failed, passed, unchecked, warned
 from quorate.spec.cluster import Host, Role
+from quorate.spec.outward import direct
 from quorate.spec.rules.registries import HUB
 
 SERVERS = {HUB: ("https://registry-1.docker.io",)}
@@ -23,8 +24,10 @@ def _ask_own(world: World, host: Host) -> str:
 def _ask_registries(world: World, host: Host) -> str:
     c = world.cluster
     urls = {**SERVERS, **c.runtime.registry_mirrors}
-    proxy = c.os.proxy.url if c.os.proxy else ""
-    return docker_questions.registries(urls, proxy) if _leaves_docker(world, host) else ""
+    if not _leaves_docker(world, host):
+        return ""
+    given = c.os.proxy.url if c.os.proxy else ""
+    return docker_questions.registries(urls, given, ",".join(direct(c)) if given else "*")
 
 
 OWN = Question("what else is in Docker", _ask_own)

@@ -22,17 +22,18 @@ echo "$volumes" | grep -vE '^[0-9a-f]{{64}}$' | sed -n 's/^./volume &/p'
 echo asked"""
 
 
-def registries(urls: Mapping[str, Sequence[str]], proxy: str) -> str:
+def registries(urls: Mapping[str, Sequence[str]], proxy: str = "", without: str = "*") -> str:
     """sh that prints `digest NAME` of images of pods that can't be carried over, and of the registries of all images
-    `answers NAME` or `silent NAME`. `urls` are those of registries that are asked elsewhere than at their names.
+    `answers NAME` or `silent NAME`. `urls` are those of registries that are asked elsewhere than at their names;
+    `without` names who is asked without the proxy.
     """
     known = "".join(f"  {quote(name)}) echo {' '.join(map(quote, each))};;\n" for name, each in urls.items())
-    way = f"--proxy {quote(proxy)}" if proxy else "--noproxy '*'"
+    way = f"--proxy {quote(proxy)}" if proxy else ""
     return f"""{_NONE}
 {carried.NAMES}urls() {{ case $1 in
 {known}  *) echo "https://$1 http://$1";; esac; }}
 answers() {{ for url in $(urls "$1"); do
-  curl -sk {way} -o /dev/null --connect-timeout {WAIT_S} --max-time {WAIT_S} "$url/v2/" && return 0
+  curl -sk --noproxy {quote(without)} {way} -o /dev/null --connect-timeout {WAIT_S} --max-time {WAIT_S} "$url/v2/" && return 0
 done; return 1; }}
 names=$(in_docker) && bare=$(by_digest) || exit 0
 for name in $bare; do echo "digest $name"; done

@@ -102,7 +102,7 @@ def test_containers_and_volumes_with_names_are_somebodys(tmp_path: Path) -> None
 
 def test_registries_are_asked_where_containerd_would(tmp_path: Path) -> None:
     urls = {"docker.io": ("https://gone.example", "https://mirror.example")}
-    assert run(tmp_path, docker_questions.registries(urls, "")) == [
+    assert run(tmp_path, docker_questions.registries(urls)) == [
         "digest reg.example:5000/a@sha256:77",
         "answers docker.io",
         "silent reg.example:5000",
