@@ -91,7 +91,7 @@ class Node:
         owner = {"metadata": {"ownerReferences": [{"kind": "DaemonSet", "name": "d"}]}}
         rows = [{"cells": [f"d-{n}", f"{has}/2", "Running", 0], "object": owner} for n, has in enumerate(ready)]
         rows.append({"cells": ["other", "0/2", "Running", 0], "object": {"metadata": {}}})
-        (self.folder / "pods").write_text(json.dumps({"kind": "Table", "rows": rows}, separators=(",", ":")))
+        (self.folder / "pods").write_text(json.dumps({"kind": "Table", "rows": rows}, indent=2))
 
     def starts(self, runtime: str, *names: str, image: str = "sha256:1") -> None:
         for name in names:

@@ -95,12 +95,12 @@ def _curl() -> str:
 
 
 def _daemon_pods(url: str, node: str) -> str:
-    """sh functions about the node's pods that DaemonSets own, as the API prints them in a table."""
+    """sh functions about the node's pods that DaemonSets own, as the API prints them in a table; for curl with blanks."""
     table = "Accept: application/json;as=Table;v=v1;g=meta.k8s.io"
     pods = quote(f"{url}/api/v1/pods?fieldSelector=spec.nodeName%3D{node}")
     return f"""\
 daemon_pods() {{
-  {_curl()} -H {quote(table)} {pods} | tr -d '\\n' | sed 's/{{"cells":/\\n&/g' | grep '"kind":"DaemonSet"'
+  {_curl()} -H {quote(table)} {pods} | tr -d ' \\n' | sed 's/{{"cells":/\\n&/g' | grep '"kind":"DaemonSet"'
 }}
 ready_pods() {{ daemon_pods | grep -E '^\\{{"cells":\\["[^"]*","([0-9]+)/\\1","Running"'; }}"""
 
