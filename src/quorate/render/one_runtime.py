@@ -95,7 +95,7 @@ def _curl() -> str:
 
 
 def _daemon_pods(url: str, node: str) -> str:
-    """sh functions about the node's pods that DaemonSets own, as the API prints them in a table; for curl with blanks."""
+    """sh functions about the node's pods that DaemonSets own. The API prints them in a table, for curl with blanks."""
     table = "Accept: application/json;as=Table;v=v1;g=meta.k8s.io"
     pods = quote(f"{url}/api/v1/pods?fieldSelector=spec.nodeName%3D{node}")
     return f"""\
