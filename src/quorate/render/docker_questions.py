@@ -28,12 +28,13 @@ def registries(urls: Mapping[str, Sequence[str]], proxy: str = "", without: str 
     `without` names who is asked without the proxy.
     """
     known = "".join(f"  {quote(name)}) echo {' '.join(map(quote, each))};;\n" for name, each in urls.items())
-    way = f"--noproxy {quote(without)}" + (f" --proxy {quote(proxy)}" if proxy else "")
+    way = f"--proxy {quote(proxy)} " if proxy else ""
+    way += f"-o /dev/null --connect-timeout {WAIT_S} --max-time {WAIT_S}"
     return f"""{_NONE}
 {carried.NAMES}urls() {{ case $1 in
 {known}  *) echo "https://$1 http://$1";; esac; }}
 answers() {{ for url in $(urls "$1"); do
-  curl -sk {way} -o /dev/null --connect-timeout {WAIT_S} --max-time {WAIT_S} "$url/v2/" && return 0
+  curl -sk --noproxy {quote(without)} {way} "$url/v2/" && return 0
 done; return 1; }}
 names=$(in_docker) && bare=$(by_digest) || exit 0
 for name in $bare; do echo "digest $name"; done
