@@ -14,6 +14,8 @@ READY_PODS = f"{LOADED}/daemon-pods"
 """How many DaemonSet pods of the node were Ready before: as many must be so afterwards, and no more."""
 STALE_MIN = 60
 """Minutes after which that number is of a change before."""
+TABLE = "Accept: application/json;as=Table;v=v1;g=meta.k8s.io"
+"""As people see it, each row with the object's metadata."""
 
 _CTR = f"{BIN}/ctr -n k8s.io"
 _ASKED = f"""\
@@ -40,7 +42,7 @@ def emptied(url: str, node: str) -> str:
     """sh that ends all containers of pods that the other runtime has, those of DaemonSets too, and takes what they had
     of the pod network; for when the kubelet is at rest. Fails when one is left. `url` is where the API answers.
     """
-    return f"""{_ASKED}{_daemon_pods(url, node)}
+    return f"""{_ASKED}{daemon_pods(url, node)}
 mkdir -p {LOADED}; find {READY_PODS} -mmin +{STALE_MIN} -delete 2>/dev/null || :
 now=$(ready_pods | wc -l); [ "$now" -le "$(cat {READY_PODS} 2>/dev/null || echo 0)" ] || echo "$now" >{READY_PODS}
 # Its containers may run though it does not.
@@ -69,7 +71,7 @@ def gate(url: str, node: str) -> str:
     """sh that succeeds when the node runs by the runtime that its kubelet is asked for, in the version that is
     installed, and as many DaemonSet pods are Ready there as before.
     """
-    return f"""{_ASKED}{_daemon_pods(url, node)}
+    return f"""{_ASKED}{daemon_pods(url, node)}
 number() {{ grep -oE '[0-9]+\\.[0-9]+\\.[0-9]+' | head -n 1; }}
 kind=$(asked); program=$kind; [ $kind = containerd ] || program=dockerd
 said=$({_curl()} {quote(f"{url}/api/v1/nodes/{node}")} | tr -d ' \\n' |
@@ -80,7 +82,7 @@ said=$({_curl()} {quote(f"{url}/api/v1/nodes/{node}")} | tr -d ' \\n' |
 
 def evidence(url: str, node: str) -> str:
     """sh that tells what keeps the gate shut."""
-    return f"""{_ASKED}{_daemon_pods(url, node)}
+    return f"""{_ASKED}{daemon_pods(url, node)}
 echo "the kubelet is asked for $(asked); containers of the other one: $(left | wc -l)"
 {_curl()} {quote(f"{url}/api/v1/nodes/{node}")} | grep -o '"containerRuntimeVersion": *"[^"]*"'
 echo "DaemonSet pods that are Ready: $(ready_pods | wc -l), before $(cat {READY_PODS} 2>/dev/null || echo 0)"
@@ -94,13 +96,12 @@ def _curl() -> str:
     )
 
 
-def _daemon_pods(url: str, node: str) -> str:
+def daemon_pods(url: str, node: str) -> str:
     """sh functions about the node's pods that DaemonSets own. The API prints them in a table, for curl with blanks."""
-    table = "Accept: application/json;as=Table;v=v1;g=meta.k8s.io"
     pods = quote(f"{url}/api/v1/pods?fieldSelector=spec.nodeName%3D{node}")
     return f"""\
 daemon_pods() {{
-  {_curl()} -H {quote(table)} {pods} | tr -d ' \\n' | sed 's/{{"cells":/\\n&/g' | grep '"kind":"DaemonSet"'
+  {_curl()} -H {quote(TABLE)} {pods} | tr -d ' \\n' | sed 's/{{"cells":/\\n&/g' | grep '"kind":"DaemonSet"'
 }}
 ready_pods() {{ daemon_pods | grep -E '^\\{{"cells":\\["[^"]*","([0-9]+)/\\1","Running"'; }}"""
 
