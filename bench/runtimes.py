@@ -78,7 +78,10 @@ def went_back(site: Site) -> Mapping[str, Any]:
     seconds = round(time.monotonic() - began, 1)
     if "what ran before is back" not in said:
         raise QuorateError(f"nothing went back: {said[-4000:]}")
-    _ready(site)
+    _ready(site, "deployment/moves")
+    cordoned = "kubectl get nodes -o 'jsonpath={.items[*].spec.unschedulable}'"
+    if any(text.strip() for text in site.run(cordoned, site.cluster.masters[0].name).values()):
+        raise QuorateError("a node takes no pods")
     now, left = site.run(of_daemons, first, other), _containers(site, "containerd")
     if any(left.values()) or len(now[first].split()) != 2 or now[other] != before[other]:
         raise QuorateError(f"it is not as before: in Docker {now}, before {before}, in containerd {left}")
