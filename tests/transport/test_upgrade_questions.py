@@ -8,7 +8,7 @@ from cluster_programs import of_line
 from state_folders import NOW, cluster
 
 from quorate.render import cluster_questions as asks
-from quorate.render import throwaway
+from quorate.render import one_runtime, throwaway
 from quorate.render.sh import heredoc
 from quorate.spec.versions import restorers
 from quorate.state.store import Store
@@ -126,6 +126,16 @@ HOOK = """\
 HOOKS = [("a", "Fail", "gone"), ("b", "Ignore", "gone"), ("c", "Fail", "there"), ("d", "Fail", "away")]
 HOOKS += [("e", "Fail", "starting")]
 READY = '{"status":{"conditions":[{"type":"Ready","status":"%s","reason":"%s"}]}}'
+RUNS = """\
+{"status":{"phase":"Running","containerStatuses":[{"name":"c","ready":true,"image":"i","imageID":"i","restartCount":2,
+"state":{"running":{"startedAt":"2026-11-30T12:00:00Z"}}}]}}"""
+CURL = f"""\
+curl() {{ # as a node asks, by what this API server knows instead of a certificate
+  for q_url; do :; done
+  command curl -gsfk -H "Authorization: Bearer $q_word" -H '{one_runtime.TABLE}' \
+    "https://127.0.0.1:$q_port${{q_url#https://api}}"
+}}
+"""
 STORED = '{"status":{"storedVersions":["v1alpha1","v1"]}}'
 ASKED = {
     "nodes": asks.listed("q_ctl", "nodes", asks.NODES),
@@ -142,6 +152,9 @@ ASKED = {
             ("priorityclasses", "scheduling.k8s.io/v1beta1", "scheduling.k8s.io/v1"),
         ],
     ),
+    "pods of DaemonSets": f"{CURL}{one_runtime.daemon_pods('https://api', 'n1')}\n"
+    "daemon_pods | grep -o '\"cells\":\\[[^,]*,[^,]*,[^,]*'; ready_pods | wc -l; "
+    f"q_ctl patch pod agent --subresource=status -p '{RUNS}' >&2; ready_pods | wc -l",
 }
 
 
@@ -219,3 +232,7 @@ def test_an_api_server_tells_its_version_and_who_wrote_them(answers: dict[str, l
     assert any('"gitVersion": "v1.37.' in line for line in said)
     assert said[-1] == "asked"
     assert answers["written"] == ["poddisruptionbudgets/default/quorum policy/v1 kubectl-create"]
+
+
+def test_pods_of_daemonsets_are_counted_as_curl_gets_them(answers: dict[str, list[str]]) -> None:
+    assert answers["pods of DaemonSets"] == ['"cells":["agent","0/1","Pending"', "0", "1"]

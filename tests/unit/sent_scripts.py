@@ -47,7 +47,7 @@ from quorate.execute import batch, facts, fetch, held, once, survey
 from quorate.execute.outage import Injection, break_script, heal_script
 from quorate.lab import machine
 from quorate.lab.record import LabInfo, Machine
-from quorate.operation import change, restore
+from quorate.operation import change, restore, runtimes
 from quorate.operation.stage import Operation
 from quorate.plan.compile import compile_stage
 from quorate.plan.step import Plan, Step
@@ -70,7 +70,7 @@ from quorate.resource.package import Packages
 from quorate.resource.removal import script as removal
 from quorate.resource.resource import Resource
 from quorate.resource.unit import Ready, Unit
-from quorate.spec.cluster import Cluster, Endpoint, Host, LoadBalancer, Rollout
+from quorate.spec.cluster import RUNTIMES, Cluster, Endpoint, Host, LoadBalancer, Rollout, Runtime
 from quorate.spec.restoring import WEEK, Restoration
 from quorate.spec.sections import Backup
 from quorate.spec.supply import PackageFile
@@ -165,6 +165,10 @@ def _drawn() -> list[Context]:
 def resources() -> Scripts:
     """What components want: how it is asked for, done and undone, alone and together."""
     yield from _of_stages(restore, replace(context(cluster(THREE)), restoring=FROM))
+    docker, containerd = (cluster(THREE, runtime=Runtime(kind=kind)) for kind in RUNTIMES)
+    for goes in (context(docker, containerd), context(containerd, docker)):
+        yield from _of_stages(runtimes, goes)
+        yield from _of_preflight(World(goes))
     for given_ in contexts():
         yield from _of_stages(change, given_)
         first = compile_stage(change.stages(given_)[0])

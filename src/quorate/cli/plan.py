@@ -8,7 +8,7 @@ from quorate.cli.names import demand_known, selected_hosts
 from quorate.cli.output import Output, busy, print_json
 from quorate.cli.preflight import check_before, demand_passed
 from quorate.core import PlanError, TransportError
-from quorate.operation import upgrade
+from quorate.operation import runtimes, upgrade
 from quorate.preflight.report import Report
 from quorate.report import findings
 from quorate.report import plan as plan_text
@@ -46,7 +46,7 @@ async def show_plan(
                 *(cluster, file, via, emit), replaced=replaced, without=without, on_event=on_event, fetches=False
             )
             report = Report()
-            if looked.prepared.operation == upgrade.NAME:
+            if looked.prepared.operation in (runtimes.NAME, upgrade.NAME):
                 looked, report = await check_before(out, None, looked, via, waivers)
     looked = looked.limited(only_hosts)
     shown = looked.shown.only(only, host)

@@ -10,7 +10,7 @@ from quorate.cli.output import Output, busy, print_json
 from quorate.component.context import Context
 from quorate.core import ArtifactError, PlanError, Transport
 from quorate.execute.facts import gather
-from quorate.operation import upgrade
+from quorate.operation import runtimes, upgrade
 from quorate.plan.words import line
 from quorate.preflight.check import World
 from quorate.preflight.report import Report
@@ -98,7 +98,7 @@ def _world_of(looked: Looked) -> World:
         prepared.plan,
         lost=lost,
         later=tuple(each.plan for each in prepared.later),
-        begun=record is not None and record.kind == upgrade.NAME,
+        begun=record is not None and record.kind in (runtimes.NAME, upgrade.NAME),
     )
 
 

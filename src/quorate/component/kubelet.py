@@ -8,7 +8,7 @@ from quorate.component.context import Context
 from quorate.component.service import runs, service
 from quorate.component.settings import client, kubelet, registry
 from quorate.component.turns import Enough, Turns
-from quorate.render import journal, yaml
+from quorate.render import journal, one_runtime, yaml
 from quorate.render.kubeconfig import kubeconfig
 from quorate.resource.file import DataDirectory, File
 from quorate.resource.resource import Resource
@@ -23,6 +23,9 @@ TURNS = Turns.CANARY
 
 CREDENTIALS = f"{layout.KUBELET_DIR}/config.json"
 """Where the kubelet looks for logins of registries, below its folder; it reads it again every few minutes."""
+
+OVER_S = 180
+"""Seconds within which a node has gone over to another runtime: as many DaemonSet pods are Ready there as before."""
 
 
 def resources(context: Context, host: Host) -> Iterator[Resource]:
@@ -70,6 +73,7 @@ def resources(context: Context, host: Host) -> Iterator[Resource]:
         pre=[folder_disk.own(kubelet.NAME, folder)] if chosen else [],
         # Pods outlive the kubelet's restart.
         kill_mode="process",
+        between=one_runtime.emptied(c.node_url, host.node) if context.kept.runtime else "",
         environment={"PATH": client.SERVICE_PATH, **client.environment(c)},
         limit_nofile=min(1048576, context.of(host).nofile_limit),
     )
@@ -86,6 +90,15 @@ def resources(context: Context, host: Host) -> Iterator[Resource]:
         f"{journal.last('kubelet.service')}",
         interval=0.3,
     )
+    if context.kept.runtime:
+        yield Ready(
+            host=name,
+            what="runtime of pods",
+            check=f"{one_runtime.alone()} || exit 1\n{one_runtime.gate(c.node_url, host.node)}",
+            within=OVER_S,
+            evidence=one_runtime.evidence(c.node_url, host.node),
+            interval=1.0,
+        )
 
 
 def _says_ready(status: str) -> str:

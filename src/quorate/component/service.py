@@ -39,12 +39,14 @@ def service(
     reload: bool = False,
     block: bool = True,
     guard: str = "",
+    between: str = "",
     **unit: Any,
 ) -> Iterator[Resource]:
     """A unit file and its service, restarted when the unit file or one of `loads` is newer than the process.
 
     With `flags`, which are then its whole command line, a program is asked whether it would start so before the unit
-    file is replaced. `guard` is sh that says whether the running one may be stopped for that.
+    file is replaced. `guard` is sh that says whether the running one may be stopped for that, `between` is run while
+    it is at rest.
     `binary` names one of the supply: its digest stands in the unit file, so that a new one restarts the
     service without the service hashing a hundred megabytes at each start.
     """
@@ -65,4 +67,5 @@ def service(
     )
     file = File(host=host.name, path=own, content=text)
     yield file if flags is None else tried(file, name, binary, flags, context.cluster.versions.kubernetes)
-    yield Unit(host=host.name, unit=name, loads=(own, *loads), reload=reload, block=block, guard=guard)
+    loaded = (own, *loads)
+    yield Unit(host=host.name, unit=name, loads=loaded, reload=reload, block=block, guard=guard, between=between)

@@ -14,7 +14,7 @@ from quorate.execute import named_files, upgrading
 from quorate.execute.facts import Found
 from quorate.execute.left_out import left_out, left_out_notes
 from quorate.execute.observe import observe
-from quorate.operation import OPERATIONS, change, restore, upgrade
+from quorate.operation import OPERATIONS, change, restore, runtimes, upgrade
 from quorate.operation.stage import Stage
 from quorate.plan import gone, guard
 from quorate.plan.compile import Compiled, compile_stage
@@ -157,7 +157,10 @@ async def prepare(
         absent=frozenset(lost) if guarded else frozenset(),
         met=frozenset(past.machines()) if guarded else frozenset(),
     )
-    operation = OPERATIONS[restore.NAME if restoring else upgrade.NAME if moves else change.NAME]
+    exchanges = bool(runtimes.former(context))
+    operation = OPERATIONS[
+        restore.NAME if restoring else upgrade.NAME if moves else runtimes.NAME if exchanges else change.NAME
+    ]
     if guarded:
         if restoring is None:
             seal.check(store, cluster, found)
@@ -176,7 +179,7 @@ async def prepare(
         final.append(
             f"not fetched or built yet: {', '.join(to_come)}; `quorate apply` does so before it changes anything"
         )
-    notes = (*notes, *final)
+    notes = (*notes, *final, *(runtimes.told(context) if operation is OPERATIONS[runtimes.NAME] else ()))
     stages = stages[next((n for n, each in enumerate(stages) if each.name == stage), 0) :]
     # What is taken away is all that any of them names.
     compiled, plan, further = await _first(stages, via, lost=alone, notes=notes, passes=guarded, ahead=not stage)

@@ -2,8 +2,13 @@
 
 from collections.abc import Mapping
 
-from quorate.operation import change, restore, upgrade
+from quorate.operation import change, restore, runtimes, upgrade
 from quorate.operation.stage import Operation
 
-OPERATIONS: Mapping[str, Operation] = {change.NAME: change, restore.NAME: restore, upgrade.NAME: upgrade}
+OPERATIONS: Mapping[str, Operation] = {
+    change.NAME: change,
+    restore.NAME: restore,
+    runtimes.NAME: runtimes,
+    upgrade.NAME: upgrade,
+}
 """By name, as a record names them."""

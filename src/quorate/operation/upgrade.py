@@ -17,7 +17,8 @@ from quorate.spec.upgrade_path import CONTROL, ETCD, NODES
 from quorate.spec.versions import parts
 
 NAME = "upgrade"
-REPLACES: frozenset[str] = frozenset()
+REPLACES = frozenset({"runtime"})
+"""It has a refusal of its own."""
 PARTS: Mapping[str, frozenset[str]] = {
     ETCD: frozenset({etcd.NAME}),
     CONTROL: frozenset({apiserver.NAME, controller_manager.NAME, scheduler.NAME, access.NAME}),
@@ -81,7 +82,12 @@ def refusals(context: Context) -> Iterator[Refusal]:
     was = context.established
     if was is None:
         return
-    if other := [name for name in ALIKE if getattr(was, name) != getattr(context.cluster, name)]:
+    if was.runtime.kind != context.cluster.runtime.kind:
+        yield Refusal(
+            f"the file has other versions, and another runtime: {was.runtime.kind} -> {context.cluster.runtime.kind}",
+            "change the runtime first: write the versions of before, `quorate apply`, and then these",
+        )
+    elif other := [name for name in ALIKE if getattr(was, name) != getattr(context.cluster, name)]:
         yield Refusal(
             f"the file has other versions, and another {', '.join(other)}: an upgrade changes nothing else",
             "apply one of the two first, with the other as it was",

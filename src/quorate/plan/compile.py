@@ -8,7 +8,7 @@ from quorate.component import COMPONENTS, access, apiserver, etcd
 from quorate.component.context import Context
 from quorate.component.turns import Enough, Turns
 from quorate.core import Key
-from quorate.operation import leaving, restore
+from quorate.operation import leaving, restore, runtimes
 from quorate.operation.stage import Stage
 from quorate.plan.around import NAME as AROUND
 from quorate.plan.around import around
@@ -140,7 +140,13 @@ def _after_others(cluster: Cluster) -> dict[str, After]:
         )
         for component in COMPONENTS
     }
-    return {**found, leaving.NAME: After(), restore.NAME: After(), AROUND: After(everywhere={access.NAME: 0})}
+    return {
+        **found,
+        leaving.NAME: After(),
+        restore.NAME: After(),
+        runtimes.NAME: After(),
+        AROUND: After(everywhere={access.NAME: 0}),
+    }
 
 
 def _in_turn(context: Context, lane: Lane, mine: Sequence[Part], graph: Graph) -> None:

@@ -35,6 +35,7 @@ def fallen_back(part: Part) -> Part:
         within=max(ready.within for ready in proofs),
         watches=frozenset(resource.key for resource in watched),
         digest=_digest(watched),
+        between={unit.unit: unit.between for unit in units if unit.between},
     )
     hears = heard(part.component, made.digest)
 

@@ -74,6 +74,7 @@ def removals(
     kept = {resource.key for part in now for resource in part.resources}
     old: dict[tuple[str, str], dict[Key, Resource]] = defaultdict(dict)
     for past in (*(_past(context, cluster) for cluster in olds), *_behind(context)):
+        past = replace(past, cluster=_let_go(context.cluster, past.cluster))
         for part in parts(past):
             if part.host not in context.absent:
                 old[part.host, part.component] |= {b.key: b for b in part.resources if b.key not in kept}
@@ -96,6 +97,13 @@ def removals(
             acts = frozenset(key for part in now if part.host == host for key in part.acts)
             found += _last(each, alone, acts)
     return found
+
+
+def _let_go(now: Cluster, was: Cluster) -> Cluster:
+    """A former cluster without the Docker that the file leaves to its hosts."""
+    if not now.runtime.keep_docker:
+        return was
+    return was.model_copy(update={"runtime": was.runtime.model_copy(update={"kind": now.runtime.kind})})
 
 
 def _packages(parts: Sequence[Part], host: str) -> set[str]:

@@ -19,7 +19,6 @@ FIXED: Mapping[str, str] = {
     "network.dns_domain": "pods and certificates have names in it",
     "network.cni": "a pod network can't be exchanged under running pods",
     "etcd.data_dir": "the data is there",
-    "runtime.kind": "running pods belong to the runtime",
     "apiserver.port": "all clients and balancers would lose all API servers at once",
     "apiserver.encrypt_secrets": "Secret objects in etcd are as they were written",
 }
@@ -110,6 +109,16 @@ def _fixed(context: Context, _machines: Mapping[str, str]) -> Iterator[Refusal]:
                 f"host {host.name}: node_name {nodes[host.name]} -> {host.node}: a node can't be renamed",
                 "take the host out, apply, and add it again under the new name",
             )
+
+
+def _runtime(context: Context, _machines: Mapping[str, str]) -> Iterator[Refusal]:
+    """Pods belong to a runtime: what exchanges it does nothing else."""
+    was, now = context.established, context.cluster
+    if was is not None and was.runtime.kind != now.runtime.kind:
+        yield Refusal(
+            f"runtime.kind: {was.runtime.kind} -> {now.runtime.kind}: not in the middle of something else",
+            f"write `kind: {was.runtime.kind}` until that has ended",
+        )
 
 
 def _folders(context: Context, _machines: Mapping[str, str]) -> Iterator[Refusal]:
@@ -230,6 +239,7 @@ RULES: Mapping[str, Rule] = {
     "ways": _far,
     "folders": _folders,
     "fixed": _fixed,
+    "runtime": _runtime,
     "identity": _identity,
     "data": _data,
     "quorum": _members,

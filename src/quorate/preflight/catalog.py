@@ -16,6 +16,7 @@ from quorate.preflight import (
     overlaps,
     pairs,
     releases,
+    runtime_catalog,
     syncs,
     sysctl,
     upgrade_catalog,
@@ -278,6 +279,7 @@ CHECKS: tuple[Check, ...] = (
         vip.router_id, (vip.VIP, vip.VRRP),
     ),
     *upgrade_catalog.CHECKS,
+    *runtime_catalog.CHECKS,
 )  # fmt: skip
 
 QUESTIONS: tuple[Question, ...] = tuple(

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from quorate.component.context import Context
+from quorate.operation import runtimes
 from quorate.plan.step import Plan
 from quorate.report.findings import Verdict
 from quorate.spec.cluster import Cluster, Host, Role
@@ -40,12 +41,12 @@ class World:
     later: tuple[Plan, ...] = ()
     """What further stages change."""
     begun: bool = False
-    """An upgrade has begun and goes on: what it may have caused itself keeps nobody from ending it."""
+    """What moves has begun to and goes on: what it may have caused itself keeps nobody from ending it."""
 
     @property
     def upgrades(self) -> bool:
-        """Whether versions move."""
-        return bool(self.context.stops)
+        """Whether versions move, or the runtime does."""
+        return bool(self.context.stops or runtimes.former(self.context))
 
     @property
     def cluster(self) -> Cluster:
@@ -137,4 +138,4 @@ class Check:
     remote: bool = True
     """It is about a host that answers; the others are about hosts that may not."""
     upgrade: bool = False
-    """It counts only where versions move; where an upgrade goes on that has begun, what failed is a warning."""
+    """It counts only where versions or the runtime move; where that goes on and has begun, what failed is a warning."""

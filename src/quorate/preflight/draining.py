@@ -1,5 +1,6 @@
 """Judges of nodes, and of the pods that a drain does not move, or takes something from."""
 
+from quorate.operation import runtimes
 from quorate.operation.upgrade import drains
 from quorate.plan.words import many
 from quorate.preflight.check import Question, World
@@ -23,7 +24,7 @@ def _ask_nodes(world: World, host: Host) -> str:
 
 
 def _drains(world: World, host: Host) -> bool:
-    return asks(world, host) and drains(world.context)
+    return asks(world, host) and (drains(world.context) or bool(runtimes.former(world.context)))
 
 
 def _ask_budgets(world: World, host: Host) -> str:

@@ -3,7 +3,7 @@
 It runs as a service of the host, so it ends its work though the operator's machine has died, and again after a reboot.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from quorate.render import token
 from quorate.render.sh import PATH, heredoc, quote
@@ -84,7 +84,16 @@ def forsaking(part: str, trial: str) -> str:
     return f'q_tried() {{\n{trial}\n}}\nq_tried "$1" || {{ [ ! -e {at}/armed ] || : >{at}/forsaken; return 1; }}'
 
 
-def begin(part: str, units: Sequence[str], paths: Sequence[str], *, check: str, within: int, digest: str) -> str:
+def begin(
+    part: str,
+    units: Sequence[str],
+    paths: Sequence[str],
+    *,
+    check: str,
+    within: int,
+    digest: str,
+    between: Mapping[str, str],
+) -> str:
     """sh that waits for the judge of a change before, keeps what there is at `paths`, and starts the judge.
 
     `digest` is that of all that is about to come; the others are what `script` takes. Where files of a run that was cut
@@ -110,7 +119,7 @@ for p in {" ".join(map(quote, paths))}; do
   printf '%s\\n' "$p" >>{at}/paths
 done
 rm -f -- {at}.failed {at}/forsaken
-settle 0600 root:root {at}/judge {heredoc(script(part, units, check, within))}
+settle 0600 root:root {at}/judge {heredoc(script(part, units, check, within, between))}
 settle 0644 root:root {UNITS}/{judge} {heredoc(service(part))}
 ln -sfn -- {UNITS}/{judge} {WANTS}/{judge}
 printf '%s\\n' {quote(digest)} >{at}/digest; : >{at}/armed; sync -- {at}/*
@@ -139,12 +148,23 @@ WantedBy=multi-user.target
 """
 
 
-def script(part: str, units: Sequence[str], check: str, within: int) -> str:
+def script(part: str, units: Sequence[str], check: str, within: int, between: Mapping[str, str]) -> str:
     """A sh script that judges. `check` is sh that succeeds when the part answers, `within` how many seconds it has.
+    `between` has sh by unit, for when that is at rest.
 
     Raises ValueError for what is no plain name or number.
     """
     names = " ".join(token.name(each) for each in units)
+    resting = "".join(
+        f"""    if [ "$each" = {quote(token.name(each))} ]; then
+      systemctl stop "$each"
+      (
+{text}
+      )
+    fi
+"""
+        for each, text in between.items()
+    )
     return f"""\
 #!/bin/sh
 # Does a change of {part} hold? If not, files and services go back to what ran before.
@@ -180,7 +200,7 @@ back() {{ # WHY, or nothing where nothing was loaded
   [ "$1" ] || over
   for each in $units; do
     systemctl reset-failed "$each" 2>/dev/null
-    timeout "$within" systemctl restart "$each"
+{resting}    timeout "$within" systemctl restart "$each"
   done
   begun=$(now) came=no
   while [ $(($(now) - begun)) -lt "$within" ]; do

@@ -14,7 +14,7 @@ BETWEEN_LOOKS_S = 5
 CACHES = ("/var/lib/cni/results", "/var/lib/cni/cache/results")
 """Of containerd and of kubelet with Docker: a file for each network interface of each pod, as libcni writes it."""
 
-_PODS = rf"""
+PODS = rf"""
 PATH={PATH}
 ports() {{ # the cache's files of pods that have ports of this host
   grep -ls '"portMappings":\[{{' {" ".join(f"{folder}/*" for folder in CACHES)}
@@ -53,13 +53,14 @@ told() {{
     sed -n 's/.*"K8S_POD_NAME","\([^"]*\)".*/\1/p' "$file")"
 }}
 """
+"""sh functions about the file of a pod's network, `file`."""
 
 
 def script() -> str:
     """sh for `fill`, `keep` and `close`. `fill` adds what is missing; a pod that ends meanwhile leaves nothing."""
     return f"""\
 #!/bin/sh
-# fill|keep|close: ports of this host that lead to pods.{_PODS}\
+# fill|keep|close: ports of this host that lead to pods.{PODS}\
 case $1 in
 fill | keep)
   for file in $(ports); do
@@ -83,7 +84,7 @@ def check() -> str:
     """sh that prints a line for each pod whose ports are not there."""
     return f"""\
 #!/bin/sh
-# Which pods' ports of this host are gone from its firewall; says nothing when all are there.{_PODS}\
+# Which pods' ports of this host are gone from its firewall; says nothing when all are there.{PODS}\
 for file in $(ports); do
   if gone; then echo "ports of this host do not lead to pod $(told)"; fi
 done

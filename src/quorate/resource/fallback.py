@@ -1,6 +1,6 @@
 """What a part that runs goes back to when its change does not hold; kept before the first of its files changes."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -30,6 +30,8 @@ class Fallback(Resource):
     within: int
     digest: str
     """Of all that is about to come: what did not hold is known by it again."""
+    between: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """By unit, sh that is run while it is at rest, before it starts with what ran before."""
 
     @property
     def name(self) -> str:
@@ -55,7 +57,11 @@ class Fallback(Resource):
         Where files of a run that was cut off have never been loaded, what it kept is what runs, and stays kept.
         """
         what = (self.part, self.units, self.paths)
-        return [Action(fallback.begin(*what, check=self.check, within=self.within, digest=self.digest))]
+        return [
+            Action(
+                fallback.begin(*what, check=self.check, within=self.within, digest=self.digest, between=self.between)
+            )
+        ]
 
     def remove(self) -> Sequence[Action]:
         """End the judge and forget what it kept."""

@@ -153,6 +153,13 @@ class Encounter(Setting):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Errand(Setting):
+    """A setting that takes its time: in a script of its own, it holds nothing else up."""
+
+    waits: ClassVar[bool] = True
+
+
+@dataclass(frozen=True, kw_only=True)
 class Hook(Setting):
     """A program of the site's on a host, before or after its change; or a pause. It leaves nothing to be asked for."""
 

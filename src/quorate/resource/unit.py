@@ -34,6 +34,8 @@ class Unit(Resource):
     """sh that must succeed, within half a minute, before the running service may be stopped for a restart."""
     dependants: tuple[str, ...] = ()
     """Services of the host that use it: they rest while it restarts, in this order."""
+    between: str = field(default="", repr=False)
+    """sh that is run while it is at rest, before it starts with what is new; it starts though that fails."""
 
     @property
     def name(self) -> str:
@@ -89,7 +91,7 @@ class Unit(Resource):
                 f"[ -L {wants} ] || ln -sfn -- {own} {wants}\n"
                 f"case $(systemctl is-active {unit}) in {self._running()}) running=true;; *) running=false;; esac\n"
                 f"if ! $running; then systemctl reset-failed {unit} 2>/dev/null || :; "
-                f"systemctl {how}restart {unit}; changed\n"
+                f"{self._between()}systemctl {how}restart {unit}; changed\n"
                 f"elif {stale}; then {again}; changed; fi{self._stopped()}"
             )
         ]
@@ -119,7 +121,12 @@ class Unit(Resource):
 
     def _alone(self, restart: str) -> str:
         """sh that restarts it with its dependants at rest: those that run are stopped before, and started after it."""
+        if self.between:
+            restart = f"{at_rest((self.unit,), self._between())}\nsystemctl start {quote(self.unit)}"
         return at_rest(self.dependants, restart) if self.dependants else restart
+
+    def _between(self) -> str:
+        return f"( {self.between}\n) || :\n" if self.between else ""
 
     def remove(self) -> Sequence[Action]:
         """Stop and disable it; the unit file goes by its own resource."""

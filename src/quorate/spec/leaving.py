@@ -99,6 +99,8 @@ class Kept:
     """Workers that leave, and have pods yet."""
     hosts: tuple[Host, ...] = ()
     """Hosts that leave, and those that lose roles, as they were: others let them in."""
+    runtime: str = ""
+    """The runtime that nodes have pods of until they go over to the file's."""
 
 
 def everybody(now: Cluster, former: Sequence[Cluster]) -> Cluster:

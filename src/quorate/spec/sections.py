@@ -119,6 +119,9 @@ class Runtime(Model):
 
     kind: Literal["containerd", "docker"] = "containerd"
     """`docker` is possible up to Kubernetes 1.23."""
+    keep_docker: bool = False
+    """Of a cluster that goes from Docker to containerd: Docker stays on its hosts as it is, with containers that are
+    not Kubernetes', and is theirs from then on. Else it goes, with its images and volumes."""
     data_dir: Data | None = None
     """Folder of images and containers (default: /var/lib/containerd, or /var/lib/docker); a host's own goes before."""
     pause_image: Image | None = None

@@ -141,6 +141,19 @@ async def test_what_does_not_hold_goes_back_all_together(site: Site) -> None:
     assert site.traces() == []
 
 
+async def test_what_is_done_between_is_done_on_the_way_back_too(site: Site) -> None:
+    """While the service is at rest, with the files of before in place, as for the way there."""
+    to = part("bad")
+    unit = next(resource for resource in to.resources if isinstance(resource, Unit))
+    emptied = "cat /etc/test/program >>/etc/test/between"
+    resources = [replace(unit, between=emptied) if resource is unit else resource for resource in to.resources]
+    plain = [resource for resource in resources if not isinstance(resource, Fallback | Settled)]
+    await site.change(fallen_back(Part("x", "h", tuple(plain))))
+    await site.over()
+    assert site.text("between") == "good and old"
+    assert site.text("runs") == "good and old"
+
+
 async def test_when_what_ran_before_does_not_answer_either_that_is_told(site: Site) -> None:
     await site.begin("also bad")
     await site.change(part("bad"))

@@ -263,6 +263,7 @@ def test_every_check_is_seen_to_fail_and_to_pass() -> None:
             for name, wanted in {"good": {P}, "bad": {F, WARN}}.items()}  # fmt: skip
     below = {"reachable", "sudo", "plan", "releases", "haproxy", "clock", "disk", "one-machine", "data", "mtu", "reach"}
     below |= {"mounts", "drop-ins", "upgrades", "endpoint", "folders", "endpoint-name", "vrrp", "overlaps"}
+    below |= {"docker", "registries"}  # test_preflight_runtime.py
     # Those that count in upgrades alone: test_preflight_upgrade.py.
     always = {check.id for check in CHECKS if not check.upgrade}
     assert always == here["good"] | below

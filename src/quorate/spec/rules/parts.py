@@ -55,7 +55,10 @@ def runtime(cluster: Cluster) -> Iterator[Fault]:
         return
     if cluster.runtime.kind == "docker" and not minor.dockershim:
         rule_ = f"Kubernetes {text} has no dockershim any more (gone in 1.24)"
-        yield Fault(("runtime", "kind"), rule_, "write `kind: containerd`, or a version up to 1.23")
+        fix = "write `kind: containerd` (in a cluster that runs first that alone, and `quorate apply`), "
+        yield Fault(("runtime", "kind"), rule_, f"{fix}or a version up to 1.23")
+    if cluster.runtime.kind == "docker" and cluster.runtime.keep_docker:
+        yield Fault(("runtime", "keep_docker"), "has no effect with runtime.kind docker", "remove it")
     if cluster.network.proxy_mode not in minor.proxy_modes:
         rule_ = f"kube-proxy {text} has no such mode"
         yield Fault(("network", "proxy_mode"), rule_, f"write one of {', '.join(minor.proxy_modes)}")
