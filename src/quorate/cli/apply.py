@@ -18,7 +18,7 @@ from quorate.execute import upgrading
 from quorate.execute.prepare import Prepared
 from quorate.execute.protocol import Again, Applied, ApplyRequest, carry_out, demand
 from quorate.execute.window import Window
-from quorate.operation import upgrade
+from quorate.operation import runtimes, upgrade
 from quorate.plan.fallback import known_bad
 from quorate.plan.show import Sort
 from quorate.plan.words import line
@@ -229,6 +229,10 @@ def _journal_entry(planned: Planned, prepared: Prepared, waived: tuple[str, ...]
         entry |= {"operation": upgrade.NAME, "stages": prepared.todo}
         entry |= {"from": {part: was for part, (was, _) in moves.items()}}
         entry |= {"to": {part: goal for part, (_, goal) in moves.items()}}
+    elif prepared.operation == runtimes.NAME:
+        entry |= {"operation": runtimes.NAME, "stages": prepared.todo}
+        entry |= {"from": {"pods": runtimes.former(prepared.context)}}
+        entry |= {"to": {"pods": prepared.context.cluster.runtime.kind}}
     return {**entry, "waived": waived} if waived else entry
 
 
