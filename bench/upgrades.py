@@ -14,7 +14,7 @@ import json
 import re
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
 from itertools import pairwise
 from pathlib import Path
@@ -90,26 +90,17 @@ def today(text: str, version: str) -> str:
 def stepped(made: Stand, version: str) -> Mapping[str, Any]:
     """Go to a version; what a client felt meanwhile. Raises QuorateError where a verb fails."""
     cluster = load(made.file)
-    target = Target.of(
-        cluster, Store.beside(made.file, cluster.name).secrets(cluster, datetime.now(UTC), persist=False)
-    )
     limit(cluster.name)
     before, seconds = containers(made), 0.0
 
-    def act() -> float:
+    def act() -> None:
+        nonlocal seconds
         made.quorate("upgrade", "--to", version, codes=(2,))
         began = time.monotonic()
         made.quorate("apply", "--yes")
-        return round(time.monotonic() - began, 1)
+        seconds = round(time.monotonic() - began, 1)
 
-    async def run() -> Result:
-        nonlocal seconds
-        async with Probe(target, PACE) as probe:
-            seconds = await asyncio.to_thread(act)
-        assert probe.result is not None
-        return probe.result
-
-    result = asyncio.run(run())
+    result = watched(made, act)
     after = containers(made)
     # Under it no pod may have a limit of its own, and verify tries one.
     limit(cluster.name, on=False)
@@ -125,6 +116,20 @@ def stepped(made: Stand, version: str) -> Mapping[str, Any]:
         "containers": {"same": len(before & after), "gone": len(before - after)},
         "own_pause": round(result.longest_pause, 2),
     }
+
+
+def watched(made: Stand, act: Callable[[], object]) -> Result:
+    """What a client at the endpoint felt while something was done."""
+    cluster = load(made.file)
+    secrets = Store.beside(made.file, cluster.name).secrets(cluster, datetime.now(UTC), persist=False)
+
+    async def run() -> Result:
+        async with Probe(Target.of(cluster, secrets), PACE) as probe:
+            await asyncio.to_thread(act)
+        assert probe.result is not None
+        return probe.result
+
+    return asyncio.run(run())
 
 
 def containers(made: Stand) -> frozenset[str]:
