@@ -10,7 +10,8 @@
 
 SHELL := /bin/sh
 .DELETE_ON_ERROR:
-.PHONY: go check programs static unit rest test soak lab lab-down bench drill ladder recovery conformance versions lock clean
+.PHONY: go check programs static unit rest test soak lab lab-down bench drill ladder broken-upgrades recovery \
+  conformance versions lock clean
 MAKEFLAGS += --no-print-directory
 
 PYTHON ?= $(shell command -v python3.11 || echo python3)
@@ -128,6 +129,11 @@ ladder: $(READY) go
 	@$(BIN)/python bench/ladder.py
 	@$(BIN)/python bench/upgrades.py $(patsubst src/quorate/artifact/golang/locks/kubernetes-%,%,$(wildcard \
 	  $(addprefix src/quorate/artifact/golang/locks/kubernetes-1.3,4.* 5.* 6.* 7.*)))
+
+# Upgrades of which one program is broken, whose host dies, or whose operator is killed: what is back on what it ran. Half
+# an hour, and goes on where it stopped.
+broken-upgrades: $(READY) go
+	@$(BIN)/python bench/broken_upgrades.py
 
 # Members of etcd, their data, all hosts lost, and the ways back, on both examples: an hour. Goes on where it stopped.
 recovery: $(READY) go

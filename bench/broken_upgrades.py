@@ -134,6 +134,8 @@ class Upgrade:
     offered: Programs
     past: set[str] = field(default_factory=set)
     """Stages that are done."""
+    problems: list[str] = field(default_factory=list)
+    """Cases that were not as they must be."""
 
     @property
     def site(self) -> Site:
@@ -208,14 +210,16 @@ def demand(true: bool, why: str) -> None:
 
 def refused(upgrade: Upgrade, case: Case) -> Mapping[str, Any]:
     """A wish that is refused by plan and apply alike, before anything is touched."""
-    upgrade.write(TO, upgrade.offered.broken(case.program, case.how) if case.program else None, case.wish)
+    upgrade.write(WAS, None)
     before, codes, text = upgrade.running(), [], ""
+    upgrade.write(TO, upgrade.offered.broken(case.program, case.how) if case.program else None, case.wish)
     for words in (("plan",), ("apply", "--yes")):
         code, text = upgrade.quorate(*words)
         demand(code in {3, 4, 5} and case.told in text, f"{words}: exit {code}, not a refusal: {text[-3000:]}")
         codes.append(code)
+    upgrade.write(WAS, None)
     demand(upgrade.running() == before, "something was touched")
-    return {"ended": "refused in the plan", "codes": codes, "told": _reason(text)}
+    return {"ended": "refused in the plan", "codes": codes, "told": _reason(text, case.told)}
 
 
 def fell_back(upgrade: Upgrade, case: Case) -> Mapping[str, Any]:
@@ -426,9 +430,9 @@ def _plain(text: str) -> str:
     return " ".join(text.split())
 
 
-def _reason(text: str) -> str:
-    """The first line that says something, without this machine's folders."""
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
+def _reason(text: str, word: str = "") -> str:
+    """The first line with a word in it, without this machine's folders."""
+    lines = [line.strip() for line in text.splitlines() if line.strip() and word in line]
     return re.sub(r"/\S*/", "", lines[0])[:200] if lines else ""
 
 
@@ -457,6 +461,8 @@ def main() -> None:
             for name, found in broken(upgrade, [case for case in CASES if case.what in todo]):
                 keep(name, found)
             keep(GOOD, ended_well(upgrade))
+        if upgrade.problems:
+            raise SystemExit(f"not as it must be: {', '.join(upgrade.problems)}")
     if KILLED in todo:
         with deployed() as upgrade:
             keep(KILLED, killed(upgrade, given.points))
@@ -471,9 +477,14 @@ def broken(upgrade: Upgrade, cases: Sequence[Case]) -> Iterator[tuple[str, Mappi
             (bool(case.dies), died),
             (True, fell_back),
         )
-        yield case.what, next(act for fits, act in kinds if fits)(upgrade, case)
-        if case.stage == ETCD:
-            given_up(upgrade)
+        try:
+            yield case.what, next(act for fits, act in kinds if fits)(upgrade, case)
+            if case.stage == ETCD:
+                given_up(upgrade)
+        except QuorateError as error:
+            # With good programs the next one goes on from wherever this has left the hosts.
+            tell(f"{case.what}: {error}")
+            upgrade.problems.append(case.what)
 
 
 @contextmanager
