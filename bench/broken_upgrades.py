@@ -441,8 +441,12 @@ def main() -> None:
     words = argparse.ArgumentParser(description=__doc__)
     words.add_argument("--case", action="append", default=[], help="only those with this in their name")
     words.add_argument("--points", type=int, default=20, help="random moments at which the operator is killed")
+    words.add_argument(
+        "--minutes", type=float, default=1000, help="begin nothing more after so many; call it again then"
+    )
     words.add_argument("--again", action="store_true", help="also what is in the results already")
     given = words.parse_args()
+    over = time.monotonic() + 60 * given.minutes
     known = json.loads(KEPT.read_text()) if KEPT.exists() else {}
     names = [*(case.what for case in CASES), GOOD, KILLED]
     todo = {
@@ -458,19 +462,22 @@ def main() -> None:
 
     if todo - {KILLED}:
         with deployed() as upgrade:
-            for name, found in broken(upgrade, [case for case in CASES if case.what in todo]):
+            for name, found in broken(upgrade, [case for case in CASES if case.what in todo], over):
                 keep(name, found)
-            keep(GOOD, ended_well(upgrade))
+            if time.monotonic() < over:
+                keep(GOOD, ended_well(upgrade))
         if upgrade.problems:
             raise SystemExit(f"not as it must be: {', '.join(upgrade.problems)}")
-    if KILLED in todo:
+    if KILLED in todo and time.monotonic() < over:
         with deployed() as upgrade:
             keep(KILLED, killed(upgrade, given.points))
 
 
-def broken(upgrade: Upgrade, cases: Sequence[Case]) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """All cases on one cluster: it runs the old release on most hosts until the last."""
+def broken(upgrade: Upgrade, cases: Sequence[Case], over: float) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """All cases on one cluster: it runs the old release on most hosts until the last. None begins when it is `over`."""
     for case in cases:
+        if time.monotonic() >= over:
+            return
         tell(case.what)
         kinds: tuple[tuple[bool, Callable[[Upgrade, Case], Mapping[str, Any]]], ...] = (
             (not case.stage, refused),
