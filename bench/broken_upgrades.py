@@ -52,7 +52,9 @@ def main() -> None:
     words = argparse.ArgumentParser(description=__doc__)
     words.add_argument("--case", action="append", default=[], help="only those with this in their name")
     words.add_argument("--points", type=int, default=20, help="random moments at which the operator is killed")
-    words.add_argument("--minutes", type=float, default=1000, help="begin nothing more after so many; call it again then")
+    words.add_argument(
+        "--minutes", type=float, default=1000, help="begin nothing more after so many; call it again then"
+    )
     words.add_argument("--again", action="store_true", help="also what is in the results already")
     given = words.parse_args()
     over = time.monotonic() + 60 * given.minutes
@@ -139,7 +141,8 @@ def table(found: Mapping[str, Mapping[str, Any]]) -> str:
             ended += f", killed at {edges} edges and {len(kills) - edges} moments"
         words = [name, ended, one.get("host", "-"), f"{one['seconds']:.0f}" if "seconds" in one else "-"]
         streams = one.get("failed")
-        words.append(", ".join(map(_failed, streams.values())) if streams else "-")
+        moved = "; the VIP moved" if one.get("vip_moved") else ""
+        words.append(", ".join(map(_failed, streams.values())) + moved if streams else "-")
         words.append(f"{one['acknowledged']}, {one['lost']}" if "lost" in one else "-")
         lines.append(f"| {' | '.join(words)} |")
     return "\n".join(lines)

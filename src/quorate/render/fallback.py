@@ -180,10 +180,16 @@ now() {{ read -r up _ </proc/uptime; echo "${{up%.*}}"; }}
 # Each service notes at its start, and at a reload, what it loads.
 loaded() {{ {loaded(part, units)}; }}
 over() {{ {gone(part)}; exit 0; }}
+said() {{ # UNIT: its own last words since then, else what systemd says of it
+  for of in _SYSTEMD_UNIT UNIT; do
+    words=$(journalctl -q -n 3 -o cat --no-pager --since "@$(stat -c %Y "$place/armed")" "$of=$1")
+    [ -z "$words" ] || {{ printf '%s\\n' "$words" | cut -c 1-300 | sed 's/^/said=/'; break; }}
+  done
+}}
 back() {{ # WHY, or nothing where nothing was loaded
   [ -z "$1" ] || {{
     {{ printf 'digest=%s\\nwhen=%s\\nwhy=%s\\n' "$(cat "$place/digest")" "$(date -u +%FT%TZ)" "$1"
-    for each in $units; do journalctl -q -n 3 -o cat --no-pager -u "$each" | cut -c 1-300 | sed 's/^/said=/'; done
+    for each in $units; do said "$each"; done
     }} >"$failed.new"; mv -f -- "$failed.new" "$failed"
   }}
   echo "$part: ${{1:-nobody went on with its files}}; what was before comes back"

@@ -42,6 +42,13 @@ RUN = """#!/bin/sh
 for last; do :; done
 setsid /bin/sh "$last" </dev/null >/etc/test/judged 2>&1 &
 """
+JOURNAL = """#!/bin/sh
+for last; do :; done
+case $last in
+_SYSTEMD_UNIT=x.service) cat /etc/test/said;;
+UNIT=x.service) echo Main process exited;;
+esac
+"""
 PROGRAM, CONF, NEW = "/etc/test/program", "/etc/test/conf", "/etc/test/new"
 
 
@@ -62,11 +69,12 @@ class Site:
         for name, text in (
             ("systemctl", SYSTEMCTL),
             ("systemd-run", RUN),
-            ("journalctl", "#!/bin/sh\necho no such flag\n"),
+            ("journalctl", JOURNAL),
         ):
             path = folder / "usr/local/sbin" / name
             path.write_text(text)
             path.chmod(0o755)
+        (self.root.etc / "said").write_text("no such flag\n")
         self.units = folder / "etc/systemd/system"
         (self.units / "multi-user.target.wants").mkdir()
         self.place = self.root.state / "fallback"
@@ -152,6 +160,13 @@ async def test_what_is_done_between_is_done_on_the_way_back_too(site: Site) -> N
     await site.over()
     assert site.text("between") == "good and old"
     assert site.text("runs") == "good and old"
+
+
+async def test_of_a_program_that_said_nothing_systemd_tells(site: Site) -> None:
+    (site.root.etc / "said").write_text("")
+    await site.change(part("bad"))
+    await site.over()
+    assert "why=did not answer within 3 s\nsaid=Main process exited\nback=yes\n" in site.failed
 
 
 async def test_when_what_ran_before_does_not_answer_either_that_is_told(site: Site) -> None:
