@@ -363,8 +363,8 @@ def _seen(upgrade: Upgrade, act: Callable[[], object]) -> tuple[Result, int]:
 
 def _felt(result: Result, moves: int, *, strict: bool = True) -> Mapping[str, Any]:
     """What the client felt: raises QuorateError for a lost write, and, where it is `strict`, for a request that failed
-    other than by waiting for too long. A move of the virtual IP ends what goes through it: one of each kind then. A run in
-    which the client itself was held up is void.
+    other than by waiting for too long. A move of the virtual IP ends what goes through it: one of each kind then. A run
+    in which the client itself was held up is void.
     """
     demand(not result.problem and not result.lost and not result.undone, f"{result.problem} lost: {result.lost}")
     streams = {"new": result.new, "kept": result.kept, "writes": result.writes}
