@@ -13,6 +13,7 @@ from quorate.execute.observe import present_texts
 from quorate.execute.prepare import Prepared, prepare
 from quorate.plan.fallback import known_bad
 from quorate.plan.limit import limited
+from quorate.plan.outages import outages
 from quorate.plan.show import Shown, show
 from quorate.report.event import Emit, Said
 from quorate.spec.cluster import Cluster
@@ -95,8 +96,9 @@ async def look(
     shown = show(prepared.plan, present, size_on_wire, lost, stage=prepared.compiled.stage)
     later = [show(each.plan, each.texts, size_on_wire, lost, stage=each.name) for each in prepared.later]
     lines = tuple(line for one in (shown, *later) for line in one.lines)
-    notes = (*shown.notes, *known_bad(prepared.plan).values())
-    return Looked(prepared, replace(shown, lines=lines, notes=notes), tuple(phases))
+    whole = replace(shown, lines=lines)
+    notes = (*shown.notes, *known_bad(prepared.plan).values(), *outages(whole, prepared.context.cluster))
+    return Looked(prepared, replace(whole, notes=notes), tuple(phases))
 
 
 def size_on_wire(blob: Blob) -> int:
