@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from quorate.render import token
 from quorate.render.sh import PATH, heredoc, quote
 from quorate.spec.layout import LOADED, STATE, UNITS, WANTS
+from quorate.spec.outward import VARIABLES
 
 BACK, SILENT = "what ran before is back", "what ran before does not answer either"
 """What became of a change that did not hold, as it is said in errors."""
@@ -168,7 +169,8 @@ def script(part: str, units: Sequence[str], check: str, within: int, between: Ma
     return f"""\
 #!/bin/sh
 # Does a change of {part} hold? If not, files and services go back to what ran before.
-export LC_ALL=C PATH={PATH}
+# What systemd gives all services by default, such as a proxy, is not for what is asked here.
+export LC_ALL=C HOME=/root PATH={PATH}; unset {" ".join(VARIABLES)}
 part={quote(token.name(part))} units={quote(names)}
 place={PLACE}/$part failed={PLACE}/$part.failed within={token.number(within, 1, 3600)}
 answers() {{

@@ -4,6 +4,7 @@ In its folder `place` are `script`, `run`, `cursor` (where it is), `log`, and at
 """
 
 from quorate.render.sh import heredoc, quote
+from quorate.spec.outward import VARIABLES
 
 SILENT_S = 600
 """Seconds without a word of progress after which whoever watches gives up; the job itself goes on."""
@@ -40,8 +41,9 @@ done
 
 
 def _run(place: str, id: str) -> str:
-    """What the service runs: the job, and a note of how it ended."""
+    """What the service runs, without what systemd gives all services: the job, and a note of how it ended."""
     return f"""\
+unset {" ".join(VARIABLES)}
 rm -f {place}/code; /bin/sh {place}/script {place}/cursor >>{place}/log 2>&1; c=$?
 [ $c != 0 ] || printf '%s\\n' {quote(id)} >{place}/done; echo $c >{place}/code
 """

@@ -40,7 +40,8 @@ esac
 """
 RUN = """#!/bin/sh
 for last; do :; done
-setsid /bin/sh "$last" </dev/null >/etc/test/judged 2>&1 &
+# As systemd's DefaultEnvironment= may have it for all services.
+https_proxy=http://192.0.2.1:3128 setsid /bin/sh "$last" </dev/null >/etc/test/judged 2>&1 &
 """
 JOURNAL = """#!/bin/sh
 for last; do :; done
@@ -57,7 +58,8 @@ def part(program: str, *, within: int = 3, **more: str) -> Part:
     files = {PROGRAM: program, CONF: f"conf of {program}", NEW: f"new with {program}"} | more
     resources = [File(host="h", path=path, content=text + "\n") for path, text in files.items()]
     unit = Unit(host="h", unit="x.service", loads=tuple(files))
-    proof = Ready(host="h", what="x", check="grep -q good /etc/test/runs", within=within)
+    check = 'grep -q good /etc/test/runs && [ -z "${https_proxy-}" ]'
+    proof = Ready(host="h", what="x", check=check, within=within)
     return fallen_back(Part("x", "h", (*resources, unit, proof)))
 
 
