@@ -39,8 +39,8 @@ UNIT := tests/unit tests/property
 SLOW := tests/transport tests/artifact tests/cli/test_interrupt.py $(wildcard $(addprefix tests/unit/*/test_,kinds.py \
   lock.py lock_leftovers.py walk_lost.py killed_scripts.py disk_full.py once.py fallback.py job.py drill_kubelet.py \
   drill_runner.py probe.py probe_http2.py))
-# Those that run programs which are built, and what has to do with backups. They come last, for by then a new machine has
-# built the newest; etcd's other lines they build themselves. In a lane of their own the drills beside them would suffer.
+# Those that run programs which are built, and what has to do with backups. They come after others, for by then a new
+# machine has built the newest; etcd's other lines they build themselves. They run beside the crashes, where nobody measures.
 BUILT := $(wildcard tests/transport/test_backup_*.py) $(addprefix tests/,$(addprefix transport/test_,etcd_space.py \
   restored_etcd.py upgrade_questions.py) $(addprefix unit/,spec/test_known.py resource/test_trials.py \
   component/test_etcd_disk.py))
@@ -48,9 +48,8 @@ FIRST := $(filter-out $(BUILT),$(filter-out tests/transport,$(SLOW)) $(wildcard 
 # Stories that wait more than they compute, and bear being disturbed: they run beside the described cluster's. Those
 # first that need no binaries: on a new machine the other side builds them meanwhile.
 LIGHT := $(addprefix tests/lab/test_,hosts.py logins.py balancing.py sessions.py)
-# What a client feels is measured here, or two cores are busy with one deployment: nothing runs beside them that does not
-# give way at once.
-ALONE := $(wildcard $(addprefix tests/lab/test_,crashes.py modern.py stages.py))
+# What a client feels is measured here: nothing runs beside them that does not give way at once.
+ALONE := $(wildcard $(addprefix tests/lab/test_,modern.py stages.py))
 # No run of lab tests takes longer than this, whatever hangs; INT lets pytest tear labs down and sum up.
 LAB_LIMIT := timeout --foreground --signal=INT --kill-after=120 80m
 LAB_TEST := $(PYTEST) -q --no-header -x -rs --durations=12 -m ""
@@ -88,7 +87,8 @@ test: static programs go
 	@.ci/need curl ssh-agent:openssh-client strace debootstrap systemd-nspawn:systemd-container
 	@setsid sh -c '.ci/low $(QUORATE) build --tests $(NEWEST); .ci/low $(QUORATE) build $(BEFORE)' \
 	  > $(VENV)/build.log 2>&1 & build=$$!; \
-	$(LAB_LIMIT) .ci/lanes '$(LAB_TEST) tests/lab/test_described.py' '$(LAB_TEST) $(FIRST) $(LIGHT) $(BUILT)' \
+	$(LAB_LIMIT) .ci/lanes '$(LAB_TEST) tests/lab/test_described.py' '$(LAB_TEST) $(FIRST) $(LIGHT)' \
+	  -- '$(LAB_TEST) tests/lab/test_crashes.py' '$(LAB_TEST) $(BUILT)' \
 	  -- '$(LAB_TEST) $(ALONE)' '.ci/low $(UNIT_TEST) -x' '.ci/low $(REST_TEST) -x'; \
 	code=$$?; kill -- -$$build 2> /dev/null; exit $$code
 
