@@ -24,7 +24,7 @@ def while_it_is_used(deployed: Deployed, folder: Path) -> None:
     and a verify proves it.
     """
     newest, text = deployed.cluster.versions.kubernetes, deployed.file.read_text()
-    deployed.quorate("destroy", "--yes")
+    deployed.quorate("destroy", "--yes", deployed.cluster.name)
     deployed.file.write_text(re.sub(r'kubernetes: ".*"', f'kubernetes: "{minor_before(newest)}"', text))
     deployed.quorate("artifacts", limit=3600)
     file = folder / "passphrase"
