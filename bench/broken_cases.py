@@ -22,7 +22,7 @@ from broken_programs import Programs
 from course import Site
 from running import SERVICES, Running, running
 from stand import ROOT, Stand, own, tell
-from upgrades import VOID_S, watched
+from upgrades import VOID_S, vip_moves, waited, watched
 
 from quorate.core import QuorateError
 from quorate.drill.record import Result
@@ -356,9 +356,7 @@ def _seen(upgrade: Upgrade, act: Callable[[], object]) -> tuple[Result, int]:
     """What the client felt, and how often the virtual IP came to another balancer meanwhile."""
     began = int(time.time())
     result = watched(upgrade.made, act)
-    count = f"journalctl -q --no-pager -o cat -u keepalived --since @{began} | grep -c 'Entering MASTER STATE' || :"
-    moves = upgrade.site.run(count, *(host.name for host in upgrade.site.cluster.balancers))
-    return result, sum(map(int, moves.values()))
+    return result, vip_moves(upgrade.site.run, upgrade.site.cluster, began)
 
 
 def _felt(result: Result, moves: int, *, strict: bool = True) -> Mapping[str, Any]:
@@ -369,7 +367,7 @@ def _felt(result: Result, moves: int, *, strict: bool = True) -> Mapping[str, An
     demand(not result.problem and not result.lost and not result.undone, f"{result.problem} lost: {result.lost}")
     streams = {"new": result.new, "kept": result.kept, "writes": result.writes}
     failed = {name: dict(stream.words) for name, stream in streams.items()}
-    cut = {name: sum(of for word, of in words.items() if not _waited(word)) for name, words in failed.items()}
+    cut = {name: sum(of for word, of in words.items() if not waited(word)) for name, words in failed.items()}
     when = [round(each.start, 1) for stream in streams.values() for each in stream.tries if not each.ok][:12]
     demand(
         not strict or result.longest_pause <= VOID_S, f"void: the client stood still for {result.longest_pause:.1f} s"
@@ -384,10 +382,6 @@ def _felt(result: Result, moves: int, *, strict: bool = True) -> Mapping[str, An
         **{"acknowledged": result.acknowledged, "lost": len(result.lost)},
         **{"own_pause": round(result.longest_pause, 2), "vip_moved": moves},
     }
-
-
-def _waited(word: str) -> bool:
-    return word.removeprefix("unknown-") in {"timeout", "put-off"}
 
 
 def _plain(text: str) -> str:

@@ -37,6 +37,7 @@ from broken_cases import (
 )
 from broken_programs import Programs
 from stand import RESULTS, ROOT, Stand, replaced, stand, tell
+from upgrades import failures
 
 from quorate.core import QuorateError
 
@@ -142,15 +143,10 @@ def table(found: Mapping[str, Mapping[str, Any]]) -> str:
         words = [name, ended, one.get("host", "-"), f"{one['seconds']:.0f}" if "seconds" in one else "-"]
         streams = one.get("failed")
         moved = "; the VIP moved" if one.get("vip_moved") else ""
-        words.append(", ".join(map(_failed, streams.values())) + moved if streams else "-")
+        words.append(", ".join(map(failures, streams.values())) + moved if streams else "-")
         words.append(f"{one['acknowledged']}, {one['lost']}" if "lost" in one else "-")
         lines.append(f"| {' | '.join(words)} |")
     return "\n".join(lines)
-
-
-def _failed(words: Mapping[str, int]) -> str:
-    reasons = ", ".join(f"{word} {count}" for word, count in sorted(words.items()))
-    return f"{sum(words.values())} ({reasons})" if reasons else "0"
 
 
 if __name__ == "__main__":

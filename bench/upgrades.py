@@ -27,6 +27,7 @@ from quorate.drill.probe import Probe
 from quorate.drill.probe_config import Pace, Target
 from quorate.drill.record import Result, Stream
 from quorate.lab.up import limit
+from quorate.spec.cluster import Cluster
 from quorate.spec.load import load
 from quorate.state.store import Store
 
@@ -156,6 +157,19 @@ def hosts(made: Stand) -> Mapping[str, Mapping[str, float]]:
     return found
 
 
+def waited(word: str) -> bool:
+    """Whether a try failed with a client that had to wait, or was told to; others were refused or cut off."""
+    return word.removeprefix("unknown-") in {"timeout", "put-off"}
+
+
+def vip_moves(run: Callable[..., Mapping[str, str]], cluster: Cluster, since: int) -> int:
+    """How often the virtual IP came to another balancer since then, in seconds since 1970; `run` runs a script on
+    hosts.
+    """
+    count = f"journalctl -q --no-pager -o cat -u keepalived --since @{since} | grep -c 'Entering MASTER STATE' || :"
+    return sum(map(int, run(count, *(host.name for host in cluster.balancers)).values()))
+
+
 def _streams(result: Result) -> Mapping[str, Stream]:
     return {"new": result.new, "kept": result.kept, "writes": result.writes}
 
@@ -182,14 +196,15 @@ def table(found: Sequence[Mapping[str, Any]]) -> str:
     lines = [f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
     for one in found:
         streams = [one["streams"][name] for name in ("new", "kept", "writes")]
-        failed = [f"{_failed(each['failed'])} of {each['of']}" for each in streams]
+        failed = [f"{failures(each['failed'])} of {each['of']}" for each in streams]
         words = [one["example"], one["was"], one["to"], f"{one['apply_seconds']:.0f}", *failed]
         words += [f"{one['acknowledged']}, {one['lost']}", f"{streams[2]['longest_gap']:.2f}"]
         lines.append(f"| {' | '.join(words)} |")
     return "\n".join(lines)
 
 
-def _failed(words: Mapping[str, int]) -> str:
+def failures(words: Mapping[str, int]) -> str:
+    """How many tries failed, and why."""
     reasons = ", ".join(f"{word} {count}" for word, count in sorted(words.items()))
     return f"{sum(words.values())} ({reasons})" if reasons else "0"
 
