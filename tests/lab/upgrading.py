@@ -33,6 +33,8 @@ def while_it_is_used(deployed: Deployed, folder: Path) -> None:
     file.write_text(f"{PASSPHRASE}\n")
     deployed.quorate("passphrase", "--from", str(file))
     deployed.quorate("apply", "--yes")
+    # An upgrade is refused as long as an aggregated API is not there: metrics come some seconds after their pods.
+    deployed.quorate("verify")
     rested()
     began = int(time.time())
     found = stepped(Stand("test", deployed.file), newest)
